@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Every target is held to the same rules: Swift 6 language mode (the tools version implies it) and no warnings.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+
+/// A library target of the house; the order of `targets` below is the order of ARCHITECTURE, bottom up.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The unit tests of one room.
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "vedette",
+  products: [
+    .library(name: "Vedette", targets: ["Vedette"]),
+    .executable(name: "vedette", targets: ["VedetteCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+  ],
+  targets: [
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+
+    room("LinuxABI", ["CLinux", system]),
+    room("MemoryMap", ["LinuxABI"]),
+    room("VFS", ["LinuxABI", "MemoryMap"]),
+    room("KernFS", ["VFS"]),
+    room("TmpFS", ["KernFS"]),
+    room("ProcFS", ["KernFS"]),
+    room("DevFS", ["KernFS"]),
+    room("HostFS", ["VFS"]),
+    room("OverlayFS", ["VFS"]),
+    room("Gate", ["LinuxABI"]),
+    room("Sentry", ["Gate", "VFS", "KernFS", "TmpFS", "ProcFS", "DevFS", "HostFS", "OverlayFS"]),
+    room("Platform", ["Gate", "CLinux", "CSeccomp", "CCap"]),
+    room(
+      "Vedette",
+      [
+        "Sentry", "Platform",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ]),
+    .executableTarget(
+      name: "VedetteCLI",
+      dependencies: [
+        "Vedette",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ],
+      swiftSettings: strict),
+  ]
+)

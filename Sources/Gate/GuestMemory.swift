@@ -1,0 +1,92 @@
+// Reading and writing a guest's memory. Everything the sentry decides on is read here once into our own memory and
+// never again for the same decision.
+
+import CLinux
+public import LinuxABI
+
+/// The memory of one guest thread. The C functions are `process_vm_readv(2)` and `process_vm_writev(2)`.
+///
+/// A guest can die at any instant: then every operation throws `.noSuchProcess`, which is not an error of ours.
+public struct GuestMemory: Sendable {
+  /// A thread of the address space, in the supervisor's pid namespace. Unit tests use their own process.
+  public let thread: ThreadID
+
+  @inlinable
+  public init(thread: ThreadID) { self.thread = thread }
+
+  /// Fills as much of `buffer` as is readable from `address` on; returns the count, which is short at a hole.
+  ///
+  /// - Throws: `.badAddress` if not one byte is readable, `.noSuchProcess` if the guest is gone.
+  public func readPrefix(of buffer: UnsafeMutableRawBufferPointer, at address: UInt64) throws(Errno) -> Int {
+    if buffer.count == 0 { return 0 }
+    var local = iovec(iov_base: buffer.baseAddress, iov_len: buffer.count)
+    // The kernel stops at the first unreadable iovec element, so one element a page gives the longest prefix.
+    let pageSize = 4096
+    let first = min(buffer.count, pageSize - Int(address % UInt64(pageSize)))
+    return try withUnsafeTemporaryAllocation(of: iovec.self, capacity: 1 + (buffer.count - first + pageSize - 1) / pageSize) {
+      remote throws(Errno) in
+      var count = 0
+      var offset = 0
+      while offset < buffer.count {
+        let length = count == 0 ? first : min(pageSize, buffer.count - offset)
+        remote[count] = iovec(
+          iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address &+ UInt64(offset))), iov_len: length)
+        count += 1
+        offset += length
+      }
+      return try Self.transfer(SYS_process_vm_readv, thread, &local, remote.baseAddress, count)
+    }
+  }
+
+  /// Fills all of `buffer` from `address`.
+  ///
+  /// - Throws: `.badAddress` unless every byte is readable, `.noSuchProcess` if the guest is gone.
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at address: UInt64) throws(Errno) {
+    if try readPrefix(of: buffer, at: address) != buffer.count { throw .badAddress }
+  }
+
+  /// Reads one trivial value.
+  public func load<T: BitwiseCopyable>(_ type: T.Type, at address: UInt64) throws(Errno) -> T {
+    try withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { value throws(Errno) in
+      try read(into: UnsafeMutableRawBufferPointer(value), at: address)
+      return value[0]
+    }
+  }
+
+  /// Reads a NUL-terminated string into `buffer` and returns its length without the NUL.
+  ///
+  /// - Throws: `.fileNameTooLong` if no NUL is within `buffer.count` bytes, `.badAddress` if memory ends before one.
+  public func readString(into buffer: UnsafeMutableRawBufferPointer, at address: UInt64) throws(Errno) -> Int {
+    let count = try readPrefix(of: buffer, at: address)
+    guard let base = buffer.baseAddress, let end = memchr(base, 0, count) else {
+      throw count == buffer.count ? .fileNameTooLong : .badAddress
+    }
+    return UnsafeRawPointer(end) - UnsafeRawPointer(base)
+  }
+
+  /// Writes all of `bytes` at `address`. Write-protected pages are refused, as a system call's own copy would be.
+  ///
+  /// - Throws: `.badAddress` unless every byte was written, `.noSuchProcess` if the guest is gone.
+  public func write(_ bytes: UnsafeRawBufferPointer, at address: UInt64) throws(Errno) {
+    if bytes.count == 0 { return }
+    var local = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+    var remote = iovec(iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: bytes.count)
+    if try Self.transfer(SYS_process_vm_writev, thread, &local, &remote, 1) != bytes.count { throw .badAddress }
+  }
+
+  /// Writes one trivial value.
+  public func store<T: BitwiseCopyable>(_ value: T, at address: UInt64) throws(Errno) {
+    let outcome: Result<Void, Errno> = withUnsafeBytes(of: value) { bytes in
+      do throws(Errno) { return .success(try write(bytes, at: address)) } catch { return .failure(error) }
+    }
+    try outcome.get()
+  }
+
+  private static func transfer(
+    _ number: CInt, _ thread: ThreadID, _ local: UnsafeMutablePointer<iovec>, _ remote: UnsafeMutablePointer<iovec>?,
+    _ remoteCount: Int
+  ) throws(Errno) -> Int {
+    try Errno.check(
+      vd_syscall(Int(number), Int(thread), Int(bitPattern: local), 1, Int(bitPattern: remote), remoteCount, 0))
+  }
+}

@@ -1,0 +1,67 @@
+// What the platform and the sentry agree on, part one: a system call as the gate saw it, by register values only.
+
+public import CLinux
+public import LinuxABI
+
+/// The number of a thread in the supervisor's pid namespace.
+public typealias ThreadID = pid_t
+
+/// A stopped system call: its number and its six argument registers, read once at the stop.
+public struct SystemCall: Sendable {
+  /// The x86-64 number (`SYS_…`).
+  public var number: Int
+  /// rdi, rsi, rdx, r10, r8, r9.
+  public var arguments: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
+
+  public init(number: Int, arguments: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)) {
+    self.number = number
+    self.arguments = arguments
+  }
+}
+
+/// Which mechanism stopped the call.
+public enum GateKind: Sendable {
+  /// SECCOMP_RET_TRACE and ptrace: the sentry answers a value, or has the call run natively or rewritten.
+  case trace
+  /// SECCOMP_RET_USER_NOTIF: the sentry answers a value or a descriptor.
+  case notify
+}
+
+/// What the gate does with a stopped call. Anything else than what is named here cannot happen to a guest.
+public enum Outcome: ~Copyable, Sendable {
+  /// The call is answered with this value (a negative errno for an error); the kernel never runs it.
+  case value(Int)
+  /// The kernel runs the call with the registers the guest gave. Trace gate only: the filter's arguments were
+  /// checked, and nothing that was checked lies in guest memory.
+  case native
+  /// As `native`, and the gate reports the result through `SystemCallHandler.completed`. Trace gate only.
+  case observed
+  /// The kernel runs this call instead; the guest's own registers but rax are put back when it returns. Trace gate only.
+  case substitute(SystemCall)
+  /// The guest gets a new descriptor, the lowest free number, that shares this open file. Notify gate only.
+  case descriptor(OwnedDescriptor, closeOnExec: Bool)
+  /// While an image is loaded: both descriptors are installed at the numbers given, and the call answers 0. Notify gate only.
+  case install(program: OwnedDescriptor, number: CInt, interpreter: OwnedDescriptor?, interpreterNumber: CInt)
+  /// `execve`: the kernel executes the trampoline instead of the guest's path; argv and envp stay the guest's own. Trace gate only.
+  case exec(executableStack: Bool)
+  /// The trampoline has run its table: unmap it and start the program. Trace gate only.
+  case start(ImageStart)
+  /// The thread group is ended by this signal. Trace gate only.
+  case kill(signal: CInt)
+}
+
+/// Where a freshly loaded image starts.
+public struct ImageStart: Sendable {
+  /// The interpreter's or the program's entry point.
+  public var entry: UInt64
+  /// The stack pointer: the address of argc.
+  public var stackPointer: UInt64
+  /// What `munmap` is to remove: the trampoline.
+  public var trampoline: Range<UInt64>
+
+  public init(entry: UInt64, stackPointer: UInt64, trampoline: Range<UInt64>) {
+    self.entry = entry
+    self.stackPointer = stackPointer
+    self.trampoline = trampoline
+  }
+}
