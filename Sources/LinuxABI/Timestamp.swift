@@ -1,0 +1,48 @@
+// A point in time with nanoseconds, as file systems keep it.
+
+import CLinux
+
+/// `struct timespec` as a file time: seconds since the epoch, and 0 ..< 1,000,000,000 nanoseconds.
+public struct Timestamp: Sendable, Hashable, Comparable {
+  public var seconds: Int64
+  public var nanoseconds: UInt32
+
+  @inlinable
+  public init(seconds: Int64, nanoseconds: UInt32) {
+    self.seconds = seconds
+    self.nanoseconds = nanoseconds
+  }
+
+  @inlinable
+  public static func < (a: Timestamp, b: Timestamp) -> Bool {
+    (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
+  }
+
+  public static let epoch = Timestamp(seconds: 0, nanoseconds: 0)
+
+  /// The time the kernel itself would stamp a file with: CLOCK_REALTIME_COARSE (`man 2 clock_gettime`).
+  public static func now() -> Timestamp {
+    var time = timespec()
+    clock_gettime(5 /* CLOCK_REALTIME_COARSE */, &time)
+    return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec))
+  }
+}
+
+/// What `utimensat(2)` asks of one of the two times.
+public enum TimeChange: Sendable, Equatable {
+  /// UTIME_OMIT.
+  case keep
+  /// UTIME_NOW.
+  case now
+  case set(Timestamp)
+
+  /// The time this asks for; nil to keep the old one.
+  @inlinable
+  public func resolved(now: Timestamp) -> Timestamp? {
+    switch self {
+    case .keep: nil
+    case .now: now
+    case .set(let time): time
+    }
+  }
+}

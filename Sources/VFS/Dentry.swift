@@ -1,0 +1,71 @@
+// A dentry is a name for an inode in a directory; a position is a dentry seen through a mount.
+
+/// One name in the tree. A dentry holds its parent; the cache and positions hold dentries. An inode may have several.
+///
+/// A negative dentry (`inode == nil`) says that the name does not exist.
+public final class Dentry {
+  /// Unique for the life of the process; the key of the children's hash.
+  public let id: UInt64
+  /// nil only for the root of a file system. Changes with rename.
+  public internal(set) var parent: Dentry?
+  public internal(set) var name: [UInt8]
+  public internal(set) var inode: Inode?
+  /// The name is gone (unlinked, replaced or moved away under another dentry): `getcwd` answers ENOENT, paths end in ` (deleted)`.
+  public internal(set) var isDeleted = false
+  /// At least one mount has this dentry as its mount point.
+  public internal(set) var isMountPoint = false
+
+  // The cache's own: hash of (parent id, name), chain within a bucket, and the list from hot to cold.
+  var hash: UInt64 = 0
+  var nextInBucket: Unmanaged<Dentry>?
+  var hotter: Unmanaged<Dentry>?
+  var colder: Unmanaged<Dentry>?
+  var isCached = false
+  /// Used since the cold end last passed it.
+  var isReferenced = false
+
+  init(id: UInt64, parent: Dentry?, name: [UInt8], inode: Inode?) {
+    self.id = id
+    self.parent = parent
+    self.name = name
+    self.inode = inode
+  }
+}
+
+/// A mount: a tree of dentries attached to a position.
+public final class Mount {
+  /// The mount ID of /proc/self/mountinfo and `statx`.
+  public let id: Int
+  public let filesystem: Filesystem
+  /// The dentry of `filesystem` shown at the mount point; the file system's root unless it is a bind of a part.
+  public let root: Dentry
+  /// Where it is attached; nil for the root mount.
+  public let point: Position?
+  public let isReadOnly: Bool
+  /// What mountinfo shows as the source.
+  public let source: [UInt8]
+
+  init(id: Int, filesystem: Filesystem, root: Dentry, point: Position?, isReadOnly: Bool, source: [UInt8]) {
+    self.id = id
+    self.filesystem = filesystem
+    self.root = root
+    self.point = point
+    self.isReadOnly = isReadOnly
+    self.source = source
+  }
+}
+
+/// Where a path leads: a dentry as seen through a mount.
+public struct Position {
+  public let mount: Mount
+  public let dentry: Dentry
+
+  @inlinable
+  public init(mount: Mount, dentry: Dentry) {
+    self.mount = mount
+    self.dentry = dentry
+  }
+
+  @inlinable
+  public static func == (a: Position, b: Position) -> Bool { a.mount === b.mount && a.dentry === b.dentry }
+}

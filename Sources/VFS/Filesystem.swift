@@ -1,0 +1,40 @@
+// A file system: the super-block facts that its inodes share.
+//
+// Locking of the whole file-system tree (VFS, KernFS and every file system): one lock, the tree lock, which the sentry
+// holds around every call into them. The types are not Sendable and are reached only through that lock, so the
+// compiler proves it. Nothing below the lock waits for a guest.
+
+public import LinuxABI
+import Synchronization
+
+/// The super-block of one mounted or layered file system.
+open class Filesystem {
+  /// `st_dev` of every inode, in the encoding of `stat(2)`; unique within the process.
+  public let deviceNumber: UInt64
+  /// The type as /proc/self/mountinfo names it.
+  public let typeName: StaticString
+
+  public init(typeName: StaticString) {
+    self.typeName = typeName
+    self.deviceNumber = Self.nextDevice.add(1, ordering: .relaxed).newValue
+  }
+
+  /// Anonymous devices have major number 0 (`Documentation/admin-guide/devices.txt`); the first 0x40 minors are left to the host's.
+  private static let nextDevice = Atomic<UInt64>(0x40)
+
+  /// The root directory. Created with the file system; never nil afterwards.
+  open var root: Inode { preconditionFailure("a file system has a root") }
+
+  /// The whole file system refuses changes with EROFS.
+  open var isReadOnly: Bool { false }
+
+  /// Names may appear and vanish by themselves (/proc/PID, a shared bind mount): a cached dentry is asked for anew
+  /// through `Inode.isValid(child:name:)` at each use, and negative dentries are not kept.
+  open var revalidates: Bool { false }
+
+  /// Set-user-ID bits, devices and the like mean nothing here; shown in mountinfo.
+  open var mountOptions: [UInt8] { [] }
+
+  /// `statfs(2)`.
+  open func statistics() throws(Errno) -> FilesystemStatistics { throw .noFunction }
+}
