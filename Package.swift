@@ -50,12 +50,12 @@ let package = Package(
     room("HostFS", ["VFS"]),
     room("OverlayFS", ["VFS"]),
     room("Gate", ["LinuxABI"]),
-    room("Sentry", ["Gate", "VFS", "KernFS", "TmpFS", "ProcFS", "DevFS", "HostFS", "OverlayFS"]),
+    room("Sentry", ["Gate", "VFS", "KernFS", "ProcFS", "DevFS"]),
     room("Platform", ["Gate", "CLinux", "CSeccomp", "CCap"]),
     room(
       "Vedette",
       [
-        "Sentry", "Platform",
+        "Sentry", "Platform", "TmpFS", "HostFS", "OverlayFS",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),

@@ -184,6 +184,13 @@ public enum Host {
     }
   }
 
+  /// `readAll` of the file at a path of ours.
+  public static func readFile(_ path: UnsafePointer<CChar>) throws(Errno) -> [UInt8] {
+    // The binding keeps the descriptor open: a temporary would be closed before it is read.
+    let descriptor = try openTrusted(path, [])
+    return try readAll(descriptor.rawValue)
+  }
+
   /// `fcntl(F_DUPFD_CLOEXEC)`.
   @inlinable
   public static func duplicate(_ descriptor: CInt) throws(Errno) -> OwnedDescriptor {

@@ -16,7 +16,8 @@ open class Filesystem {
 
   public init(typeName: StaticString) {
     self.typeName = typeName
-    self.deviceNumber = Self.nextDevice.add(1, ordering: .relaxed).newValue
+    let minor = Self.nextDevice.add(1, ordering: .relaxed).newValue
+    self.deviceNumber = (minor & 0xff) | (minor & ~0xff) << 12
   }
 
   /// Anonymous devices have major number 0 (`Documentation/admin-guide/devices.txt`); the first 0x40 minors are left to the host's.
@@ -31,6 +32,9 @@ open class Filesystem {
   /// Names may appear and vanish by themselves (/proc/PID, a shared bind mount): a cached dentry is asked for anew
   /// through `Inode.isValid(child:name:)` at each use, and negative dentries are not kept.
   open var revalidates: Bool { false }
+
+  /// Inodes can hold POSIX access lists, so a new inode's directory is asked for a default list.
+  open var supportsAccessLists: Bool { false }
 
   /// Set-user-ID bits, devices and the like mean nothing here; shown in mountinfo.
   open var mountOptions: [UInt8] { [] }

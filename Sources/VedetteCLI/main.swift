@@ -1,1 +1,49 @@
-print("vedette")
+// The program: words in, an exit status out. All that is wrong with us ends as one line on standard error and 125.
+
+import CLinux
+import Glibc
+import Vedette
+
+/// Our own failure, whatever it is.
+let ownFailure: CInt = 125
+
+/// Prints what was asked for; the result is the exit status.
+func answer(_ text: String) -> CInt {
+  if StandardStreams.write(text, to: 1) { return 0 }
+  StandardStreams.complain("cannot write to standard output")
+  return ownFailure
+}
+
+/// Does what the command line asks for; the result is the exit status.
+func perform(_ request: Request) -> CInt {
+  switch request {
+  case .text(let text):
+    return answer(text + (text.isEmpty || text.hasSuffix("\n") ? "" : "\n"))
+  case .doctor:
+    return doctor()
+  case .run(let configuration):
+    do throws(ConfigurationError) {
+      try configuration.validate()
+    } catch {
+      StandardStreams.complain(error.description)
+      return ownFailure
+    }
+    do throws(SandboxError) {
+      return switch try Sandbox.run(configuration) {
+      case .exited(let code): code
+      case .signalled(let signal): 128 + signal
+      }
+    } catch {
+      StandardStreams.complain(error.message)
+      return error.status
+    }
+  }
+}
+
+StandardStreams.reserve()
+do throws(ConfigurationError) {
+  exit(perform(try Request.parse(Array(ArgumentBytes.ofProcess().dropFirst()))))
+} catch {
+  StandardStreams.complain(error.description)
+  exit(ownFailure)
+}

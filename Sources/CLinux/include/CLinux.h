@@ -19,6 +19,8 @@
 #include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stddef.h>
@@ -59,5 +61,8 @@ static inline long vd_syscall(long number, long a, long b, long c, long d, long 
                    : "rcx", "r11", "memory");
   return result;
 }
+
+#include "VedetteLaunch.h"
+#include "VedettePtrace.h"
 
 #endif

@@ -1,0 +1,65 @@
+# The front door: everything a person does with this project has a target here. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+# Flags of the static release stand here and not in Package.swift: unsafe flags there would keep the library from being
+# a dependency of others. Exclusivity checks cost 9 ns for each property of a class that is read.
+RELEASE_FLAGS := -c release --product vedette --static-swift-stdlib \
+	-Xswiftc -static-executable -Xswiftc -enforce-exclusivity=unchecked
+# In a static executable glibc warns about its name-service and dlopen functions; the supervisor calls none of them.
+QUIET_LINK := 2> >(grep -v -e 'in statically linked applications requires at runtime' >&2)
+
+BUILD_PACKAGES := libseccomp-dev libcap-dev pkg-config gcc make git
+TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps
+BENCH_PACKAGES := bubblewrap proot runsc
+
+.PHONY: help deps build release run test lint bench bench-deps doc install uninstall clean
+
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the packages that building and testing need (apt; as root or with sudo)
+	@command -v $(SWIFT) >/dev/null || { echo "make deps: no '$(SWIFT)' in PATH: install Swift 6.2 or later, see https://swift.org/install" >&2; exit 1; }
+	@Tests/EndToEndTests/apt-install.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+build: ## debug build; a warning is an error
+	$(SWIFT) build
+
+release: deps ## static executable: .build/release/vedette
+	$(SWIFT) build $(RELEASE_FLAGS) $(QUIET_LINK)
+	@ls -l --dereference .build/release/vedette | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
+
+run: release ## the main job: a script changes files all over inside; the host stays as it was
+	@Tests/EndToEndTests/demo.sh .build/release/vedette
+
+test: deps release ## all tests: units, conformance guests natively and inside, real programs
+	@Tests/EndToEndTests/all.sh
+
+lint: ## swift format, strict
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+
+bench: deps release ## micro-benchmark: native, bubblewrap, PRoot, runsc and Vedette in turn
+	@ctests/bench/run.sh
+
+bench-deps: ## install the peers that `make bench` compares with, as far as apt has them
+	@Tests/EndToEndTests/apt-install.sh --available $(BENCH_PACKAGES)
+
+doc: ## the contributors' documentation as a DocC archive: .build/Vedette.doccarchive
+	$(SWIFT) build --target Vedette -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir -Xswiftc .build/symbol-graphs
+	docc convert Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs \
+		--fallback-display-name Vedette --fallback-bundle-identifier vedette --output-path .build/Vedette.doccarchive
+	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc"
+
+install: release ## install to $(PREFIX)/bin (PREFIX=/usr/local)
+	install -D -m 755 .build/release/vedette $(DESTDIR)$(PREFIX)/bin/vedette
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vedette Configs/*.toml
+
+uninstall: ## remove what `make install` put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/vedette
+	rm -rf $(DESTDIR)$(PREFIX)/share/vedette
+
+clean: ## remove everything that was built
+	$(SWIFT) package clean
+	rm -rf .build/ctests .build/bench .build/symbol-graphs .build/Vedette.doccarchive

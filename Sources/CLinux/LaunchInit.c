@@ -1,0 +1,164 @@
+// Process one of a sandbox with namespaces: it makes the empty root, the store and the devpts, hands them to the
+// supervisor, forks the guest, and reaps orphans until it is killed (which ends everything in its pid namespace).
+#define _GNU_SOURCE
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+
+#include "LaunchInternal.h"
+
+static const char *decimal(uint64_t value, char buffer[24]) {
+  char *end = buffer + 23;
+  *end = 0;
+  do *--end = (char)('0' + value % 10);
+  while ((value /= 10) != 0);
+  return end;
+}
+
+/// A detached mount: a descriptor of its root, or a negative errno. `options` is a list of key, value, ..., NULL; a key
+/// that starts with '?' may be unknown to the kernel.
+static long detached(const char *type, const char *const *options, unsigned attributes) {
+  long context = VD_CALL(SYS_fsopen, type, 1 /* FSOPEN_CLOEXEC */, 0, 0, 0, 0);
+  if (context < 0) return context;
+  long result = 0;
+  for (; *options != NULL && result == 0; options += 2) {
+    int optional = **options == '?';
+    result = VD_CALL(SYS_fsconfig, context, 1 /* FSCONFIG_SET_STRING */, *options + optional, options[1], 0, 0);
+    if (optional) result = 0;
+  }
+  if (result == 0) result = VD_CALL(SYS_fsconfig, context, 6 /* FSCONFIG_CMD_CREATE */, 0, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_fsmount, context, 1 /* FSMOUNT_CLOEXEC */, attributes, 0, 0, 0);
+  VD_CALL(SYS_close, context, 0, 0, 0, 0, 0);
+  return result;
+}
+
+static long write_file(const char *path, const char *text) {
+  long file = VD_CALL(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0, 0, 0);
+  if (file < 0) return file;
+  long result = VD_CALL(SYS_write, file, text, strlen(text), 0, 0, 0);
+  VD_CALL(SYS_close, file, 0, 0, 0, 0, 0);
+  return result < 0 ? result : 0;
+}
+
+/// The limits belong to the user namespace of whoever opens the files: to the new one, never to the host's.
+static int close_namespaces(void) {
+  static const char *const names[] = {
+      "/proc/sys/user/max_user_namespaces", "/proc/sys/user/max_mnt_namespaces", "/proc/sys/user/max_pid_namespaces",
+      "/proc/sys/user/max_net_namespaces",  "/proc/sys/user/max_ipc_namespaces", "/proc/sys/user/max_uts_namespaces",
+      "/proc/sys/user/max_cgroup_namespaces"};
+  if (write_file(names[0], "0") != 0) return 0;
+  for (size_t i = 1; i < sizeof names / sizeof *names; i++) write_file(names[i], "0");
+  return 1;
+}
+
+static long loopback_up(void) {
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  memcpy(request.ifr_name, "lo", 3);
+  long socket = VD_CALL(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0, 0, 0, 0);
+  if (socket < 0) return socket;
+  long result = VD_CALL(SYS_ioctl, socket, 0x8913 /* SIOCGIFFLAGS */, &request, 0, 0, 0);
+  if (result == 0) {
+    request.ifr_flags |= IFF_UP | IFF_RUNNING;
+    result = VD_CALL(SYS_ioctl, socket, 0x8914 /* SIOCSIFFLAGS */, &request, 0, 0, 0);
+  }
+  VD_CALL(SYS_close, socket, 0, 0, 0, 0, 0);
+  return result;
+}
+
+static long write_trampolines(const struct vd_plan *plan, long directory, struct vd_report *report) {
+  for (int i = 0; i < 2; i++) {
+    long file = VD_CALL(SYS_openat, directory, plan->trampoline_name[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555, 0, 0);
+    if (file < 0) return file;
+    long written = VD_CALL(SYS_write, file, plan->trampoline_image[i], plan->trampoline_size[i], 0, 0, 0);
+    if (written != (long)plan->trampoline_size[i]) return written < 0 ? written : -ENOSPC;
+    struct stat status;
+    long result = VD_CALL(SYS_fstat, file, &status, 0, 0, 0, 0);
+    if (result == 0) result = VD_CALL(SYS_fchmod, file, 0555, 0, 0, 0, 0);
+    if (result < 0) return result;
+    report->device = status.st_dev;
+    report->inode[i] = status.st_ino;
+    VD_CALL(SYS_close, file, 0, 0, 0, 0, 0);
+  }
+  return 0;
+}
+
+/// Makes `root`, a detached mount, the only mount of this mount namespace.
+static long enter_root(long root) {
+  long result = VD_CALL(SYS_move_mount, root, "", AT_FDCWD, "/", 4 /* MOVE_MOUNT_F_EMPTY_PATH */, 0);
+  if (result == 0) result = VD_CALL(SYS_fchdir, root, 0, 0, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_pivot_root, ".", ".", 0, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_umount2, ".", MNT_DETACH, 0, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_chdir, "/", 0, 0, 0, 0, 0);
+  if (result == 0)
+    result = VD_CALL(SYS_mount, "none", "/", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, 0, 0);
+  return result;
+}
+
+static _Noreturn void be_init(const struct vd_plan *plan) {
+  int control = plan->control;
+  uint64_t all = ~0ull;
+  VD_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8, 0, 0);
+  VD_CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+  vd_wait_go(control);
+
+  struct vd_report report = {.stage = VD_STAGE_READY};
+  long result = VD_CALL(SYS_mount, "none", "/", 0, MS_REC | MS_PRIVATE, 0, 0);
+  if (result < 0) vd_fail(control, VD_STAGE_PRIVATE_MOUNTS, result);
+  if (plan->wants_loopback && (result = loopback_up()) < 0) vd_fail(control, VD_STAGE_LOOPBACK, result);
+
+  char size[24], inodes[24];
+  const char *store_options[] = {
+      "size", decimal(plan->store_size, size), "nr_inodes", decimal(plan->store_inodes, inodes), "mode", "0700",
+      "?inode64", "", NULL};
+  long store = detached("tmpfs", store_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  if (store < 0) vd_fail(control, VD_STAGE_STORE, store);
+  long devpts = -1;
+  if (plan->wants_devpts) {
+    const char *options[] = {"ptmxmode", "0666", "mode", "0620", NULL};
+    devpts = detached("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+  }
+  const char *root_options[] = {"size", "64k", "nr_inodes", "16", "mode", "0755", NULL};
+  long root = detached("tmpfs", root_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  if (root < 0) vd_fail(control, VD_STAGE_ROOT, root);
+  if ((result = write_trampolines(plan, root, &report)) < 0) vd_fail(control, VD_STAGE_TRAMPOLINE, result);
+  // Not earlier: a detached mount counts as a mount namespace.
+  if (plan->namespaces & CLONE_NEWUSER) report.namespaces_closed = close_namespaces();
+  if ((result = enter_root(root)) < 0) vd_fail(control, VD_STAGE_PIVOT, result);
+  if (plan->drops_groups) VD_CALL(SYS_setgroups, 0, 0, 0, 0, 0, 0);
+
+  int descriptors[2] = {(int)store, (int)devpts};
+  report.descriptors = devpts >= 0 ? 3 : 1;
+  if (vd_send(control, &report, sizeof report, descriptors, devpts >= 0 ? 2 : 1) < 0)
+    for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
+
+  char byte;
+  int command = -1, count = 0;
+  pid_t sender;
+  if (vd_receive(control, &byte, 1, &command, &count, &sender) != 1 || count != 1)
+    for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
+  long guest = VD_CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+  if (guest < 0) vd_fail(control, VD_STAGE_FORK, guest);
+  if (guest == 0) vd_become_guest(plan, command, (int)devpts);
+
+  if (control > 0) VD_CALL(SYS_close_range, 0, control - 1, 0, 0, 0, 0);
+  VD_CALL(SYS_close_range, control + 1, ~0u, 0, 0, 0, 0);
+  for (;;) {
+    long reaped = VD_CALL(SYS_wait4, -1, 0, 0, 0, 0, 0);
+    // No child is left: the supervisor is about to kill us, or is gone and the read ends.
+    if (reaped == -ECHILD) vd_wait_go(control);
+  }
+}
+
+pid_t vd_launch_init(const struct vd_plan *plan) {
+  struct clone_args arguments;
+  memset(&arguments, 0, sizeof arguments);
+  arguments.flags = plan->namespaces;
+  arguments.exit_signal = SIGCHLD;
+  long pid = VD_CALL(SYS_clone3, &arguments, sizeof arguments, 0, 0, 0, 0);
+  if (pid == 0) be_init(plan);
+  return (pid_t)pid;
+}

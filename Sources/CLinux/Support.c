@@ -1,0 +1,90 @@
+// Small things that need the C library: auxiliary vector, signal handlers, descriptor passing.
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "include/VedetteLaunch.h"
+
+uint64_t vd_vdso_base(size_t *size) {
+  const Elf64_Ehdr *header = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
+  *size = 0;
+  if (header == NULL) return 0;
+  const Elf64_Phdr *segments = (const Elf64_Phdr *)((const char *)header + header->e_phoff);
+  for (int i = 0; i < header->e_phnum; i++)
+    if (segments[i].p_type == PT_LOAD && segments[i].p_offset + segments[i].p_filesz > *size)
+      *size = segments[i].p_offset + segments[i].p_filesz;
+  return (uint64_t)header;
+}
+
+extern const uint8_t vd_trampoline_start[];
+extern const uint8_t vd_trampoline_end[];
+
+const uint8_t *vd_trampoline_code(size_t *size) {
+  *size = (size_t)(vd_trampoline_end - vd_trampoline_start);
+  return vd_trampoline_start;
+}
+
+static void nothing(int signal) { (void)signal; }
+
+int vd_install_kick(int signal) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = nothing;
+  return sigaction(signal, &action, NULL) == 0 ? 0 : -errno;
+}
+
+int vd_ignore_sigpipe(void) {
+  struct sigaction before;
+  if (sigaction(SIGPIPE, NULL, &before) != 0) return 0;
+  signal(SIGPIPE, SIG_IGN);
+  return before.sa_handler == SIG_DFL;
+}
+
+int vd_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
+  char space[CMSG_SPACE(3 * sizeof(int))] = {0};
+  struct iovec vector = {(void *)bytes, count};
+  struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+  if (descriptor_count > 0) {
+    message.msg_control = space;
+    message.msg_controllen = CMSG_SPACE((size_t)descriptor_count * sizeof(int));
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN((size_t)descriptor_count * sizeof(int));
+    memcpy(CMSG_DATA(header), descriptors, (size_t)descriptor_count * sizeof(int));
+  }
+  for (;;) {
+    if (sendmsg(socket, &message, MSG_NOSIGNAL) >= 0) return 0;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+long vd_receive(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count, pid_t *sender) {
+  char space[CMSG_SPACE(3 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+  struct iovec vector = {bytes, count};
+  struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+  ssize_t received;
+  do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  while (received < 0 && errno == EINTR);
+  *descriptor_count = 0;
+  *sender = 0;
+  if (received < 0) return -errno;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET) continue;
+    if (header->cmsg_type == SCM_RIGHTS) {
+      *descriptor_count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+      memcpy(descriptors, CMSG_DATA(header), (size_t)*descriptor_count * sizeof(int));
+    } else if (header->cmsg_type == SCM_CREDENTIALS) {
+      struct ucred credentials;
+      memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+      *sender = credentials.pid;
+    }
+  }
+  return received;
+}

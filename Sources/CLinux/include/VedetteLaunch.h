@@ -1,0 +1,117 @@
+// What runs between clone(2) and the guest's first execve(2). A forked child of a threaded Swift process may run nothing
+// but plain C on raw system calls, so the whole way is here; Platform's `Launcher` drives it over one socket.
+#ifndef VEDETTE_LAUNCH_H
+#define VEDETTE_LAUNCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+/// Where a child failed; `Launcher` turns the pair (stage, errno) into one line.
+enum vd_stage {
+  VD_STAGE_READY = 0,
+  VD_STAGE_CLONE,
+  VD_STAGE_PRIVATE_MOUNTS,
+  VD_STAGE_STORE,
+  VD_STAGE_ROOT,
+  VD_STAGE_TRAMPOLINE,
+  VD_STAGE_PIVOT,
+  VD_STAGE_LOOPBACK,
+  VD_STAGE_FORK,
+  VD_STAGE_PLAN,
+  VD_STAGE_DIRECTORY,
+  VD_STAGE_RLIMIT,
+  VD_STAGE_NO_NEW_PRIVS,
+  VD_STAGE_LANDLOCK,
+  VD_STAGE_CAPABILITIES,
+  VD_STAGE_DESCRIPTORS,
+  VD_STAGE_FILTER,
+};
+
+/// What a child tells the supervisor: one datagram, descriptors beside it.
+struct vd_report {
+  int32_t stage;
+  int32_t error;
+  /// init: the user namespace limits were written, so no guest can make namespaces of its own.
+  int32_t namespaces_closed;
+  /// init: bit 0 the store's descriptor follows, bit 1 the devpts one; guest: bit 2 the listener.
+  int32_t descriptors;
+  /// init: device and inode of the two trampolines.
+  uint64_t device;
+  uint64_t inode[2];
+};
+
+struct vd_rlimit {
+  int32_t resource;
+  uint64_t soft, hard;
+};
+
+/// The set-up of one sandbox, filled in before the first clone and never changed afterwards.
+struct vd_plan {
+  /// The child's end of the control socket (SOCK_SEQPACKET).
+  int control;
+  /// CLONE_NEW... flags; 0 for no namespaces.
+  uint64_t namespaces;
+  uint64_t store_size, store_inodes;
+  int wants_devpts;
+  int wants_loopback;
+  int drops_groups;
+  /// No namespaces: the directory of the trampolines; the guest's kernel working directory. Else -1.
+  int trampoline_directory;
+  /// The two trampolines: stack not executable, stack executable.
+  const char *trampoline_name[2];
+  const void *trampoline_image[2];
+  size_t trampoline_size[2];
+  /// The caller's signal mask and whether its SIGPIPE was the default.
+  uint64_t signal_mask;
+  int resets_sigpipe;
+  /// Sorted numbers of the descriptors that the guest keeps.
+  const int *keep;
+  size_t keep_count;
+  const struct vd_rlimit *rlimits;
+  size_t rlimit_count;
+  /// ABI version of Landlock that is used; 0 for none.
+  int landlock;
+};
+
+/// The second half, known only when the command is: a memory file which the child maps. Offsets from its start.
+struct vd_command {
+  uint64_t filter, filter_count;
+  uint64_t path;
+  /// Arrays of offsets, ending with 0; the child turns them into pointers.
+  uint64_t arguments, argument_count;
+  uint64_t environment, environment_count;
+  uint64_t listener_flags;
+};
+
+/// Starts init in new namespaces. Returns its pid, or a negative errno. It waits for one byte on the control socket (the
+/// id maps are written), reports, waits for a `vd_command` descriptor, forks the guest, and reaps orphans until killed.
+pid_t vd_launch_init(const struct vd_plan *plan);
+
+/// Starts the guest without namespaces. Returns its pid, or a negative errno. It waits for a `vd_command` descriptor.
+pid_t vd_launch_guest(const struct vd_plan *plan);
+
+/// Sends `bytes` and up to three descriptors as one datagram. Returns 0 or a negative errno.
+int vd_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+
+/// Receives one datagram; `*sender` is the sender's pid in our namespace (0 if unknown). Returns the count, 0 at the
+/// other side's end, or a negative errno.
+long vd_receive(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count, pid_t *sender);
+
+/// The ABI version of the kernel's Landlock, 0 if there is none.
+int vd_landlock_abi(void);
+
+/// The trampoline's machine code (`Trampoline.S`), position independent.
+const uint8_t *vd_trampoline_code(size_t *size);
+
+/// The supervisor's own vdso, which every guest shares byte for byte at an address of its own; 0 if there is none.
+uint64_t vd_vdso_base(size_t *size);
+
+/// Installs an empty handler without SA_RESTART: the signal's only use is to end a blocking call of one thread.
+int vd_install_kick(int signal);
+
+/// Sets the disposition of SIGPIPE to ignored; returns 1 if it was the default before.
+int vd_ignore_sigpipe(void);
+
+#endif

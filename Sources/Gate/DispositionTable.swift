@@ -1,0 +1,206 @@
+// One table over every system call number: what the filter does with it. Everything the table does not name gets ENOSYS.
+// The lists follow FIELD-NOTES sections 2 and 3; the argument lists (ioctl, prctl, socket) are in `ArgumentLists.swift`.
+
+import CLinux
+
+/// How much stands between a guest and the host.
+public enum IsolationLevel: String, Sendable, CaseIterable {
+  /// Namespaces, Landlock, filter, sentry.
+  case full
+  /// Landlock, filter, sentry: for containers that allow no user namespace.
+  case noNamespaces = "no-namespaces"
+}
+
+/// What of the network a guest sees.
+public enum NetworkAccess: String, Sendable, CaseIterable {
+  /// Loopback only; without namespaces no internet sockets at all.
+  case none
+  /// The host's.
+  case host
+}
+
+/// What the table depends on.
+public struct GatePolicy: Sendable {
+  public var isolation: IsolationLevel
+  public var network: NetworkAccess
+  /// Which gate carries path calls whose answer is a value.
+  public var gate: GateKind
+  /// No guest can make a user namespace, so that clone3, whose flags lie in memory, may run natively.
+  public var namespacesClosed: Bool
+  /// What the mmap calls of the trampoline's table carry.
+  public var layout: TrampolineLayout
+
+  public init(
+    isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, namespacesClosed: Bool, layout: TrampolineLayout
+  ) {
+    self.isolation = isolation
+    self.network = network
+    self.gate = gate
+    self.namespacesClosed = namespacesClosed
+    self.layout = layout
+  }
+}
+
+/// The policy of every system call number.
+public struct DispositionTable: Sendable {
+  /// Indexed by number; nil is ENOSYS.
+  public private(set) var policies: [CallPolicy?]
+
+  /// One more than the highest number that is looked at.
+  public static let count = SystemCallName.count
+
+  /// What applies to this call.
+  public func disposition(of call: SystemCall) -> Disposition {
+    guard call.number >= 0, call.number < Self.count, let policy = policies[call.number] else { return .errno(ENOSYS) }
+    return policy.disposition(of: call)
+  }
+
+  /// Some call with this number may reach the tracer. A guest's own filter can send it any other number.
+  public func mayTrace(_ number: Int) -> Bool {
+    guard number >= 0, number < Self.count, let policy = policies[number] else { return false }
+    return policy.otherwise == .trace || policy.rules.contains { $0.disposition == .trace }
+  }
+
+  /// Some call with this number may be held for the notify worker.
+  public func mayNotify(_ number: Int) -> Bool {
+    guard number >= 0, number < Self.count, let policy = policies[number] else { return false }
+    return policy.otherwise == .notify || policy.rules.contains { $0.disposition == .notify }
+  }
+
+  /// The table for one sandbox.
+  public init(_ policy: GatePolicy) {
+    policies = [CallPolicy?](repeating: nil, count: Self.count)
+    set(.native, Self.nativeCalls)
+    set(.errno(EPERM), Self.privilegedCalls)
+    set(.errno(ENOSYS), Self.absentCalls)
+    set(.errno(0), [SYS_sync])
+    set(.errno(EACCES), [SYS_perf_event_open])
+    set(.errno(EOPNOTSUPP), [SYS_name_to_handle_at])
+    set(.notify, [SYS_open, SYS_creat, SYS_openat, SYS_openat2])
+    set(.trace, Self.pathCalls + Self.descriptorCalls + Self.identityCalls + Self.watchedCalls)
+    if policy.gate == .notify { routeByNotify() }
+
+    setMemory(policy)
+    setProcesses(policy)
+    setSockets(policy)
+    setControl(policy)
+  }
+
+  private mutating func set(_ disposition: Disposition, _ numbers: [CInt]) {
+    for number in numbers { policies[Int(number)] = CallPolicy(otherwise: disposition) }
+  }
+
+  private mutating func set(_ number: CInt, _ rules: ArgumentRule..., otherwise: Disposition) {
+    policies[Int(number)] = CallPolicy(rules, otherwise: otherwise)
+  }
+
+  // MARK: - The parts that need arguments
+
+  /// A file mapping is recorded; an anonymous one and those of the trampoline's table are the kernel's own affair.
+  private mutating func setMemory(_ policy: GatePolicy) {
+    let upper: UInt64 = 0xffff_ffff_0000_0000
+    set(
+      SYS_mmap,
+      ArgumentRule(.native, when: .anyBit(3, UInt32(MAP_ANONYMOUS))),
+      ArgumentRule(
+        .native,
+        when: .equal(argument: 3, mask: upper, value: policy.layout.flagsSecret & upper),
+        .equal(argument: 4, mask: upper, value: policy.layout.descriptorSecret & upper)),
+      otherwise: .trace)
+    // Of another process only what ptrace access allows; of oneself, NUMA libraries ask.
+    set(SYS_move_pages, ArgumentRule(.native, when: .int(0, 0)), otherwise: .errno(EPERM))
+    set(SYS_migrate_pages, ArgumentRule(.native, when: .int(0, 0)), otherwise: .errno(EPERM))
+  }
+
+  private mutating func setProcesses(_ policy: GatePolicy) {
+    let newNamespaces: UInt32 = 0x7e02_0000
+    let untraced: UInt32 = 0x0080_0000
+    set(SYS_clone, ArgumentRule(.errno(EPERM), when: .anyBit(0, newNamespaces | untraced)), otherwise: .native)
+    // The flags of clone3 lie in memory: only where they cannot do harm. The C library falls back to clone.
+    let clone3Allowed = policy.isolation == .full && policy.namespacesClosed
+    set(clone3Allowed ? .native : .errno(ENOSYS), [SYS_clone3])
+    let unshareable: UInt32 = 0x200 | 0x400 | 0x4_0000  // CLONE_FS, CLONE_FILES, CLONE_SYSVSEM
+    set(SYS_unshare, ArgumentRule(.trace, when: .noBit(0, ~unshareable)), otherwise: .errno(EPERM))
+
+    switch policy.isolation {
+    case .full:
+      // The pid namespace bounds all but the process group, which reaches the caller's own processes.
+      set(SYS_kill, ArgumentRule(.trace, when: .oneOf(argument: 0, [0, UInt32.max])), otherwise: .native)
+      set(.native, Self.processCalls)
+      set(SYS_setpriority, ArgumentRule(.errno(EPERM), when: .int(0, 1)), otherwise: .native)
+      set(SYS_ioprio_set, ArgumentRule(.errno(EPERM), when: .int(0, 2)), otherwise: .native)
+      set(.native, Self.systemVCalls)
+    case .noNamespaces:
+      set(.trace, [SYS_kill, SYS_setpriority, SYS_ioprio_set] + Self.processCalls)
+      for number in [SYS_prlimit64, SYS_getpgid, SYS_getsid, SYS_sched_setparam, SYS_sched_setscheduler,
+        SYS_sched_setattr, SYS_sched_setaffinity]
+      {
+        set(number, ArgumentRule(.native, when: .int(0, 0)), otherwise: .trace)
+      }
+      set(.errno(ENOSYS), Self.systemVCalls)
+    }
+  }
+
+  private mutating func setSockets(_ policy: GatePolicy) {
+    let unix = UInt32(AF_UNIX)
+    let internet = ArgumentTest.oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6)])
+    let route = ArgumentRule(.native, when: .int(0, 16), .int(2, 0))
+    let refused = Disposition.errno(EAFNOSUPPORT)
+    switch policy.isolation {
+    case .full:
+      set(
+        SYS_socket, ArgumentRule(.native, when: .int(0, unix)), ArgumentRule(.native, when: internet), route,
+        otherwise: refused)
+      set(.native, [SYS_socketpair])
+    case .noNamespaces:
+      // A datagram of an AF_UNIX socket names its receiver in memory, and the kernel would look that name up on the
+      // host: no such sockets. Type 3, SOCK_RAW, is a datagram socket too (unix_create).
+      let datagram = ArgumentRule(
+        .errno(EACCES), when: .int(0, unix), .equal(argument: 1, mask: 0xf, value: 2))
+      let raw = ArgumentRule(.errno(EACCES), when: .int(0, unix), .equal(argument: 1, mask: 0xf, value: 3))
+      set(
+        SYS_socket, datagram, raw, ArgumentRule(.native, when: .int(0, unix)),
+        ArgumentRule(policy.network == .host ? .native : .errno(EACCES), when: internet), route, otherwise: refused)
+      set(SYS_socketpair, datagram, raw, otherwise: .native)
+    }
+  }
+
+  private mutating func setControl(_ policy: GatePolicy) {
+    set(
+      SYS_ioctl, ArgumentRule(.errno(EPERM), when: .oneOf(argument: 1, ArgumentLists.refusedControls)),
+      ArgumentRule(.native, when: .oneOf(argument: 1, ArgumentLists.nativeControls)), otherwise: .errno(ENOTTY))
+    set(
+      SYS_prctl,
+      ArgumentRule(.native, when: .int(0, 35), .oneOf(argument: 1, [14, 15])),  // PR_SET_MM: MAP, MAP_SIZE
+      ArgumentRule(.errno(EPERM), when: .int(0, 35)),
+      ArgumentRule(.native, when: .oneOf(argument: 0, ArgumentLists.nativeProcessControls)),
+      ArgumentRule(.trace, when: .oneOf(argument: 0, ArgumentLists.servedProcessControls)), otherwise: .errno(EINVAL))
+    // One listener a filter chain: a second one is refused by the kernel with this error.
+    set(SYS_seccomp, ArgumentRule(.errno(EBUSY), when: .anyBit(1, 8)), otherwise: .native)
+    // F_SETLEASE and F_NOTIFY would reach files of the host.
+    let leases = ArgumentRule(.errno(EINVAL), when: .oneOf(argument: 1, [1024, 1026]))
+    switch policy.isolation {
+    case .full: set(SYS_fcntl, leases, otherwise: .native)
+    case .noNamespaces:
+      set(
+        SYS_fcntl, leases, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(EPERM), when: .int(1, 15)),
+        otherwise: .native)
+    }
+  }
+
+  /// `--gate notify`: path calls that are answered with a value and never run in the kernel.
+  private mutating func routeByNotify() {
+    set(.notify, Self.pathCalls)
+    let emptyPath: UInt32 = 0x1000
+    // On a descriptor that is not ours these run natively, which only the tracer can arrange.
+    set(SYS_newfstatat, ArgumentRule(.trace, when: .anyBit(3, emptyPath)), otherwise: .notify)
+    set(SYS_statx, ArgumentRule(.trace, when: .anyBit(2, emptyPath)), otherwise: .notify)
+    set(SYS_fchownat, ArgumentRule(.trace, when: .anyBit(4, emptyPath)), otherwise: .notify)
+    set(
+      SYS_utimensat, ArgumentRule(.trace, when: .equal(argument: 1, mask: ~0, value: 0)), otherwise: .notify)
+    set(
+      SYS_futimesat, ArgumentRule(.trace, when: .equal(argument: 1, mask: ~0, value: 0)), otherwise: .notify)
+    // The empty path and AT_EMPTY_PATH of the others need no kernel: they name nodes of ours or fail.
+    set(.trace, [452])
+  }
+}

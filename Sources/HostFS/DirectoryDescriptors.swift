@@ -1,0 +1,127 @@
+// Open directories of the host: a bounded cache, because a descriptor for each known directory would run into
+// RLIMIT_NOFILE. What is not open is opened beneath its nearest open ancestor, in one openat2 as a rule.
+
+import CLinux
+import LinuxABI
+
+/// O_PATH descriptors of directories, at most `capacity` of them as long as not more are in use at once.
+///
+/// A slot in use is pinned. The root has slot 0 and keeps it. Eviction is by CLOCK: a slot that was used since the hand
+/// last passed is spared once.
+final class DirectoryDescriptors {
+  private struct Slot {
+    var descriptor: CInt
+    /// nil when free. The directory knows its slot and gives it back when it ends.
+    var owner: Unmanaged<HostDirectory>?
+    var isReferenced = true
+    var pins = 0
+  }
+
+  private var slots: [Slot]
+  private var free: [Int] = []
+  private var hand = 1
+  private let capacity: Int
+
+  /// Takes over the descriptor of the root.
+  init(root: CInt, capacity: Int) {
+    slots = [Slot(descriptor: root, owner: nil, pins: 1)]
+    self.capacity = max(capacity, 4)
+  }
+
+  deinit {
+    for slot in slots where slot.descriptor >= 0 { _ = OwnedDescriptor(slot.descriptor) }
+  }
+
+  /// Calls `body` with a descriptor of `directory`, valid for that call.
+  func with<T: ~Copyable>(_ directory: HostDirectory, _ body: (CInt) throws(Errno) -> T) throws(Errno) -> T {
+    if directory.slot < 0 { try open(directory) }
+    let index = directory.slot
+    slots[index].isReferenced = true
+    slots[index].pins += 1
+    defer { slots[index].pins -= 1 }
+    return try body(slots[index].descriptor)
+  }
+
+  /// Keeps `directory` open as long as it lives: its name is about to go.
+  func hold(_ directory: HostDirectory) throws(Errno) {
+    if directory.slot < 0 { try open(directory) }
+    slots[directory.slot].pins += 1
+  }
+
+  /// The descriptor of `directory` if it is open.
+  func descriptor(of directory: HostDirectory) -> CInt? {
+    directory.slot < 0 ? nil : slots[directory.slot].descriptor
+  }
+
+  /// `directory` ends.
+  func release(_ directory: HostDirectory) {
+    guard directory.slot > 0 else { return }
+    let index = directory.slot
+    directory.slot = -1
+    close(index)
+  }
+
+  private func close(_ index: Int) {
+    _ = OwnedDescriptor(slots[index].descriptor)
+    slots[index] = Slot(descriptor: -1, owner: nil)
+    free.append(index)
+  }
+
+  /// The paths of a tree 2,000 deep can be longer than PATH_MAX: then it goes in several steps.
+  private func open(_ directory: HostDirectory) throws(Errno) {
+    var chain: [HostDirectory] = []
+    var base = directory
+    while base.slot < 0 {
+      chain.append(base)
+      guard let parent = base.parent else { throw .noSuchFileOrDirectory }
+      base = parent
+    }
+    var current = slots[base.slot].descriptor
+    var step: OwnedDescriptor?
+    var path: [UInt8] = []
+    path.reserveCapacity(256)
+    for next in chain.reversed() {
+      if !path.isEmpty { path.append(0x2f) }
+      path += next.name
+      if path.count > 3500 || next === directory {
+        let opened = try path.withTerminator { path throws(Errno) in
+          try Host.open(path, in: current, [.path, .directory, .noFollow])
+        }
+        current = opened.rawValue
+        step = consume opened
+        path.removeAll(keepingCapacity: true)
+      }
+    }
+    guard let last = step.take() else { throw .noSuchFileOrDirectory }
+    enter(directory, last.release())
+  }
+
+  private func enter(_ directory: HostDirectory, _ descriptor: CInt) {
+    let slot = Slot(descriptor: descriptor, owner: Unmanaged.passUnretained(directory))
+    if free.isEmpty && slots.count >= capacity { evict() }
+    if let index = free.popLast() {
+      slots[index] = slot
+      directory.slot = index
+    } else {
+      directory.slot = slots.count
+      slots.append(slot)
+    }
+  }
+
+  /// Frees one slot that nobody uses; none if all are in use.
+  private func evict() {
+    for _ in 0..<(2 * slots.count) {
+      if hand >= slots.count { hand = 1 }
+      let index = hand
+      hand += 1
+      guard index < slots.count, slots[index].pins == 0, let owner = slots[index].owner else { continue }
+      if slots[index].isReferenced {
+        slots[index].isReferenced = false
+        continue
+      }
+      owner.takeUnretainedValue().slot = -1
+      close(index)
+      return
+    }
+  }
+}

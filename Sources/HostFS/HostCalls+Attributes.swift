@@ -1,0 +1,180 @@
+// The raw calls on attributes that LinuxABI's `Host` does not have: by directory descriptor and one component, or by a
+// descriptor's name under /proc/self/fd, which is the only way to reach an O_PATH descriptor's extended attributes.
+
+import CLinux
+import LinuxABI
+
+/// fchmodat2(2), Linux 6.6.
+private let SYS_fchmodat2: CInt = 452
+/// UTIME_NOW and UTIME_OMIT (`man 2 utimensat`).
+private let utimeNow = (1 << 30) - 1
+private let utimeOmit = (1 << 30) - 2
+private let XATTR_SIZE_MAX = 65536
+
+extension Host {
+  /// `fchmodat2(2)`; on older kernels `chmod(2)` on an O_PATH descriptor's /proc/self/fd name, which follows no symlink either.
+  static func changeMode(_ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, to permissions: Permissions)
+    throws(Errno)
+  {
+    let result = vd_syscall(
+      Int(SYS_fchmodat2), Int(directory), Int(bitPattern: name), Int(permissions.rawValue), Int(flags.rawValue), 0, 0)
+    if result != -Int(ENOSYS) {
+      _ = try Errno.check(result)
+      return
+    }
+    let descriptor =
+      flags.contains(.emptyPath)
+      ? try duplicate(directory) : try open(name, in: directory, [.path, .noFollow], resolve: [.noMagicLinks])
+    _ = try withProcName(of: descriptor.rawValue) { path throws(Errno) in
+      try call(SYS_fchmodat, Int(AtFlags.currentDirectory), Int(bitPattern: path), Int(permissions.rawValue))
+    }
+  }
+
+  /// `fchownat(2)`; nil keeps an id.
+  static func changeOwner(
+    _ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, to owner: UInt32?, _ group: UInt32?
+  ) throws(Errno) {
+    try call(
+      SYS_fchownat, Int(directory), Int(bitPattern: name), Int(owner ?? .max), Int(group ?? .max), Int(flags.rawValue))
+  }
+
+  /// `utimensat(2)`.
+  static func changeTimes(
+    _ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, access: TimeChange, modification: TimeChange
+  ) throws(Errno) {
+    var times = (timespec(access), timespec(modification))
+    _ = try withUnsafeMutablePointer(to: &times) { times throws(Errno) in
+      try call(
+        SYS_utimensat, Int(directory), Int(bitPattern: name), Int(bitPattern: times), Int(flags.rawValue))
+    }
+  }
+
+  private static func timespec(_ change: TimeChange) -> timespec {
+    switch change {
+    case .keep: CLinux.timespec(tv_sec: 0, tv_nsec: utimeOmit)
+    case .now: CLinux.timespec(tv_sec: 0, tv_nsec: utimeNow)
+    case .set(let time): CLinux.timespec(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds))
+    }
+  }
+
+  /// `fstatfs(2)`.
+  static func filesystemStatistics(_ descriptor: CInt) throws(Errno) -> statfs {
+    var result = CLinux.statfs()
+    _ = try Errno.check(
+      withUnsafeMutablePointer(to: &result) { buffer in
+        vd_syscall(Int(SYS_fstatfs), Int(descriptor), Int(bitPattern: buffer), 0, 0, 0, 0)
+      })
+    return result
+  }
+
+  /// `getxattr(2)`, not following a symlink in the last component.
+  static func extendedAttribute(_ name: UnsafePointer<CChar>, at path: ProcPath) throws(Errno) -> [UInt8] {
+    try withCString(path) { target throws(Errno) in
+      let call = path.isDescriptorItself ? SYS_getxattr : SYS_lgetxattr
+      // Most values are short; a longer one is asked for again with room for the longest that Linux allows.
+      let short = try withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer throws(Errno) -> [UInt8]? in
+        let result = vd_syscall(
+          Int(call), Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count, 0, 0)
+        if result == -Int(ERANGE) { return nil }
+        return [UInt8](buffer[..<(try Errno.check(result))])
+      }
+      if let short { return short }
+      return try withUnsafeTemporaryAllocation(byteCount: XATTR_SIZE_MAX, alignment: 1) { buffer throws(Errno) in
+        [UInt8](
+          buffer[
+            ..<(try Host.call(
+              call, Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count))])
+      }
+    }
+  }
+
+  /// `setxattr(2)`.
+  static func setExtendedAttribute(
+    _ name: UnsafePointer<CChar>, at path: ProcPath, to value: [UInt8], _ flags: XattrFlags
+  ) throws(Errno) {
+    _ = try withCString(path) { target throws(Errno) -> Int in
+      try value.withUnsafeBufferPointer { bytes throws(Errno) -> Int in
+        try call(
+          path.isDescriptorItself ? SYS_setxattr : SYS_lsetxattr, Int(bitPattern: target), Int(bitPattern: name),
+          Int(bitPattern: bytes.baseAddress), bytes.count, Int(flags.rawValue))
+      }
+    }
+  }
+
+  /// `removexattr(2)`.
+  static func removeExtendedAttribute(_ name: UnsafePointer<CChar>, at path: ProcPath) throws(Errno) {
+    _ = try withCString(path) { target throws(Errno) in
+      try call(
+        path.isDescriptorItself ? SYS_removexattr : SYS_lremovexattr, Int(bitPattern: target), Int(bitPattern: name))
+    }
+  }
+
+  /// `listxattr(2)`: the names, split.
+  static func extendedAttributeNames(at path: ProcPath) throws(Errno) -> [[UInt8]] {
+    try withCString(path) { target throws(Errno) in
+      let call = path.isDescriptorItself ? SYS_listxattr : SYS_llistxattr
+      let size = try Host.call(call, Int(bitPattern: target), 0, 0)
+      if size == 0 { return [] }
+      // Room for names that come in between; the kernel's limit is 64 KiB.
+      return try withUnsafeTemporaryAllocation(byteCount: min(size + 4096, XATTR_SIZE_MAX), alignment: 1) {
+        buffer throws(Errno) in
+        let count = try Host.call(call, Int(bitPattern: target), Int(bitPattern: buffer.baseAddress), buffer.count)
+        return buffer[..<count].split(separator: 0).map { [UInt8]($0) }
+      }
+    }
+  }
+
+  /// Calls `body` with `/proc/self/fd/N`.
+  static func withProcName<T: ~Copyable>(of descriptor: CInt, _ body: (UnsafePointer<CChar>) throws(Errno) -> T)
+    throws(Errno) -> T
+  {
+    try withCString(.descriptor(descriptor), body)
+  }
+
+  private static func withCString<T: ~Copyable>(
+    _ path: ProcPath, _ body: (UnsafePointer<CChar>) throws(Errno) -> T
+  ) throws(Errno) -> T {
+    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 288) { buffer throws(Errno) in
+      path.spell(into: buffer)
+      guard let start = buffer.baseAddress else { throw .noMemory }
+      return try body(UnsafePointer(start))
+    }
+  }
+}
+
+/// A file as the kernel finds it through /proc/self/fd: a descriptor itself, or one component beneath a directory's.
+enum ProcPath {
+  case descriptor(CInt)
+  case child(CInt, [UInt8])
+
+  var isDescriptorItself: Bool {
+    if case .descriptor = self { true } else { false }
+  }
+
+  /// Writes the path and a NUL; a component has at most NAME_MAX bytes, so 288 are enough.
+  fileprivate func spell(into buffer: UnsafeMutableBufferPointer<CChar>) {
+    var end = 0
+    for byte in "/proc/self/fd/".utf8 {
+      buffer[end] = CChar(bitPattern: byte)
+      end += 1
+    }
+    let (number, name): (CInt, [UInt8]?) =
+      switch self {
+      case .descriptor(let number): (number, nil)
+      case .child(let number, let name): (number, name)
+      }
+    for byte in String(number).utf8 {
+      buffer[end] = CChar(bitPattern: byte)
+      end += 1
+    }
+    if let name {
+      buffer[end] = 0x2f
+      end += 1
+      for byte in name.prefix(buffer.count - end - 1) {
+        buffer[end] = CChar(bitPattern: byte)
+        end += 1
+      }
+    }
+    buffer[end] = 0
+  }
+}

@@ -1,0 +1,215 @@
+// A host directory tree behind descriptors: a lower layer, the store of a persistent upper, or a bind mount. Every step
+// is one component beneath a directory descriptor of ours; the host never resolves a path, a symlink or a magic link.
+//
+// All of it is guarded by the tree lock (VFS/Filesystem.swift); there are no locks here.
+
+import CLinux
+public import LinuxABI
+public import VFS
+
+/// A host directory and everything below it, host mounts included.
+public final class HostFilesystem: Filesystem {
+  /// What may be believed of the host.
+  public enum Policy: Sendable {
+    /// Nobody else changes the tree: what was seen once is cached for ever. For lower layers and for a store of ours.
+    case immutable
+    /// The host may change it at any time: names and attributes are asked for anew. For bind mounts.
+    case shared
+  }
+
+  /// Which ids the guest sees in place of the caller's own (fake root: the caller is 0 inside).
+  public struct Ownership: Sendable {
+    public var callerUser: UInt32
+    public var callerGroup: UInt32
+    public var user: UInt32
+    public var group: UInt32
+
+    public init(callerUser: UInt32, callerGroup: UInt32, user: UInt32, group: UInt32) {
+      self.callerUser = callerUser
+      self.callerGroup = callerGroup
+      self.user = user
+      self.group = group
+    }
+  }
+
+  public let policy: Policy
+  /// The tree may be changed through this file system.
+  public let isWritable: Bool
+  let ownership: Ownership?
+  /// This tree is ours alone, and writable: the store of an overlay. Owner, mode and all xattrs are at our disposal.
+  var isStore: Bool { isWritable && policy == .immutable }
+  /// Attributes that this user may not give to host files stand in `user.vedette.attributes` (AttributeRecord.swift).
+  private(set) var recordsAttributes = false
+
+  let descriptors: DirectoryDescriptors
+  /// The listing that was read last, so that a large directory is not opened anew for every `getdents64`.
+  let listing = HostListing()
+  private var rootInode: HostDirectory?
+  private var rootDevice: UInt64 = 0
+  /// Every inode that may be found again under another name, or is not cached for ever; entries go with their inodes.
+  private var known: [HostKey: Unmanaged<HostInode>] = [:]
+  /// Devices below host mount points, in the order they were met: the upper bits of their inode numbers.
+  private var otherDevices: [UInt64: UInt64] = [:]
+  /// Devices that keep no ACLs: not asked again for each file.
+  private var devicesWithoutLists: Set<UInt64> = []
+
+  /// Shows the tree below `rootDescriptor` (O_PATH is enough).
+  ///
+  /// A writable file system clears the supervisor's umask: the modes it is given are final.
+  /// - Parameters:
+  ///   - keepsOwners: a store gives host files the owners and modes of its inodes; nil to find out whether it may.
+  ///   - directoryDescriptors: how many descriptors the cache of open directories may hold.
+  /// - Throws: `.notDirectory`; `.permissionDenied`; other errnos of `statx(2)`.
+  public init(
+    rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: Ownership? = nil,
+    keepsOwners: Bool? = nil, directoryDescriptors: Int = 512
+  ) throws(Errno) {
+    self.policy = policy
+    isWritable = writable
+    self.ownership = ownership
+    let facts = try Host.statx("", in: rootDescriptor.rawValue, .emptyPath)
+    guard FileType(mode: UInt32(facts.stx_mode)) == .directory else { throw .notDirectory }
+    descriptors = DirectoryDescriptors(root: rootDescriptor.release(), capacity: directoryDescriptors)
+    super.init(typeName: writable ? "vedette-store" : "vedette-host")
+    rootDevice = facts.device
+    if writable { _ = vd_syscall(Int(SYS_umask), 0, 0, 0, 0, 0, 0) }
+    let root = HostDirectory(host: self, facts, parent: nil, name: [])
+    root.slot = 0
+    rootInode = root
+    if isStore {
+      recordsAttributes = !(keepsOwners ?? mayGiveAway())
+      root.applyRecord()
+    }
+  }
+
+  public override var root: Inode {
+    guard let rootInode else { preconditionFailure("set by init") }
+    return rootInode
+  }
+
+  public override var isReadOnly: Bool { !isWritable }
+  public override var revalidates: Bool { policy == .shared }
+
+  public override func statistics() throws(Errno) -> FilesystemStatistics {
+    let facts = try descriptors.with(hostRoot) { root throws(Errno) in try Host.filesystemStatistics(root) }
+    var result = FilesystemStatistics(
+      magic: Int(facts.f_type), blockSize: Int(facts.f_bsize), blocks: UInt64(facts.f_blocks),
+      freeBlocks: UInt64(facts.f_bfree), availableBlocks: UInt64(facts.f_bavail), files: UInt64(facts.f_files),
+      freeFiles: UInt64(facts.f_ffree))
+    result.nameLength = Int(facts.f_namelen)
+    return result
+  }
+
+  private var hostRoot: HostDirectory { unsafeDowncast(root, to: HostDirectory.self) }
+
+  /// Whether this process may give files to others: the right that a store with real owners needs. Tried, not guessed,
+  /// because user namespaces and dropped capabilities make the user id say little.
+  private func mayGiveAway() -> Bool {
+    do throws(Errno) {
+      return try descriptors.with(hostRoot) { root throws(Errno) in
+        let probe = try Host.open(".", in: root, [.temporaryBit, .directory, .readWrite], mode: 0o600)
+        try Host.call(SYS_fchown, Int(probe.rawValue), 1, 1)
+        return true
+      }
+    } catch {
+      // No O_TMPFILE there (or no right): the capability decides.
+      guard error == .notSupportedOnSocket || error == .isDirectory else { return false }
+      return geteuid() == 0
+    }
+  }
+
+  // MARK: - Inodes
+
+  /// The inode for what `statx` has found at `name` in `parent`; the one that exists already if the file is known.
+  func inode(_ facts: statx, parent: HostDirectory, name: Name) throws(Errno) -> HostInode {
+    guard let type = FileType(mode: UInt32(facts.stx_mode)) else { throw .ioError }
+    let key = HostKey(device: facts.device, number: facts.stx_ino)
+    let isTracked = isWritable || policy == .shared || (type != .directory && facts.stx_nlink > 1)
+    if isTracked, let entry = known[key] {
+      let inode = entry.takeUnretainedValue()
+      // A number that the host has used again is another file.
+      if inode.type == type || inode.isRecordedNode, inode.cached.birthTime == facts.birthTime {
+        inode.isFound(facts, parent, name)
+        return inode
+      }
+    }
+    let inode = make(type, facts, parent, name)
+    if isTracked { known[key] = Unmanaged.passUnretained(inode) }
+    return inode
+  }
+
+  private func make(_ type: FileType, _ facts: statx, _ parent: HostDirectory, _ name: Name) -> HostInode {
+    let stored = name.copy
+    switch type {
+    case .directory: return HostDirectory(host: self, facts, parent: parent, name: stored).prepared()
+    case .regular:
+      if recordsAttributes, let record = AttributeRecord.read(.child(of: parent, stored)), record.type != .regular {
+        return HostNode(host: self, facts, parent: parent, name: stored, as: record.type).prepared()
+      }
+      return HostRegularFile(host: self, facts, parent: parent, name: stored).prepared()
+    case .symlink: return HostSymlink(host: self, facts, parent: parent, name: stored)
+    case .fifo, .socket, .characterDevice, .blockDevice:
+      return HostNode(host: self, facts, parent: parent, name: stored, as: type).prepared()
+    }
+  }
+
+  /// An inode that has no name, from a descriptor of it.
+  func namelessFile(_ descriptor: consuming OwnedDescriptor) throws(Errno) -> HostInode {
+    let facts = try Host.statx("", in: descriptor.rawValue, .emptyPath)
+    let inode = HostRegularFile(host: self, facts, parent: nil, name: [])
+    inode.held = descriptor.release()
+    known[HostKey(device: facts.device, number: facts.stx_ino)] = Unmanaged.passUnretained(inode)
+    return inode
+  }
+
+  func forget(_ inode: HostInode) {
+    let key = HostKey(device: inode.hostDevice, number: inode.hostNumber)
+    if known[key]?.toOpaque() == Unmanaged.passUnretained(inode).toOpaque() { known[key] = nil }
+  }
+
+  /// `st_ino`: the host's own on the root's device; on other devices a number that no file of the root's device has.
+  func number(device: UInt64, _ number: UInt64) -> UInt64 {
+    if device == rootDevice { return number }
+    let index: UInt64
+    if let known = otherDevices[device] {
+      index = known
+    } else {
+      index = UInt64(otherDevices.count + 1)
+      otherDevices[device] = index
+    }
+    return index << 48 | number & (1 << 48 - 1)
+  }
+
+  func keepsLists(_ device: UInt64) -> Bool { !devicesWithoutLists.contains(device) }
+  func keepsNoLists(_ device: UInt64) { devicesWithoutLists.insert(device) }
+
+  // MARK: - Ids
+
+  func insideUser(_ id: UInt32) -> UInt32 { ownership.map { id == $0.callerUser ? $0.user : id } ?? id }
+  func insideGroup(_ id: UInt32) -> UInt32 { ownership.map { id == $0.callerGroup ? $0.group : id } ?? id }
+  func hostUser(_ id: UInt32) -> UInt32 { ownership.map { id == $0.user ? $0.callerUser : id } ?? id }
+  func hostGroup(_ id: UInt32) -> UInt32 { ownership.map { id == $0.group ? $0.callerGroup : id } ?? id }
+}
+
+/// What makes a host file itself: device and inode number.
+struct HostKey: Hashable {
+  var device: UInt64
+  var number: UInt64
+}
+
+extension statx {
+  /// The device that holds the file, as one key.
+  var device: UInt64 { UInt64(stx_dev_major) << 32 | UInt64(stx_dev_minor) }
+
+  /// The device that a device node names, in the encoding of `stat(2)` (glibc's `makedev`).
+  var namedDevice: UInt64 {
+    let (major, minor) = (UInt64(stx_rdev_major), UInt64(stx_rdev_minor))
+    return (major & 0xfff) << 8 | minor & 0xff | (minor & ~0xff) << 12 | (major & ~0xfff) << 32
+  }
+
+  var birthTime: Timestamp? { stx_mask & 0x800 != 0 ? Timestamp(stx_btime) : nil }
+}
+
+extension Timestamp {
+  init(_ time: statx_timestamp) { self.init(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec)) }
+}

@@ -1,0 +1,238 @@
+// What every host file has: its place (a directory and a name, or a descriptor once the name is gone), its attributes as
+// last seen, its extended attributes.
+
+import CLinux
+import LinuxABI
+import VFS
+
+/// A file of the host. One object per file wherever that can be told apart (HostFilesystem.known).
+class HostInode: Inode {
+  /// A directory and name that lead to this file; the root has none, nor has a file that lost its name.
+  final var parent: HostDirectory?
+  final var name: [UInt8]
+  /// A descriptor (O_PATH) of a file whose name is gone; -1 for others.
+  final var held: CInt = -1
+  final let hostDevice: UInt64
+  final let hostNumber: UInt64
+  /// As last seen; ids and permissions are those seen inside.
+  final var cached: Attributes
+
+  final var host: HostFilesystem { unsafeDowncast(filesystem, to: HostFilesystem.self) }
+
+  /// A device node that this user may not make on the host: an empty regular file with a record of what it is.
+  var isRecordedNode: Bool { false }
+
+  /// - Parameter type: nil for the type that the host tells.
+  init(host: HostFilesystem, _ facts: statx, parent: HostDirectory?, name: [UInt8], as type: FileType? = nil) {
+    self.parent = parent
+    self.name = name
+    hostDevice = facts.device
+    hostNumber = facts.stx_ino
+    let found = type ?? FileType(mode: UInt32(facts.stx_mode)) ?? .regular
+    cached = Self.attributes(host, facts, found)
+    super.init(
+      filesystem: host, type: found, number: cached.number, permissions: cached.permissions, owner: cached.owner,
+      group: cached.group)
+  }
+
+  deinit {
+    if held >= 0 { _ = OwnedDescriptor(held) }
+    host.forget(self)
+  }
+
+  /// Reads what is not in `statx`: the record of a store, the access ACL.
+  final func prepared() -> Self {
+    applyRecord()
+    readAccessList()
+    return self
+  }
+
+  private static func attributes(_ host: HostFilesystem, _ facts: statx, _ type: FileType) -> Attributes {
+    var result = Attributes(
+      type: type, permissions: Permissions(mode: UInt64(facts.stx_mode)), owner: host.insideUser(facts.stx_uid),
+      group: host.insideGroup(facts.stx_gid), linkCount: facts.stx_nlink, size: Int64(bitPattern: facts.stx_size),
+      blocks: Int64(bitPattern: facts.stx_blocks), number: host.number(device: facts.device, facts.stx_ino),
+      time: Timestamp(facts.stx_mtime))
+    result.accessTime = Timestamp(facts.stx_atime)
+    result.changeTime = Timestamp(facts.stx_ctime)
+    result.birthTime = facts.birthTime
+    result.blockSize = facts.stx_blksize
+    result.device = facts.namedDevice
+    return result
+  }
+
+  private func take(_ facts: statx) {
+    cached = Self.attributes(host, facts, type)
+    applyRecord()
+    permissions = cached.permissions
+    owner = cached.owner
+    group = cached.group
+  }
+
+  /// A lookup has come upon this file at `name` in `directory`.
+  final func isFound(_ facts: statx, _ directory: HostDirectory, _ name: Name) {
+    if held >= 0 { return }
+    if parent !== directory || !name.equals(self.name) {
+      parent = directory
+      self.name = name.copy
+    }
+    take(facts)
+    readAccessList()
+  }
+
+  // MARK: - Place
+
+  /// Calls `body` with a directory descriptor, a name in it, and the flags that make an `*at` call name this very file.
+  final func at<T>(_ body: (CInt, UnsafePointer<CChar>, AtFlags) throws(Errno) -> T) throws(Errno) -> T {
+    if held >= 0 { return try body(held, "", .emptyPath) }
+    if let directory = self as? HostDirectory, let descriptor = host.descriptors.descriptor(of: directory) {
+      return try body(descriptor, "", .emptyPath)
+    }
+    guard let parent else { throw .noSuchFileOrDirectory }
+    return try host.descriptors.with(parent) { descriptor throws(Errno) in
+      try name.withTerminator { name throws(Errno) in try body(descriptor, name, .symlinkNoFollow) }
+    }
+  }
+
+  /// Calls `body` with the path of this file beneath /proc/self/fd.
+  final func atProc<T>(_ body: (ProcPath) throws(Errno) -> T) throws(Errno) -> T {
+    if held >= 0 { return try body(.descriptor(held)) }
+    if let directory = self as? HostDirectory {
+      return try host.descriptors.with(directory) { descriptor throws(Errno) in try body(.descriptor(descriptor)) }
+    }
+    guard let parent else { throw .noSuchFileOrDirectory }
+    return try host.descriptors.with(parent) { descriptor throws(Errno) in try body(.child(descriptor, name)) }
+  }
+
+  /// The name is about to go: keeps the file reachable for those who still have it open.
+  func hold() throws(Errno) {
+    if held >= 0 { return }
+    held = try at { (directory, name, flags) throws(Errno) in
+      try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks]).release()
+    }
+  }
+
+  // MARK: - Metadata
+
+  override func attributes() throws(Errno) -> Attributes {
+    if !host.isWritable && host.policy == .immutable { return cached }
+    do throws(Errno) {
+      let facts = try at { (directory, name, flags) throws(Errno) in try Host.statx(name, in: directory, flags) }
+      if facts.stx_ino == hostNumber && facts.device == hostDevice {
+        take(facts)
+        return cached
+      }
+    } catch {
+      guard error == .noSuchFileOrDirectory, host.policy == .shared else { throw error }
+    }
+    // The host took the name away while somebody here has the file open.
+    cached.linkCount = 0
+    return cached
+  }
+
+  override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    guard host.isWritable else { throw .readOnlyFileSystem }
+    if host.recordsAttributes && (type == .regular || type == .directory || isRecordedNode) {
+      try record(change)
+    } else {
+      try at { (directory, name, flags) throws(Errno) in
+        if change.owner != nil || change.group != nil {
+          try Host.changeOwner(
+            name, in: directory, flags, to: change.owner.map(host.hostUser), change.group.map(host.hostGroup))
+        }
+        // After the owner: chown clears the set-id bits.
+        if let permissions = change.permissions, type != .symlink {
+          try Host.changeMode(name, in: directory, flags, to: permissions)
+        }
+      }
+    }
+    if change.accessTime != .keep || change.modificationTime != .keep {
+      try at { (directory, name, flags) throws(Errno) in
+        try Host.changeTimes(
+          name, in: directory, flags, access: change.accessTime, modification: change.modificationTime)
+      }
+    }
+    try refresh()
+  }
+
+  final func refresh() throws(Errno) {
+    take(try at { (directory, name, flags) throws(Errno) in try Host.statx(name, in: directory, flags) })
+  }
+
+  // MARK: - Extended attributes
+
+  /// A store shows all; elsewhere `trusted.*` and `security.*` are the host's business and have no power inside.
+  private func isShown(_ name: Name) -> Bool {
+    if host.isStore { return !name.isAttributeRecord }
+    return name.hasPrefix("user.") || name.hasPrefix("system.posix_acl_")
+  }
+
+  override func extendedAttribute(_ name: Name) throws(Errno) -> [UInt8] {
+    guard isShown(name) else { throw .noData }
+    return try name.withCString { name throws(Errno) in
+      try atProc { path throws(Errno) in try Host.extendedAttribute(name, at: path) }
+    }
+  }
+
+  override func extendedAttributeNames() throws(Errno) -> [[UInt8]] {
+    do throws(Errno) {
+      return try atProc { path throws(Errno) in try Host.extendedAttributeNames(at: path) }
+        .filter { stored in Name.with(stored) { isShown($0) } }
+    } catch {
+      // A file system without extended attributes has none to list.
+      if error == .notSupportedOnSocket { return [] }
+      throw error
+    }
+  }
+
+  override func setExtendedAttribute(_ name: Name, to value: [UInt8], _ flags: XattrFlags) throws(Errno) {
+    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard isShown(name) else { throw .notPermitted }
+    try name.withCString { name throws(Errno) in
+      try atProc { path throws(Errno) in try Host.setExtendedAttribute(name, at: path, to: value, flags) }
+    }
+    if name.isAccessList { try listChanged(to: value) }
+  }
+
+  override func removeExtendedAttribute(_ name: Name) throws(Errno) {
+    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard isShown(name) else { throw .noData }
+    try name.withCString { name throws(Errno) in
+      try atProc { path throws(Errno) in try Host.removeExtendedAttribute(name, at: path) }
+    }
+    if name.isAccessList { try listChanged(to: nil) }
+  }
+
+  /// The host changes the mode along with the list.
+  private func listChanged(to list: [UInt8]?) throws(Errno) {
+    try refresh()
+    accessList = list
+  }
+
+  private func readAccessList() {
+    guard type != .symlink, host.keepsLists(hostDevice) else { return }
+    do throws(Errno) {
+      accessList = try atProc { path throws(Errno) in try Host.extendedAttribute("system.posix_acl_access", at: path) }
+    } catch {
+      accessList = nil
+      if error == .notSupportedOnSocket { host.keepsNoLists(hostDevice) }
+    }
+  }
+}
+
+extension Name {
+  var isAccessList: Bool { count == 23 && hasPrefix("system.posix_acl_access") }
+  var isAttributeRecord: Bool { count == 23 && hasPrefix("user.vedette.attributes") }
+}
+
+extension [UInt8] {
+  /// Calls `body` with the bytes as a C string.
+  func withTerminator<T: ~Copyable>(_ body: (UnsafePointer<CChar>) throws(Errno) -> T) throws(Errno) -> T {
+    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: count + 1) { buffer throws(Errno) in
+      for (place, byte) in enumerated() { buffer[place] = CChar(bitPattern: byte) }
+      buffer[count] = 0
+      guard let start = buffer.baseAddress else { throw .noMemory }
+      return try body(UnsafePointer(start))
+    }
+  }
+}

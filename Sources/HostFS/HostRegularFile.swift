@@ -1,0 +1,94 @@
+// Regular files, symlinks and nodes of the host.
+
+import CLinux
+import LinuxABI
+import VFS
+
+/// A regular file: the guest gets a descriptor of the host file itself.
+final class HostRegularFile: HostInode {
+  override func truncate(to size: Int64) throws(Errno) {
+    guard host.isWritable else { throw .readOnlyFileSystem }
+    let descriptor = try open(.writeOnly)
+    try Host.truncate(descriptor.rawValue, to: size)
+    try refresh()
+  }
+
+  /// A lower layer is opened for reading only, whatever is asked; O_TRUNC is the host's to do on a writable tree.
+  override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    guard host.isWritable || !(flags.isWriting || flags.contains(.truncate)) else { throw .readOnlyFileSystem }
+    // Bits that `openat2` would refuse, and those that would make it something else than an open.
+    let wanted = flags.intersection(.known).subtracting([
+      .create, .exclusive, .noFollow, .directory, .path, .temporaryBit,
+    ])
+    if held >= 0 {
+      return try Host.withProcName(of: held) { path throws(Errno) in try Host.openTrusted(path, wanted) }
+    }
+    guard let parent else { throw .noSuchFileOrDirectory }
+    return try host.descriptors.with(parent) { directory throws(Errno) in
+      try name.withTerminator { name throws(Errno) in
+        if host.policy == .immutable {
+          return try Host.open(name, in: directory, wanted.union([.noFollow, .noControllingTerminal]))
+        }
+        return try openShared(name, in: directory, wanted)
+      }
+    }
+  }
+
+  /// The host may have put a FIFO or a device under the name meanwhile: it must neither block us nor be opened.
+  private func openShared(_ name: UnsafePointer<CChar>, in directory: CInt, _ flags: OpenFlags) throws(Errno)
+    -> OwnedDescriptor
+  {
+    let seen = try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks])
+    let facts = try Host.stat(seen.rawValue)
+    guard FileType(mode: UInt32(facts.st_mode)) == .regular, UInt64(facts.st_ino) == hostNumber else {
+      throw Errno(rawValue: ESTALE)
+    }
+    return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try Host.openTrusted(path, flags) }
+  }
+}
+
+/// A symlink; the VFS follows it, never the host.
+final class HostSymlink: HostInode {
+  /// The target of a link in an immutable tree, once read.
+  private var target: [UInt8]?
+
+  override func readlink() throws(Errno) -> [UInt8] {
+    if let target { return target }
+    let read = try at { (directory, name, _) throws(Errno) in try Host.readlink(name, in: directory) }
+    if host.policy == .immutable { target = read }
+    return read
+  }
+}
+
+/// A FIFO, socket or device node: shown by stat. One that the host made is never opened; a FIFO of a store is the guest's.
+final class HostNode: HostInode {
+  override var isRecordedNode: Bool {
+    host.recordsAttributes && (type == .characterDevice || type == .blockDevice)
+  }
+
+  /// Opens a FIFO of a writable tree, without waiting for the other end: that is the sentry's to do.
+  ///
+  /// - Throws: `.noSuchAddressOrDevice` for a socket, a FIFO of a lower layer, and for O_WRONLY while nobody reads;
+  ///   `.permissionDenied` for a device.
+  override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    guard type == .fifo else { throw type == .socket ? .noSuchAddressOrDevice : .permissionDenied }
+    guard host.isWritable else { throw .noSuchAddressOrDevice }
+    let seen = try at { (directory, name, flags) throws(Errno) in
+      if flags.contains(.emptyPath) { return try Host.duplicate(directory).release() }
+      return try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks]).release()
+    }
+    let node = OwnedDescriptor(seen)
+    guard FileType(mode: UInt32(try Host.stat(node.rawValue).st_mode)) == .fifo else { throw Errno(rawValue: ESTALE) }
+    let wanted = flags.intersection(.known).subtracting([
+      .create, .exclusive, .noFollow, .directory, .path, .temporaryBit, .truncate,
+    ])
+    let opened = try Host.withProcName(of: node.rawValue) { path throws(Errno) in
+      try Host.openTrusted(path, wanted.union(.nonBlocking))
+    }
+    if !flags.contains(.nonBlocking) {
+      // F_SETFL; the access mode and creation flags in the word are ignored.
+      try Host.call(SYS_fcntl, Int(opened.rawValue), 4, Int(wanted.rawValue))
+    }
+    return opened
+  }
+}

@@ -1,0 +1,80 @@
+// A regular file whose bytes lie in the backing store. Guests read and write the store's file natively, so size, blocks and
+// the times of access and modification are asked of it; owner, mode, links and extended attributes are ours.
+
+public import LinuxABI
+public import VFS
+import CLinux
+
+/// A regular file of an in-memory file system.
+///
+/// The store's file is removed when the inode object ends, not when the last name goes: so an unlinked file that somebody
+/// still has open answers every call as before and costs no descriptor meanwhile (`BackingStore.orphanCount`). The bytes go with the last of the
+/// object and the guests' descriptors, as on any file system.
+///
+/// The change time is the later of ours (chmod, link, xattr) and the store's (write, truncate, utimens).
+public final class BackedFile: KernInode {
+  private let file: UInt64
+  private var isOrphan = false
+
+  init(_ filesystem: KernFilesystem, _ new: NewInode) throws(Errno) {
+    file = try filesystem.store.createFile()
+    super.init(
+      filesystem, type: .regular, permissions: new.permissions, owner: new.owner, group: new.group, linkCount: 0)
+    if !new.permissions.isDisjoint(with: [.setUserID, .setGroupID]) {
+      do throws(Errno) { try mirrorSetID() } catch {}
+    }
+  }
+
+  deinit {
+    if isOrphan { kernel.store.orphanCount -= 1 }
+    kernel.store.remove(file)
+  }
+
+  override func linksChanged() {
+    guard isOrphan != (linkCount == 0) else { return }
+    isOrphan.toggle()
+    kernel.store.orphanCount += isOrphan ? 1 : -1
+  }
+
+  public override func attributes() throws(Errno) -> Attributes {
+    let status = try kernel.store.stat(file)
+    // A native write has cleared the set-ID bits of the store's file (`man 2 write`): ours follow.
+    if !permissions.isDisjoint(with: [.setUserID, .setGroupID]) {
+      let lost = mirrored.subtracting(Permissions(rawValue: UInt16(truncatingIfNeeded: status.st_mode)))
+      permissions.subtract(lost.intersection([.setUserID, .setGroupID]))
+    }
+    var result = Attributes(
+      type: .regular, permissions: permissions, owner: owner, group: group, linkCount: linkCount,
+      size: Int64(status.st_size), blocks: Int64(status.st_blocks), number: number, time: birthTime)
+    result.accessTime = Timestamp(status.st_atim)
+    result.modificationTime = Timestamp(status.st_mtim)
+    result.changeTime = max(changeTime, Timestamp(status.st_ctim))
+    return result
+  }
+
+  public override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    if change.accessTime != .keep || change.modificationTime != .keep {
+      try kernel.store.setTimes(file, access: change.accessTime, modification: change.modificationTime)
+    }
+    let old = mirrored
+    if let new = change.permissions { permissions = new }
+    if let new = change.owner { owner = new }
+    if let new = change.group { group = new }
+    changeTime = Timestamp.now()
+    if mirrored != old { try mirrorSetID() }
+  }
+
+  /// The bits that the store's file must have for the kernel to clear them on a native write: set-group-ID counts only
+  /// where the group may execute.
+  private var mirrored: Permissions {
+    var bits = permissions.intersection(.setUserID)
+    if permissions.isSuperset(of: [.setGroupID, .groupExecute]) { bits.formUnion([.setGroupID, .groupExecute]) }
+    return bits
+  }
+
+  private func mirrorSetID() throws(Errno) { try kernel.store.setMode(file, 0o600 | UInt32(mirrored.rawValue)) }
+
+  public override func truncate(to size: Int64) throws(Errno) { try kernel.store.truncate(file, to: size) }
+
+  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor { try kernel.store.open(file, flags) }
+}

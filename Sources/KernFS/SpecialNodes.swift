@@ -1,0 +1,98 @@
+// FIFOs, sockets and device nodes.
+
+public import LinuxABI
+public import VFS
+import CLinux
+
+/// A FIFO: a real one in the store, so that reading, writing and polling are the kernel's.
+public final class FIFO: KernInode {
+  private let place: UInt64
+
+  init(_ filesystem: KernFilesystem, _ new: NewInode) throws(Errno) {
+    place = try filesystem.store.createFIFO()
+    super.init(
+      filesystem, type: .fifo, permissions: new.permissions, owner: new.owner, group: new.group, linkCount: 0)
+  }
+
+  deinit { kernel.store.remove(place) }
+
+  public override func attributes() throws(Errno) -> Attributes {
+    var result = try super.attributes()
+    let status = try kernel.store.stat(place)
+    result.accessTime = max(result.accessTime, Timestamp(status.st_atim))
+    result.modificationTime = max(result.modificationTime, Timestamp(status.st_mtim))
+    result.changeTime = max(result.changeTime, Timestamp(status.st_ctim))
+    return result
+  }
+
+  /// Opens without waiting for the other end (`man 7 fifo`): that is the caller's to do, outside the tree lock.
+  ///
+  /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY while nobody reads.
+  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    if flags.contains(.path) { return try kernel.store.open(place, flags) }
+    let descriptor = try kernel.store.open(place, flags.union(.nonBlocking).subtracting(.truncate))
+    if !flags.contains(.nonBlocking) {
+      // F_SETFL; the access mode in the word is ignored.
+      try Host.call(SYS_fcntl, Int(descriptor.rawValue), 4, Int(flags.rawValue))
+    }
+    return descriptor
+  }
+}
+
+/// The name of a Unix socket. The socket itself is bound, by the supervisor, to a path in the store.
+public final class SocketNode: KernInode {
+  private var place: UInt64?
+
+  init(_ filesystem: KernFilesystem, _ new: NewInode) {
+    super.init(
+      filesystem, type: .socket, permissions: new.permissions, owner: new.owner, group: new.group, linkCount: 0)
+  }
+
+  deinit { if let place { kernel.store.remove(place) } }
+
+  /// The path that `bind(2)` of the guest's socket is given in the place of the guest's; once per node.
+  ///
+  /// - Throws: `.addressInUse` if it was asked for before.
+  public func bindingPath() throws(Errno) -> [UInt8] {
+    if place != nil { throw .addressInUse }
+    let number = try kernel.store.createSocketPlace()
+    place = number
+    return kernel.store.path(of: number)
+  }
+
+  /// The path that `connect(2)` is given.
+  ///
+  /// - Throws: `.connectionRefused` if nothing was ever bound here (a node made by `mknod(2)`).
+  public func connectingPath() throws(Errno) -> [UInt8] {
+    guard let place else { throw .connectionRefused }
+    return kernel.store.path(of: place)
+  }
+
+  /// With O_PATH a descriptor of the bound socket in the store; else ENXIO, as `open(2)` of a socket.
+  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    guard flags.contains(.path) else { throw .noSuchAddressOrDevice }
+    guard let place else { throw .connectionRefused }
+    return try kernel.store.open(place, flags)
+  }
+}
+
+/// A device node that guests made: shown by `stat`, never opened, because no device answers to it here.
+public final class DeviceNode: KernInode {
+  private let device: UInt64
+
+  init(_ filesystem: KernFilesystem, type: FileType, device: UInt64, _ new: NewInode) {
+    self.device = device
+    super.init(
+      filesystem, type: type, permissions: new.permissions, owner: new.owner, group: new.group, linkCount: 0)
+  }
+
+  public override func attributes() throws(Errno) -> Attributes {
+    var result = try super.attributes()
+    result.device = device
+    return result
+  }
+
+  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    throw device == 0 ? .noSuchAddressOrDevice : .permissionDenied
+  }
+}

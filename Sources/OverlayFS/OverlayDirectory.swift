@@ -1,0 +1,233 @@
+// A directory of an overlay: the children of its layers, each name shown once, topmost layer first.
+
+public import LinuxABI
+public import VFS
+
+/// A directory. It keeps its lowers wherever it is moved, so a rename moves no data.
+public final class OverlayDirectory: OverlayInode {
+  /// Lower directories below `lower`, topmost first.
+  let otherLowers: [Inode]
+  /// The names of lower children that are deleted; the same as the marks on `upper`.
+  var whiteouts: Set<[UInt8]> = []
+  /// Where the lowers are, if they are not those of the parent's under the same name (persistent upper).
+  var redirect: [LayerPath]?
+  /// The merged names, once they are needed (OverlayListing.swift).
+  var listing: DirectoryIndex<ListedChild>?
+  /// Somebody may hold a cursor into the lower's own order.
+  var wasListed = false
+  /// How many child directories there are, once it is known: `st_nlink` less two.
+  var subdirectories: Int?
+
+  init(overlay: OverlayFilesystem, upper: Inode?, lower: Inode?, otherLowers: [Inode], number: UInt64) throws(Errno) {
+    self.otherLowers = otherLowers
+    try super.init(overlay: overlay, upper: upper, lower: lower, number: number)
+    if let upper, lower != nil, let marks = overlay.marks { whiteouts = try marks.whiteouts(of: upper) }
+  }
+
+  /// The lowers, topmost first.
+  var lowers: [Inode] { lower.map { [$0] + otherLowers } ?? [] }
+
+  public override func attributes() throws(Errno) -> Attributes {
+    var result = try super.attributes()
+    if upper != nil && lower != nil || !otherLowers.isEmpty {
+      result.linkCount = UInt32(truncatingIfNeeded: 2 + (try countSubdirectories()))
+    }
+    return result
+  }
+
+  // MARK: - Lookup
+
+  public override func lookup(_ name: Name) throws(Errno) -> Inode? {
+    if let upper, let child = try upper.lookup(name) { return try find(name, upperChild: child) }
+    guard let lowers = try lowerChildren(name) else { return nil }
+    return try find(name, lowerChildren: lowers)
+  }
+
+  /// What the lowers show at `name`: one inode, or the directories to merge; nil if nothing.
+  func lowerChildren(_ name: Name) throws(Errno) -> [Inode]? {
+    guard let lower, !isWhiteout(name) else { return nil }
+    if otherLowers.isEmpty { return try lower.lookup(name).map { [$0] } }
+    var found: [Inode] = []
+    for layer in lowers {
+      guard let child = try layer.lookup(name) else { continue }
+      if found.isEmpty {
+        found.append(child)
+        if !child.isDirectory { break }
+      } else if child.isDirectory {
+        found.append(child)
+      } else {
+        break
+      }
+    }
+    return found.isEmpty ? nil : found
+  }
+
+  func isWhiteout(_ name: Name) -> Bool { !whiteouts.isEmpty && whiteouts.contains(name.copy) }
+
+  /// A name of a lower would show here if the upper had none.
+  func lowerShows(_ name: Name) throws(Errno) -> Bool { try lowerChildren(name) != nil }
+
+  private func find(_ name: Name, upperChild child: Inode) throws(Errno) -> OverlayInode {
+    let marks = overlay.marks
+    let number = try marks?.origin(of: child) ?? overlay.number(ofUpper: child.number)
+    if let known = overlay.known(number), known.upper == nil || known.upper === child {
+      if known.upper == nil { known.upper = child }
+      known.isFound(in: self, name)
+      return known
+    }
+    var lowers: [Inode] = []
+    var redirect: [LayerPath]?
+    if child.isDirectory {
+      redirect = try marks?.redirect(of: child)
+      if let redirect {
+        lowers = try overlay.directories(at: redirect)
+      } else {
+        lowers = try lowerChildren(name) ?? []
+        if lowers.first?.isDirectory == false { lowers = [] }
+      }
+    }
+    let inode = try make(name, upper: child, lowers: lowers, number: number)
+    (inode as? OverlayDirectory)?.redirect = redirect
+    if !child.isDirectory, let marks, marks.isPersistent { inode.links = try marks.links(of: child) }
+    return inode
+  }
+
+  private func find(_ name: Name, lowerChildren lowers: [Inode]) throws(Errno) -> OverlayInode {
+    let number = overlay.number(ofLower: lowers[0])
+    if let known = overlay.known(number), known.type == lowers[0].type {
+      known.isFound(in: self, name)
+      return known
+    }
+    var upper: Inode?
+    var links: UInt32?
+    if !lowers[0].isDirectory, overlay.isPersistent, lowers[0].linkCount > 1,
+      let indexed = try overlay.marks?.indexed(number)
+    {
+      upper = indexed.upper
+      links = indexed.links
+    }
+    let inode = try make(name, upper: upper, lowers: lowers, number: number)
+    inode.links = links
+    return inode
+  }
+
+  private func make(_ name: Name, upper: Inode?, lowers: [Inode], number: UInt64) throws(Errno) -> OverlayInode {
+    let overlay = overlay
+    let inode: OverlayInode
+    switch (upper ?? lowers[0]).type {
+    case .directory:
+      inode = try OverlayDirectory(
+        overlay: overlay, upper: upper, lower: lowers.first, otherLowers: [Inode](lowers.dropFirst()), number: number)
+    case .regular:
+      inode = try OverlayRegularFile(overlay: overlay, upper: upper, lower: lowers.first, number: number)
+    case .symlink:
+      inode = try OverlaySymlink(overlay: overlay, upper: upper, lower: lowers.first, number: number)
+    case .fifo, .socket, .characterDevice, .blockDevice:
+      inode = try OverlayNode(overlay: overlay, upper: upper, lower: lowers.first, number: number)
+    }
+    if let upper, type != .symlink { inode.accessList = overlay.marks?.accessList(of: upper) }
+    overlay.register(inode)
+    inode.isFound(in: self, name)
+    return inode
+  }
+
+  public override func iterate(from cursor: Int64, _ body: (DirectoryEntry) -> Bool) throws(Errno) {
+    try list(from: cursor, body)
+  }
+
+  // MARK: - New children
+
+  public override func create(_ name: Name, _ new: NewInode) throws(Errno) -> Inode {
+    let upper = try copiedUp()
+    willChange()
+    // A store that may not make device nodes keeps them as something else: its own listing does not tell their type.
+    if new.type == .characterDevice || new.type == .blockDevice { try overlay.marks?.setImpure(upper) }
+    let child = try overlay.makeUpperChild(name, new, in: upper)
+    let inode = try make(name, upper: child, lowers: [], number: OverlayFilesystem.born(child.number))
+    didAdd(name, inode)
+    return inode
+  }
+
+  /// Needs no copy-up of this directory: the file may never get a name.
+  public override func createTemporary(_ new: NewInode) throws(Errno) -> Inode {
+    guard let work = overlay.work else { throw .readOnlyFileSystem }
+    let upper = try work.createTemporary(new)
+    let inode = try OverlayRegularFile(
+      overlay: overlay, upper: upper, lower: nil, number: OverlayFilesystem.born(upper.number))
+    overlay.register(inode)
+    return inode
+  }
+
+  public override func link(_ name: Name, to inode: Inode) throws(Errno) {
+    let file = try own(inode)
+    let upper = try copiedUp()
+    willChange()
+    let linked = try file.copiedUp(.metadata)
+    if lower == nil && file.lower != nil { try overlay.marks?.setImpure(upper) }
+    try upper.link(name, to: linked)
+    file.gainedName(name, in: self)
+    didAdd(name, file)
+  }
+
+  // MARK: - Removal
+
+  /// The whiteout is written before the upper entry goes: a crash in between leaves the name as it was.
+  public override func unlink(_ name: Name, _ inode: Inode) throws(Errno) {
+    try remove(name, try own(inode))
+  }
+
+  public override func removeDirectory(_ name: Name, _ inode: Inode) throws(Errno) {
+    guard let directory = inode as? OverlayDirectory else { throw .notDirectory }
+    guard try directory.isEmpty() else { throw .directoryNotEmpty }
+    try remove(name, directory)
+  }
+
+  private func remove(_ name: Name, _ inode: OverlayInode) throws(Errno) {
+    let upper = try copiedUp()
+    willChange()
+    let entry = try upper.lookup(name)
+    try whiteOut(name)
+    if let entry {
+      if entry.isDirectory {
+        try upper.removeDirectory(name, entry)
+        overlay.marks?.directoryRemoved(entry)
+      } else {
+        try upper.unlink(name, entry)
+      }
+    } else {
+      touch()
+    }
+    inode.lostName(name, in: self)
+    didRemove(name, inode)
+  }
+
+  /// Makes sure that no lower shows at `name`.
+  func whiteOut(_ name: Name) throws(Errno) {
+    guard let upper, let marks = overlay.marks, try lowerShows(name) else { return }
+    try marks.addWhiteout(name, to: upper)
+    whiteouts.insert(name.copy)
+  }
+
+  /// The modification time of a directory whose upper entry has not changed although a name has gone.
+  func touch() {
+    var change = AttributeChange()
+    change.modificationTime = .now
+    _ = try? upper?.setAttributes(change)
+  }
+
+  public override func rename(
+    _ name: Name, _ inode: Inode, to newDirectory: Inode, _ newName: Name, replacing replaced: Inode?,
+    _ flags: RenameFlags
+  ) throws(Errno) {
+    guard let target = newDirectory as? OverlayDirectory, target.filesystem === filesystem else { throw .improperLink }
+    let transaction = try RenameTransaction(
+      from: self, to: target, inode: own(inode), replaced: try replaced.map { (inode) throws(Errno) in try own(inode) },
+      flags)
+    try transaction.commit(name, newName)
+  }
+
+  private func own(_ inode: Inode) throws(Errno) -> OverlayInode {
+    guard inode.filesystem === filesystem else { throw .improperLink }
+    return unsafeDowncast(inode, to: OverlayInode.self)
+  }
+}

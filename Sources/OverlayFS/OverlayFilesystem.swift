@@ -1,0 +1,262 @@
+// One tree from layers: an upper that takes every change, over any number of lowers that never change.
+//
+// Locks: none. The tree lock (VFS/Filesystem.swift) is held around every call, so the three copy-up locks of other
+// overlays (`copyUp` > `mappings` > `data`) have nothing left to order: whoever reads `upper` holds the lock under which it
+// is set. Whatever moves long copies out of the tree lock later must bring them back.
+//
+// Numbers: an inode that came from a lower keeps that lower's number (the second and further lowers are told apart by the
+// upper bits); an inode that was born in the upper has the upper's number and bit 40. So st_ino is constant over copy-up
+// and rename, and d_ino can be told without looking a name up.
+
+public import LinuxABI
+public import VFS
+
+/// Why an overlay cannot be made of these layers.
+public enum OverlayError: Error, Sendable, Equatable {
+  /// Neither an upper nor a lower.
+  case noLayers
+  /// The upper is itself an overlay.
+  case upperIsOverlay
+  /// The upper refuses changes.
+  case upperIsReadOnly
+  /// Another run uses this upper directory.
+  case upperIsBusy
+  /// The upper directory cannot be prepared or used.
+  case upper(Errno)
+  /// The lower at this place (0 is the topmost) changes by itself: such a tree cannot be cached.
+  case lowerIsDynamic(Int)
+  /// The root of the lower at this place cannot be read.
+  case lower(Int, Errno)
+}
+
+/// An overlay: see the head of this file.
+public final class OverlayFilesystem: Filesystem {
+  /// Where changes go.
+  public enum Upper {
+    /// A file system in memory that ends with this process: what the overlay knows of its inodes stays in memory too.
+    case memory(Filesystem)
+    /// A writable file system with the directories `upper` and `work`, which another run may use again: what must not be
+    /// forgotten is written into it.
+    case store(Filesystem)
+
+    var filesystem: Filesystem {
+      switch self {
+      case .memory(let filesystem), .store(let filesystem): filesystem
+      }
+    }
+  }
+
+  /// Topmost first.
+  let layers: [Filesystem]
+  private let upper: Upper?
+  /// A directory of the upper file system, beside the visible tree, where new things are prepared.
+  private(set) var work: Inode?
+  private(set) var marks: OverlayMarks?
+  private var lock: CInt = -1
+  private var rootDirectory: OverlayDirectory?
+  private var temporaryCounter: UInt64 = 0
+
+  /// Every live inode by its number: one object per file, however it is reached.
+  private var byNumber: [UInt64: Unmanaged<OverlayInode>] = [:]
+  /// Inodes that know what their layers do not tell: copied up, moved, or with links counted by us.
+  private var kept: [UInt64: OverlayInode] = [:]
+  /// The numbers of kept inodes by the numbers of their upper inodes.
+  private var numberOfUpper: [UInt64: UInt64] = [:]
+
+  /// Called once after each point at which a file's content has moved from the lower inode `from` to the upper inode `to`:
+  /// the time to move open descriptors and mappings. Under the tree lock; must not fail.
+  public var onCopyUp: ((_ file: OverlayInode, _ from: Inode, _ to: Inode) -> Void)?
+
+  /// - Parameters:
+  ///   - upper: nil for a read-only overlay.
+  ///   - lowers: topmost first; may be empty if there is an upper.
+  public init(upper: Upper?, lowers: [Filesystem]) throws(OverlayError) {
+    guard upper != nil || !lowers.isEmpty else { throw .noLayers }
+    for (place, lower) in lowers.enumerated() where lower.revalidates { throw .lowerIsDynamic(place) }
+    if let store = upper?.filesystem {
+      if store is OverlayFilesystem { throw .upperIsOverlay }
+      if store.isReadOnly { throw .upperIsReadOnly }
+    }
+    self.upper = upper
+    layers = lowers
+    super.init(typeName: "overlay")
+    try prepare()
+  }
+
+  deinit {
+    if lock >= 0 { _ = OwnedDescriptor(lock) }
+  }
+
+  /// Lets another run have the upper. Nothing may be asked of this overlay afterwards. The end of the process does the same.
+  public func close() {
+    kept = [:]
+    numberOfUpper = [:]
+    if lock >= 0 { _ = OwnedDescriptor(lock) }
+    lock = -1
+  }
+
+  /// Opens the upper, and makes it first if it is new.
+  private func prepare() throws(OverlayError) {
+    let lowerRoots = layers.map { $0.root }
+    var upperRoot: Inode?
+    if let upper {
+      do throws(Errno) {
+        let store = upper.filesystem.root
+        let work = try child("work", of: store)
+        if case .store = upper {
+          guard try takeLock(in: work) else { throw Errno.resourceBusy }
+          // Whatever the last run was preparing when it ended was never seen.
+          try discardPreparations(in: work)
+        }
+        self.work = work
+        let existing = try Name.with("upper") { name throws(Errno) in try store.lookup(name) }
+        let root: Inode
+        if let existing { root = existing } else { root = try makeUpperRoot(in: store, like: lowerRoots.first) }
+        upperRoot = root
+        marks = try OverlayMarks(root: root, work: work, isPersistent: isPersistent)
+      } catch {
+        throw error == .resourceBusy ? .upperIsBusy : .upper(error)
+      }
+    }
+    do throws(Errno) {
+      let root = try OverlayDirectory(
+        overlay: self, upper: upperRoot, lower: lowerRoots.first, otherLowers: [Inode](lowerRoots.dropFirst()),
+        number: lowerRoots.first.map(number(ofLower:)) ?? Self.born(upperRoot?.number ?? 1))
+      register(root)
+      if upperRoot != nil { keep(root) }
+      rootDirectory = root
+    } catch {
+      throw .upper(error)
+    }
+  }
+
+  public override var root: Inode {
+    guard let rootDirectory else { preconditionFailure("set by init") }
+    return rootDirectory
+  }
+
+  public override var isReadOnly: Bool { upper == nil }
+
+  /// What is deleted or changed here is remembered for another run.
+  var isPersistent: Bool { if case .store = upper { true } else { false } }
+
+  public override func statistics() throws(Errno) -> FilesystemStatistics {
+    guard let filesystem = upper?.filesystem ?? layers.first else { throw .noFunction }
+    return try filesystem.statistics()
+  }
+
+  // MARK: - The upper's layout
+
+  private func child(_ name: StaticString, of store: Inode) throws(Errno) -> Inode {
+    try Name.with(name) { name throws(Errno) in
+      if let found = try store.lookup(name) {
+        guard found.isDirectory else { throw .notDirectory }
+        return found
+      }
+      return try store.create(
+        name, NewInode(.directory, permissions: Permissions(rawValue: 0o700), owner: store.owner, group: store.group))
+    }
+  }
+
+  /// The root directory of a new upper looks like that of the topmost lower. Prepared aside: a half-made one would be
+  /// taken for whole by the next run.
+  private func makeUpperRoot(in store: Inode, like lower: Inode?) throws(Errno) -> Inode {
+    guard let work else { throw .readOnlyFileSystem }
+    let attributes = try lower?.attributes()
+    let new = NewInode(
+      .directory, permissions: attributes?.permissions ?? Permissions(rawValue: 0o755),
+      owner: attributes?.owner ?? store.owner, group: attributes?.group ?? store.group)
+    return try Name.with(temporaryName()) { prepared throws(Errno) in
+      let root = try work.create(prepared, new)
+      if let lower, let attributes {
+        for name in try lower.extendedAttributeNames() where !OverlayMarks.isReserved(name) {
+          try Name.with(name) { name throws(Errno) in
+            try root.setExtendedAttribute(name, to: try lower.extendedAttribute(name), [])
+          }
+        }
+        var times = AttributeChange()
+        times.accessTime = .set(attributes.accessTime)
+        times.modificationTime = .set(attributes.modificationTime)
+        try root.setAttributes(times)
+      }
+      try Name.with("upper") { name throws(Errno) in
+        try work.rename(prepared, root, to: store, name, replacing: nil, [])
+      }
+      return root
+    }
+  }
+
+  /// `flock(2)` on `work/lock`, held as long as this object lives; false if somebody else has it.
+  private func takeLock(in work: Inode) throws(Errno) -> Bool {
+    let file = try Name.with("lock") { name throws(Errno) -> Inode in
+      if let found = try work.lookup(name) { return found }
+      return try work.create(
+        name, NewInode(.regular, permissions: Permissions(rawValue: 0o600), owner: work.owner, group: work.group))
+    }
+    let descriptor = try file.open(.readWrite)
+    guard try DataCopy.tryLock(descriptor.rawValue) else { return false }
+    lock = descriptor.release()
+    return true
+  }
+
+  private func discardPreparations(in work: Inode) throws(Errno) {
+    var names: [[UInt8]] = []
+    try work.iterate(from: 0) { entry in
+      if entry.name.hasPrefix("prepared-") { names.append(entry.name.copy) }
+      return true
+    }
+    for name in names {
+      try Name.with(name) { name throws(Errno) in
+        guard let found = try work.lookup(name) else { return }
+        if found.isDirectory {
+          try work.removeDirectory(name, found)
+        } else {
+          try work.unlink(name, found)
+        }
+      }
+    }
+  }
+
+  /// A name in the work directory that nobody uses.
+  func temporaryName() -> [UInt8] {
+    temporaryCounter += 1
+    return [UInt8]("prepared-\(temporaryCounter)".utf8)
+  }
+
+  // MARK: - Inodes
+
+  /// The number of an inode that was born in the upper.
+  static func born(_ upperNumber: UInt64) -> UInt64 { upperNumber | 1 << 40 }
+
+  func number(ofLower inode: Inode) -> UInt64 { number(inode.number, in: inode.filesystem) }
+
+  /// The number here of what has `number` in the lower `filesystem`.
+  func number(_ number: UInt64, in filesystem: Filesystem) -> UInt64 {
+    if layers.count == 1 || layers[0] === filesystem { return number }
+    let place = layers.firstIndex { $0 === filesystem } ?? 0
+    return number | UInt64(place) << 57
+  }
+
+  /// The number here of what has `number` in the upper, as far as memory tells.
+  func number(ofUpper number: UInt64) -> UInt64 { numberOfUpper[number] ?? Self.born(number) }
+
+  func known(_ number: UInt64) -> OverlayInode? { byNumber[number]?.takeUnretainedValue() }
+
+  func register(_ inode: OverlayInode) { byNumber[inode.number] = Unmanaged.passUnretained(inode) }
+
+  func forget(_ inode: OverlayInode) {
+    if byNumber[inode.number]?.toOpaque() == Unmanaged.passUnretained(inode).toOpaque() { byNumber[inode.number] = nil }
+  }
+
+  /// Holds on to an inode whose state its layers alone would not give back.
+  func keep(_ inode: OverlayInode) {
+    kept[inode.number] = inode
+    if let upper = inode.upper { numberOfUpper[upper.number] = inode.number }
+  }
+
+  /// The last name of `inode` is gone.
+  func drop(_ inode: OverlayInode) {
+    if let upper = inode.upper { numberOfUpper[upper.number] = nil }
+    kept[inode.number] = nil
+  }
+}

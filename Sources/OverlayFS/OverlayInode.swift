@@ -1,0 +1,155 @@
+// What every inode of an overlay is: an upper inode, or a lower one, or both after copy-up; one object whatever happens.
+
+public import LinuxABI
+public import VFS
+
+/// A file of an overlay. `upper` is set once, by copy-up (CopyUp.swift), and never again; `number` never changes.
+public class OverlayInode: Inode {
+  /// The inode in the upper layer, once there is one.
+  public internal(set) final var upper: Inode?
+  /// The topmost lower inode that shows here; nil for what was born in the upper.
+  public internal(set) final var lower: Inode?
+  /// A directory and name that lead to this inode, for copy-up; nil for the root and for what has no name that is known.
+  final var parent: OverlayDirectory?
+  final var name: [UInt8] = []
+  /// The link count where the layers do not tell it: some names are the upper's, some a lower's.
+  final var links: UInt32?
+
+  final var overlay: OverlayFilesystem { unsafeDowncast(filesystem, to: OverlayFilesystem.self) }
+
+  init(overlay: OverlayFilesystem, upper: Inode?, lower: Inode?, number: UInt64) throws(Errno) {
+    guard let source = upper ?? lower else { throw .ioError }
+    self.upper = upper
+    self.lower = lower
+    super.init(
+      filesystem: overlay, type: source.type, number: number, permissions: source.permissions, owner: source.owner,
+      group: source.group)
+    accessList = source.accessList
+  }
+
+  deinit { overlay.forget(self) }
+
+  /// The inode that answers for the attributes.
+  final var source: Inode {
+    guard let source = upper ?? lower else { preconditionFailure("an overlay inode has a layer") }
+    return source
+  }
+
+  /// Brings the stored fields in step with `source`; the access ACL is ours, because a store keeps it under another name.
+  final func refresh() {
+    let source = self.source
+    permissions = source.permissions
+    owner = source.owner
+    group = source.group
+  }
+
+  // MARK: - Names
+
+  /// This inode has been found, or put, at `name` in `directory`.
+  final func isFound(in directory: OverlayDirectory, _ name: Name) {
+    if parent === directory && name.equals(self.name) { return }
+    parent = directory
+    self.name = name.copy
+  }
+
+  /// `name` in `directory` leads here no more, `hadUpperEntry` says in which layer it did.
+  final func lostName(_ name: Name, in directory: OverlayDirectory) {
+    if parent === directory && name.equals(self.name) {
+      parent = nil
+      self.name = []
+    }
+    if let links {
+      self.links = links > 0 ? links - 1 : 0
+    } else if upper == nil, let lower {
+      let count = lower.linkCount
+      links = count > 0 ? count - 1 : 0
+    }
+    let left = links ?? upper?.linkCount ?? 0
+    if left == 0 {
+      overlay.drop(self)
+    } else if lower != nil {
+      overlay.keep(self)
+    }
+    overlay.marks?.linksChanged(of: self)
+  }
+
+  final func gainedName(_ name: Name, in directory: OverlayDirectory) {
+    if let links { self.links = links + 1 }
+    isFound(in: directory, name)
+    overlay.marks?.linksChanged(of: self)
+  }
+
+  // MARK: - Metadata
+
+  public override func attributes() throws(Errno) -> Attributes {
+    var result = try source.attributes()
+    result.number = number
+    if let links { result.linkCount = links }
+    return result
+  }
+
+  public override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    let upper = try copiedUp(.metadata)
+    try upper.setAttributes(change)
+    refresh()
+  }
+
+  // MARK: - Extended attributes
+
+  public override func extendedAttribute(_ name: Name) throws(Errno) -> [UInt8] {
+    guard !OverlayMarks.isReserved(name) else { throw .notSupportedOnSocket }
+    guard let upper, let marks = overlay.marks else { return try source.extendedAttribute(name) }
+    return try marks.guestAttribute(name, of: upper)
+  }
+
+  public override func setExtendedAttribute(_ name: Name, to value: [UInt8], _ flags: XattrFlags) throws(Errno) {
+    guard !OverlayMarks.isReserved(name) else { throw .notSupportedOnSocket }
+    // What the kernel would refuse must not cause a copy-up.
+    if !flags.isEmpty { try check(flags, name) }
+    let upper = try copiedUp(.metadata)
+    guard let marks = overlay.marks else { throw .readOnlyFileSystem }
+    try marks.setGuestAttribute(name, of: upper, to: value, flags)
+    if name.isAccessList { accessList = value }
+    refresh()
+  }
+
+  private func check(_ flags: XattrFlags, _ name: Name) throws(Errno) {
+    var exists = true
+    do throws(Errno) {
+      _ = try extendedAttribute(name)
+    } catch {
+      guard error == .noData else { throw error }
+      exists = false
+    }
+    if flags.contains(.create) && exists { throw .fileExists }
+    if flags.contains(.replace) && !exists { throw .noData }
+  }
+
+  public override func removeExtendedAttribute(_ name: Name) throws(Errno) {
+    guard !OverlayMarks.isReserved(name) else { throw .notSupportedOnSocket }
+    _ = try extendedAttribute(name)
+    let upper = try copiedUp(.metadata)
+    guard let marks = overlay.marks else { throw .readOnlyFileSystem }
+    try marks.removeGuestAttribute(name, of: upper)
+    if name.isAccessList { accessList = nil }
+    refresh()
+  }
+
+  public override func extendedAttributeNames() throws(Errno) -> [[UInt8]] {
+    guard let upper, let marks = overlay.marks else {
+      return try source.extendedAttributeNames().filter { !OverlayMarks.isReserved($0) }
+    }
+    return try marks.guestAttributeNames(of: upper)
+  }
+}
+
+extension Inode {
+  /// `st_nlink`, 1 if the layer does not say.
+  var linkCount: UInt32 {
+    do throws(Errno) {
+      return try attributes().linkCount
+    } catch {
+      return 1
+    }
+  }
+}

@@ -1,0 +1,253 @@
+// What the overlay remembers in its upper layer: whiteouts, and, for an upper that is used again, where things came from.
+// Extended attributes `trusted.overlay.…` of upper inodes, `user.overlay.…` where trusted is refused; guests see none.
+//
+// A whiteout stays when something new is made under its name, and so makes that opaque: below a whiteout nothing of a
+// lower ever shows again. `redirect` gives a directory that was moved its lowers back, wherever it stands.
+
+import LinuxABI
+import VFS
+
+/// Reads and writes the marks of one upper layer.
+struct OverlayMarks {
+  let isPersistent: Bool
+  /// `trusted.overlay.` or `user.overlay.`.
+  private let prefix: [UInt8]
+  /// Marks that an extended attribute cannot hold (OverflowStore.swift); nil in memory, where everything fits.
+  private let overflow: OverflowStore?
+  /// Upper inodes of lower files with several links, by number; nil in memory.
+  private let index: Inode?
+
+  init(root: Inode, work: Inode, isPersistent: Bool) throws(Errno) {
+    self.isPersistent = isPersistent
+    var prefix = [UInt8]("trusted.overlay.".utf8)
+    do throws(Errno) {
+      try Name.with(prefix + [UInt8]("probe".utf8)) { name throws(Errno) in
+        try root.setExtendedAttribute(name, to: [], [])
+        try root.removeExtendedAttribute(name)
+      }
+    } catch {
+      prefix = [UInt8]("user.overlay.".utf8)
+    }
+    self.prefix = prefix
+    overflow = isPersistent ? try OverflowStore(in: work) : nil
+    index = isPersistent ? try OverflowStore.directory("index", in: work) : nil
+  }
+
+  // MARK: - Names that guests do not see
+
+  static func isReserved(_ name: Name) -> Bool {
+    name.hasPrefix("trusted.overlay.") || name.hasPrefix("user.overlay.") || name.hasPrefix("user.vedette.")
+  }
+
+  static func isReserved(_ name: [UInt8]) -> Bool { Name.with(name) { isReserved($0) } }
+
+  // MARK: - Guests' own attributes
+
+  /// `security.*`, `trusted.*` and ACLs of a guest must have no power on the host, whose ids are others: in a store they
+  /// stand under names of ours.
+  private func stored(_ name: Name) -> [UInt8] {
+    guard isPersistent, !name.hasPrefix("user.") else { return name.copy }
+    return prefix + [UInt8]("guest.".utf8) + name.bytes
+  }
+
+  func guestAttribute(_ name: Name, of upper: Inode) throws(Errno) -> [UInt8] {
+    if !isPersistent { return try upper.extendedAttribute(name) }
+    return try Name.with(stored(name)) { name throws(Errno) in try upper.extendedAttribute(name) }
+  }
+
+  func setGuestAttribute(_ name: Name, of upper: Inode, to value: [UInt8], _ flags: XattrFlags) throws(Errno) {
+    if name.isAccessList { upper.accessList = value }
+    if !isPersistent { return try upper.setExtendedAttribute(name, to: value, flags) }
+    try Name.with(stored(name)) { name throws(Errno) in try upper.setExtendedAttribute(name, to: value, flags) }
+  }
+
+  /// The access ACL of an upper inode that has been found again.
+  func accessList(of upper: Inode) -> [UInt8]? {
+    guard isPersistent, upper.accessList == nil else { return upper.accessList }
+    return Name.with("system.posix_acl_access") { name in try? guestAttribute(name, of: upper) }
+  }
+
+  func removeGuestAttribute(_ name: Name, of upper: Inode) throws(Errno) {
+    if name.isAccessList { upper.accessList = nil }
+    if !isPersistent { return try upper.removeExtendedAttribute(name) }
+    try Name.with(stored(name)) { name throws(Errno) in try upper.removeExtendedAttribute(name) }
+  }
+
+  func guestAttributeNames(of upper: Inode) throws(Errno) -> [[UInt8]] {
+    let guest = prefix + [UInt8]("guest.".utf8)
+    return try upper.extendedAttributeNames().compactMap { name in
+      if isPersistent && name.starts(with: guest) { return [UInt8](name.dropFirst(guest.count)) }
+      return Self.isReserved(name) ? nil : name
+    }
+  }
+
+  // MARK: - Whiteouts
+
+  /// The names of lower children that are deleted in `directory`.
+  func whiteouts(of directory: Inode) throws(Errno) -> Set<[UInt8]> {
+    var result: Set<[UInt8]> = []
+    let start = prefix + [UInt8]("whiteout.".utf8)
+    for name in try directory.extendedAttributeNames() where name.starts(with: start) {
+      result.insert([UInt8](name.dropFirst(start.count)))
+    }
+    if let overflow { result.formUnion(try overflow.whiteouts(of: directory)) }
+    return result
+  }
+
+  func addWhiteout(_ name: Name, to directory: Inode) throws(Errno) {
+    let mark = prefix + [UInt8]("whiteout.".utf8) + name.bytes
+    guard let overflow else {
+      return try Name.with(mark) { mark throws(Errno) in try directory.setExtendedAttribute(mark, to: [], []) }
+    }
+    if mark.count <= Name.maximumLength && !overflow.isInUse(for: directory) {
+      do throws(Errno) {
+        return try Name.with(mark) { mark throws(Errno) in try directory.setExtendedAttribute(mark, to: [], []) }
+      } catch {
+        // The attributes of an inode share one block on many file systems (`man 7 xattr`).
+        guard error == .noSpace || error == .argListTooLong || error == .outOfRange else { throw error }
+      }
+    }
+    try overflow.addWhiteout(name, to: directory)
+  }
+
+  /// `directory` is about to be removed, with nothing in it but marks.
+  func directoryRemoved(_ directory: Inode) {
+    overflow?.forget(directory)
+  }
+
+  // MARK: - Origin and redirect
+
+  private func mark(_ name: StaticString, of upper: Inode) throws(Errno) -> [UInt8]? {
+    do throws(Errno) {
+      let full = prefix + name.withUTF8Buffer { [UInt8]($0) }
+      return try Name.with(full) { name throws(Errno) in try upper.extendedAttribute(name) }
+    } catch {
+      if error == .noData || error == .notSupportedOnSocket { return try overflow?.mark(name, of: upper) }
+      throw error
+    }
+  }
+
+  private func set(_ name: StaticString, of upper: Inode, to value: [UInt8]) throws(Errno) {
+    do throws(Errno) {
+      let full = prefix + name.withUTF8Buffer { [UInt8]($0) }
+      try Name.with(full) { name throws(Errno) in try upper.setExtendedAttribute(name, to: value, []) }
+    } catch {
+      // Symlinks and nodes carry no user attributes; a block may be full.
+      guard let overflow, error != .ioError, error != .readOnlyFileSystem else { throw error }
+      try overflow.setMark(name, of: upper, to: value)
+    }
+  }
+
+  /// The number of the lower inode that `upper` was copied from.
+  func origin(of upper: Inode) throws(Errno) -> UInt64? {
+    guard isPersistent, let value = try mark("origin", of: upper) else { return nil }
+    return UInt64(String(decoding: value, as: UTF8.self))
+  }
+
+  func setOrigin(_ number: UInt64, of upper: Inode) throws(Errno) {
+    guard isPersistent else { return }
+    try set("origin", of: upper, to: [UInt8](String(number).utf8))
+  }
+
+  /// Where the lowers of a moved directory are: for each a layer and the names that lead there; empty for an opaque one.
+  func redirect(of upper: Inode) throws(Errno) -> [LayerPath]? {
+    guard isPersistent, let value = try mark("redirect", of: upper) else { return nil }
+    return value.split(separator: 0).compactMap { LayerPath([UInt8]($0)) }
+  }
+
+  func setRedirect(_ paths: [LayerPath], of upper: Inode) throws(Errno) {
+    guard isPersistent else { return }
+    try set("redirect", of: upper, to: [UInt8](paths.map(\.encoded).joined(separator: [0])))
+  }
+
+  /// A directory without lowers that something with an origin was moved into: its numbers must be looked up one by one.
+  func isImpure(_ directory: Inode) throws(Errno) -> Bool {
+    guard isPersistent else { return false }
+    return try mark("impure", of: directory) != nil
+  }
+
+  func setImpure(_ directory: Inode) throws(Errno) {
+    guard isPersistent, try !isImpure(directory) else { return }
+    try set("impure", of: directory, to: [0x79])
+  }
+
+  // MARK: - Links
+
+  /// Lower files with several links: the index says which upper inode, or which link count, the number has now.
+  func enterIndex(_ inode: OverlayInode, _ copy: Inode, links: UInt32) throws(Errno) {
+    guard let index else { return }
+    try set("links", of: copy, to: [UInt8](String(links).utf8))
+    try Name.with(Self.indexName(inode.number)) { name throws(Errno) in
+      if let old = try index.lookup(name) { try index.unlink(name, old) }
+      try index.link(name, to: copy)
+    }
+  }
+
+  /// What the index holds for a lower file with several links.
+  func indexed(_ number: UInt64) throws(Errno) -> (upper: Inode?, links: UInt32?)? {
+    guard let index else { return nil }
+    return try Name.with(Self.indexName(number)) { name throws(Errno) in
+      guard let found = try index.lookup(name) else { return nil }
+      // A symlink of ours holds a count for a file that has no copy yet.
+      if found.type == .symlink, let target = try? found.readlink(), target.starts(with: [UInt8]("links=".utf8)) {
+        return (nil, UInt32(String(decoding: target.dropFirst(6), as: UTF8.self)))
+      }
+      return (found, try links(of: found))
+    }
+  }
+
+  func links(of upper: Inode) throws(Errno) -> UInt32? {
+    guard isPersistent, let value = try mark("links", of: upper) else { return nil }
+    return UInt32(String(decoding: value, as: UTF8.self))
+  }
+
+  /// Writes down the link count that the layers do not tell. A count that cannot be written is wrong after a restart only.
+  func linksChanged(of inode: OverlayInode) {
+    guard let index, let links = inode.links, !inode.isDirectory else { return }
+    do throws(Errno) {
+      try Name.with(Self.indexName(inode.number)) { name throws(Errno) in
+        let entry = try index.lookup(name)
+        if links == 0 {
+          if let entry { try index.unlink(name, entry) }
+        } else if let upper = inode.upper {
+          try set("links", of: upper, to: [UInt8](String(links).utf8))
+        } else {
+          if let entry { try index.unlink(name, entry) }
+          _ = try index.create(
+            name,
+            NewInode(
+              .symlink(target: [UInt8]("links=\(links)".utf8)), permissions: Permissions(rawValue: 0o777),
+              owner: index.owner, group: index.group))
+        }
+      }
+    } catch {
+      return
+    }
+  }
+
+  private static func indexName(_ number: UInt64) -> [UInt8] { [UInt8](String(number, radix: 16).utf8) }
+}
+
+extension Name {
+  var isAccessList: Bool { count == 23 && hasPrefix("system.posix_acl_access") }
+}
+
+/// A directory of a lower layer: `layer` counts from the topmost, `path` has no slash at either end.
+struct LayerPath {
+  var layer: Int
+  var path: [UInt8]
+
+  init(layer: Int, path: [UInt8]) {
+    self.layer = layer
+    self.path = path
+  }
+
+  init?(_ bytes: [UInt8]) {
+    guard let slash = bytes.firstIndex(of: 0x2f), let layer = Int(String(decoding: bytes[..<slash], as: UTF8.self)),
+      layer >= 0
+    else { return nil }
+    self.init(layer: layer, path: [UInt8](bytes[(slash + 1)...]))
+  }
+
+  var encoded: [UInt8] { [UInt8](String(layer).utf8) + [0x2f] + path }
+}

@@ -1,0 +1,58 @@
+// A regular file of an overlay: its content is a backing file of the upper or of a lower, which the guest gets itself.
+
+public import LinuxABI
+public import VFS
+
+/// A regular file. With an upper in memory its attributes may be copied up before its content is (`isMetadataOnly`).
+public final class OverlayRegularFile: OverlayInode {
+  /// The upper inode has the attributes, the lower one still the content.
+  var isMetadataOnly = false
+  /// The change time that `upper` had when copy-up made it, and the one that the lower file has: an open for writing
+  /// changes no times, so the lower's is shown until the upper's moves on.
+  var copiedChangeTime: (upper: Timestamp, lower: Timestamp)?
+  var birthTime: Timestamp?
+
+  /// The inode whose backing file holds the content now.
+  public var content: Inode {
+    if isMetadataOnly, let lower { return lower }
+    return source
+  }
+
+  public override func attributes() throws(Errno) -> Attributes {
+    var result = try super.attributes()
+    guard upper != nil else { return result }
+    // Writes run natively and clear set-id bits behind our back; the upper inode has just learned of it.
+    refresh()
+    result.permissions = permissions
+    if isMetadataOnly, let lower {
+      let content = try lower.attributes()
+      result.size = content.size
+      result.blocks = content.blocks
+    }
+    if let copiedChangeTime {
+      if result.changeTime == copiedChangeTime.upper {
+        result.changeTime = copiedChangeTime.lower
+      } else {
+        self.copiedChangeTime = nil
+      }
+    }
+    if let birthTime { result.birthTime = birthTime }
+    return result
+  }
+
+  public override func truncate(to size: Int64) throws(Errno) {
+    let upper = try copiedUp(size == 0 ? .noContent : .all)
+    try upper.truncate(to: size)
+    refresh()
+  }
+
+  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    if flags.contains(.truncate) {
+      let descriptor = try copiedUp(.noContent).open(flags)
+      refresh()
+      return descriptor
+    }
+    if flags.isWriting { return try copiedUp(.all).open(flags) }
+    return try content.open(flags)
+  }
+}

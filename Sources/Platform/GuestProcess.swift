@@ -1,0 +1,95 @@
+// The public face of the launcher: a sandbox is prepared (its store exists, nothing of the guest runs), the sentry is
+// built on the store, and the command is run. Both steps belong to one thread, which lives as long as the sandbox: the
+// kernel ties ptrace and the parent-death signal to a thread, not to a process.
+
+import CLinux
+import Gate
+import LinuxABI
+
+/// One sandbox: prepared, then run once.
+public final class GuestProcess {
+  /// The root directory of an empty file system (or, without namespaces, an empty private directory) for the sentry's
+  /// backing files. Mode 0700; owned by this object.
+  public let store: CInt
+  /// The root directory of a pty file system of our own; open its "ptmx" to make a terminal. Nil without namespaces.
+  public let devpts: CInt?
+  /// The secrets that the table of the trampoline carries.
+  public let layout: TrampolineLayout
+  /// The level in force.
+  public let isolation: IsolationLevel
+  /// What the filter does with each call.
+  public let table: DispositionTable
+
+  private let configuration: LaunchConfiguration
+  private let launcher: Launcher
+
+  /// Makes everything but the guest: namespaces, the empty root with the trampoline, the store.
+  public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
+    let chosen = configuration.isolation
+    do throws(LaunchError) {
+      return try GuestProcess(configuration, isolation: chosen ?? .full)
+    } catch {
+      guard chosen == nil, case .namespaces = error.kind else { throw error }
+      return try GuestProcess(configuration, isolation: .noNamespaces)
+    }
+  }
+
+  private init(_ configuration: LaunchConfiguration, isolation: IsolationLevel) throws(LaunchError) {
+    self.configuration = configuration
+    self.isolation = isolation
+    let launcher = try Launcher(configuration, isolation: isolation)
+    self.launcher = launcher
+    store = launcher.store
+    devpts = launcher.devpts
+    layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
+    table = DispositionTable(
+      GatePolicy(
+        isolation: isolation, network: configuration.network, gate: configuration.gate,
+        namespacesClosed: launcher.namespacesClosed, layout: layout))
+  }
+
+  /// Runs a command and waits for its end; then ends every process it left.
+  ///
+  /// The command's first `execve` goes to `handler` like any other, after `created` with 0 as the parent.
+  ///
+  /// - Throws: a `LaunchError` of kind `command` if the handler refused that first execve; its `errno` says why.
+  public func run(
+    path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]], handler: any SystemCallHandler
+  ) throws(LaunchError) -> ExitStatus {
+    let filter = FilterCompiler.compile(table)
+    guard filter.count <= FilterCompiler.limit else {
+      throw LaunchError(.system, "the system call filter is too long: \(filter.count) instructions")
+    }
+    let command = try CommandImage.make(filter: filter, path: path, arguments: arguments, environment: environment)
+    let started = try launcher.start(command)
+    let tracer = Tracer(
+      handler: handler, table: table, listener: started.listener, trampolines: launcher.trampolines,
+      stopsWithGuest: configuration.forwardsSignals)
+    try tracer.attach(main: started.thread)
+    let worker = NotifyWorker(listener: started.listener, handler: handler)
+    worker.start()
+    let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread) : nil
+    forwarder?.start()
+    launcher.letGo()
+    let status = tracer.run(endingWith: launcher.initProcess)
+    forwarder?.stop()
+    worker.stop()
+    launcher.finish()
+    if let errno = tracer.commandError {
+      throw LaunchError(.command, String(decoding: path, as: UTF8.self), errno: errno)
+    }
+    return status
+  }
+
+  /// 64 random bits whose upper half is not zero.
+  private static func secret() throws(LaunchError) -> UInt64 {
+    var value: UInt64 = 0
+    repeat {
+      let count = withUnsafeMutableBytes(of: &value) {
+        vd_syscall(Int(SYS_getrandom), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0, 0)
+      }
+      if count != 8 { throw LaunchError(.system, "getrandom", errno: Errno(rawValue: CInt(-count))) }
+    } while value >> 32 == 0 || value >> 32 == 0xffff_ffff
+    return value & 0xffff_ffff_0000_0000
+  }
+}

@@ -1,0 +1,43 @@
+// What a sandbox is to be, before anything of it exists.
+
+import CLinux
+import Gate
+
+/// The parts of a sandbox that the platform makes.
+public struct LaunchConfiguration: Sendable {
+  /// Nil: `full` if the kernel and the user's rights allow it, else `no-namespaces`.
+  public var isolation: IsolationLevel?
+  public var network = NetworkAccess.none
+  /// Which gate carries path calls whose answer is a value.
+  public var gate = GateKind.trace
+  /// The one user and group id that exists in the user namespace, mapped to the caller's. What guests are told by getuid is
+  /// the sentry's business; this is what the kernel's own structures show (SCM_CREDENTIALS, IPC objects).
+  public var user = geteuid()
+  public var group = getegid()
+  /// Bounds of the store; without namespaces nothing enforces them.
+  public var storeSize: UInt64 = 1 << 30
+  public var storeInodes: UInt64 = 1 << 20
+  /// Descriptors of the caller that the guest keeps besides 0, 1 and 2.
+  public var descriptors: [CInt] = []
+  /// Limits of the guest; RLIMIT_CORE is 0 unless it is named here.
+  public var resourceLimits: [ResourceLimit] = []
+  /// Signals sent to this process go to the guest, and it stops when the guest stops. For command line use: the signals
+  /// are blocked in the thread that calls `GuestProcess.prepare`, which must be the only one.
+  public var forwardsSignals = true
+
+  public init() {}
+}
+
+/// One resource limit (`man 2 setrlimit`).
+public struct ResourceLimit: Sendable {
+  /// RLIMIT_...
+  public var resource: CInt
+  public var soft: UInt64
+  public var hard: UInt64
+
+  public init(resource: CInt, soft: UInt64, hard: UInt64) {
+    self.resource = resource
+    self.soft = soft
+    self.hard = hard
+  }
+}

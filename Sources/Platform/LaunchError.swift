@@ -1,0 +1,29 @@
+// Why a sandbox could not be started or its command not be run, in one line a person can act on.
+
+import LinuxABI
+
+/// A failure of ours; a failure of the guest's command is `LaunchError.Kind.command`.
+public struct LaunchError: Error, Sendable, CustomStringConvertible {
+  public enum Kind: Sendable {
+    /// The kernel or the user's rights lack something the sandbox needs.
+    case unsupported
+    /// User namespaces are refused; without namespaces it may work.
+    case namespaces
+    /// The command could not be executed; `errno` says why.
+    case command
+    /// Anything else.
+    case system
+  }
+
+  public let kind: Kind
+  /// What the kernel said, if it said something.
+  public let errno: Errno?
+  /// What, where, and what to do; one line without a full stop.
+  public let description: String
+
+  public init(_ kind: Kind, _ description: String, errno: Errno? = nil) {
+    self.kind = kind
+    self.errno = errno
+    self.description = errno.map { "\(description): \($0)" } ?? description
+  }
+}

@@ -1,0 +1,105 @@
+// The C plan (`struct vd_plan`) with everything it points at. Made before the first clone, because a child sees the
+// memory of that moment.
+
+import CLinux
+import Gate
+
+/// Owns the memory of one `vd_plan`.
+final class LaunchPlan {
+  private let plan: UnsafeMutablePointer<vd_plan>
+  private var allocations: [UnsafeMutableRawPointer] = []
+
+  init(_ configuration: LaunchConfiguration, isolation: IsolationLevel, control: CInt) {
+    plan = .allocate(capacity: 1)
+    plan.initialize(to: vd_plan())
+    plan.pointee.control = control
+    plan.pointee.trampoline_directory = -1
+    if isolation == .full {
+      var namespaces: UInt64 = 0x1000_0000 | 0x0002_0000 | 0x2000_0000 | 0x0800_0000 | 0x0400_0000 | 0x0200_0000
+      if configuration.network == .none {
+        namespaces |= 0x4000_0000
+        plan.pointee.wants_loopback = 1
+      }
+      plan.pointee.namespaces = namespaces
+      plan.pointee.wants_devpts = 1
+    }
+    plan.pointee.store_size = configuration.storeSize
+    plan.pointee.store_inodes = configuration.storeInodes
+    plan.pointee.drops_groups = geteuid() == 0 ? 1 : 0
+    plan.pointee.landlock = min(vd_landlock_abi(), 6)
+
+    let names = [false, true].map { (executable: Bool) -> UnsafePointer<CChar> in
+      let name = Trampoline.name(executableStack: executable)
+      let bytes: [UInt8] = Array(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)) + [0]
+      return UnsafePointer(keep(bytes).0.assumingMemoryBound(to: CChar.self))
+    }
+    plan.pointee.trampoline_name = (names[0], names[1])
+    let images = [keep(Trampoline.image(executableStack: false)), keep(Trampoline.image(executableStack: true))]
+    plan.pointee.trampoline_image = (UnsafeRawPointer(images[0].0), UnsafeRawPointer(images[1].0))
+    plan.pointee.trampoline_size = (images[0].1, images[1].1)
+
+    var mask: UInt64 = 0
+    _ = withUnsafeMutablePointer(to: &mask) {
+      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), 0, Int(bitPattern: $0), 8, 0, 0)
+    }
+    plan.pointee.signal_mask = mask
+    plan.pointee.resets_sigpipe = vd_ignore_sigpipe()
+    if configuration.forwardsSignals { SignalForwarder.block() }
+
+    let kept = Set([0, 1, 2] + configuration.descriptors).filter { (try? Kernel.control($0, F_GETFD)) != nil }.sorted()
+    let descriptors = keep(kept)
+    plan.pointee.keep = UnsafePointer(descriptors.0.assumingMemoryBound(to: CInt.self))
+    plan.pointee.keep_count = kept.count
+
+    let limits = Self.limits(configuration)
+    let rlimits = keep(limits)
+    plan.pointee.rlimits = UnsafePointer(rlimits.0.assumingMemoryBound(to: vd_rlimit.self))
+    plan.pointee.rlimit_count = limits.count
+  }
+
+  var trampolineDirectory: CInt {
+    get { plan.pointee.trampoline_directory }
+    set { plan.pointee.trampoline_directory = newValue }
+  }
+
+  func withPlan<R>(_ body: (UnsafePointer<vd_plan>) -> R) -> R { body(UnsafePointer(plan)) }
+
+  deinit {
+    for allocation in allocations { allocation.deallocate() }
+    plan.deallocate()
+  }
+
+  /// The guest's limits; ours for descriptors goes to its hard limit, the guest's stays what the caller's was.
+  private static func limits(_ configuration: LaunchConfiguration) -> [vd_rlimit] {
+    var limits: [vd_rlimit] = []
+    let named = Set(configuration.resourceLimits.map(\.resource))
+    if !named.contains(CInt(coreLimit)) { limits.append(vd_rlimit(resource: CInt(coreLimit), soft: 0, hard: 0)) }
+    var files = (soft: 0 as UInt64, hard: 0 as UInt64)
+    let got = withUnsafeMutablePointer(to: &files) {
+      vd_syscall(Int(SYS_prlimit64), 0, descriptorLimit, 0, Int(bitPattern: $0), 0, 0)
+    }
+    if got == 0, files.soft < files.hard {
+      if !named.contains(CInt(descriptorLimit)) {
+        limits.append(vd_rlimit(resource: CInt(descriptorLimit), soft: files.soft, hard: files.hard))
+      }
+      var raised = (soft: files.hard, hard: files.hard)
+      _ = withUnsafeMutablePointer(to: &raised) {
+        vd_syscall(Int(SYS_prlimit64), 0, descriptorLimit, Int(bitPattern: $0), 0, 0, 0)
+      }
+    }
+    return limits + configuration.resourceLimits.map { vd_rlimit(resource: $0.resource, soft: $0.soft, hard: $0.hard) }
+  }
+
+  /// A copy of the array that lives as long as the plan; never of size zero.
+  private func keep<T: BitwiseCopyable>(_ array: [T]) -> (UnsafeMutableRawPointer, Int) {
+    let size = array.count * MemoryLayout<T>.stride
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(size, 8), alignment: 8)
+    array.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: size) }
+    allocations.append(memory)
+    return (memory, size)
+  }
+}
+
+/// RLIMIT_CORE and RLIMIT_NOFILE of x86-64; the C library's are an enumeration of another type.
+private let coreLimit = 4
+private let descriptorLimit = 7

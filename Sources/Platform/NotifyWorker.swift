@@ -1,0 +1,106 @@
+// The notify gate: receives calls that the filter holds (SECCOMP_RET_USER_NOTIF), asks the handler, and answers with a
+// value or with a descriptor installed in the guest. It runs on a thread of its own beside the tracer.
+//
+// After RECV nothing but SIGKILL gets through to the guest until the answer, so the handler must not wait for anything.
+
+import CLinux
+import Gate
+import LinuxABI
+import Synchronization
+
+/// Serves one listener.
+final class NotifyWorker: Sendable {
+  private let listener: CInt
+  private let handler: any SystemCallHandler
+  private let stopping = Atomic<Bool>(false)
+  private let thread = Mutex<WorkerThread?>(nil)
+
+  /// Takes over `listener`.
+  init(listener: CInt, handler: any SystemCallHandler) {
+    self.listener = listener
+    self.handler = handler
+  }
+
+  func start() {
+    let worker = WorkerThread { [self] in work() }
+    thread.withLock { $0 = worker }
+  }
+
+  /// Ends the thread and closes the listener.
+  func stop() {
+    stopping.store(true, ordering: .releasing)
+    thread.withLock { $0.take() }?.stop()
+    close(listener)
+  }
+
+  private func work() {
+    var wakeUp = WakeUpRule(listener: listener)
+    while !stopping.load(ordering: .acquiring) {
+      // The kernel wants the structure zeroed (EINVAL otherwise).
+      var notification = seccomp_notif()
+      guard control(vd_ioctl_notify_receive, &notification) >= 0 else { continue }
+      let thread = ThreadID(bitPattern: notification.pid)
+      wakeUp.saw(thread)
+      // A thread that is in no namespace of ours, or died: nothing to serve.
+      if thread <= 0 {
+        reply(notification.id, -Int(ENOSYS))
+        continue
+      }
+      let data = notification.data
+      let call = SystemCall(number: Int(data.nr), arguments: data.args)
+      answer(handler.handle(call, from: thread, by: .notify), to: notification.id)
+    }
+  }
+
+  private func answer(_ outcome: consuming Outcome, to id: UInt64) {
+    switch consume outcome {
+    case .value(let value):
+      reply(id, value)
+    case .descriptor(let descriptor, let closeOnExec):
+      let result = add(descriptor.rawValue, to: id, flags: VD_ADDFD_SEND, closeOnExec: closeOnExec)
+      if result < 0 { reply(id, Self.refusal(result)) }
+    case .install(let program, let number, let interpreter, let interpreterNumber):
+      var result = add(program.rawValue, to: id, flags: VD_ADDFD_SETFD, number: number)
+      if result >= 0, let interpreter {
+        result = add(interpreter.rawValue, to: id, flags: VD_ADDFD_SETFD, number: interpreterNumber)
+      }
+      reply(id, result < 0 ? Self.refusal(result) : 0)
+    // What only the tracer can do is refused here, never let through.
+    case .native: reply(id, -Int(ENOSYS))
+    case .observed: reply(id, -Int(ENOSYS))
+    case .substitute: reply(id, -Int(ENOSYS))
+    case .exec: reply(id, -Int(ENOSYS))
+    case .start: reply(id, -Int(ENOSYS))
+    case .kill: reply(id, -Int(ENOSYS))
+    }
+  }
+
+  /// A number at or above RLIMIT_NOFILE is EBADF for ADDFD and EMFILE for open.
+  private static func refusal(_ result: Int) -> Int { result == -Int(EBADF) ? -Int(EMFILE) : result }
+
+  /// ENOENT says that the guest has died meanwhile; then there is nobody to tell.
+  private func reply(_ id: UInt64, _ value: Int) {
+    var response = seccomp_notif_resp()
+    response.id = id
+    if value < 0 && value >= -4095 { response.error = Int32(value) } else { response.val = Int64(value) }
+    _ = control(vd_ioctl_notify_send, &response)
+  }
+
+  private func add(
+    _ descriptor: CInt, to id: UInt64, flags: Int, number: CInt = 0, closeOnExec: Bool = false
+  ) -> Int {
+    var request = vd_notify_addfd()
+    request.id = id
+    request.flags = UInt32(flags)
+    request.source = UInt32(bitPattern: descriptor)
+    request.target = UInt32(bitPattern: number)
+    request.target_flags = closeOnExec ? UInt32(O_CLOEXEC) : 0
+    return control(vd_ioctl_notify_add, &request)
+  }
+
+  private func control<T>(_ command: UInt64, _ argument: inout T) -> Int {
+    withUnsafeMutablePointer(to: &argument) {
+      vd_syscall(Int(SYS_ioctl), Int(listener), Int(command), Int(bitPattern: $0), 0, 0, 0)
+    }
+  }
+}

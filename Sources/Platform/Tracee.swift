@@ -1,0 +1,128 @@
+// One traced thread and the ptrace(2) requests on it. Any of them may find the thread dead (SIGKILL, exit_group or an
+// exec elsewhere can end a stop at any instant), so each says so in its type, and dead is never an error.
+
+import CLinux
+import Gate
+
+/// A guest thread. Only the tracer thread touches it.
+final class Tracee {
+  /// The number in our pid namespace. Changes at an exec by a thread that is not the leader.
+  var thread: ThreadID
+  let group: ThreadGroup
+  /// What its next syscall-exit stop means.
+  var pending = PendingCall.none
+  /// It is in a group-stop (PTRACE_LISTEN).
+  var isListening = false
+  /// It has reported a stop, so it has been seen alive and stopped at its birth.
+  var hasStarted = false
+  /// The stop it is kept in while someone works on its address space: the signal to go on with.
+  var heldSignal: CInt?
+
+  init(thread: ThreadID, group: ThreadGroup) {
+    self.thread = thread
+    self.group = group
+  }
+}
+
+/// What a thread group has in common.
+final class ThreadGroup {
+  var leader: ThreadID
+  /// Where this image's vdso lies; nil until asked for.
+  var vdso: UInt64?
+  /// The number of threads known.
+  var count = 0
+
+  init(leader: ThreadID) { self.leader = leader }
+}
+
+/// The call a thread was resumed into with PTRACE_SYSCALL.
+enum PendingCall {
+  case none
+  /// Report the result.
+  case observed(SystemCall)
+  /// Put the registers back but rax.
+  case substitute(vd_registers)
+  /// An exec that may fail: then put the registers back but rax, and say so.
+  case exec(vd_registers)
+}
+
+/// Byte offsets of registers in the user area (`struct user`), for PEEKUSER and POKEUSER.
+enum Register: Int {
+  case r10 = 56
+  case r9 = 64
+  case r8 = 72
+  case rax = 80
+  case rdx = 96
+  case rsi = 104
+  case rdi = 112
+  case originalRax = 120
+  case rip = 128
+  case rsp = 152
+}
+
+extension Tracee {
+  @discardableResult
+  func request(_ operation: Int, _ address: Int = 0, _ data: Int = 0) -> Int {
+    vd_syscall(Int(SYS_ptrace), operation, Int(thread), address, data, 0, 0)
+  }
+
+  /// Nil if the thread is dead.
+  func peek(_ register: Register) -> UInt64? {
+    var value: UInt64 = 0
+    let result = withUnsafeMutablePointer(to: &value) {
+      request(VD_PTRACE_PEEKUSER, register.rawValue, Int(bitPattern: $0))
+    }
+    return result < 0 ? nil : value
+  }
+
+  func poke(_ register: Register, _ value: UInt64) {
+    request(VD_PTRACE_POKEUSER, register.rawValue, Int(truncatingIfNeeded: value))
+  }
+
+  /// All registers; nil if the thread is dead.
+  func registers() -> vd_registers? {
+    var registers = vd_registers()
+    let result = withUnsafeMutablePointer(to: &registers) { request(VD_PTRACE_GETREGS, 0, Int(bitPattern: $0)) }
+    return result < 0 ? nil : registers
+  }
+
+  func setRegisters(_ registers: vd_registers) {
+    var registers = registers
+    withUnsafeMutablePointer(to: &registers) { _ = request(VD_PTRACE_SETREGS, 0, Int(bitPattern: $0)) }
+  }
+
+  /// Number and arguments at a seccomp stop; nil if the thread is dead or the stop is another one by now.
+  func systemCall() -> SystemCall? {
+    var info = vd_syscall_info()
+    let size = MemoryLayout<vd_syscall_info>.size
+    let result = withUnsafeMutablePointer(to: &info) {
+      request(VD_PTRACE_GET_SYSCALL_INFO, size, Int(bitPattern: $0))
+    }
+    guard result > 0, Int(info.op) == VD_SYSCALL_INFO_SECCOMP else { return nil }
+    return SystemCall(number: Int(Int32(truncatingIfNeeded: info.number)), arguments: info.arguments)
+  }
+
+  /// What the last event told (PTRACE_GETEVENTMSG).
+  func eventMessage() -> UInt? {
+    var message: UInt = 0
+    let result = withUnsafeMutablePointer(to: &message) { request(VD_PTRACE_GETEVENTMSG, 0, Int(bitPattern: $0)) }
+    return result < 0 ? nil : message
+  }
+
+  func resume(signal: CInt = 0) { request(VD_PTRACE_CONT, 0, Int(signal)) }
+
+  func resumeToExitStop() { request(VD_PTRACE_SYSCALL) }
+
+  /// Stays in the group-stop, and hears of SIGCONT.
+  func listen() {
+    isListening = true
+    request(VD_PTRACE_LISTEN)
+  }
+
+  /// The call is not run; rax is its value. To be used at a seccomp stop.
+  func finish(_ value: Int) {
+    poke(.originalRax, UInt64.max)
+    poke(.rax, UInt64(bitPattern: Int64(value)))
+  }
+}
+

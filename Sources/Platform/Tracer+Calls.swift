@@ -1,0 +1,97 @@
+// What becomes of a stopped call: the outcome that the handler chose, in registers.
+
+import CLinux
+import Gate
+import LinuxABI
+
+extension Tracer {
+  /// Carries out the handler's decision and lets the thread go on.
+  func apply(_ outcome: consuming Outcome, to call: SystemCall, of tracee: Tracee) {
+    switch consume outcome {
+    case .value(let value):
+      if tracee.thread == main, !hasImage, commandError == nil { commandError = Errno(rawValue: CInt(clamping: -value)) }
+      tracee.finish(value)
+      tracee.resume()
+    case .native:
+      tracee.resume()
+    case .observed:
+      tracee.pending = .observed(call)
+      tracee.resumeToExitStop()
+    case .substitute(let other):
+      guard let saved = tracee.registers() else { return tracee.resume() }
+      var registers = saved
+      registers.orig_rax = UInt64(bitPattern: Int64(other.number))
+      (registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9) = other.arguments
+      tracee.setRegisters(registers)
+      tracee.pending = .substitute(saved)
+      tracee.resumeToExitStop()
+    case .exec(let executableStack):
+      exec(tracee, executableStack: executableStack)
+    case .start(let start):
+      begin(tracee, start)
+    case .kill(let signal):
+      end(tracee, by: signal)
+    case .descriptor:
+      refuse(tracee)
+    case .install:
+      refuse(tracee)
+    }
+  }
+
+  /// Only the notify gate can install a descriptor: such an outcome is refused, never let through.
+  private func refuse(_ tracee: Tracee) {
+    tracee.finish(-Int(ENOSYS))
+    tracee.resume()
+  }
+
+  /// A call that was resumed with PTRACE_SYSCALL has returned.
+  func exitStop(_ tracee: Tracee) {
+    let pending = tracee.pending
+    tracee.pending = .none
+    switch pending {
+    case .none: break
+    case .observed(let call):
+      if let result = tracee.peek(.rax) {
+        handler.completed(call, from: tracee.thread, result: Self.visible(Int(truncatingIfNeeded: result)))
+      }
+    case .substitute(let saved):
+      if let result = tracee.peek(.rax) { putBack(saved, result: result, in: tracee) }
+    case .exec(let saved):
+      // Only a failed exec comes here: a successful one has its event before, which clears `pending`.
+      if let result = tracee.peek(.rax) {
+        putBack(saved, result: result, in: tracee)
+        let errno = Errno(rawValue: CInt(clamping: -Int(truncatingIfNeeded: result)))
+        if tracee.thread == main, !hasImage { commandError = errno }
+        handler.execFailed(tracee.thread, errno: errno)
+      }
+    }
+    tracee.resume()
+  }
+
+  /// The guest's own registers, and the result. orig_rax is the guest's too: if the call is restarted, its own is.
+  private func putBack(_ saved: vd_registers, result: UInt64, in tracee: Tracee) {
+    var registers = saved
+    registers.rax = result
+    // The kernel's own exit path leaves these two as the `syscall` instruction does.
+    registers.rcx = saved.rip
+    registers.r11 = saved.eflags
+    tracee.setRegisters(registers)
+  }
+
+  /// ERESTARTSYS and its kin (512 ... 516) are the kernel's own and reach a program only as EINTR.
+  private static func visible(_ result: Int) -> Int { (-516 ... -512).contains(result) ? -Int(EINTR) : result }
+
+  /// Ends the thread group by a signal, whatever it has done about that signal.
+  func end(_ tracee: Tracee, by signal: CInt) {
+    if signal == SIGSEGV {
+      // A fault is delivered even if SIGSEGV is blocked or ignored; nothing is ever mapped at the end of user memory.
+      tracee.finish(0)
+      tracee.poke(.rip, 0x7fff_ffff_f000)
+      tracee.resume()
+      return
+    }
+    tracee.finish(-Int(EPERM))
+    _ = vd_syscall(Int(SYS_kill), Int(tracee.group.leader), Int(signal), 0, 0, 0, 0)
+    tracee.resume()
+  }
+}

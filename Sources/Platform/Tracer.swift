@@ -1,0 +1,196 @@
+// The ptrace gate: one thread that waits for every guest thread, decides what each stop means, and lets it go on. What a
+// stop of a particular kind needs is in `Tracer+Calls`, `Tracer+Exec` and `Tracer+Family`.
+//
+// Invariant: between two waits every known thread either runs, or is in a group-stop (PTRACE_LISTEN), or is held for the
+// address space work of `Injector`, or is a newborn that waits for its parent's event (`held`).
+
+import CLinux
+import Gate
+import LinuxABI
+
+/// The tracer of one sandbox. Made and run on one thread.
+final class Tracer {
+  let handler: any SystemCallHandler
+  let table: DispositionTable
+  let trampolines: TrampolineFiles
+  let listener: CInt
+  let vdso = Vdso()
+  /// Whether our process stops when the main guest is stopped.
+  let stopsWithGuest: Bool
+
+  var tracees: [ThreadID: Tracee] = [:]
+  /// Newborn threads whose first stop came before their parent's event: the wait status.
+  var held: [ThreadID: CInt] = [:]
+  /// Threads that died before their parent's event.
+  var diedUnborn: [ThreadID: ExitStatus] = [:]
+  /// Threads that an exec removed; their exit, if it is reported at all, means nothing any more.
+  var vanished: Set<ThreadID> = []
+  var main: ThreadID = 0
+  var mainStatus: ExitStatus?
+  /// The main guest has executed its command.
+  var hasImage = false
+  /// Why it could not.
+  var commandError: Errno?
+  /// Numbers that may reach the tracer, by number; a guest's own filter can send it any other.
+  private let mayTrace: [Bool]
+  private let mayNotify: [Bool]
+
+  init(
+    handler: any SystemCallHandler, table: DispositionTable, listener: CInt, trampolines: TrampolineFiles,
+    stopsWithGuest: Bool
+  ) {
+    self.handler = handler
+    self.table = table
+    self.listener = listener
+    self.trampolines = trampolines
+    self.stopsWithGuest = stopsWithGuest
+    mayTrace = (0..<DispositionTable.count).map { table.mayTrace($0) }
+    mayNotify = (0..<DispositionTable.count).map { table.mayNotify($0) }
+  }
+
+  /// Becomes the tracer of the main guest, which waits at a read.
+  func attach(main thread: ThreadID) throws(LaunchError) {
+    let options =
+      VD_PTRACE_O_TRACESYSGOOD | VD_PTRACE_O_TRACEFORK | VD_PTRACE_O_TRACEVFORK | VD_PTRACE_O_TRACECLONE
+      | VD_PTRACE_O_TRACEEXEC | VD_PTRACE_O_TRACESECCOMP | VD_PTRACE_O_EXITKILL
+    let tracee = Tracee(thread: thread, group: ThreadGroup(leader: thread))
+    let result = tracee.request(VD_PTRACE_SEIZE, 0, options)
+    if result < 0 {
+      throw LaunchError(
+        .unsupported,
+        "ptrace is forbidden here (kernel.yama.ptrace_scope 2 or 3, or a container's seccomp profile)",
+        errno: Errno(rawValue: CInt(-result)))
+    }
+    tracee.hasStarted = true
+    main = thread
+    tracees[thread] = tracee
+    handler.created(thread, leader: thread, by: 0, sharing: [])
+  }
+
+  /// Serves stops until every guest is gone. When the main guest has ended, the others are killed, by way of
+  /// `initProcess` if there is one.
+  func run(endingWith initProcess: ThreadID?) -> ExitStatus {
+    while true {
+      var status: CInt = 0
+      let thread = withUnsafeMutablePointer(to: &status) {
+        vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions, 0, 0, 0)
+      }
+      if thread == -Int(EINTR) {
+        serveRequests()
+        continue
+      }
+      if thread < 0 { break }
+      let waited = ThreadID(thread)
+      if waited == initProcess {
+        // Init cannot die by itself; without it nothing is left in its namespace.
+        if mainStatus == nil { mainStatus = .signalled(SIGKILL) }
+        continue
+      }
+      dispatch(waited, status)
+      if mainStatus != nil, !hasEnded {
+        hasEnded = true
+        endRemaining(initProcess)
+      }
+    }
+    return mainStatus ?? .signalled(SIGKILL)
+  }
+
+  /// __WALL, and __WNOTHREAD: children of other threads of this process are not ours to reap.
+  static let waitOptions = 0x4000_0000 | 0x2000_0000
+
+  private var hasEnded = false
+
+  private func endRemaining(_ initProcess: ThreadID?) {
+    if let initProcess {
+      kill(initProcess, SIGKILL)
+    } else {
+      for thread in tracees.keys { killThread(thread) }
+      for thread in held.keys { killThread(thread) }
+    }
+  }
+
+  func killThread(_ thread: ThreadID) { _ = vd_syscall(Int(SYS_tkill), Int(thread), Int(SIGKILL), 0, 0, 0, 0) }
+
+  private func dispatch(_ thread: ThreadID, _ status: CInt) {
+    let low = status & 0x7f
+    if low != 0x7f {
+      ended(thread, low == 0 ? .exited((status >> 8) & 0xff) : .signalled(low))
+      return
+    }
+    guard let tracee = tracees[thread] else {
+      // A newborn that was faster than its parent's event. While everything is being ended nobody waits for that event.
+      if hasEnded { killThread(thread) }
+      held[thread] = status
+      return
+    }
+    stopped(tracee, status)
+  }
+
+  /// Decides what a stop of a known thread means.
+  func stopped(_ tracee: Tracee, _ status: CInt) {
+    let signal = (status >> 8) & 0xff
+    tracee.hasStarted = true
+    switch Int(status >> 16) {
+    case VD_PTRACE_EVENT_SECCOMP: seccompStop(tracee)
+    case VD_PTRACE_EVENT_FORK, VD_PTRACE_EVENT_VFORK, VD_PTRACE_EVENT_CLONE: birth(by: tracee)
+    case VD_PTRACE_EVENT_EXEC: imageReplaced(tracee)
+    case VD_PTRACE_EVENT_STOP: eventStop(tracee, signal)
+    case 0 where signal == SIGTRAP | 0x80: exitStop(tracee)
+    case 0: signalStop(tracee, signal)
+    default: tracee.resume()
+    }
+  }
+
+  // MARK: - Signals
+
+  /// A signal is about to be delivered.
+  private func signalStop(_ tracee: Tracee, _ signal: CInt) {
+    // A held call that no worker had received yet was aborted with ERESTARTSYS, which a handler without SA_RESTART would
+    // turn into EINTR; open(2) of a regular file never says EINTR. ERESTARTNOINTR always restarts.
+    if let number = tracee.peek(.originalRax), number < UInt64(DispositionTable.count), mayNotify[Int(number)],
+      tracee.peek(.rax) == UInt64(bitPattern: -512)
+    {
+      tracee.poke(.rax, UInt64(bitPattern: -513))
+    }
+    if holdsStopped(tracee, signal: signal) { return }
+    tracee.resume(signal: signal)
+  }
+
+  /// PTRACE_EVENT_STOP: a group-stop, the end of one, a newborn's first stop, or our own PTRACE_INTERRUPT.
+  private func eventStop(_ tracee: Tracee, _ signal: CInt) {
+    let isGroupStop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU
+    if isGroupStop {
+      tracee.listen()
+      if tracee.thread == main { mainStopped(by: signal) }
+      return
+    }
+    tracee.isListening = false
+    if holdsStopped(tracee, signal: 0) { return }
+    tracee.resume()
+  }
+
+  /// The caller's shell watches us, not the guest: stop as well, so that it takes the terminal back. Signals sent to us
+  /// while stopped, SIGCONT among them, are passed on by `SignalForwarder`.
+  private func mainStopped(by signal: CInt) {
+    guard stopsWithGuest else { return }
+    // A guest that stops itself may be continued by another one of its processes, which needs us running.
+    if signal == SIGSTOP, tracees.values.contains(where: { $0.group.leader != main && !$0.isListening }) { return }
+    kill(getpid(), SIGSTOP)
+  }
+
+  // MARK: - Calls
+
+  private func seccompStop(_ tracee: Tracee) {
+    guard let call = tracee.systemCall() else {
+      tracee.resume()
+      return
+    }
+    guard call.number >= 0, call.number < mayTrace.count, mayTrace[call.number] else {
+      // Some filter of the guest's own asks for a tracer that it does not have.
+      tracee.finish(-Int(ENOSYS))
+      tracee.resume()
+      return
+    }
+    apply(handler.handle(call, from: tracee.thread, by: .trace), to: call, of: tracee)
+  }
+}

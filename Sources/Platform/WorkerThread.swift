@@ -1,0 +1,58 @@
+// A thread of ours, and the signal that ends its blocking system calls. The handler of the signal does nothing; it is
+// sent again and again until the thread has seen what it was woken for, so a wake-up that comes too early is not lost.
+
+import CLinux
+import Synchronization
+
+/// A joinable thread that runs one closure.
+final class WorkerThread: Sendable {
+  /// The signal that interrupts blocking calls of one thread (a real-time signal that the C library does not use).
+  static let kick: CInt = 40
+
+  private final class Start {
+    let body: @Sendable () -> Void
+    let end: End
+    init(_ body: @escaping @Sendable () -> Void, _ end: End) {
+      self.body = body
+      self.end = end
+    }
+  }
+
+  private final class End: Sendable {
+    let isReached = Atomic<Bool>(false)
+  }
+
+  private let handle: Mutex<pthread_t?>
+  private let end = End()
+
+  /// Starts the thread; nil if the system has none to give.
+  init?(_ body: @escaping @Sendable () -> Void) {
+    handle = Mutex(nil)
+    _ = vd_install_kick(Self.kick)
+    let start = Unmanaged.passRetained(Start(body, end))
+    var thread = pthread_t()
+    let result = pthread_create(&thread, nil, { argument in
+      guard let argument else { return nil }
+      let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+      start.body()
+      start.end.isReached.store(true, ordering: .releasing)
+      return nil
+    }, start.toOpaque())
+    if result != 0 {
+      start.release()
+      return nil
+    }
+    let created = thread
+    handle.withLock { $0 = created }
+  }
+
+  /// Kicks the thread until it has ended, and joins it.
+  func stop() {
+    guard let thread = handle.withLock({ $0.take() }) else { return }
+    while !end.isReached.load(ordering: .acquiring) {
+      pthread_kill(thread, Self.kick)
+      usleep(200)
+    }
+    pthread_join(thread, nil)
+  }
+}

@@ -1,0 +1,120 @@
+// The text files of a process directory.
+
+import KernFS
+import LinuxABI
+import VFS
+
+/// A file whose content says something about a thread.
+final class ProcessFile: DynamicFile {
+  enum Content {
+    /// The host's bytes, for everybody.
+    case host(StaticString)
+    /// The host's bytes, for who may trace the process.
+    case restricted(StaticString)
+    /// The host's bytes, and the host's file for who writes.
+    case writable(StaticString)
+    /// `maps` or `smaps`.
+    case maps(StaticString)
+    case constant(StaticString)
+    case stat
+    case status
+    case mounts
+    case mountInformation
+    case mountStatistics
+    case children
+  }
+
+  private let thread: ProcessThread
+  private let what: Content
+
+  init(
+    _ filesystem: ProcFilesystem, _ thread: ProcessThread, _ what: Content, number: UInt64, _ permissions: Permissions,
+    _ owner: UInt32, _ group: UInt32
+  ) {
+    self.thread = thread
+    self.what = what
+    super.init(filesystem, number: number, permissions: permissions, owner: owner, group: group)
+  }
+
+  /// - Throws: `.noSuchProcess` if it has gone, `.permissionDenied` if the reader may not trace it.
+  override func content() throws(Errno) -> [UInt8] {
+    let source = proc.source
+    switch what {
+    case .host(let name), .writable(let name): return try source.hostFile(name, of: thread)
+    case .restricted(let name):
+      try source.checkAccess(to: thread)
+      return try source.hostFile(name, of: thread)
+    case .maps(let name):
+      try source.checkAccess(to: thread)
+      return ProcessText.maps(try source.hostFile(name, of: thread), source)
+    case .constant(let text): return Text.bytes(text)
+    case .stat: return ProcessText.stat(try source.hostFile("stat", of: thread), id: thread.thread, source)
+    case .status:
+      return ProcessText.status(
+        try source.hostFile("status", of: thread), thread, try source.identity(of: thread), source)
+    case .mounts: return source.mounts(of: thread.process)
+    case .mountInformation: return source.mountInformation(of: thread.process)
+    case .mountStatistics: return source.mountStatistics(of: thread.process)
+    case .children:
+      var text = TextBuilder()
+      for field in try source.hostFile("children", of: thread).split(separator: Text.space) {
+        guard let host = Text.parse(field).flatMap({ Int32(exactly: $0) }) else { continue }
+        let inside = source.insideID(ofHost: host)
+        if inside == 0 { continue }
+        text.append(decimal: inside)
+        text.append(Text.space)
+      }
+      return text.bytes
+    }
+  }
+
+  override func openForWriting(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    guard case .writable(let name) = what else { throw .permissionDenied }
+    return try proc.source.openHostFile(
+      name, of: thread, flags.subtracting([.truncate, .create, .exclusive, .append]))
+  }
+}
+
+extension ProcessSource {
+  /// Whether the thread being served may look into `thread`: the rule of PTRACE_MODE_READ (`man 2 ptrace`) without what
+  /// a sandbox has not, such as Yama.
+  ///
+  /// - Throws: `.permissionDenied`.
+  func checkAccess(to thread: ProcessThread) throws(Errno) {
+    guard let current, current.process != thread.process else { return }
+    let caller = try identity(of: current)
+    // CAP_SYS_PTRACE.
+    if caller.effective & (1 << 19) != 0 { return }
+    let target = try identity(of: thread)
+    let (user, group) = (caller.users.filesystem, caller.groups.filesystem)
+    guard target.users.real == user, target.users.effective == user, target.users.saved == user,
+      target.groups.real == group, target.groups.effective == group, target.groups.saved == group,
+      target.permitted & ~caller.permitted == 0
+    else { throw .permissionDenied }
+    let owner = owner(of: thread)
+    // Not dumpable: the owner is root.
+    if owner.user != target.users.effective { throw .permissionDenied }
+  }
+}
+
+/// /proc/PID/net: the host's text about the network namespace that the process is in.
+enum NetworkFiles {
+  private static let names: [StaticString] = [
+    "net/arp", "net/dev", "net/dev_mcast", "net/fib_trie", "net/fib_triestat", "net/icmp", "net/icmp6",
+    "net/if_inet6", "net/igmp", "net/igmp6", "net/ipv6_route", "net/netlink", "net/netstat", "net/packet",
+    "net/protocols", "net/ptype", "net/raw", "net/raw6", "net/route", "net/rt6_stats", "net/snmp", "net/snmp6",
+    "net/sockstat", "net/sockstat6", "net/softnet_stat", "net/tcp", "net/tcp6", "net/udp", "net/udp6",
+    "net/udplite", "net/udplite6", "net/unix", "net/wireless",
+  ]
+
+  static func directory(_ filesystem: ProcFilesystem, _ thread: ProcessThread, number: UInt64) -> KernInode {
+    let directory = StaticDirectory(filesystem, number: number)
+    for path in names {
+      let file = ProducedFile(filesystem) { [unowned filesystem] () throws(Errno) in
+        try filesystem.source.hostFile(path, of: ProcessThread(process: thread.process))
+      }
+      Name.with(Array(Text.bytes(path).dropFirst(4))) { directory.populate($0, file) }
+    }
+    return directory
+  }
+}

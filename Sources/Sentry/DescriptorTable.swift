@@ -1,0 +1,109 @@
+// The way into a guest's descriptor table, which is the kernel's own: a kept descriptor of /proc/TID/fd tells what a
+// number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step.
+
+import CLinux
+import Gate
+import LinuxABI
+
+/// A descriptor table, shared by all tasks that CLONE_FILES ties together.
+final class DescriptorTable {
+  private var directory: CInt = -1
+  private var pidfd: CInt = -1
+  /// The thread through which the table is reached.
+  private var thread: ThreadID
+
+  init(thread: ThreadID) { self.thread = thread }
+
+  deinit { forget() }
+
+  private func forget() {
+    if directory >= 0 { _ = vd_syscall(Int(SYS_close), Int(directory), 0, 0, 0, 0, 0) }
+    if pidfd >= 0 { _ = vd_syscall(Int(SYS_close), Int(pidfd), 0, 0, 0, 0, 0) }
+    directory = -1
+    pidfd = -1
+  }
+
+  /// From now on the table is reached through `thread`: the former one has gone or has another table.
+  func reach(through thread: ThreadID) {
+    if thread != self.thread {
+      forget()
+      self.thread = thread
+    }
+  }
+
+  /// The host's status of what a guest's descriptor refers to; its device and inode identify the backing file.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  func stat(_ number: CInt) throws(Errno) -> stat {
+    if number < 0 { throw .badFileDescriptor }
+    if directory < 0 {
+      directory = try Host.openTrusted("/proc/\(thread)/fd", [.directory, .path]).release()
+    }
+    do throws(Errno) {
+      return try withDecimal(number) { name throws(Errno) in try Host.stat(name, in: directory, []) }
+    } catch {
+      throw error == .noSuchFileOrDirectory ? .badFileDescriptor : error
+    }
+  }
+
+  /// A duplicate of a guest's descriptor in our own table. The C function is `pidfd_getfd(2)`.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  func duplicate(_ number: CInt) throws(Errno) -> OwnedDescriptor {
+    if number < 0 { throw .badFileDescriptor }
+    if pidfd < 0 {
+      var result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0, 0, 0, 0, 0)
+      // A thread that is no group leader needs PIDFD_THREAD (Linux 6.9).
+      if result == -Int(EINVAL) || result == -Int(ENOENT) {
+        result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0o200, 0, 0, 0, 0)
+      }
+      pidfd = CInt(truncatingIfNeeded: try Errno.check(result))
+    }
+    return OwnedDescriptor(CInt(truncatingIfNeeded: try Host.call(438 /* pidfd_getfd */, Int(pidfd), Int(number))))
+  }
+
+  /// The numbers in use.
+  func numbers() throws(Errno) -> [CInt] {
+    let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
+    return try hostNames(in: listing.rawValue).compactMap { CInt(String(decoding: $0, as: UTF8.self)) }.sorted()
+  }
+
+  /// The target of /proc/TID/fd/N as the kernel words it.
+  func kernelText(_ number: CInt) throws(Errno) -> [UInt8] {
+    _ = try stat(number)
+    return try withDecimal(number) { name throws(Errno) in try Host.readlink(name, in: directory) }
+  }
+}
+
+/// Calls `body` with a decimal number as a C string on the stack.
+func withDecimal<T>(_ number: CInt, _ body: (UnsafePointer<CChar>) throws(Errno) -> T) throws(Errno) -> T {
+  try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16) { buffer throws(Errno) in
+    var index = 15
+    buffer[index] = 0
+    var rest = UInt32(bitPattern: max(number, 0))
+    repeat {
+      index -= 1
+      buffer[index] = CChar(truncatingIfNeeded: 48 + rest % 10)
+      rest /= 10
+    } while rest != 0
+    return try body(UnsafePointer(buffer.baseAddress.unsafelyUnwrapped + index))
+  }
+}
+
+/// The names in a host directory without `.` and `..`.
+func hostNames(in directory: CInt) throws(Errno) -> [[UInt8]] {
+  var names: [[UInt8]] = []
+  return try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer throws(Errno) in
+    while true {
+      let count = try Host.call(SYS_getdents64, Int(directory), Int(bitPattern: buffer.baseAddress), buffer.count)
+      if count == 0 { return names }
+      var offset = 0
+      while offset < count {
+        let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
+        let name = buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
+        if !(name.elementsEqual([0x2e]) || name.elementsEqual([0x2e, 0x2e])) { names.append([UInt8](name)) }
+        offset += length
+      }
+    }
+  }
+}

@@ -1,0 +1,47 @@
+// From a call's number to its handler. One table for both gates; a number that has no handler here is answered with
+// ENOSYS, whatever the filter let through to us.
+
+import CLinux
+import Gate
+import LinuxABI
+
+/// Answers one call of `task`. Throws the errno that the guest gets.
+typealias Handler = @Sendable (SentryState, Task, SystemCall) throws(Errno) -> Outcome
+
+extension SentryState {
+  func serve(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
+    guard let task = tasks[thread] else { return .value(Errno.noSuchProcess.result) }
+    current = task
+    if task.isLoading { return serveLoading(task, call) }
+    guard let handler = HandlerTable.handler(call.number) else { return .value(Errno.noFunction.result) }
+    do throws(Errno) {
+      return try handler(self, task, call)
+    } catch {
+      return .value(error.result)
+    }
+  }
+}
+
+/// Which numbers have a handler; every call that the disposition table sends to a gate must be here.
+public enum HandlerTable {
+  static let count = 512
+
+  @inline(__always)
+  static func handler(_ number: Int) -> Handler? {
+    number >= 0 && number < count ? table[number] : nil
+  }
+
+  /// Whether a gate may send this number; for the test that compares with the disposition table.
+  public static func serves(_ number: Int) -> Bool { handler(number) != nil }
+
+  private static let table: [Handler?] = {
+    var table = [Handler?](repeating: nil, count: count)
+    for group in [
+      statusHandlers, openHandlers, nameHandlers, attributeHandlers, xattrHandlers, directoryHandlers, execHandlers,
+      credentialHandlers, socketHandlers, processHandlers,
+    ] {
+      for (number, handler) in group { table[Int(number)] = handler }
+    }
+    return table
+  }()
+}

@@ -1,0 +1,133 @@
+// Directories: reading them, and the working directory, root and umask of a task.
+
+import CLinux
+import Gate
+import LinuxABI
+import VFS
+
+let directoryHandlers: [(CInt, Handler)] = [
+  (SYS_getdents64, { (state, task, call) throws(Errno) in try state.getdents(task, call, isLegacy: false) }),
+  (SYS_getdents, { (state, task, call) throws(Errno) in try state.getdents(task, call, isLegacy: true) }),
+  (SYS_chdir, { (state, task, call) throws(Errno) in
+    let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
+    task.context.workingDirectory = try state.enterable(try state.vfs.resolve(path, task.caller), task)
+    return .value(0)
+  }),
+  (SYS_fchdir, { (state, task, call) throws(Errno) in
+    guard case .position(let position) = try state.target(task, descriptor: state.descriptorOnly(call.arguments.0)) else {
+      throw .notDirectory
+    }
+    task.context.workingDirectory = try state.enterable(position, task)
+    return .value(0)
+  }),
+  (SYS_chroot, { (state, task, call) throws(Errno) in
+    let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
+    let position = try state.enterable(try state.vfs.resolve(path, task.caller), task)
+    if !task.credentials.fileCredentials.has(.systemChroot) { throw .notPermitted }
+    task.context.root = position
+    return .value(0)
+  }),
+  (SYS_getcwd, { (state, task, call) throws(Errno) in
+    let position = task.context.workingDirectory
+    if state.vfs.isUnlinked(position) { throw .noSuchFileOrDirectory }
+    var path = state.vfs.path(of: position, from: task.context.root) ?? state.unreachablePath(position)
+    path.append(0)
+    if UInt64(path.count) > call.arguments.1 { throw .outOfRange }
+    try task.memory.write(path, at: call.arguments.0)
+    return .value(path.count)
+  }),
+  (SYS_umask, { (state, task, call) throws(Errno) in
+    let old = task.context.umask
+    task.context.umask = Permissions(rawValue: UInt16(truncatingIfNeeded: call.arguments.0) & 0o777)
+    return .value(Int(old.rawValue))
+  }),
+]
+
+extension SentryState {
+  /// As the kernel shows a directory outside the task's root (`man 2 getcwd`).
+  fileprivate func unreachablePath(_ position: Position) -> [UInt8] {
+    Array("(unreachable)".utf8) + (vfs.path(of: position, from: vfs.root) ?? [0x2f])
+  }
+
+  /// A directory that the task may make its working directory or root.
+  fileprivate func enterable(_ position: Position, _ task: Task) throws(Errno) -> Position {
+    guard let inode = position.dentry.inode, inode.isDirectory else { throw .notDirectory }
+    try task.credentials.fileCredentials.check(.execute, on: inode)
+    return position
+  }
+
+  /// `getdents64(2)` and its older form. The descriptor's own file position is the cursor: 0 `.`, 1 `..`, then the
+  /// file system's cursors moved up by two.
+  fileprivate func getdents(_ task: Task, _ call: SystemCall, isLegacy: Bool) throws(Errno) -> Outcome {
+    let number = CInt(truncatingIfNeeded: call.arguments.0)
+    guard case .position(let position) = try target(task, descriptor: try descriptorOnly(call.arguments.0)) else {
+      throw .notDirectory
+    }
+    guard let directory = position.dentry.inode, directory.isDirectory else { throw .notDirectory }
+    let copy = try task.descriptors.duplicate(number)
+    let flags = OpenFlags(
+      rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(copy.rawValue), Int(F_GETFL))))
+    if flags.contains(.path) { throw .badFileDescriptor }
+    if position.dentry.isDeleted { throw .noSuchFileOrDirectory }
+    let start = Int64(try Host.call(SYS_lseek, Int(copy.rawValue), 0, Int(SEEK_CUR)))
+    let size = min(Int(UInt32(truncatingIfNeeded: call.arguments.2)), scratch.count)
+    var writer = EntryWriter(buffer: UnsafeMutableRawBufferPointer(rebasing: scratch[..<size]), isLegacy: isLegacy)
+    var cursor = start
+    if cursor == 0, writer.append([0x2e], directory.number, .directory, next: 1) { cursor = 1 }
+    if cursor == 1 {
+      let up = vfs.parentInode(of: position, below: task.context.root) ?? directory
+      if writer.append([0x2e, 0x2e], up.number, .directory, next: 2) { cursor = 2 }
+    }
+    if cursor >= 2, !writer.isFull {
+      try directory.iterate(from: cursor - 2) { entry in
+        guard writer.append(entry.name.bytes, entry.number, entry.type, next: entry.next + 2) else { return false }
+        cursor = entry.next + 2
+        return true
+      }
+    }
+    if writer.count == 0 {
+      if writer.isFull { throw .invalidArgument }
+      return .value(0)
+    }
+    try task.memory.write(UnsafeRawBufferPointer(rebasing: scratch[..<writer.count]), at: call.arguments.1)
+    try Host.call(SYS_lseek, Int(copy.rawValue), Int(cursor), Int(SEEK_SET))
+    return .value(writer.count)
+  }
+}
+
+/// Fills a buffer with `struct linux_dirent64`, or `struct linux_dirent` for the call of 1992.
+private struct EntryWriter {
+  let buffer: UnsafeMutableRawBufferPointer
+  let isLegacy: Bool
+  private(set) var count = 0
+  private(set) var isFull = false
+
+  init(buffer: UnsafeMutableRawBufferPointer, isLegacy: Bool) {
+    self.buffer = buffer
+    self.isLegacy = isLegacy
+  }
+
+  /// False if the entry does not fit any more.
+  mutating func append(_ name: some Collection<UInt8>, _ number: UInt64, _ type: FileType, next: Int64) -> Bool {
+    let header = isLegacy ? 18 : 19
+    // The older form has the type in its last byte, behind the name's NUL.
+    let length = (header + name.count + (isLegacy ? 2 : 1) + 7) & ~7
+    guard count + length <= buffer.count else {
+      isFull = true
+      return false
+    }
+    let entry = UnsafeMutableRawBufferPointer(rebasing: buffer[count..<(count + length)])
+    for index in entry.indices { entry[index] = 0 }
+    entry.storeBytes(of: number, toByteOffset: 0, as: UInt64.self)
+    entry.storeBytes(of: next, toByteOffset: 8, as: Int64.self)
+    entry.storeBytes(of: UInt16(length), toByteOffset: 16, as: UInt16.self)
+    if isLegacy { entry[length - 1] = type.directoryEntryType } else { entry[18] = type.directoryEntryType }
+    var index = header
+    for byte in name {
+      entry[index] = byte
+      index += 1
+    }
+    count += length
+    return true
+  }
+}

@@ -1,0 +1,82 @@
+// Calls that name other processes, and what else is watched: signals, groups, unshare, mmap of files.
+
+import CLinux
+import Gate
+import LinuxABI
+import VFS
+
+let processHandlers: [(CInt, Handler)] = [
+  (SYS_kill, { (state, task, call) throws(Errno) in try state.kill(task, call) }),
+  (SYS_tkill, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
+  (SYS_tgkill, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.1) }),
+  (SYS_rt_sigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
+  (SYS_rt_tgsigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.1) }),
+  (434 /* pidfd_open */, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
+  // A pidfd can only be one that pidfd_open or clone gave, so its process is a guest.
+  (424 /* pidfd_send_signal */, { (state, task, call) throws(Errno) in .native }),
+  (SYS_prlimit64, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_sched_setparam, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_sched_setscheduler, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_sched_setattr, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_sched_setaffinity, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_setpgid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_getpgid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_getsid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (SYS_setpriority, { (state, task, call) throws(Errno) in
+    // PRIO_PROCESS only: a process group or a user's processes may hold others.
+    guard call.arguments.0 == 0 else { throw .permissionDenied }
+    return try state.nativeIfGuestOrSelf(call.arguments.1)
+  }),
+  (SYS_ioprio_set, { (state, task, call) throws(Errno) in
+    guard call.arguments.0 == 1 else { throw .notPermitted }
+    return try state.nativeIfGuestOrSelf(call.arguments.1)
+  }),
+  (SYS_unshare, { (state, task, call) throws(Errno) in
+    let allowed = UInt64(CLONE_FS) | UInt64(CLONE_FILES) | UInt64(CLONE_SYSVSEM)
+    guard call.arguments.0 & ~allowed == 0 else { throw .notPermitted }
+    return .observed
+  }),
+  (SYS_mmap, { (state, task, call) throws(Errno) in .native }),
+]
+
+extension SentryState {
+  /// Without a pid namespace a number may be any process of the host: only guests may be named.
+  fileprivate func nativeIfGuest(_ argument: UInt64) throws(Errno) -> Outcome {
+    let number = ThreadID(truncatingIfNeeded: argument)
+    if hasPidNamespace || number <= 0 || tasks[number] != nil { return .native }
+    throw .noSuchProcess
+  }
+
+  fileprivate func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
+    ThreadID(truncatingIfNeeded: argument) == 0 ? .native : try nativeIfGuest(argument)
+  }
+
+  /// `kill(2)`. The first guest is in the caller's process group, so "my group" can hold processes that are no guests:
+  /// there the sentry sends to each guest itself. The same for every group where no pid namespace bounds the call.
+  fileprivate func kill(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let target = ThreadID(truncatingIfNeeded: call.arguments.0)
+    let signal = CInt(truncatingIfNeeded: call.arguments.1)
+    if target > 0 { return try nativeIfGuest(call.arguments.0) }
+    if hasPidNamespace && target != 0 { return .native }
+    if signal < 0 || signal > 64 { throw .invalidArgument }
+    let group: ThreadID
+    if target == 0 {
+      group = ThreadID(truncatingIfNeeded: try Host.call(SYS_getpgid, Int(task.thread)))
+    } else {
+      group = target == -1 ? -1 : -target
+    }
+    var isFound = false
+    // The caller last, so that it has not died before all others were sent to.
+    let own = task.process.leader
+    for leader in processes.keys.filter({ $0 != own }) + (group == -1 ? [] : [own]) {
+      if group != -1 {
+        let result = vd_syscall(Int(SYS_getpgid), Int(leader), 0, 0, 0, 0, 0)
+        if result != Int(group) { continue }
+      }
+      isFound = true
+      _ = vd_syscall(Int(SYS_kill), Int(leader), Int(signal), 0, 0, 0, 0)
+    }
+    if !isFound { throw .noSuchProcess }
+    return .value(0)
+  }
+}

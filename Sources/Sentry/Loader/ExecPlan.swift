@@ -1,0 +1,251 @@
+// One `execve` from its stop to the start of the program. The plan is prepared while the old image still runs, so every
+// errno the kernel gives before its point of no return is thrown by `prepare`; what fails later ends in SIGSEGV.
+
+import CLinux
+import Gate
+import LinuxABI
+import VFS
+
+/// A file opened for execution, all checks of `open_exec` done: regular, execute permission, no writer, not `noexec`.
+struct OpenedProgram: ~Copyable {
+  /// Open for reading.
+  var descriptor: OwnedDescriptor
+  var position: Position
+
+  init(descriptor: consuming OwnedDescriptor, position: Position) {
+    self.descriptor = descriptor
+    self.position = position
+  }
+}
+
+/// What `execve` is going to start, kept by the task between the stop at the call and the start.
+///
+/// Its life: `prepare` at the execve stop; `begin` at PTRACE_EVENT_EXEC; `descriptors` at the notified openat of the
+/// table; `finish` at the table's end. A plan that is dropped earlier closes what it opened. Not Sendable: whoever holds
+/// the task's lock uses it.
+final class ExecPlan {
+  /// How the guest called the file.
+  struct Request {
+    /// `bprm->filename`: the path given; `/dev/fd/N` or `/dev/fd/N/path` for execveat relative to a descriptor.
+    var filename: [UInt8]
+    /// execveat with an empty path: comm is the name of the file executed, not of `filename` (Linux 6.14).
+    var isNamedByFile = false
+    /// The path goes through a descriptor that the execve closes: no interpreter of a script could open it.
+    var isPathInaccessible = false
+  }
+
+  /// The file that /proc/PID/exe shows: the ELF program, a script's interpreter.
+  let executable: Position
+  /// The new image needs an executable stack: which trampoline to run.
+  let hasExecutableStack: Bool
+  /// The new comm, at most 15 bytes.
+  let name: [UInt8]
+  /// The credentials after the execve; the lead makes them the task's at the point of no return.
+  let credentials: TaskCredentials
+
+  private let program: ELFFile
+  private let interpreter: ELFFile?
+  private var programDescriptor: OwnedDescriptor?
+  private var interpreterDescriptor: OwnedDescriptor?
+  private let filename: [UInt8]
+  private let argumentHead: [[UInt8]]?
+  private var loading: Loading?
+
+  /// What is known once the trampoline runs.
+  private struct Loading {
+    var table: TrampolineTable
+    var tableAddress: UInt64
+    var stackPointer: UInt64
+    var entry: UInt64
+    var numbers: (program: CInt, interpreter: CInt)
+    var zeroTails: [Range<UInt64>]
+  }
+
+  private init(
+    executable: Position, name: [UInt8], credentials: TaskCredentials, program: ELFFile, interpreter: ELFFile?,
+    programDescriptor: consuming OwnedDescriptor, interpreterDescriptor: consuming OwnedDescriptor?,
+    filename: [UInt8], argumentHead: [[UInt8]]?
+  ) {
+    self.executable = executable
+    hasExecutableStack = program.hasExecutableStack
+    self.name = name
+    self.credentials = credentials
+    self.program = program
+    self.interpreter = interpreter
+    self.programDescriptor = consume programDescriptor
+    self.interpreterDescriptor = consume interpreterDescriptor
+    self.filename = filename
+    self.argumentHead = argumentHead
+  }
+
+  // MARK: - At the execve stop
+
+  /// Follows scripts to the program, and the program to its interpreter.
+  ///
+  /// - Parameters:
+  ///   - file: what the guest named, opened.
+  ///   - credentials: those of the task; the plan's are what the execve makes of them.
+  ///   - open: opens a path for execution, relative to the working directory, following symlinks. Never asked for an
+  ///     empty path.
+  /// - Throws: what `execve(2)` gives: `.execFormatError`, `.tooManySymbolicLinkLevels` for more than five scripts,
+  ///   ELIBBAD, `.ioError`, and what `open` throws.
+  static func prepare(
+    _ file: consuming OpenedProgram, request: Request, credentials: TaskCredentials,
+    open: ([UInt8]) throws(Errno) -> OpenedProgram
+  ) throws(Errno) -> ExecPlan {
+    var file = file
+    var path = request.filename
+    var head: [[UInt8]]?
+    var depth = 0
+    var start = try ELFFile.readStart(Script.lineLimit, from: file.descriptor.rawValue)
+    while let script = try Script(start: start) {
+      if request.isPathInaccessible { throw .noSuchFileOrDirectory }
+      head = script.argumentHead(path: path, inner: head)
+      // An empty name opens the working directory, which is no regular file.
+      if script.interpreter.isEmpty { throw .permissionDenied }
+      file = try open(script.interpreter)
+      depth += 1
+      if depth > Script.nestingLimit { throw .tooManySymbolicLinkLevels }
+      path = script.interpreter
+      start = try ELFFile.readStart(Script.lineLimit, from: file.descriptor.rawValue)
+    }
+
+    let program = try ELFFile(program: file.descriptor.rawValue, start: start)
+    var interpreter: ELFFile?
+    var interpreterDescriptor: OwnedDescriptor?
+    if let path = try program.interpreterPath(from: file.descriptor.rawValue) {
+      if path.isEmpty { throw .permissionDenied }
+      let opened = try open(path)
+      interpreter = try ELFFile(interpreter: opened.descriptor.rawValue)
+      interpreterDescriptor = Self.descriptor(of: opened)
+    }
+    let position = file.position
+    let name = request.isNamedByFile ? position.dentry.name : basename(request.filename)
+    return ExecPlan(
+      executable: position, name: Array(name.prefix(15)), credentials: credentials.afterExecve(), program: program,
+      interpreter: interpreter, programDescriptor: Self.descriptor(of: file),
+      interpreterDescriptor: interpreterDescriptor, filename: request.filename, argumentHead: head)
+  }
+
+  private static func descriptor(of file: consuming OpenedProgram) -> OwnedDescriptor { file.descriptor }
+
+  /// What follows the last slash.
+  private static func basename(_ path: [UInt8]) -> [UInt8] {
+    guard let slash = path.lastIndex(of: 0x2f) else { return path }
+    return Array(path[(slash + 1)...])
+  }
+
+  // MARK: - At PTRACE_EVENT_EXEC
+
+  /// Writes the new stack block and the table into the trampoline's stack.
+  ///
+  /// - Parameters:
+  ///   - memory: of the thread that is the trampoline now.
+  ///   - stackPointer: the one the kernel gave it: the address of argc.
+  ///   - proc: the host's /proc.
+  /// - Throws: whatever; the thread group is to be killed with SIGSEGV.
+  func begin(memory: GuestMemory, stackPointer: UInt64, layout: TrampolineLayout, proc: HostProc = HostProc())
+    throws(Errno) -> TrampolineStart
+  {
+    let process = try FreshProcess(memory.thread, stackPointer: stackPointer, proc: proc)
+    let placement = try ImagePlacement(program: program, interpreter: interpreter, in: process)
+    let block = try StackBlock(from: memory, at: stackPointer)
+    let gap = process.randomizes ? UInt64.random(in: 0..<512) * 16 : 0
+    let stack = try StackImage(
+      correcting: block, head: argumentHead, filename: filename, replacing: auxiliaryValues(placement), gap: gap,
+      memory: memory)
+    let numbers = try process.freeDescriptors()
+
+    // Upwards: the table, the bounds, the name, the stack block. All but the last is below the program's stack pointer.
+    let boundsSize = UInt64(MemoryLayout<MemoryBounds>.size)
+    let nameAddress = stack.address &- 16
+    let boundsAddress = nameAddress &- boundsSize
+    var table = TrampolineTable(layout: layout)
+    table.addOpen(path: stack.filename)
+    table.add(placement.program, from: numbers.0)
+    if let image = placement.interpreter { table.add(image, from: numbers.1) }
+    table.addClose(numbers.0)
+    if placement.interpreter != nil { table.addClose(numbers.1) }
+    table.addName(at: nameAddress)
+    table.addBounds(at: boundsAddress)
+    table.addEnd()
+    let (space, overflow) = boundsAddress.subtractingReportingOverflow(UInt64(table.size))
+    if overflow || stack.address < boundsSize + 16 { throw .badAddress }
+    let tableAddress = space & ~15
+
+    var bytes = table.bytes
+    bytes.append(contentsOf: repeatElement(0, count: Int(boundsAddress - tableAddress) - bytes.count))
+    withUnsafeBytes(of: MemoryBounds(placement.program, heap: placement.heap, stack: stack)) {
+      bytes.append(contentsOf: $0)
+    }
+    bytes.append(contentsOf: name)
+    bytes.append(contentsOf: repeatElement(0, count: 16 - name.count))
+    bytes.append(contentsOf: stack.bytes)
+    try process.growStack(to: tableAddress)
+    try memory.write(bytes, at: tableAddress)
+
+    loading = Loading(
+      table: table, tableAddress: tableAddress, stackPointer: stack.address,
+      entry: placement.interpreter?.entry ?? placement.program.entry, numbers: numbers,
+      zeroTails: placement.program.zeroTails + (placement.interpreter?.zeroTails ?? []))
+    return TrampolineStart(table: tableAddress, stackPointer: tableAddress)
+  }
+
+  /// The entries of the auxiliary vector that are the program's, not the trampoline's.
+  private func auxiliaryValues(_ placement: borrowing ImagePlacement) -> [StackBlock.AuxiliaryEntry] {
+    let values: [(CInt, UInt64)] = [
+      (AT_PHDR, placement.program.headerAddress),
+      (AT_PHENT, UInt64(MemoryLayout<Elf64_Phdr>.size)),
+      (AT_PHNUM, program.headerCount),
+      (AT_BASE, placement.interpreter?.bias ?? 0),
+      (AT_FLAGS, 0),
+      (AT_ENTRY, placement.program.entry),
+      (AT_UID, UInt64(credentials.user.real)),
+      (AT_EUID, UInt64(credentials.user.effective)),
+      (AT_GID, UInt64(credentials.group.real)),
+      (AT_EGID, UInt64(credentials.group.effective)),
+      (AT_SECURE, 0),
+    ]
+    return values.map { StackBlock.AuxiliaryEntry(type: UInt64($0.0), value: $0.1) }
+  }
+
+  // MARK: - While the table runs
+
+  /// The answer to the table's openat: both descriptors, given away. A second call is EBADF.
+  func descriptors() -> Outcome {
+    guard let loading, let program = programDescriptor.take() else { return .value(Errno.badFileDescriptor.result) }
+    return .install(
+      program: program, number: loading.numbers.program, interpreter: interpreterDescriptor.take(),
+      interpreterNumber: loading.numbers.interpreter)
+  }
+
+  /// Checks that the table has done what it was for, and removes it with its secrets from the guest.
+  ///
+  /// - Throws: whatever; the thread group is to be killed with SIGSEGV.
+  func finish(memory: GuestMemory) throws(Errno) -> ImageStart {
+    guard let loading else { throw .invalidArgument }
+    self.loading = nil
+    let size = loading.table.size
+    let results = try withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { buffer throws(Errno) in
+      try memory.read(into: buffer, at: loading.tableAddress)
+      return [UInt8](buffer)
+    }
+    try loading.table.check(results)
+    for tail in loading.zeroTails {
+      try memory.write([UInt8](repeating: 0, count: Int(tail.upperBound - tail.lowerBound)), at: tail.lowerBound)
+    }
+    try memory.write(
+      [UInt8](repeating: 0, count: Int(loading.stackPointer - loading.tableAddress)), at: loading.tableAddress)
+    return ImageStart(entry: loading.entry, stackPointer: loading.stackPointer, trampoline: TrampolineLayout.range)
+  }
+}
+
+extension GuestMemory {
+  /// Writes all of `bytes` at `address`.
+  func write(_ bytes: [UInt8], at address: UInt64) throws(Errno) {
+    let outcome: Result<Void, Errno> = bytes.withUnsafeBytes { bytes in
+      do throws(Errno) { return .success(try write(bytes, at: address)) } catch { return .failure(error) }
+    }
+    try outcome.get()
+  }
+}

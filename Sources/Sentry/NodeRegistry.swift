@@ -1,0 +1,93 @@
+// Which node a guest's descriptor stands for. The kernel keeps the descriptors; a backing file's device and inode lead
+// back to the position it was opened by. There is no table of descriptors to keep in step and no close to trap.
+
+import CLinux
+import KernFS
+import LinuxABI
+import VFS
+
+/// The identity of a host file.
+struct BackingIdentity: Hashable {
+  var device: UInt64
+  var number: UInt64
+
+  init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    number = UInt64(status.st_ino)
+  }
+
+  init(device: UInt64, number: UInt64) {
+    self.device = device
+    self.number = number
+  }
+}
+
+/// Every node that a guest may have open, by the identity of what stands for it in the kernel.
+final class NodeRegistry {
+  /// A position that was opened.
+  struct Node {
+    var position: Position
+    var inode: Inode
+  }
+
+  private let store: BackingStore
+  private var nodes: [BackingIdentity: Node] = [:]
+
+  // One placeholder a position, kept as long as its node: re-opened for every open of that directory.
+  private struct PlaceholderKey: Hashable {
+    var dentry: ObjectIdentifier
+    var mount: Int
+    var isDirectory: Bool
+  }
+  private final class Placeholder {
+    let descriptor: OwnedDescriptor
+    let identity: BackingIdentity
+
+    init(_ descriptor: consuming OwnedDescriptor) throws(Errno) {
+      identity = BackingIdentity(try Host.stat(descriptor.rawValue))
+      self.descriptor = descriptor
+    }
+  }
+  private var placeholders: [PlaceholderKey: Placeholder] = [:]
+  /// At this many nodes it is worth asking which of them are still open.
+  private(set) var sweepAt = 4096
+
+  init(store: BackingStore) { self.store = store }
+
+  var count: Int { nodes.count }
+
+  /// The node a descriptor with this host status stands for; nil if the descriptor is none of ours.
+  func node(_ status: stat) -> Node? { nodes[BackingIdentity(status)] }
+
+  func node(_ identity: BackingIdentity) -> Node? { nodes[identity] }
+
+  /// Remembers what stands for `position` in the kernel.
+  func register(_ descriptor: CInt, _ position: Position, _ inode: Inode) throws(Errno) {
+    nodes[BackingIdentity(try Host.stat(descriptor))] = Node(position: position, inode: inode)
+  }
+
+  /// A new open file for something without a backing file: a directory, or anything opened with O_PATH.
+  func openPlaceholder(_ position: Position, _ inode: Inode, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    let isDirectory = inode.isDirectory
+    let key = PlaceholderKey(
+      dentry: ObjectIdentifier(position.dentry), mount: position.mount.id, isDirectory: isDirectory)
+    let placeholder: Placeholder
+    if let kept = placeholders[key] {
+      placeholder = kept
+    } else {
+      placeholder = try Placeholder(isDirectory ? store.makePlaceholderDirectory() : store.makePlaceholderFile())
+      placeholders[key] = placeholder
+      nodes[placeholder.identity] = Node(position: position, inode: inode)
+    }
+    guard isDirectory else { return try store.reopen(placeholder.descriptor.rawValue, .path) }
+    return try Host.openTrusted(
+      ".", in: placeholder.descriptor.rawValue, flags.intersection([.path, .nonBlocking]).union(.directory))
+  }
+
+  /// Forgets what no guest has open. `isOpen` tells of an identity whether one has.
+  func sweep(_ open: Set<BackingIdentity>) {
+    nodes = nodes.filter { open.contains($0.key) }
+    placeholders = placeholders.filter { open.contains($0.value.identity) }
+    sweepAt = max(4096, nodes.count * 2)
+  }
+}

@@ -1,0 +1,113 @@
+// The sentry: answers the system calls that the gates stop. It holds the tree lock around each; everything below runs
+// under it and none of it waits for a guest.
+
+import CLinux
+public import Gate
+public import LinuxABI
+import Synchronization
+import VFS
+
+/// Receives what `--trace` and `--stats` show. Called outside the tree lock, from whichever thread served the call.
+public protocol CallRecorder: AnyObject, Sendable {
+  /// Strings the guest passed are wanted in `CallRecord.strings`.
+  var wantsStrings: Bool { get }
+  func record(_ record: CallRecord)
+}
+
+/// One served or refused call.
+public struct CallRecord: Sendable {
+  /// What became of the call.
+  public enum Result: Sendable {
+    /// Answered with this value (a negative errno for an error).
+    case value(Int)
+    /// Answered with a new descriptor; the kernel chose its number.
+    case descriptor
+    /// Left to the kernel, after checks.
+    case native
+  }
+  public var thread: ThreadID
+  public var call: SystemCall
+  public var strings: [[UInt8]]
+  public var result: Result
+  /// Nanoseconds from the gate's question to the answer.
+  public var duration: UInt64
+}
+
+/// The handler that both gates call.
+public final class Sentry: SystemCallHandler {
+  private let state: Mutex<SentryState>
+  private let recorder: (any CallRecorder)?
+  private let wantsStrings: Bool
+
+  /// Takes over the state; from now on it is reached through the lock only.
+  public init(_ state: sending SentryState, recorder: (any CallRecorder)? = nil) {
+    self.recorder = recorder
+    wantsStrings = recorder?.wantsStrings ?? false
+    state.isTracing = wantsStrings
+    self.state = Mutex(state)
+  }
+
+  public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
+    guard let recorder else {
+      return state.withLock { state in state.serve(call, from: thread, by: gate) }
+    }
+    let begin = monotonicNanoseconds()
+    var strings: [[UInt8]] = []
+    let outcome = state.withLock { state in
+      let outcome = state.serve(call, from: thread, by: gate)
+      if state.isTracing {
+        strings = state.tracedStrings
+        state.tracedStrings.removeAll(keepingCapacity: true)
+      }
+      return outcome
+    }
+    let result: CallRecord.Result
+    switch outcome {
+    case .value(let value): result = .value(value)
+    case .descriptor: result = .descriptor
+    case .install: result = .value(0)
+    default: result = .native
+    }
+    recorder.record(
+      CallRecord(
+        thread: thread, call: call, strings: strings, result: result, duration: monotonicNanoseconds() - begin))
+    return outcome
+  }
+
+  public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
+    state.withLock { $0.completed(call, from: thread, result: result) }
+  }
+
+  public func created(_ child: ThreadID, leader: ThreadID, by parent: ThreadID, sharing: Sharing) {
+    state.withLock { $0.created(child, leader: leader, by: parent, sharing: sharing) }
+  }
+
+  public func exited(_ thread: ThreadID, status: ExitStatus) {
+    state.withLock { $0.exited(thread) }
+  }
+
+  public func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart {
+    try state.withLock { state throws(Errno) in
+      try state.imageReplaced(thread, former: former, stackPointer: stackPointer)
+    }
+  }
+
+  public func execFailed(_ thread: ThreadID, errno: Errno) {
+    state.withLock { $0.tasks[thread]?.execPlan = nil }
+  }
+
+  /// Finds the command as `execvp(3)` does, in the guest's own tree.
+  ///
+  /// - Throws: the errno that `execvp` would end with: `.noSuchFileOrDirectory`, `.permissionDenied`, …
+  public func findCommand(_ name: [UInt8], searchPath: [UInt8], workingDirectory: [UInt8]) throws(Errno) -> [UInt8] {
+    try state.withLock { state throws(Errno) in
+      try state.findCommand(name, searchPath: searchPath, workingDirectory: workingDirectory)
+    }
+  }
+}
+
+func monotonicNanoseconds() -> UInt64 {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}

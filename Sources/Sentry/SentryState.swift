@@ -1,0 +1,181 @@
+// All that the sentry knows, behind the tree lock: tasks, mounts, and what stands for what in the kernel.
+
+import CLinux
+public import Gate
+public import KernFS
+public import LinuxABI
+public import VFS
+
+/// The sentry's state. Built once, then reached only through `Sentry`, which holds the tree lock around every use.
+public final class SentryState {
+  public let vfs: VirtualFileSystem
+  public let store: BackingStore
+  let registry: NodeRegistry
+  let layout: TrampolineLayout
+  /// How ids outside are shown inside.
+  let identity: IdentityMap
+  var tasks: [ThreadID: Task] = [:]
+  var processes: [ThreadID: Process] = [:]
+  /// `st_dev` of the store on the host.
+  let storeDevice: UInt64
+  let socketPlaces = SocketPlaces()
+  /// A pid namespace bounds what guests can name.
+  let hasPidNamespace: Bool
+  /// Abstract socket names end at the sandbox: an own network namespace, or Landlock's scope.
+  let abstractSocketsAreScoped: Bool
+  /// Where the first guest starts, and its umask.
+  public var workingDirectory: [UInt8] = [0x2f]
+  public var umask = Permissions(rawValue: 0o022)
+  /// Threads by the number guests know them by; filled as numbers are learnt, checked at each use.
+  var hostThreads: [Int32: ThreadID] = [:]
+  /// The task whose call is being served; `/proc/self` is its process.
+  var current: Task?
+
+  /// What /proc and /dev ask.
+  public private(set) lazy var source = TaskSource(self)
+
+  // A path is copied here once and never read again for the same call. Two, for calls with two paths.
+  private let firstPath = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+  private let secondPath = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+  /// Scratch for what handlers assemble before it is written to the guest.
+  let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 16)
+
+  /// What the call being served named, for `--trace`; empty unless tracing.
+  var tracedStrings: [[UInt8]] = []
+  var isTracing = false
+
+  /// - Parameters:
+  ///   - store: where placeholders and the bytes of memory files live.
+  ///   - layout: the secrets that the filter knows too.
+  public init(
+    vfs: VirtualFileSystem, store: BackingStore, layout: TrampolineLayout, identity: IdentityMap,
+    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool
+  ) throws(Errno) {
+    let storeDeviceNumber = try store.deviceNumber()
+    self.hasPidNamespace = hasPidNamespace
+    self.abstractSocketsAreScoped = abstractSocketsAreScoped
+    self.vfs = vfs
+    self.store = store
+    self.layout = layout
+    self.identity = identity
+    registry = NodeRegistry(store: store)
+    storeDevice = storeDeviceNumber
+  }
+
+  deinit {
+    firstPath.deallocate()
+    secondPath.deallocate()
+    scratch.deallocate()
+  }
+
+  // MARK: - Paths
+
+  enum PathSlot { case first, second }
+
+  /// Copies a path out of the guest. - Throws: `.badAddress`, `.fileNameTooLong`.
+  func path(_ task: Task, _ address: UInt64, _ slot: PathSlot = .first) throws(Errno) -> UnsafeRawBufferPointer {
+    let buffer = slot == .first ? firstPath : secondPath
+    let count = try task.memory.readString(into: buffer, at: address)
+    let path = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    if isTracing { tracedStrings.append([UInt8](path)) }
+    return path
+  }
+
+  /// Where a relative path starts. - Throws: `.badFileDescriptor`, `.notDirectory`.
+  func start(_ task: Task, _ descriptor: UInt64, for path: UnsafeRawBufferPointer) throws(Errno) -> Position {
+    let number = CInt(truncatingIfNeeded: descriptor)
+    if path.first == 0x2f { return task.context.root }
+    if number == AtFlags.currentDirectory { return task.context.workingDirectory }
+    guard let node = registry.node(try task.descriptors.stat(number)) else { throw .notDirectory }
+    return node.position
+  }
+
+  /// A path with its start, as `*at` calls give them.
+  func path(_ task: Task, at descriptor: UInt64, _ address: UInt64, _ slot: PathSlot = .first) throws(Errno)
+    -> VirtualFileSystem.Path
+  {
+    let bytes = try path(task, address, slot)
+    if bytes.isEmpty { throw .noSuchFileOrDirectory }
+    return VirtualFileSystem.Path(bytes, from: try start(task, descriptor, for: bytes))
+  }
+
+  /// What an `*at` call names: a node of ours, or the host's status of a descriptor that is none of ours (AT_EMPTY_PATH).
+  enum Target {
+    case position(Position)
+    case foreign(CInt, stat)
+  }
+
+  /// Resolves the path argument of an `*at` call, with AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW.
+  func target(_ task: Task, at descriptor: UInt64, _ address: UInt64, _ flags: AtFlags, follow: Bool) throws(Errno) -> Target {
+    // Since Linux 6.11 a NULL path means the empty path where AT_EMPTY_PATH is given.
+    let bytes =
+      address == 0 && flags.contains(.emptyPath)
+      ? UnsafeRawBufferPointer(start: nil, count: 0) : try path(task, address)
+    if bytes.isEmpty {
+      guard flags.contains(.emptyPath) else { throw .noSuchFileOrDirectory }
+      return try target(task, descriptor: descriptor)
+    }
+    let path = VirtualFileSystem.Path(bytes, from: try start(task, descriptor, for: bytes))
+    return .position(try vfs.resolve(path, task.caller, follow: follow))
+  }
+
+  /// What a descriptor stands for; AT_FDCWD is the working directory.
+  func target(_ task: Task, descriptor: UInt64) throws(Errno) -> Target {
+    let number = CInt(truncatingIfNeeded: descriptor)
+    if number == AtFlags.currentDirectory { return .position(task.context.workingDirectory) }
+    let status = try task.descriptors.stat(number)
+    if let node = registry.node(status) { return .position(node.position) }
+    return .foreign(number, status)
+  }
+
+  // MARK: - Descriptors
+
+  /// The open file a guest is to get for what an `open` has arrived at.
+  func descriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    if registry.count >= registry.sweepAt { sweep() }
+    let inode = opened.inode
+    if inode.isDirectory || flags.contains(.path) {
+      return try registry.openPlaceholder(opened.position, inode, flags)
+    }
+    var hostFlags = flags.subtracting([.create, .exclusive, .noFollow, .directory, .noAccessTime, .temporaryBit, .closeOnExec])
+    hostFlags.insert(.noControllingTerminal)
+    if opened.isNew { hostFlags.remove(.truncate) }
+    let descriptor = try inode.open(hostFlags)
+    try registry.register(descriptor.rawValue, opened.position, inode)
+    return descriptor
+  }
+
+  /// Drops the nodes that no guest has open any more.
+  private func sweep() {
+    var open: Set<BackingIdentity> = []
+    var seen: Set<ObjectIdentifier> = []
+    for task in tasks.values where seen.insert(ObjectIdentifier(task.descriptors)).inserted {
+      do throws(Errno) {
+        for number in try task.descriptors.numbers() {
+          do throws(Errno) { open.insert(BackingIdentity(try task.descriptors.stat(number))) } catch {}
+        }
+      } catch {
+        // A task that is going away: what only it had open need not be known.
+      }
+    }
+    registry.sweep(open)
+  }
+}
+
+/// How the supervisor's ids look inside. A host id of the caller is shown as `user` and `group`; others as they are.
+public struct IdentityMap: Sendable {
+  public var hostUser: UInt32
+  public var hostGroup: UInt32
+  public var user: UInt32
+  public var group: UInt32
+
+  public init(hostUser: UInt32, hostGroup: UInt32, user: UInt32, group: UInt32) {
+    self.hostUser = hostUser
+    self.hostGroup = hostGroup
+    self.user = user
+    self.group = group
+  }
+
+  func inside(user id: UInt32) -> UInt32 { id == hostUser ? user : id }
+  func inside(group id: UInt32) -> UInt32 { id == hostGroup ? group : id }
+}

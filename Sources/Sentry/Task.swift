@@ -1,0 +1,53 @@
+// Threads and processes as the sentry knows them. The kernel schedules them and keeps their descriptors and memory; what
+// is kept here is what the kernel must not know: the virtual root, working directory, umask and credentials.
+
+import Gate
+import LinuxABI
+import VFS
+
+/// One guest thread.
+final class Task {
+  /// In the supervisor's pid namespace. Changes when a thread other than the leader executes a program.
+  var thread: ThreadID
+  var process: Process
+  /// The number guests see; learnt from the host's /proc when first asked for.
+  var insideThread: Int32?
+  /// Shared as CLONE_FS says.
+  var context: FilesystemContext
+  var credentials: TaskCredentials
+  /// Shared as CLONE_FILES says.
+  var descriptors: DescriptorTable
+  /// Set between an `execve` stop and the start of the new image.
+  var execPlan: ExecPlan?
+  /// The trampoline is the image and runs its table.
+  var isLoading = false
+
+  init(
+    thread: ThreadID, process: Process, context: FilesystemContext, credentials: TaskCredentials,
+    descriptors: DescriptorTable
+  ) {
+    self.thread = thread
+    self.process = process
+    self.context = context
+    self.credentials = credentials
+    self.descriptors = descriptors
+  }
+
+  var memory: GuestMemory { GuestMemory(thread: thread) }
+
+  var caller: VirtualFileSystem.Caller {
+    VirtualFileSystem.Caller(context: context, credentials: credentials.fileCredentials)
+  }
+}
+
+/// One thread group.
+final class Process {
+  /// The thread group's id in the supervisor's pid namespace.
+  let leader: ThreadID
+  /// The threads that exist.
+  var threads: Set<ThreadID> = []
+  /// What `/proc/PID/exe` names.
+  var executable: Position?
+
+  init(leader: ThreadID) { self.leader = leader }
+}

@@ -1,0 +1,263 @@
+// What /proc and /dev ask of the sentry: the processes, their descriptors and terminals.
+
+import CLinux
+public import DevFS
+import Gate
+public import LinuxABI
+public import ProcFS
+public import VFS
+
+/// Answers for `SentryState`; owned by it, so it never outlives it.
+public final class TaskSource: ProcessSource, TerminalSource {
+  private unowned let state: SentryState
+  private var hostTerminals: Set<UInt32> = []
+
+  init(_ state: SentryState) { self.state = state }
+
+  // MARK: - Processes
+
+  public var current: ProcessThread? { state.current.map(identify) }
+
+  private func identify(_ task: Task) -> ProcessThread {
+    let leader = state.tasks[task.process.leader] ?? task
+    return ProcessThread(process: state.insideID(of: leader), thread: state.insideID(of: task))
+  }
+
+  private func task(_ thread: ProcessThread) throws(Errno) -> Task {
+    // The leader of a process may be gone while its threads run on.
+    guard let task = state.task(insideID: thread.thread) ?? state.task(insideID: thread.process) else {
+      throw .noSuchProcess
+    }
+    return task
+  }
+
+  public func processes() -> [Int32] {
+    state.processes.values.compactMap { process in
+      (state.tasks[process.leader] ?? process.threads.first.flatMap { state.tasks[$0] }).map { state.insideID(of: $0) }
+    }
+  }
+
+  public func threads(of process: Int32) -> [Int32] {
+    guard let task = state.task(insideID: process) else { return [] }
+    return task.process.threads.compactMap { state.tasks[$0] }.map { state.insideID(of: $0) }
+  }
+
+  public func exists(_ thread: ProcessThread) -> Bool {
+    guard let task = state.task(insideID: thread.thread) else { return false }
+    return state.insideID(of: state.tasks[task.process.leader] ?? task) == thread.process
+  }
+
+  public func identity(of thread: ProcessThread) throws(Errno) -> ProcessIdentity {
+    let task = try task(thread)
+    let credentials = task.credentials
+    var identity = ProcessIdentity(
+      user: credentials.user.real, group: credentials.group.real, supplementaryGroups: credentials.groups,
+      umask: task.context.umask)
+    identity.users = (
+      credentials.user.real, credentials.user.effective, credentials.user.saved, credentials.user.fileSystem
+    )
+    identity.groups = (
+      credentials.group.real, credentials.group.effective, credentials.group.saved, credentials.group.fileSystem
+    )
+    identity.inheritable = credentials.inheritable.rawValue
+    identity.permitted = credentials.permitted.rawValue
+    identity.effective = credentials.effective.rawValue
+    identity.bounding = credentials.bounding.rawValue
+    identity.ambient = credentials.ambient.rawValue
+    return identity
+  }
+
+  public func owner(of thread: ProcessThread) -> (user: UInt32, group: UInt32) {
+    guard let credentials = (try? task(thread))?.credentials, credentials.isDumpable else { return (0, 0) }
+    return (credentials.user.effective, credentials.group.effective)
+  }
+
+  private func hostPath(_ thread: ProcessThread, _ name: String) throws(Errno) -> String {
+    let task = try task(thread)
+    return thread.process == thread.thread
+      ? "/proc/\(task.process.leader)/\(name)" : "/proc/\(task.process.leader)/task/\(task.thread)/\(name)"
+  }
+
+  public func hostFile(_ name: StaticString, of thread: ProcessThread) throws(Errno) -> [UInt8] {
+    try Host.readFile(try hostPath(thread, "\(name)"))
+  }
+
+  public func openHostFile(_ name: StaticString, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno)
+    -> OwnedDescriptor
+  {
+    try Host.openTrusted(try hostPath(thread, "\(name)"), flags)
+  }
+
+  public func insideID(ofHost id: Int32) -> Int32 {
+    if let task = state.tasks[id] { return state.insideID(of: task) }
+    return id <= 0 ? id : state.insideID(ofHost: id)
+  }
+
+  public func executable(of process: Int32) throws(Errno) -> Position {
+    guard let position = try task(ProcessThread(process: process)).process.executable else {
+      throw .noSuchFileOrDirectory
+    }
+    return position
+  }
+
+  public func workingDirectory(of thread: ProcessThread) throws(Errno) -> Position {
+    try task(thread).context.workingDirectory
+  }
+
+  public func root(of thread: ProcessThread) throws(Errno) -> Position { try task(thread).context.root }
+
+  // MARK: - Descriptors
+
+  public func descriptors(of thread: ProcessThread) throws(Errno) -> [Int32] {
+    try task(thread).descriptors.numbers()
+  }
+
+  public func descriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ProcessDescriptor {
+    let table = try task(thread).descriptors
+    if let node = state.registry.node(try table.stat(number)) { return .node(node.position) }
+    return .foreign(try table.kernelText(number))
+  }
+
+  public func descriptorInformation(_ number: Int32, of thread: ProcessThread) throws(Errno) -> [UInt8] {
+    try Host.readFile(try hostPath(thread, "fdinfo/\(number)"))
+  }
+
+  public func descriptorAttributes(_ number: Int32, of thread: ProcessThread) throws(Errno) -> Attributes {
+    let status = try task(thread).descriptors.stat(number)
+    guard let type = FileType(mode: status.st_mode) else { throw .noSuchFileOrDirectory }
+    var attributes = Attributes(
+      type: type, permissions: Permissions(mode: UInt64(status.st_mode)),
+      owner: state.identity.inside(user: status.st_uid), group: state.identity.inside(group: status.st_gid),
+      linkCount: UInt32(status.st_nlink), size: Int64(status.st_size), blocks: Int64(status.st_blocks),
+      number: UInt64(status.st_ino), time: Timestamp(status.st_mtim))
+    attributes.accessTime = Timestamp(status.st_atim)
+    attributes.changeTime = Timestamp(status.st_ctim)
+    attributes.device = UInt64(status.st_rdev)
+    attributes.birthTime = nil
+    return attributes
+  }
+
+  public func reopen(_ number: Int32, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    let copy = try task(thread).descriptors.duplicate(number)
+    // A host file that the caller handed in is opened with no more rights than the descriptor has.
+    let status = try Host.stat(copy.rawValue)
+    if FileType(mode: status.st_mode) == .regular || FileType(mode: status.st_mode) == .directory {
+      let held = OpenFlags(
+        rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(copy.rawValue), Int(F_GETFL))))
+      guard held.access.isSuperset(of: flags.access), !held.contains(.path) else { throw .permissionDenied }
+    }
+    return try state.store.reopen(copy.rawValue, flags)
+  }
+
+  public func anonymousPosition(_ inode: Inode, named text: [UInt8]) -> Position? {
+    state.vfs.detachedPosition(named: text, inode)
+  }
+
+  // MARK: - Names
+
+  public func path(of position: Position) -> [UInt8] {
+    if position.dentry.parent == nil, !position.dentry.name.isEmpty { return position.dentry.name }
+    let root = state.current?.context.root ?? state.vfs.root
+    return state.vfs.path(of: position, from: root) ?? Array("(unreachable)".utf8)
+      + (state.vfs.path(of: position, from: state.vfs.root) ?? [0x2f])
+  }
+
+  public func path(ofBacking device: UInt64, inode: UInt64) -> [UInt8]? {
+    state.registry.node(BackingIdentity(device: device, number: inode)).map { path(of: $0.position) }
+  }
+
+  public func mountInformation(of process: Int32) -> [UInt8] { MountText.mountInformation(of: state.vfs) }
+
+  public func mounts(of process: Int32) -> [UInt8] { MountText.mounts(of: state.vfs) }
+
+  public func hostName() -> [UInt8] {
+    do throws(Errno) {
+      return [UInt8](try Host.readFile("/proc/sys/kernel/hostname").prefix { $0 != 0x0a })
+    } catch {
+      return Array("vedette".utf8)
+    }
+  }
+
+  // MARK: - Terminals
+
+  /// The guest's controlling terminal, found by its number in /proc/PID/stat: ours if it is the caller's, else a slave
+  /// of the sandbox's devpts.
+  public func openControllingTerminal(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    guard let task = state.current else { throw .noSuchAddressOrDevice }
+    let guestTerminal = try Self.terminal(of: task.thread)
+    if guestTerminal == 0 { throw .noSuchAddressOrDevice }
+    if guestTerminal == (try Self.terminal(of: getpid())) { return try Host.openTrusted("/dev/tty", flags) }
+    let path = Array("/dev/pts/\(DeviceNumber.minor(guestTerminal))".utf8)
+    return try withUnsafeBytesOf(path) { bytes throws(Errno) in
+      let position = try state.vfs.resolve(
+        VirtualFileSystem.Path(bytes, from: state.vfs.root),
+        VirtualFileSystem.Caller(
+          context: FilesystemContext(root: state.vfs.root, workingDirectory: state.vfs.root, umask: []),
+          credentials: Credentials(user: 0, group: 0, capabilities: Credentials.allCapabilities)))
+      guard let inode = position.dentry.inode else { throw .noSuchAddressOrDevice }
+      return try inode.open(flags)
+    }
+  }
+
+  /// `tty_nr` of `man 5 proc`: a device number, 0 for none.
+  private static func terminal(of thread: ThreadID) throws(Errno) -> UInt64 {
+    let text = try Host.readFile("/proc/\(thread)/stat")
+    // comm may hold anything but ends with the last parenthesis; tty_nr is the fifth field behind it.
+    guard let end = text.lastIndex(of: 0x29) else { return 0 }
+    let fields = text[(end + 1)...].split(separator: 0x20)
+    guard fields.count > 4 else { return 0 }
+    return UInt64(String(decoding: fields[4], as: UTF8.self)) ?? 0
+  }
+
+  public func guestTerminals() -> [UInt32] { [UInt32](hostTerminals) }
+
+  public func noteTerminal(_ number: UInt32) { hostTerminals.insert(number) }
+}
+
+/// The text of /proc/PID/mountinfo and /proc/PID/mounts (`man 5 proc_pid_mountinfo`).
+private enum MountText {
+  static func mountInformation(of vfs: VirtualFileSystem) -> [UInt8] {
+    var text: [UInt8] = []
+    for mount in vfs.mountList {
+      let device = mount.filesystem.deviceNumber
+      let parent = mount.point?.mount.id ?? 1
+      text += Array("\(mount.id) \(parent) \(DeviceNumber.major(device)):\(DeviceNumber.minor(device)) / ".utf8)
+      text += escaped(point(of: mount, vfs))
+      text += Array(" \(mount.isReadOnly ? "ro" : "rw"),relatime - \(mount.filesystem.typeName) ".utf8)
+      text += escaped(mount.source)
+      text += Array(" ".utf8) + options(mount) + [0x0a]
+    }
+    return text
+  }
+
+  static func mounts(of vfs: VirtualFileSystem) -> [UInt8] {
+    var text: [UInt8] = []
+    for mount in vfs.mountList {
+      text += escaped(mount.source) + [0x20] + escaped(point(of: mount, vfs))
+      text += Array(" \(mount.filesystem.typeName) ".utf8) + options(mount) + Array(" 0 0\n".utf8)
+    }
+    return text
+  }
+
+  private static func point(of mount: Mount, _ vfs: VirtualFileSystem) -> [UInt8] {
+    mount.point.flatMap { vfs.path(of: $0, from: vfs.root) } ?? [0x2f]
+  }
+
+  private static func options(_ mount: Mount) -> [UInt8] {
+    let options = mount.filesystem.mountOptions
+    return options.isEmpty ? Array((mount.isReadOnly ? "ro,relatime" : "rw,relatime").utf8) : options
+  }
+
+  /// Blanks, tabs, newlines and backslashes are shown in octal.
+  private static func escaped(_ bytes: [UInt8]) -> [UInt8] {
+    bytes.flatMap { byte -> [UInt8] in
+      switch byte {
+      case 0x20: Array("\\040".utf8)
+      case 0x09: Array("\\011".utf8)
+      case 0x0a: Array("\\012".utf8)
+      case 0x5c: Array("\\134".utf8)
+      default: [byte]
+      }
+    }
+  }
+}

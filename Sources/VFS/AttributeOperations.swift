@@ -1,0 +1,174 @@
+// Changes of attributes and extended attributes with the checks of fs/attr.c and fs/xattr.c.
+
+public import LinuxABI
+
+extension VirtualFileSystem {
+  /// `fchmodat(2)` on something resolved.
+  public func changeMode(_ position: Position, to mode: Permissions, _ caller: Caller) throws(Errno) {
+    let inode = try changeable(position)
+    if inode.type == .symlink { throw .notSupportedOnSocket }
+    if !caller.credentials.owns(inode) { throw .notPermitted }
+    var permissions = mode
+    if !caller.credentials.isMember(of: inode.group), !caller.credentials.has(.setID) { permissions.remove(.setGroupID) }
+    var change = AttributeChange()
+    change.permissions = permissions
+    try inode.setAttributes(change)
+    if let list = inode.accessList {
+      let changed = AccessControlList.changingMode(list, to: permissions)
+      try Name.with("system.posix_acl_access") { name throws(Errno) in
+        try inode.setExtendedAttribute(name, to: changed, [])
+      }
+      inode.accessList = changed
+    }
+  }
+
+  /// `fchownat(2)` on something resolved; nil keeps an id.
+  public func changeOwner(_ position: Position, user: UInt32?, group: UInt32?, _ caller: Caller) throws(Errno) {
+    let inode = try changeable(position)
+    let credentials = caller.credentials
+    if let user, !credentials.has(.chown), credentials.user != inode.owner || user != inode.owner { throw .notPermitted }
+    if let group, !credentials.has(.chown) {
+      guard credentials.user == inode.owner, group == inode.group || credentials.isMember(of: group) else {
+        throw .notPermitted
+      }
+    }
+    var change = AttributeChange()
+    change.owner = user
+    change.group = group
+    if !inode.isDirectory, inode.type != .symlink {
+      // Linux drops set-user-ID always, set-group-ID if the group may execute (`man 2 chown`).
+      var permissions = inode.permissions
+      permissions.remove(.setUserID)
+      if permissions.contains(.groupExecute) { permissions.remove(.setGroupID) }
+      if permissions != inode.permissions { change.permissions = permissions }
+    }
+    try inode.setAttributes(change)
+  }
+
+  /// `utimensat(2)` on something resolved.
+  public func changeTimes(_ position: Position, access: TimeChange, modification: TimeChange, _ caller: Caller)
+    throws(Errno)
+  {
+    if access == .keep && modification == .keep { return }
+    let inode = try changeable(position)
+    if !caller.credentials.owns(inode) {
+      guard access == .now && modification == .now else { throw .notPermitted }
+      try caller.credentials.check(.write, on: inode)
+    }
+    var change = AttributeChange()
+    change.accessTime = access
+    change.modificationTime = modification
+    try inode.setAttributes(change)
+  }
+
+  /// `truncate(2)` on something resolved.
+  public func truncate(_ position: Position, to size: Int64, _ caller: Caller) throws(Errno) {
+    guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    if inode.isDirectory { throw .isDirectory }
+    if inode.type != .regular { throw .invalidArgument }
+    try checkWritable(position.mount)
+    try caller.credentials.check(.write, on: inode)
+    try inode.truncate(to: size)
+  }
+
+  private func changeable(_ position: Position) throws(Errno) -> Inode {
+    guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    try checkWritable(position.mount)
+    return inode
+  }
+
+  // MARK: - Extended attributes
+
+  private enum XattrClass { case user, trusted, security, accessList, defaultList }
+
+  private func classify(_ name: Name) throws(Errno) -> XattrClass {
+    if name.hasPrefix("user.") && name.count > 5 { return .user }
+    if name.hasPrefix("trusted.") && name.count > 8 { return .trusted }
+    if name.hasPrefix("security.") && name.count > 9 { return .security }
+    if name.count == 23 && name.hasPrefix("system.posix_acl_access") { return .accessList }
+    if name.count == 24 && name.hasPrefix("system.posix_acl_default") { return .defaultList }
+    throw .notSupportedOnSocket
+  }
+
+  /// `getxattr(2)`.
+  public func extendedAttribute(_ name: Name, of position: Position, _ caller: Caller) throws(Errno) -> [UInt8] {
+    guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    switch try classify(name) {
+    case .user:
+      guard inode.type == .regular || inode.isDirectory else { throw .noData }
+      try caller.credentials.check(.read, on: inode)
+    case .trusted:
+      if !caller.credentials.has(.systemAdministrator) { throw .noData }
+    case .accessList, .defaultList:
+      if inode.type == .symlink { throw .notSupportedOnSocket }
+    case .security: break
+    }
+    return try inode.extendedAttribute(name)
+  }
+
+  /// `setxattr(2)`; the size has been checked.
+  public func setExtendedAttribute(
+    _ name: Name, of position: Position, to value: [UInt8], _ flags: XattrFlags, _ caller: Caller
+  ) throws(Errno) {
+    let inode = try changeable(position)
+    let kind = try checkXattrChange(name, inode, caller)
+    if kind == .accessList || kind == .defaultList {
+      try AccessControlList.validate(value)
+      if kind == .defaultList && !inode.isDirectory { throw value.count > 4 ? .permissionDenied : .invalidArgument }
+    }
+    if kind == .accessList {
+      let (permissions, isMinimal) = AccessControlList.equivalentMode(value, keeping: inode.permissions)
+      var change = AttributeChange()
+      change.permissions = permissions
+      try inode.setAttributes(change)
+      if isMinimal {
+        inode.accessList = nil
+        do throws(Errno) { try inode.removeExtendedAttribute(name) } catch where error == .noData {}
+        return
+      }
+    }
+    try inode.setExtendedAttribute(name, to: value, flags)
+    if kind == .accessList { inode.accessList = value }
+  }
+
+  /// `removexattr(2)`.
+  public func removeExtendedAttribute(_ name: Name, of position: Position, _ caller: Caller) throws(Errno) {
+    let inode = try changeable(position)
+    let kind = try checkXattrChange(name, inode, caller)
+    do throws(Errno) {
+      try inode.removeExtendedAttribute(name)
+    } catch {
+      // Removing a list that is not there succeeds, as on Linux.
+      guard error == .noData, kind == .accessList || kind == .defaultList else { throw error }
+    }
+    if kind == .accessList { inode.accessList = nil }
+  }
+
+  /// `listxattr(2)`: trusted names are shown to who may read them.
+  public func extendedAttributeNames(of position: Position, _ caller: Caller) throws(Errno) -> [[UInt8]] {
+    guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    let names = try inode.extendedAttributeNames()
+    if caller.credentials.has(.systemAdministrator) { return names }
+    return names.filter { !$0.starts(with: "trusted.".utf8) }
+  }
+
+  private func checkXattrChange(_ name: Name, _ inode: Inode, _ caller: Caller) throws(Errno) -> XattrClass {
+    let kind = try classify(name)
+    switch kind {
+    case .user:
+      guard inode.type == .regular || inode.isDirectory else { throw .notPermitted }
+      if inode.isDirectory, inode.permissions.contains(.sticky), !caller.credentials.owns(inode) { throw .notPermitted }
+      try caller.credentials.check(.write, on: inode)
+    case .trusted:
+      if !caller.credentials.has(.systemAdministrator) { throw .notPermitted }
+    case .security:
+      let isFileCapability = name.count == 19 && name.hasPrefix("security.capability")
+      let needed: Credentials.Capability = isFileCapability ? .setFileCapability : .systemAdministrator
+      if !caller.credentials.has(needed) { throw .notPermitted }
+    case .accessList, .defaultList:
+      if inode.type == .symlink { throw .notSupportedOnSocket }
+      if !caller.credentials.owns(inode) { throw .notPermitted }
+    }
+    return kind
+  }
+}

@@ -1,0 +1,337 @@
+// What is done with names: mkdir, mknod, symlink, link, unlink, rmdir, rename. Each follows the order of checks of the
+// kernel (fs/namei.c), because programs and conformance suites see which errno wins.
+
+public import LinuxABI
+
+extension VirtualFileSystem {
+  /// Who acts, from where, and what `..` and absolute paths mean.
+  public struct Caller {
+    public let context: FilesystemContext
+    public let credentials: Credentials
+
+    @inlinable
+    public init(context: FilesystemContext, credentials: Credentials) {
+      self.context = context
+      self.credentials = credentials
+    }
+  }
+
+  /// A path and where it starts.
+  public struct Path {
+    public let bytes: UnsafeRawBufferPointer
+    public let start: Position
+
+    @inlinable
+    public init(_ bytes: UnsafeRawBufferPointer, from start: Position) {
+      self.bytes = bytes
+      self.start = start
+    }
+  }
+
+  func walk(_ path: Path, _ caller: Caller, _ resolve: ResolveFlags = []) throws(Errno) -> PathWalk {
+    try PathWalk(self, path.bytes, from: path.start, root: caller.context.root, caller.credentials, resolve)
+  }
+
+  /// `path` resolved to something that exists.
+  public func resolve(_ path: Path, _ caller: Caller, follow: Bool = true) throws(Errno) -> Position {
+    try resolve(path.bytes, from: path.start, in: caller.context, caller.credentials, follow: follow)
+  }
+
+  /// EROFS where the mount or the file system refuses changes.
+  public func checkWritable(_ mount: Mount) throws(Errno) {
+    if mount.isReadOnly || mount.filesystem.isReadOnly { throw .readOnlyFileSystem }
+  }
+
+  // MARK: - Creation
+
+  /// Owner, group and mode of a new inode in `directory`: umask or default ACL, setgid directories.
+  func newInode(_ kind: NewInode.Kind, _ mode: Permissions, in directory: Inode, _ caller: Caller) throws(Errno)
+    -> (NewInode, accessList: [UInt8]?, defaultList: [UInt8]?)
+  {
+    var new = NewInode(kind, permissions: mode, owner: caller.credentials.user, group: caller.credentials.group)
+    if case .symlink = kind {
+      new.permissions = Permissions(rawValue: 0o777)
+      if directory.permissions.contains(.setGroupID) { new.group = directory.group }
+      return (new, nil, nil)
+    }
+    var accessList: [UInt8]?
+    var defaultList: [UInt8]?
+    if let inherited = defaultAccessList(of: directory) {
+      (new.permissions, accessList) = AccessControlList.inherit(inherited, mode: mode)
+      if new.type == .directory { defaultList = inherited }
+    } else {
+      new.permissions.subtract(caller.context.umask)
+    }
+    if directory.permissions.contains(.setGroupID) {
+      new.group = directory.group
+      if new.type == .directory {
+        new.permissions.insert(.setGroupID)
+      } else if new.permissions.isSuperset(of: [.setGroupID, .groupExecute]),
+        !caller.credentials.isMember(of: new.group), !caller.credentials.has(.setID)
+      {
+        new.permissions.remove(.setGroupID)
+      }
+    }
+    return (new, accessList, defaultList)
+  }
+
+  private func defaultAccessList(of directory: Inode) -> [UInt8]? {
+    guard directory.filesystem.supportsAccessLists else { return nil }
+    return Name.with("system.posix_acl_default") { name in
+      do throws(Errno) { return try directory.extendedAttribute(name) } catch { return nil }
+    }
+  }
+
+  func make(_ kind: NewInode.Kind, _ mode: Permissions, _ name: Name, in directory: Position, _ caller: Caller)
+    throws(Errno) -> Dentry
+  {
+    guard let parent = directory.dentry.inode else { throw .noSuchFileOrDirectory }
+    if isUnlinked(directory) { throw .noSuchFileOrDirectory }
+    try caller.credentials.check([.write, .execute], on: parent)
+    let (new, accessList, defaultList) = try newInode(kind, mode, in: parent, caller)
+    let inode = try parent.create(name, new)
+    if let negative = cache.find(name, in: directory.dentry) { cache.remove(negative) }
+    let dentry = cache.insert(name, in: directory.dentry, inode)
+    try inherit(accessList, defaultList, inode)
+    return dentry
+  }
+
+  func inherit(_ accessList: [UInt8]?, _ defaultList: [UInt8]?, _ inode: Inode) throws(Errno) {
+    if let accessList {
+      try Name.with("system.posix_acl_access") { name throws(Errno) in
+        try inode.setExtendedAttribute(name, to: accessList, [])
+      }
+      inode.accessList = accessList
+    }
+    if let defaultList {
+      try Name.with("system.posix_acl_default") { name throws(Errno) in
+        try inode.setExtendedAttribute(name, to: defaultList, [])
+      }
+    }
+  }
+
+  /// The common head of mkdir, mknod, symlink and link (`filename_create`): the name is normal and free.
+  private func freeName<T>(
+    _ path: Path, _ caller: Caller, allowsTrailingSlash: Bool,
+    _ body: (Position, Name) throws(Errno) -> T
+  ) throws(Errno) -> T {
+    var walk = try walk(path, caller)
+    let last = try walk.walkToParent()
+    guard last.kind == .normal else { throw .fileExists }
+    let child = try child(last.name, of: walk.position)
+    if child.dentry.inode != nil { throw .fileExists }
+    if last.hasTrailingSlash && !allowsTrailingSlash { throw .noSuchFileOrDirectory }
+    try checkWritable(walk.position.mount)
+    return try body(walk.position, last.name)
+  }
+
+  /// `mkdirat(2)`.
+  public func makeDirectory(_ path: Path, mode: Permissions, _ caller: Caller) throws(Errno) {
+    try freeName(path, caller, allowsTrailingSlash: true) { parent, name throws(Errno) in
+      // Linux keeps the sticky bit of a mkdir and drops set-id bits (`man 2 mkdir`).
+      _ = try make(.directory, mode.intersection(Permissions(rawValue: 0o1777)), name, in: parent, caller)
+    }
+  }
+
+  /// `mknodat(2)` of a regular file, FIFO, socket or device node.
+  public func makeNode(_ path: Path, type: FileType, mode: Permissions, device: UInt64, _ caller: Caller) throws(Errno) {
+    if type == .directory { throw .notPermitted }
+    if type == .symlink { throw .invalidArgument }
+    try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
+      if type == .characterDevice || type == .blockDevice {
+        guard let directory = parent.dentry.inode else { throw .noSuchFileOrDirectory }
+        try caller.credentials.check([.write, .execute], on: directory)
+        if !caller.credentials.has(.makeNode) { throw .notPermitted }
+      }
+      _ = try make(type == .regular ? .regular : .node(type, device: device), mode, name, in: parent, caller)
+    }
+  }
+
+  /// `symlinkat(2)`. - Throws: `.noSuchFileOrDirectory` for an empty target.
+  public func makeSymlink(_ target: [UInt8], _ path: Path, _ caller: Caller) throws(Errno) {
+    if target.isEmpty { throw .noSuchFileOrDirectory }
+    try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
+      _ = try make(.symlink(target: target), Permissions(rawValue: 0o777), name, in: parent, caller)
+    }
+  }
+
+  /// `linkat(2)`: `existing` has been resolved.
+  public func link(_ existing: Position, to path: Path, _ caller: Caller) throws(Errno) {
+    try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
+      guard let inode = existing.dentry.inode, let directory = parent.dentry.inode else { throw .noSuchFileOrDirectory }
+      if existing.mount !== parent.mount { throw .improperLink }
+      if isUnlinked(parent) { throw .noSuchFileOrDirectory }
+      try caller.credentials.check([.write, .execute], on: directory)
+      if inode.filesystem !== directory.filesystem { throw .improperLink }
+      if inode.isDirectory { throw .notPermitted }
+      try checkLinkable(inode, caller)
+      try directory.link(name, to: inode)
+      if let negative = cache.find(name, in: parent.dentry) { cache.remove(negative) }
+      cache.insert(name, in: parent.dentry, inode)
+    }
+  }
+
+  /// fs.protected_hardlinks: who does not own a file may link it only if it is a plain one that he could change anyway.
+  private func checkLinkable(_ inode: Inode, _ caller: Caller) throws(Errno) {
+    if !protectsHardLinks || caller.credentials.owns(inode) { return }
+    let permissions = inode.permissions
+    if inode.type == .regular, !permissions.contains(.setUserID),
+      !permissions.isSuperset(of: [.setGroupID, .groupExecute])
+    {
+      do throws(Errno) { return try caller.credentials.check([.read, .write], on: inode) } catch {}
+    }
+    throw .notPermitted
+  }
+
+  // MARK: - Removal
+
+  /// `may_delete`: write and search permission on the directory, and its sticky bit.
+  func checkRemovable(_ victim: Inode, from directory: Inode, _ caller: Caller) throws(Errno) {
+    try caller.credentials.check([.write, .execute], on: directory)
+    if directory.permissions.contains(.sticky), caller.credentials.user != directory.owner, !caller.credentials.owns(victim) {
+      throw .notPermitted
+    }
+  }
+
+  /// `unlinkat(2)` without AT_REMOVEDIR.
+  public func unlink(_ path: Path, _ caller: Caller) throws(Errno) {
+    var walk = try walk(path, caller)
+    let last = try walk.walkToParent()
+    guard last.kind == .normal else { throw .isDirectory }
+    try checkWritable(walk.position.mount)
+    let child = try child(last.name, of: walk.position)
+    guard let victim = child.dentry.inode, let directory = walk.position.dentry.inode else {
+      throw .noSuchFileOrDirectory
+    }
+    if last.hasTrailingSlash { throw victim.isDirectory ? .isDirectory : .notDirectory }
+    try checkRemovable(victim, from: directory, caller)
+    if victim.isDirectory { throw .isDirectory }
+    if child.dentry.isMountPoint { throw .resourceBusy }
+    try directory.unlink(last.name, victim)
+    forget(child.dentry, last.name, in: walk.position.dentry)
+  }
+
+  /// `rmdir(2)`.
+  public func removeDirectory(_ path: Path, _ caller: Caller) throws(Errno) {
+    var walk = try walk(path, caller)
+    let last = try walk.walkToParent()
+    switch last.kind {
+    case .dotDot: throw .directoryNotEmpty
+    case .dot: throw .invalidArgument
+    case .root: throw .resourceBusy
+    case .normal: break
+    }
+    try checkWritable(walk.position.mount)
+    let child = try child(last.name, of: walk.position)
+    guard let victim = child.dentry.inode, let directory = walk.position.dentry.inode else {
+      throw .noSuchFileOrDirectory
+    }
+    try checkRemovable(victim, from: directory, caller)
+    if !victim.isDirectory { throw .notDirectory }
+    if child.dentry.isMountPoint { throw .resourceBusy }
+    try directory.removeDirectory(last.name, victim)
+    forget(child.dentry, last.name, in: walk.position.dentry)
+  }
+
+  /// The name is gone; that it is gone is remembered.
+  private func forget(_ dentry: Dentry, _ name: Name, in directory: Dentry) {
+    drop(dentry)
+    if directory.inode?.filesystem.revalidates == false { cache.insert(name, in: directory, nil) }
+  }
+
+  // MARK: - Rename
+
+  /// `renameat2(2)`; the flags' consistency has been checked.
+  public func rename(_ old: Path, to new: Path, _ flags: RenameFlags, _ caller: Caller) throws(Errno) {
+    // The second walk reuses the buffer the first one's name may lie in, so the first name is copied aside.
+    var oldWalk = try walk(old, caller)
+    let oldLast = try oldWalk.walkToParent()
+    let oldName = oldLast.name.copy
+    var newWalk = try walk(new, caller)
+    let newLast = try newWalk.walkToParent()
+    let oldParent = oldWalk.position
+    let newParent = newWalk.position
+    if oldParent.mount !== newParent.mount { throw .improperLink }
+    if oldLast.kind != .normal { throw .resourceBusy }
+    if newLast.kind != .normal { throw flags.contains(.noReplace) ? .fileExists : .resourceBusy }
+    try checkWritable(oldParent.mount)
+    try Name.with(oldName) { name throws(Errno) in
+      try rename(
+        name, oldLast.hasTrailingSlash, in: oldParent, to: newLast.name, newLast.hasTrailingSlash, in: newParent, flags,
+        caller)
+    }
+  }
+
+  private func rename(
+    _ oldName: Name, _ oldSlash: Bool, in oldParent: Position, to newName: Name, _ newSlash: Bool,
+    in newParent: Position, _ flags: RenameFlags, _ caller: Caller
+  ) throws(Errno) {
+    let isExchange = flags.contains(.exchange)
+    let source = try child(oldName, of: oldParent.dentry)
+    guard let moved = source.inode else { throw .noSuchFileOrDirectory }
+    let target = try child(newName, of: newParent.dentry)
+    if flags.contains(.noReplace), target.inode != nil { throw .fileExists }
+    if isExchange {
+      guard let other = target.inode else { throw .noSuchFileOrDirectory }
+      if !other.isDirectory && newSlash { throw .notDirectory }
+    }
+    if !moved.isDirectory {
+      if oldSlash { throw .notDirectory }
+      if !isExchange && newSlash { throw .notDirectory }
+    }
+    if isAncestor(source, of: newParent.dentry) { throw .invalidArgument }
+    if isAncestor(target, of: oldParent.dentry) { throw isExchange ? .invalidArgument : .directoryNotEmpty }
+    if let replaced = target.inode, replaced === moved { return }
+    guard let oldDirectory = oldParent.dentry.inode, let newDirectory = newParent.dentry.inode else {
+      throw .noSuchFileOrDirectory
+    }
+    try checkRemovable(moved, from: oldDirectory, caller)
+    if let replaced = target.inode {
+      try checkRemovable(replaced, from: newDirectory, caller)
+      if !isExchange {
+        if moved.isDirectory && !replaced.isDirectory { throw .notDirectory }
+        if !moved.isDirectory && replaced.isDirectory { throw .isDirectory }
+      }
+    } else {
+      if isUnlinked(newParent) { throw .noSuchFileOrDirectory }
+      try caller.credentials.check([.write, .execute], on: newDirectory)
+    }
+    if oldParent.dentry !== newParent.dentry {
+      // Moving a directory rewrites its `..`, so the directory itself must be writable.
+      if moved.isDirectory { try caller.credentials.check(.write, on: moved) }
+      if isExchange, let other = target.inode, other.isDirectory { try caller.credentials.check(.write, on: other) }
+    }
+    if source.isMountPoint || target.isMountPoint { throw .resourceBusy }
+    if moved.filesystem !== newDirectory.filesystem { throw .improperLink }
+    if flags.contains(.whiteout), !caller.credentials.has(.makeNode) { throw .notPermitted }
+    try oldDirectory.rename(oldName, moved, to: newDirectory, newName, replacing: target.inode, flags)
+    settle(source, target, oldName, in: oldParent.dentry, newName, in: newParent.dentry, flags)
+  }
+
+  /// Brings the dentries in step with a rename that has happened.
+  private func settle(
+    _ source: Dentry, _ target: Dentry, _ oldName: Name, in oldParent: Dentry, _ newName: Name, in newParent: Dentry,
+    _ flags: RenameFlags
+  ) {
+    if flags.contains(.exchange) {
+      cache.remove(target)
+      cache.move(source, to: newParent, newName)
+      cache.move(target, to: oldParent, oldName)
+      return
+    }
+    drop(target)
+    cache.move(source, to: newParent, newName)
+    if !flags.contains(.whiteout), oldParent.inode?.filesystem.revalidates == false {
+      cache.insert(oldName, in: oldParent, nil)
+    }
+  }
+
+  private func isAncestor(_ dentry: Dentry, of other: Dentry) -> Bool {
+    var next: Dentry? = other
+    while let current = next {
+      if current === dentry { return true }
+      next = current.parent
+    }
+    return false
+  }
+}

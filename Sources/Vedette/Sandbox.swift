@@ -1,0 +1,178 @@
+// The library's front door: runs one command in one sandbox.
+
+import CLinux
+public import Gate
+import KernFS
+import LinuxABI
+import OverlayFS
+public import Platform
+import Sentry
+import VFS
+
+/// Why a sandbox did not come to be, or its command did not run: one line for people, and the exit status for it.
+public struct SandboxError: Error, Sendable, CustomStringConvertible {
+  public var message: String
+  /// 125 for our own failures, 126 for a command that cannot be executed, 127 for one that is not there.
+  public var status: Int32
+
+  public init(_ message: String, status: Int32 = 125) {
+    self.message = message
+    self.status = status
+  }
+
+  public var description: String { message }
+}
+
+/// One sandbox from its configuration to the end of its command.
+public enum Sandbox {
+  /// Runs the configuration's command and waits for its end; every process it left is ended then.
+  ///
+  /// Must be called on the process's only thread: ptrace and the parent-death signal belong to a thread.
+  /// - Throws: `SandboxError`; nothing of the guest is left behind then.
+  public static func run(_ configuration: SandboxConfiguration) throws(SandboxError) -> ExitStatus {
+    var session = try SandboxSession(configuration)
+    return try session.run()
+  }
+
+  /// What this kernel and this user allow, for `vedette doctor`.
+  public static func probe() -> [Doctor.Finding] { Doctor.probe() }
+}
+
+/// The steps of a run, in their order.
+private struct SandboxSession {
+  let configuration: SandboxConfiguration
+  private let identity: IdentityMap
+  private let umask: Permissions
+
+  init(_ configuration: SandboxConfiguration) throws(SandboxError) {
+    self.configuration = configuration
+    let user = geteuid()
+    let group = getegid()
+    let inside = configuration.user ?? (configuration.fakeRoot ? .init(uid: 0, gid: 0) : .init(uid: user, gid: group))
+    identity = IdentityMap(hostUser: user, hostGroup: group, user: inside.uid, group: inside.gid)
+    let mask = vd_syscall(Int(SYS_umask), 0o022, 0, 0, 0, 0, 0)
+    _ = vd_syscall(Int(SYS_umask), mask, 0, 0, 0, 0, 0)
+    umask = Permissions(rawValue: UInt16(truncatingIfNeeded: mask))
+  }
+
+  mutating func run() throws(SandboxError) -> ExitStatus {
+    let recorder = try SandboxRecorder(configuration)
+    let guest: GuestProcess
+    do throws(LaunchError) {
+      guest = try GuestProcess.prepare(launchConfiguration())
+    } catch {
+      throw SandboxError(error.description)
+    }
+    let environment = configuration.environment(from: try callerEnvironment())
+    let directory = workingDirectory()
+    let sentry = try makeSentry(guest, directory, recorder)
+    let path = try findCommand(sentry, environment, directory)
+    let status: ExitStatus
+    do throws(LaunchError) {
+      status = try guest.run(
+        path: path, arguments: configuration.command.map(\.bytes), environment: environment.map(\.bytes),
+        handler: sentry)
+    } catch {
+      recorder?.finish()
+      throw commandError(error)
+    }
+    recorder?.finish()
+    return status
+  }
+
+  private func launchConfiguration() -> LaunchConfiguration {
+    var launch = LaunchConfiguration()
+    switch configuration.isolation {
+    case .auto: launch.isolation = nil
+    case .full: launch.isolation = .full
+    case .noNamespaces: launch.isolation = .noNamespaces
+    }
+    launch.network = configuration.network == .host ? .host : .none
+    launch.gate = configuration.gate == .notify ? .notify : .trace
+    launch.user = identity.user
+    launch.group = identity.group
+    let (size, inodes) = storeBounds()
+    launch.storeSize = size
+    launch.storeInodes = inodes
+    launch.descriptors = configuration.extraDescriptors
+    return launch
+  }
+
+  /// The bounds of the memory upper: as asked, or as tmpfs has it by default, half of the memory (`man 5 tmpfs`).
+  private func storeBounds() -> (bytes: UInt64, inodes: UInt64) {
+    // sysinfo(2) through sysconf: _SC_PHYS_PAGES, _SC_PAGESIZE.
+    let half = UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE)))) / 2
+    let size = configuration.size ?? max(half, 64 << 20)
+    return (size, max(size / 4096, 4096))
+  }
+
+  private func makeSentry(_ guest: GuestProcess, _ directory: [UInt8], _ recorder: SandboxRecorder?)
+    throws(SandboxError) -> Sentry
+  {
+    let store: BackingStore
+    do throws(Errno) {
+      store = try BackingStore(root: try Host.duplicate(guest.store))
+    } catch {
+      throw SandboxError("cannot use the store: \(error)")
+    }
+    let tree = SandboxTree(configuration: configuration, store: store, identity: identity)
+    let (vfs, _) = try tree.build()
+    let state: SentryState
+    do throws(Errno) {
+      state = try SentryState(
+        vfs: vfs, store: store, layout: guest.layout, identity: identity,
+        hasPidNamespace: guest.isolation == .full,
+        abstractSocketsAreScoped: guest.isolation == .full && configuration.network == .none)
+      try SystemMounts(state: state, devpts: guest.devpts, identity: identity).mount()
+    } catch {
+      throw SandboxError("cannot mount /proc, /dev and /sys inside: \(error)")
+    }
+    state.workingDirectory = directory
+    state.umask = umask
+    try tree.mountExtras(in: vfs)
+    return Sentry(state, recorder: recorder)
+  }
+
+  private func callerEnvironment() throws(SandboxError) -> [ByteString] {
+    do throws(Errno) {
+      let bytes = try Host.readFile("/proc/self/environ")
+      return bytes.split(separator: 0).map { ByteString([UInt8]($0)) }
+    } catch {
+      throw SandboxError("/proc/self/environ: \(error) (vedette needs the host's /proc)")
+    }
+  }
+
+  /// The caller's directory, or the one asked for.
+  private func workingDirectory() -> [UInt8] {
+    if let asked = configuration.workingDirectory { return asked.bytes }
+    do throws(Errno) { return try Host.readlink("/proc/self/cwd", in: AtFlags.currentDirectory) } catch { return [0x2f] }
+  }
+
+  private func findCommand(_ sentry: Sentry, _ environment: [ByteString], _ directory: [UInt8]) throws(SandboxError)
+    -> [UInt8]
+  {
+    let name = configuration.command.first?.bytes ?? []
+    let searchPath =
+      environment.last { $0.bytes.starts(with: "PATH=".utf8) }.map { [UInt8]($0.bytes.dropFirst(5)) }
+      ?? Array("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".utf8)
+    do throws(Errno) {
+      return try sentry.findCommand(name, searchPath: searchPath, workingDirectory: directory)
+    } catch {
+      throw commandError(error)
+    }
+  }
+
+  private func commandError(_ errno: Errno) -> SandboxError {
+    let name = configuration.command.first?.description ?? ""
+    let isMissing = errno == .noSuchFileOrDirectory || errno == .notDirectory
+    if errno == .noSuchFileOrDirectory, !name.contains("/") {
+      return SandboxError("'\(name)': command not found inside", status: 127)
+    }
+    return SandboxError("cannot execute '\(name)' inside: \(errno)", status: isMissing ? 127 : 126)
+  }
+
+  private func commandError(_ error: LaunchError) -> SandboxError {
+    if case .command = error.kind, let errno = error.errno { return commandError(errno) }
+    return SandboxError(error.description)
+  }
+}

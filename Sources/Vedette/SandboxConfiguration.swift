@@ -1,0 +1,302 @@
+// What a sandbox is asked to be: one value with every choice of `vedette run`, and the checks that say in one line what
+// is wrong with it. Nothing here changes anything; `validate` only looks at the host.
+
+import CLinux
+import LinuxABI
+
+/// A path, an argument or an environment string: bytes without NUL, which need not be UTF-8.
+public struct ByteString: Sendable, Hashable, ExpressibleByStringLiteral, CustomStringConvertible {
+  public var bytes: [UInt8]
+
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  public init(_ string: some StringProtocol) { self.bytes = [UInt8](string.utf8) }
+
+  public init(stringLiteral value: String) { self.bytes = [UInt8](value.utf8) }
+
+  public var isEmpty: Bool { bytes.isEmpty }
+
+  /// A path that begins with a slash.
+  public var isAbsolute: Bool { bytes.first == 0x2f }
+
+  /// For people: control characters and bytes that are not UTF-8 show as question marks, so that a message stays one line.
+  public var description: String {
+    String(
+      String(decoding: bytes, as: UTF8.self).unicodeScalars.map { scalar in
+        scalar.value < 0x20 || scalar.value == 0x7f || scalar.value == 0xfffd ? Character("?") : Character(scalar)
+      })
+  }
+
+  /// Calls `body` with a NUL-terminated copy, as the kernel wants a path.
+  public func withCString<R, E: Error>(_ body: (UnsafePointer<CChar>) throws(E) -> R) throws(E) -> R {
+    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { buffer throws(E) in
+      for (index, byte) in bytes.enumerated() { buffer[index] = CChar(bitPattern: byte) }
+      buffer[bytes.count] = 0
+      return try body(UnsafePointer(buffer.baseAddress!))
+    }
+  }
+}
+
+/// What is wrong with a configuration, where it was said, and what to do about it; one line for people.
+public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The option (`--bind`), or the line of a file (`ci.toml:12: size`).
+  public var place: String
+  /// What is wrong.
+  public var problem: String
+  /// What to do about it; may be empty.
+  public var advice: String
+
+  public init(at place: String, _ problem: String, advice: String = "") {
+    self.place = place
+    self.problem = problem
+    self.advice = advice
+  }
+
+  public var description: String { "\(place): \(problem)" + (advice.isEmpty ? "" : " (\(advice))") }
+}
+
+/// Every choice of `vedette run`. The defaults are the command's own: an overlay of the host, held in memory, no network.
+///
+/// ```swift
+/// var configuration = SandboxConfiguration(command: ["/bin/sh", "-c", "rm -rf /etc"])
+/// configuration.network = .host
+/// ```
+public struct SandboxConfiguration: Sendable, Equatable {
+  /// Where changes go.
+  public enum Upper: Sendable, Equatable {
+    /// A file system in memory that is gone when the command ends.
+    case memory
+    /// A directory of the host that keeps the changes.
+    case directory(ByteString)
+  }
+
+  /// A host file or directory that shows inside; changes made to it inside are made on the host.
+  public struct Bind: Sendable, Hashable {
+    public var source: ByteString
+    public var destination: ByteString
+    public var readOnly: Bool
+
+    public init(source: ByteString, destination: ByteString? = nil, readOnly: Bool = false) {
+      self.source = source
+      self.destination = destination ?? source
+      self.readOnly = readOnly
+    }
+  }
+
+  /// One environment variable.
+  public struct Variable: Sendable, Hashable {
+    public var name: ByteString
+    public var value: ByteString
+
+    public init(name: ByteString, value: ByteString) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// Who the guest is, as it sees itself.
+  public struct User: Sendable, Hashable {
+    public var uid: UInt32
+    public var gid: UInt32
+
+    public init(uid: UInt32, gid: UInt32) {
+      self.uid = uid
+      self.gid = gid
+    }
+  }
+
+  public enum Network: String, Sendable, CaseIterable {
+    /// Loopback only.
+    case none
+    /// The host's network.
+    case host
+  }
+
+  public enum Isolation: String, Sendable, CaseIterable {
+    /// The strongest level that this kernel allows this user.
+    case auto
+    /// Namespaces, Landlock, seccomp; refused where the host does not allow all of them.
+    case full
+    /// Landlock and seccomp only: works in an unprivileged container.
+    case noNamespaces = "no-namespaces"
+  }
+
+  /// The mechanism that stops calls whose answer is a value.
+  public enum GateChoice: String, Sendable, CaseIterable {
+    /// SECCOMP_RET_TRACE and ptrace.
+    case trace
+    /// SECCOMP_RET_USER_NOTIF.
+    case notify
+  }
+
+  /// The program and its arguments. The program is looked up inside: by PATH if it holds no slash.
+  public var command: [ByteString]
+  /// The lowest layer: a directory of the host.
+  public var rootfs: ByteString = "/"
+  /// Directories over `rootfs`, topmost first.
+  public var lowers: [ByteString] = []
+  public var upper: Upper = .memory
+  /// The most that a memory upper and each tmpfs may hold; nil for the host's own default (half of the memory).
+  public var size: UInt64?
+  public var binds: [Bind] = []
+  /// Where an empty file system in memory is mounted.
+  public var tmpfs: [ByteString] = []
+  /// Where the command starts; nil for the caller's directory if it exists inside, else `/`.
+  public var workingDirectory: ByteString?
+  /// Variables that are set for the guest; of two with one name the last counts.
+  public var environment: [Variable] = []
+  /// The caller's environment is left out.
+  public var clearEnvironment = false
+  /// nil for 0:0 with `fakeRoot`, else for the caller.
+  public var user: User?
+  /// The guest sees itself as root over the virtual tree; it gains nothing on the host.
+  public var fakeRoot = false
+  public var network: Network = .none
+  public var isolation: Isolation = .auto
+  public var gate: GateChoice = .trace
+  /// Descriptors of the caller, besides 0, 1 and 2, that the guest gets under the same numbers.
+  public var extraDescriptors: [CInt] = []
+  /// A JSON line for each served or refused call goes to this file.
+  public var traceFile: ByteString?
+  /// A table of calls and their latency is printed to standard error at the end.
+  public var statistics = false
+  /// The added, modified and deleted paths are printed to standard error at the end.
+  public var changes = false
+
+  public init(command: [ByteString] = []) { self.command = command }
+
+  /// The guest's environment: the caller's (unless cleared) with `environment` over it.
+  public func environment(from caller: [ByteString]) -> [ByteString] {
+    var result = clearEnvironment ? [] : caller
+    for variable in environment {
+      let prefix = variable.name.bytes + [0x3d]
+      result.removeAll { $0.bytes.starts(with: prefix) }
+      result.append(ByteString(prefix + variable.value.bytes))
+    }
+    return result
+  }
+}
+
+// MARK: - Validation
+
+extension SandboxConfiguration {
+  /// Checks all that can be known before anything is started: forms, and what the host has at the paths named.
+  ///
+  /// A path may still change afterwards: whoever opens it reports that in its own words. The checks are for clear messages,
+  /// no safety rests on them.
+  public func validate() throws(ConfigurationError) {
+    guard let program = command.first else {
+      throw ConfigurationError(at: "run", "no command given", advice: "try: vedette run -- /bin/sh")
+    }
+    if program.isEmpty { throw ConfigurationError(at: "run", "the command is an empty word") }
+    for word in command { try Self.refuseNUL(in: word, at: "run") }
+
+    try Self.requireDirectory(rootfs, at: "--rootfs")
+    for lower in lowers { try Self.requireDirectory(lower, at: "--lower") }
+    if case .directory(let upper) = upper { try validate(upper: upper) }
+    if let size, size < 65536 {
+      throw ConfigurationError(at: "--size", "\(size) bytes is too small", advice: "at least 64K")
+    }
+    try validateMounts()
+    if let workingDirectory, !workingDirectory.isAbsolute {
+      throw ConfigurationError(
+        at: "--workdir", "'\(workingDirectory)' is not absolute", advice: "a path inside, from /")
+    }
+    for variable in environment { try Self.validate(variable) }
+    try validateDescriptors()
+    if let traceFile, traceFile.isEmpty { throw ConfigurationError(at: "--trace", "the file name is empty") }
+  }
+
+  private func validate(upper: ByteString) throws(ConfigurationError) {
+    try Self.requireDirectory(upper, at: "--upper")
+    let identity = Self.status(upper)
+    for lower in [rootfs] + lowers {
+      guard let identity, let other = Self.status(lower) else { continue }
+      if identity.st_dev == other.st_dev && identity.st_ino == other.st_ino {
+        throw ConfigurationError(
+          at: "--upper", "'\(upper)' is also a lower directory", advice: "changes need a directory of their own")
+      }
+    }
+    if size != nil {
+      throw ConfigurationError(
+        at: "--size", "bounds a memory upper only", advice: "leave it out with --upper DIR")
+    }
+  }
+
+  private func validateMounts() throws(ConfigurationError) {
+    for bind in binds {
+      try Self.refuseNUL(in: bind.source, at: "--bind")
+      if Self.status(bind.source) == nil {
+        throw ConfigurationError(at: "--bind", "'\(bind.source)' does not exist on the host")
+      }
+      try Self.requireMountPoint(bind.destination, at: "--bind")
+    }
+    for destination in tmpfs { try Self.requireMountPoint(destination, at: "--tmpfs") }
+  }
+
+  private func validateDescriptors() throws(ConfigurationError) {
+    for descriptor in extraDescriptors {
+      if descriptor < 3 {
+        throw ConfigurationError(at: "--fd", "\(descriptor) is always passed on", advice: "name descriptors from 3 on")
+      }
+      // F_GETFD is 1.
+      if vd_syscall(Int(SYS_fcntl), Int(descriptor), 1, 0, 0, 0, 0) < 0 {
+        throw ConfigurationError(
+          at: "--fd", "descriptor \(descriptor) is not open", advice: "open it in the shell: \(descriptor)<FILE")
+      }
+    }
+  }
+
+  private static func validate(_ variable: Variable) throws(ConfigurationError) {
+    if variable.name.isEmpty || variable.name.bytes.contains(0x3d) {
+      throw ConfigurationError(at: "--env", "'\(variable.name)' is not a name", advice: "write NAME=VALUE")
+    }
+    try refuseNUL(in: variable.name, at: "--env")
+    try refuseNUL(in: variable.value, at: "--env")
+  }
+
+  private static func requireMountPoint(_ path: ByteString, at place: String) throws(ConfigurationError) {
+    try refuseNUL(in: path, at: place)
+    if !path.isAbsolute {
+      throw ConfigurationError(at: place, "'\(path)' is not absolute", advice: "a path inside, from /")
+    }
+    let components = path.bytes.split(separator: 0x2f)
+    if components.isEmpty {
+      throw ConfigurationError(at: place, "cannot mount over /", advice: "use --rootfs for another root")
+    }
+    if components.contains([0x2e, 0x2e]) {
+      throw ConfigurationError(at: place, "'\(path)' holds '..'", advice: "write the path without it")
+    }
+  }
+
+  private static func refuseNUL(in string: ByteString, at place: String) throws(ConfigurationError) {
+    if string.bytes.contains(0) { throw ConfigurationError(at: place, "'\(string)' holds a NUL byte") }
+  }
+
+  /// What a lower or upper directory must be: there, a directory, and one that we may list and search.
+  private static func requireDirectory(_ path: ByteString, at place: String) throws(ConfigurationError) {
+    try refuseNUL(in: path, at: place)
+    if path.isEmpty { throw ConfigurationError(at: place, "the directory name is empty") }
+    // O_PATH is not enough: an unreadable directory must be found out here.
+    let descriptor = path.withCString { name in
+      vd_syscall(
+        Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name), Int(O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0, 0, 0)
+    }
+    if descriptor >= 0 {
+      _ = vd_syscall(Int(SYS_close), descriptor, 0, 0, 0, 0, 0)
+      return
+    }
+    switch CInt(truncatingIfNeeded: -descriptor) {
+    case ENOENT: throw ConfigurationError(at: place, "'\(path)' does not exist")
+    case ENOTDIR: throw ConfigurationError(at: place, "'\(path)' is not a directory")
+    case EACCES: throw ConfigurationError(at: place, "'\(path)' may not be read", advice: "check its permissions")
+    case let number: throw ConfigurationError(at: place, "'\(path)': \(Errno(rawValue: number))")
+    }
+  }
+
+  /// `stat(2)`; nil if there is nothing that can be seen.
+  private static func status(_ path: ByteString) -> stat? {
+    var result = stat()
+    return path.withCString { stat($0, &result) } == 0 ? result : nil
+  }
+}

@@ -1,0 +1,110 @@
+// Puts the layers together: the tree that the guest sees, made of the host directories and mounts that were asked for.
+
+import CLinux
+import DevFS
+import HostFS
+import KernFS
+import LinuxABI
+import OverlayFS
+import ProcFS
+import Sentry
+import TmpFS
+import VFS
+
+/// Builds the virtual tree of a sandbox.
+struct SandboxTree {
+  let configuration: SandboxConfiguration
+  let store: BackingStore
+  let identity: IdentityMap
+
+  /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
+  func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem) {
+    var lowers: [Filesystem] = []
+    for path in configuration.lowers + [configuration.rootfs] {
+      lowers.append(try hostTree(path, .immutable, writable: false, at: "layer"))
+    }
+    let upper = try upper()
+    let overlay: OverlayFilesystem
+    do throws(OverlayError) {
+      overlay = try OverlayFilesystem(upper: upper, lowers: lowers)
+    } catch {
+      throw SandboxError(describe(error))
+    }
+    let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8))
+    vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
+    vfs.protectsStickyFiles = Self.hostSetting("/proc/sys/fs/protected_regular")
+    return (vfs, overlay)
+  }
+
+  /// Mounts the binds and tmpfs of the command line, in the order of path length, so that one can lie inside another.
+  func mountExtras(in vfs: VirtualFileSystem) throws(SandboxError) {
+    for destination in configuration.tmpfs {
+      let filesystem = TmpFilesystem(
+        store: store, rootPermissions: Permissions(rawValue: 0o1777), owner: identity.user, group: identity.group)
+      try mount(filesystem, at: destination, in: vfs, isReadOnly: false, source: "tmpfs", option: "--tmpfs")
+    }
+    for bind in configuration.binds.sorted(by: { $0.destination.bytes.count < $1.destination.bytes.count }) {
+      let filesystem = try hostTree(bind.source, .shared, writable: !bind.readOnly, at: "--bind")
+      try mount(
+        filesystem, at: bind.destination, in: vfs, isReadOnly: bind.readOnly, source: bind.source, option: "--bind")
+    }
+  }
+
+  private func mount(
+    _ filesystem: Filesystem, at destination: ByteString, in vfs: VirtualFileSystem, isReadOnly: Bool,
+    source: ByteString, option: String
+  ) throws(SandboxError) {
+    do throws(Errno) {
+      let point = try vfs.makeMountPoint(destination.bytes)
+      try vfs.mount(filesystem, at: point, isReadOnly: isReadOnly, source: source.bytes)
+    } catch {
+      throw SandboxError("\(option): cannot mount at '\(destination)' inside: \(error)")
+    }
+  }
+
+  private func upper() throws(SandboxError) -> OverlayFilesystem.Upper {
+    switch configuration.upper {
+    case .memory:
+      return .memory(TmpFilesystem(store: store, owner: identity.user, group: identity.group))
+    case .directory(let path):
+      return .store(try hostTree(path, .immutable, writable: true, at: "--upper"))
+    }
+  }
+
+  private func hostTree(_ path: ByteString, _ policy: HostFilesystem.Policy, writable: Bool, at option: String)
+    throws(SandboxError) -> HostFilesystem
+  {
+    let ownership = HostFilesystem.Ownership(
+      callerUser: identity.hostUser, callerGroup: identity.hostGroup, user: identity.user, group: identity.group)
+    do throws(Errno) {
+      let descriptor = try path.withCString { name throws(Errno) in
+        try Host.openTrusted(name, [.path, .directory]).release()
+      }
+      return try HostFilesystem(
+        rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable,
+        ownership: identity.hostUser == identity.user && identity.hostGroup == identity.group ? nil : ownership)
+    } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+  }
+
+  private func describe(_ error: OverlayError) -> String {
+    switch error {
+    case .noLayers: "--rootfs: there is no layer to show"
+    case .upperIsOverlay: "--upper: the directory is itself an overlay"
+    case .upperIsReadOnly: "--upper: the directory is on a read-only file system"
+    case .upperIsBusy: "--upper: another run is using the directory (wait for it to end, or name another one)"
+    case .upper(let errno): "--upper: the directory cannot be prepared: \(errno)"
+    case .lowerIsDynamic(let index): "--lower: layer \(index) changes by itself and cannot be a layer"
+    case .lower(let index, let errno): "--lower: layer \(index) cannot be read: \(errno)"
+    }
+  }
+
+  private static func hostSetting(_ path: String) -> Bool {
+    do throws(Errno) {
+      return try Host.readFile(path).first.map { $0 != 0x30 } ?? false
+    } catch {
+      return false
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// The `--trace` file: one JSON object a line for each served or refused call. Lines are gathered and written in pieces;
+// a line is never split between two threads, and a full disk never stops a guest.
+
+import CLinux
+public import LinuxABI
+import Synchronization
+
+/// Writes trace lines to a descriptor of its own.
+///
+/// A line looks like this:
+/// ```json
+/// {"time":1795233220.123456,"pid":7,"call":"openat","arguments":{"directory":"AT_FDCWD","path":"/etc/x"},"result":-2,"error":"ENOENT"}
+/// ```
+/// Lines are written out when 64 KiB have gathered, when a line comes a second after the last writing, by `flush` (which
+/// the sandbox calls when a guest dies of a signal, and at the end), and when the writer goes.
+public final class TraceWriter: Sendable {
+  private struct State: ~Copyable {
+    var line = JSONLine()
+    let descriptor: OwnedDescriptor
+    /// The second in which something was last written out.
+    var flushed: Int64 = 0
+    /// The first error; nothing is written after it.
+    var failure: Errno?
+  }
+
+  /// Guards everything; held while the file is written, never while a guest is waited for.
+  private let state: Mutex<State>
+
+  private static let limit = 65536
+
+  /// Writes to `descriptor`, which is closed with the writer.
+  public init(_ descriptor: consuming OwnedDescriptor) {
+    state = Mutex(State(descriptor: descriptor))
+  }
+
+  /// Makes (or empties) the file at `path` on the host.
+  ///
+  /// - Throws: `open(2)`'s errors.
+  public convenience init(path: ByteString) throws(Errno) {
+    let descriptor = path.withCString { name in
+      vd_syscall(
+        Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name), Int(O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC), 0o644, 0,
+        0)
+    }
+    self.init(OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(descriptor))))
+  }
+
+  deinit { flush() }
+
+  /// The error that ended the writing, if any.
+  public var failure: Errno? { state.withLock { $0.failure } }
+
+  /// Adds one line.
+  ///
+  /// - Parameters:
+  ///   - time: when the call was answered.
+  ///   - pid: the thread's number as guests see it.
+  ///   - name: the call, as its man page spells it.
+  ///   - arguments: what was decoded, in the call's own order.
+  ///   - result: what the guest got: a value or a negative errno.
+  public func record(
+    time: Timestamp, pid: pid_t, name: StaticString, arguments: [(StaticString, TraceValue)], result: Int
+  ) {
+    state.withLock { state in
+      if state.failure != nil { return }
+      state.line.append("{\"time\":")
+      state.line.append(time.seconds)
+      state.line.append(".")
+      state.line.append(time.nanoseconds / 1000, width: 6)
+      state.line.append(",\"pid\":")
+      state.line.append(pid)
+      state.line.append(",\"call\":\"")
+      state.line.append(name)
+      state.line.append("\",\"arguments\":{")
+      for (index, argument) in arguments.enumerated() {
+        state.line.append(index == 0 ? "\"" : ",\"")
+        state.line.append(argument.0)
+        state.line.append("\":")
+        state.line.append(argument.1)
+      }
+      state.line.append("},\"result\":")
+      state.line.append(result)
+      if let error = TraceErrnoNames.name(forResult: result) {
+        state.line.append(",\"error\":\"")
+        state.line.append(error)
+        state.line.append("\"")
+      }
+      state.line.append("}\n")
+      if state.line.text.count >= Self.limit || state.flushed != time.seconds {
+        state.flushed = time.seconds
+        Self.write(&state)
+      }
+    }
+  }
+
+  /// Writes out what has gathered.
+  public func flush() {
+    state.withLock { state in Self.write(&state) }
+  }
+
+  private static func write(_ state: inout State) {
+    let descriptor = state.descriptor.rawValue
+    state.failure =
+      state.failure
+      ?? state.line.text.withUnsafeBytes { bytes -> Errno? in
+        var offset = 0
+        while offset < bytes.count {
+          let count = vd_syscall(
+            Int(SYS_write), Int(descriptor), Int(bitPattern: bytes.baseAddress) + offset, bytes.count - offset, 0, 0, 0)
+          if count == -Int(EINTR) { continue }
+          if count <= 0 { return Errno(rawValue: CInt(truncatingIfNeeded: count == 0 ? Int(EIO) : -count)) }
+          offset += count
+        }
+        return nil
+      }
+    state.line.text.removeAll(keepingCapacity: true)
+  }
+}

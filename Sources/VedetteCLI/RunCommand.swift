@@ -1,0 +1,175 @@
+// `vedette run`: its options as people read them in the help, and how they become a configuration.
+
+import ArgumentParser
+import Vedette
+
+/// The command line of `vedette run`. Values are kept as they were written; `RunOption` understands them.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Run a command on a virtual root file system; the host stays as it is.",
+    usage: "vedette run [OPTION...] [--] COMMAND [ARG...]",
+    discussion: """
+      Everything from COMMAND on belongs to the command. Its changes go to the upper layer, which by default is held in \
+      memory and gone when the command ends. When it ends, every process it left is ended too.
+
+      Exit status: the command's own; 128+N if signal N ended it; 127 if it was not found; 126 if it cannot be executed; \
+      125 if vedette itself failed, with one line on standard error.
+
+      Examples:
+        vedette run -- rm -rf /etc              nothing happens to the host's /etc
+        vedette run --fake-root -- apt-get -y install hello
+        vedette run --rootfs /srv/debian --fake-root --net host -- bash
+        vedette run --upper ./changes --changes -- make install
+        vedette run --config Configs/ci.toml -- ./test.sh
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "The directory that is the root inside (default: /). Example: --rootfs /srv/debian", valueName: "dir"))
+  var rootfs: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A directory shown over the root; repeatable, topmost first. Example: --lower ./patches --lower ./base",
+      valueName: "dir"))
+  var lower: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Where changes go: memory, or a directory that keeps them (default: memory). Example: --upper ./changes",
+      valueName: "memory|dir"))
+  var upper: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The most that the memory upper may hold, with K, M, G or T (default: half of the memory). Example: --size 512M",
+      valueName: "bytes"))
+  var size: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Show a host file or directory inside, under the same name or at DST; changes go to the host unless :ro. A colon in \
+      a name is written \\:. Repeatable. Example: --bind ~/src:/src:ro
+      """, valueName: "src[:dst][:ro]"))
+  var bind: [String] = []
+
+  @Option(
+    help: ArgumentHelp("An empty file system in memory at DST; repeatable. Example: --tmpfs /scratch", valueName: "dst")
+  )
+  var tmpfs: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the command starts (default: the caller's directory if it exists inside, else /). Example: --workdir /src",
+      valueName: "dir"))
+  var workdir: String?
+
+  @Option(
+    help: ArgumentHelp("Set an environment variable; repeatable. Example: --env LANG=C.UTF-8", valueName: "name=value"))
+  var env: [String] = []
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Leave out the caller's environment. Example: --clear-env --env PATH=/usr/bin:/bin")
+  var clearEnv: Bool?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Who the command is inside, in numbers; GID is UID if left out (default: 0:0 with --fake-root, else the caller). \
+      Example: --user 1000:1000
+      """, valueName: "uid[:gid]"))
+  var user: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Be root over the virtual tree, and over nothing else. Example: --fake-root -- chown bin:bin /usr/bin/env")
+  var fakeRoot: Bool?
+
+  @Option(
+    help: ArgumentHelp(
+      "The network: none (loopback only) or host (default: none). Example: --net host", valueName: "none|host"))
+  var net: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      How strongly the command is walled off: auto, full or no-namespaces; see vedette doctor (default: auto). \
+      Example: --isolation full
+      """, valueName: "level"))
+  var isolation: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How calls are stopped: trace or notify (default: trace). Example: --gate notify", valueName: "trace|notify"))
+  var gate: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Pass on descriptor N besides 0, 1 and 2; repeatable. Example: --fd 3 -- cat /dev/fd/3 3<notes.txt",
+      valueName: "n"))
+  var fd: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Write a JSON line for each served or refused call to FILE. Example: --trace calls.jsonl", valueName: "file"))
+  var trace: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "At the end, print a table of calls and their latency on standard error. Example: --stats -- ls -lR /etc")
+  var stats: Bool?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help:
+      "At the end, print the added, modified and deleted paths on standard error. Example: --changes -- make install")
+  var changes: Bool?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Take options from a TOML file, each under its own name; the command line wins: a single value replaces the file's, \
+      a repeatable one comes after it (--lower: on top of it). Example: --config Configs/ci.toml
+      """, valueName: "file"))
+  var config: String?
+
+  /// Only for the help: `CommandLineSplit` has taken the command away.
+  @Argument(help: ArgumentHelp("The program, looked up inside, and its arguments.", valueName: "command"))
+  var command: [String] = []
+
+  /// What was said on the command line, in the order in which `apply` shall see it.
+  private var settings: [Setting] {
+    let texts: [(RunOption, [String])] = [
+      (.rootfs, [rootfs].compactMap(\.self)), (.lower, lower), (.upper, [upper].compactMap(\.self)),
+      (.size, [size].compactMap(\.self)), (.bind, bind), (.tmpfs, tmpfs), (.workdir, [workdir].compactMap(\.self)),
+      (.env, env), (.user, [user].compactMap(\.self)), (.net, [net].compactMap(\.self)),
+      (.isolation, [isolation].compactMap(\.self)), (.gate, [gate].compactMap(\.self)), (.fd, fd),
+      (.trace, [trace].compactMap(\.self)),
+    ]
+    let flags: [(RunOption, Bool?)] = [
+      (.clearEnv, clearEnv), (.fakeRoot, fakeRoot), (.stats, stats), (.changes, changes),
+    ]
+    return texts.flatMap { option, values in
+      values.map { Setting(option: option, value: ArgumentBytes.bytes(of: $0), place: "--" + option.rawValue) }
+    }
+      + flags.compactMap { option, value in
+        value.map { Setting(option: option, value: $0 ? "true" : "false", place: "--" + option.rawValue) }
+      }
+  }
+
+  /// The configuration that the file and the command line ask for together; not validated yet.
+  func configuration(command: [ByteString]) throws(ConfigurationError) -> SandboxConfiguration {
+    var result = SandboxConfiguration(command: command)
+    let fromFile =
+      if let config { try ConfigurationFile(path: ArgumentBytes.bytes(of: config)).settings } else { [Setting]() }
+    // Lowers are given topmost first, so those of the command line come before the file's.
+    let fromLine = settings
+    for setting in fromLine where setting.option == .lower { try setting.apply(to: &result) }
+    for setting in fromFile { try setting.apply(to: &result) }
+    for setting in fromLine where setting.option != .lower { try setting.apply(to: &result) }
+    return result
+  }
+}

@@ -1,0 +1,163 @@
+// The options of `vedette run`, once: their names, what kind of value each takes, and what each does to a configuration.
+// The command line and the configuration file are two ways to say the same things, and both end in `apply`.
+
+import Vedette
+
+/// An option of `vedette run`; the raw value is its name on the command line (after `--`) and in a configuration file.
+enum RunOption: String, CaseIterable {
+  case rootfs, lower, upper, size, bind, tmpfs, workdir, env
+  case clearEnv = "clear-env"
+  case user
+  case fakeRoot = "fake-root"
+  case net, isolation, gate, fd, trace, stats, changes
+
+  /// What a value of the option looks like in a file.
+  enum Kind {
+    case text, number, textOrNumber, flag
+    /// Many texts (or numbers); one alone need not be put in brackets.
+    case texts, numbers
+  }
+
+  var kind: Kind {
+    switch self {
+    case .rootfs, .upper, .workdir, .net, .isolation, .gate, .trace: .text
+    case .size, .user: .textOrNumber
+    case .lower, .bind, .tmpfs, .env: .texts
+    case .fd: .numbers
+    case .clearEnv, .fakeRoot, .stats, .changes: .flag
+    }
+  }
+}
+
+/// One value given to an option, and where it was said.
+struct Setting: Equatable {
+  var option: RunOption
+  /// `true` or `false` for a flag.
+  var value: ByteString
+  /// `--size`, or `ci.toml:12: size`.
+  var place: String
+
+  private func error(_ problem: String, advice: String = "") -> ConfigurationError {
+    ConfigurationError(at: place, problem, advice: advice)
+  }
+
+  /// Carries the setting into `configuration`. Of two values for one thing the later wins; lists grow.
+  func apply(to configuration: inout SandboxConfiguration) throws(ConfigurationError) {
+    switch option {
+    case .rootfs: configuration.rootfs = try nonEmpty()
+    case .lower: configuration.lowers.append(try nonEmpty())
+    case .upper: configuration.upper = value == "memory" ? .memory : .directory(try nonEmpty())
+    case .size: configuration.size = try byteCount()
+    case .bind: configuration.binds.append(try bind())
+    case .tmpfs: configuration.tmpfs.append(try nonEmpty())
+    case .workdir: configuration.workingDirectory = try nonEmpty()
+    case .env: configuration.environment.append(try variable())
+    case .clearEnv: configuration.clearEnvironment = value == "true"
+    case .user: configuration.user = try user()
+    case .fakeRoot: configuration.fakeRoot = value == "true"
+    case .net: configuration.network = try choice()
+    case .isolation: configuration.isolation = try choice()
+    case .gate: configuration.gate = try choice()
+    case .fd:
+      let descriptor = CInt(truncatingIfNeeded: try number(value.bytes[...], limit: UInt64(CInt.max)))
+      if !configuration.extraDescriptors.contains(descriptor) { configuration.extraDescriptors.append(descriptor) }
+    case .trace: configuration.traceFile = try nonEmpty()
+    case .stats: configuration.statistics = value == "true"
+    case .changes: configuration.changes = value == "true"
+    }
+  }
+
+  // MARK: - What a value may look like
+
+  private func nonEmpty() throws(ConfigurationError) -> ByteString {
+    if value.isEmpty { throw error("the value is empty") }
+    return value
+  }
+
+  private func choice<T: RawRepresentable & CaseIterable>() throws(ConfigurationError) -> T where T.RawValue == String {
+    if let choice = T.allCases.first(where: { ByteString($0.rawValue) == value }) { return choice }
+    let names = T.allCases.map(\.rawValue).joined(separator: ", ")
+    throw error("'\(value)' is not a choice", advice: "one of: \(names)")
+  }
+
+  /// Decimal digits only, at most `limit`.
+  private func number(_ digits: ArraySlice<UInt8>, limit: UInt64) throws(ConfigurationError) -> UInt64 {
+    var result: UInt64 = 0
+    for digit in digits {
+      let (product, overflow) = result.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = product.addingReportingOverflow(UInt64(digit &- 0x30))
+      if !(0x30...0x39).contains(digit) { throw error("'\(value)' is not a number") }
+      if overflow || carry || sum > limit { throw error("'\(value)' is too large", advice: "at most \(limit)") }
+      result = sum
+    }
+    if digits.isEmpty { throw error("'\(value)' is not a number") }
+    return result
+  }
+
+  /// `4096`, `64K`, `512M`, `2G`, `1T`: powers of 1024; `KiB` and the like are taken too.
+  private func byteCount() throws(ConfigurationError) -> UInt64 {
+    let bytes = value.bytes
+    let digits = bytes.prefix { (0x30...0x39).contains($0) }
+    let suffix = String(decoding: bytes[digits.endIndex...], as: UTF8.self).lowercased()
+    let shifts = ["": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40]
+    let unit = suffix.hasSuffix("ib") ? String(suffix.dropLast(2)) : suffix
+    guard let shift = shifts[unit], !digits.isEmpty else {
+      throw error("'\(value)' is not a size", advice: "a number of bytes, or 64K, 512M, 2G, 1T")
+    }
+    return try number(digits, limit: UInt64(Int64.max) >> UInt64(shift)) << UInt64(shift)
+  }
+
+  /// `SRC[:DST][:ro]`; a colon that belongs to a name is written `\:`.
+  private func bind() throws(ConfigurationError) -> SandboxConfiguration.Bind {
+    var parts: [[UInt8]] = [[]]
+    var escaped = false
+    for byte in value.bytes {
+      if escaped {
+        if byte != 0x3a { parts[parts.count - 1].append(0x5c) }
+        parts[parts.count - 1].append(byte)
+        escaped = false
+      } else if byte == 0x5c {
+        escaped = true
+      } else if byte == 0x3a {
+        parts.append([])
+      } else {
+        parts[parts.count - 1].append(byte)
+      }
+    }
+    if escaped { parts[parts.count - 1].append(0x5c) }
+    var readOnly = false
+    if parts.count > 1, let last = parts.last, last == Array("ro".utf8) || last == Array("rw".utf8) {
+      readOnly = last == Array("ro".utf8)
+      parts.removeLast()
+    }
+    guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty }) else {
+      throw error("'\(value)' is not a bind", advice: "write SRC[:DST][:ro]")
+    }
+    let destination = ByteString(parts[parts.count - 1])
+    if !destination.isAbsolute {
+      throw error("'\(destination)' is not an absolute path inside", advice: "write SRC:/DST[:ro]")
+    }
+    return SandboxConfiguration.Bind(source: ByteString(parts[0]), destination: destination, readOnly: readOnly)
+  }
+
+  /// `NAME=VALUE`.
+  private func variable() throws(ConfigurationError) -> SandboxConfiguration.Variable {
+    guard let equals = value.bytes.firstIndex(of: 0x3d), equals > 0 else {
+      throw error("'\(value)' is not a variable", advice: "write NAME=VALUE")
+    }
+    return SandboxConfiguration.Variable(
+      name: ByteString([UInt8](value.bytes[..<equals])), value: ByteString([UInt8](value.bytes[(equals + 1)...])))
+  }
+
+  /// `UID[:GID]`; the group's number is the user's if left out.
+  private func user() throws(ConfigurationError) -> SandboxConfiguration.User {
+    let parts = value.bytes.split(separator: 0x3a, omittingEmptySubsequences: false)
+    guard parts.count <= 2, parts.joined().allSatisfy({ (0x30...0x39).contains($0) }), !parts.contains([]) else {
+      throw error("'\(value)' is not a user", advice: "numbers: UID or UID:GID")
+    }
+    // 4294967295 is (uid_t)-1, 'no change' to chown(2): never a user.
+    let uid = UInt32(truncatingIfNeeded: try number(parts[0], limit: UInt64(UInt32.max - 1)))
+    let gid = UInt32(truncatingIfNeeded: try number(parts[parts.count - 1], limit: UInt64(UInt32.max - 1)))
+    return SandboxConfiguration.User(uid: uid, gid: gid)
+  }
+}

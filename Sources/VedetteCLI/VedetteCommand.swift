@@ -1,0 +1,65 @@
+// The root of the command line, and how its end becomes an exit status.
+
+import ArgumentParser
+import Vedette
+
+/// `vedette`.
+struct VedetteCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "vedette",
+    abstract: "Run unmodified programs on a virtual root file system.",
+    discussion: """
+      The main job: vedette run -- COMMAND runs COMMAND on a copy-on-write view of this machine. It may change and delete \
+      what it likes; the machine stays as it was.
+      """,
+    version: "vedette 0.1.0",
+    subcommands: [RunCommand.self, DoctorCommand.self])
+}
+
+/// What a command line asks for.
+enum Request {
+  case run(SandboxConfiguration)
+  case doctor
+  /// Text for standard output, and status 0: help and version.
+  case text(String)
+
+  /// Understands the words after the program's name.
+  ///
+  /// - Throws: one line that says what is wrong.
+  static func parse(_ words: [ByteString]) throws(ConfigurationError) -> Request {
+    var words = words
+    var command: [ByteString] = []
+    if words.first == "run" {
+      let split = CommandLineSplit(Array(words[1...]))
+      words = ["run"] + split.options
+      command = split.command
+    }
+    let parsed: any ParsableCommand
+    do {
+      parsed = try VedetteCommand.parseAsRoot(words.map(ArgumentBytes.string))
+    } catch {
+      return try explain(error)
+    }
+    switch parsed {
+    case let run as RunCommand: return .run(try run.configuration(command: command))
+    case is DoctorCommand: return .doctor
+    // `help` and `--generate-completion-script` are commands of ArgumentParser's own, which answer when they are run.
+    default:
+      var other = parsed
+      do {
+        try other.run()
+        return .text("")
+      } catch {
+        return try explain(error)
+      }
+    }
+  }
+
+  /// ArgumentParser throws its help as it throws its errors, and would end us with 64; ours is 125.
+  private static func explain(_ error: any Error) throws(ConfigurationError) -> Request {
+    if VedetteCommand.exitCode(for: error) == .success { return .text(VedetteCommand.fullMessage(for: error)) }
+    let message = VedetteCommand.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+    throw ConfigurationError(
+      at: "command line", ArgumentBytes.bytes(of: message).description, advice: "see vedette --help")
+  }
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# A Debian tree by mmdebstrap or debootstrap: dpkg -l, useradd, dpkg -i with maintainer scripts, all with --fake-root.
+# The tree is made once, below .build/test-root, and needs the Debian mirror of apt's configuration.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cache=$checks/../../../.build/test-root
+tree=$cache/bookworm
+if [ ! -e "$cache/complete" ]; then
+    [ "$(id -u)" -eq 0 ] && { command -v mmdebstrap || command -v debootstrap; } >/dev/null || { echo "skipped: needs root and mmdebstrap or debootstrap"; exit 77; }
+    rm -rf "$tree"; mkdir -p "$tree" || exit 1
+    mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
+    mirror=${mirror:-http://deb.debian.org/debian}
+    if ! { command -v mmdebstrap >/dev/null && timeout 300 mmdebstrap --quiet --mode=root --variant=minbase bookworm "$tree" "$mirror"; } >"$work/log" 2>&1 &&
+        ! { rm -rf "$tree"; mkdir -p "$tree"; command -v debootstrap >/dev/null && timeout 300 debootstrap --variant=minbase bookworm "$tree" "$mirror"; } >>"$work/log" 2>&1; then
+        echo "skipped: no tree could be made: $(tail -1 "$work/log")"; exit 77
+    fi
+    (cd "$cache" && apt-get download hello netcat-openbsd >/dev/null 2>&1 && chmod 644 ./*.deb); chmod 755 "$cache" "$tree"; touch "$cache/complete"
+fi
+# The tree lies where nobody can reach it too.
+if [ ${#as[@]} -gt 0 ] && ! "${as[@]}" test -r "$tree/etc"; then echo "skipped: $tree cannot be read as nobody"; exit 77; fi
+tree=$(realpath "$tree"); cache=$(realpath "$cache")
+d() { v --clear-env --env PATH=/usr/sbin:/usr/bin:/sbin:/bin --env HOME=/root --env LC_ALL=C --env DEBIAN_FRONTEND=noninteractive --rootfs "$tree" --fake-root --bind "$cache:/mnt:ro" --workdir / "$@"; }
+"$checks/../../../ctests/manifest.sh" "$tree" >"$work/before" 2>/dev/null
+expect dpkg-l 0 "$(grep -c '^Status: install ok installed' "$tree/var/lib/dpkg/status")" d -- sh -c 'dpkg -l | grep -c ^ii'
+if [ ${#as[@]} -eq 0 ]; then
+    expect useradd 0 'guest:x:1000:1000::/home/guest:/bin/sh' d -- sh -c 'useradd -m guest >/dev/null && tail -1 /etc/passwd && test -d /home/guest'
+    expect dpkg-i 0 'Hello, world!' d -- sh -c 'dpkg -i /mnt/hello_*.deb >/dev/null 2>/tmp/err && hello || { cat /tmp/err >&2; exit 1; }'
+    expect dpkg-i-maintainer-scripts 0 $'ii\nalternative' d -- sh -c 'dpkg -i --force-depends /mnt/netcat-openbsd_*.deb >/dev/null 2>/tmp/err || { cat /tmp/err >&2; exit 1; }; dpkg -l netcat-openbsd | tail -1 | cut -c1-2; test -h /etc/alternatives/nc && echo alternative'
+    expect dpkg-remove 0 'gone' d -- sh -c 'dpkg -i /mnt/hello_*.deb >/dev/null 2>&1; dpkg -r hello >/dev/null 2>&1; test -e /usr/bin/hello || echo gone'
+fi
+expect apt-get-check 0 '' d -- sh -c 'apt-get check -qq'
+"$checks/../../../ctests/manifest.sh" "$tree" >"$work/after" 2>/dev/null
+diff "$work/before" "$work/after" >"$work/difference" && ok tree-unchanged || fail tree-unchanged "$(head -3 "$work/difference" | tr '\n' '|')"
+finish

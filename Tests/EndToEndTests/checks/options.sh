@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# What each option of `vedette run` does.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+own() { [ ${#as[@]} -eq 0 ] || chown -R 65534:65534 "$@"; }
+
+expect arguments-untouched 0 $'--help\n-x\n--\ny' v printf '%s\n' --help -x -- y
+expect status 37 '' v -- sh -c 'exit 37'
+expect signal-status 137 '' v -- sh -c 'kill -KILL $$'
+expect segv-status 139 '' v -- sh -c 'kill -SEGV $$'
+expect bytes-in-arguments 0 ' 63 61 66 e9' v -- sh -c 'printf %s "$1" | od -An -tx1' sh $'caf\xe9'
+mkdir -p one/etc two/etc; echo one >one/etc/which; echo two >two/etc/which; echo lower >two/etc/below; own one two
+expect lower-topmost-first 0 $'one\nlower' v --lower "$PWD/one" --lower "$PWD/two" -- cat /etc/which /etc/below
+expect lower-over-root 0 'yes' v --lower "$PWD/one" -- sh -c 'test -e /etc/passwd && echo yes'
+expect lower-unchanged 0 '' v --lower "$PWD/one" -- rm /etc/which
+[ -e one/etc/which ] && ok lower-still-there || fail lower-still-there "one/etc/which is gone"
+mkdir data; echo bound >data/file; own data
+expect bind 0 'bound' v --bind "$PWD/data:/mnt/data" -- cat /mnt/data/file
+expect bind-writes-through 0 '' v --bind "$PWD/data:/mnt" -- sh -c 'echo new >/mnt/new'
+[ "$(cat data/new 2>/dev/null)" = new ] && ok bind-seen-on-host || fail bind-seen-on-host "data/new is not there"
+expect bind-read-only 0 'refused' v --bind "$PWD/data:/mnt:ro" -- sh -c 'echo x 2>/dev/null >/mnt/x || echo refused'
+expect bind-file 0 'bound' v --bind "$PWD/data/file:/etc/motd" -- cat /etc/motd
+expect tmpfs 0 '0' v --tmpfs /usr/share -- sh -c 'ls -A /usr/share | wc -l'
+expect workdir 0 '/usr/bin' v --workdir /usr/bin -- pwd
+expect workdir-of-caller 0 "$PWD" v -- pwd
+expect env 0 'b c' v --env 'A=b c' -- sh -c 'echo "$A"'
+expect env-last-counts 0 '2' v --env A=1 --env A=2 -- sh -c 'echo "$A"'
+expect clear-env 0 'A=1' v --clear-env --env A=1 -- /usr/bin/env
+X=caller expect env-of-caller 0 'caller' v -- sh -c 'echo "$X"'
+expect user 0 '1234 5678' v --user 1234:5678 -- sh -c 'echo $(id -u) $(id -g)'
+expect fake-root 0 '0 0' v --fake-root -- sh -c 'echo $(id -u) $(id -g)'
+expect fake-root-chown 0 '12:34' v --fake-root -- sh -c 'touch f; chown 12:34 f; stat -c %u:%g f'
+expect fake-root-changes-system 0 'x' v --fake-root -- sh -c 'echo x >/etc/hostname; cat /etc/hostname'
+if [ "$(id -u)" -ne 0 ] || [ ${#as[@]} -gt 0 ]; then
+    expect no-reading-of-secrets 1 '' v --fake-root -- cat /etc/shadow
+    expect caller-identity 0 "$(${as[@]+"${as[@]}"} id -u)" v -- id -u
+fi
+expect net-none 0 'lo' v -- sh -c "sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' /proc/net/dev"
+expect net-none-unreachable 0 'no' v -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.settimeout(2)\ntry: s.connect(("192.0.2.1", 80)); print("yes")\nexcept OSError: print("no")'
+expect size-enospc 0 'full' v --size 1M -- sh -c 'head -c 4M /dev/zero >big 2>/dev/null || echo full'
+expect fd 0 'through three' v --fd 3 -- sh -c 'cat <&3' 3<<<'through three'
+expect fd-not-passed 0 'closed' v -- sh -c '{ cat <&3; } 2>/dev/null || echo closed' 3<<<x
+expect descriptors-at-start 0 $'0\n1\n2' v -- sh -c 'ls /proc/$$/fd'
+expect stdin 0 'typed' v -- cat <<<typed
+expect gate-notify 0 'x' v --gate notify -- sh -c 'echo x >f; cat f'
+expect isolation-no-namespaces 0 'x' v --isolation no-namespaces -- sh -c 'echo x >f; cat f'
+expect leftovers-are-ended 0 'started' v -- sh -c 'sleep 98761 >/dev/null 2>&1 & echo started'
+waitGone 'sleep 98761' && ok leftovers-gone || fail leftovers-gone "sleep 98761 is still there"
+
+mkdir up; own up
+expect upper-directory 0 '' v --upper "$PWD/up" -- sh -c 'echo kept >kept; rm -f /etc/hostname'
+expect upper-again 0 $'kept' v --upper "$PWD/up" -- cat kept
+[ ! -e kept ] && ok upper-not-on-host || fail upper-not-on-host "kept is on the host"
+
+v --trace "$PWD/calls.jsonl" -- sh -c 'cat /etc/hostname; cat "$(printf "no\377\"such")"' >/dev/null 2>&1; own calls.jsonl 2>/dev/null
+if [ ${#as[@]} -eq 0 ] || [ -s calls.jsonl ]; then
+    expect trace-is-json 0 'True True' /usr/bin/python3 -c "
+import json
+lines = [json.loads(l) for l in open('calls.jsonl')]
+print(all({'time', 'pid', 'call', 'arguments', 'result'} <= l.keys() for l in lines), any('hostname' in json.dumps(l) for l in lines))"
+fi
+v --stats -- ls -lR /etc >/dev/null 2>"$work/stats"; grep -q '^call .*count .*p50 .*p99 .*max .*total' "$work/stats" && grep -Eq '^(newfstatat|statx|lstat|getdents64) ' "$work/stats" && ok stats || fail stats "$(head -2 "$work/stats")"
+"$VEDETTE" doctor >"$work/doctor"; [ $? -eq 0 ] && [ "$(wc -l <"$work/doctor")" -ge 5 ] && ok doctor || fail doctor "$(head -3 "$work/doctor")"
+finish

@@ -1,0 +1,161 @@
+import CLinux
+import CSeccomp
+import Gate
+import Testing
+
+@testable import Platform
+
+/// The compiled filter decides as the table does, for every number and for arguments on every edge of every rule.
+@Suite struct FilterTests {
+  static let layout = TrampolineLayout(flagsSecret: 0x1234_5678_0000_0000, descriptorSecret: 0x9abc_def0_0000_0000)
+
+  static let policies: [GatePolicy] = IsolationLevel.allCases.flatMap { isolation in
+    NetworkAccess.allCases.flatMap { network in
+      [GateKind.trace, .notify].flatMap { gate in
+        [true, false].map {
+          GatePolicy(isolation: isolation, network: network, gate: gate, namespacesClosed: $0, layout: layout)
+        }
+      }
+    }
+  }
+
+  static func result(_ disposition: Disposition) -> UInt32 {
+    switch disposition {
+    case .native: 0x7fff_0000
+    case .trace: 0x7ff0_0100
+    case .notify: 0x7fc0_0000
+    case .errno(let errno): 0x0005_0000 | UInt32(errno)
+    case .kill: 0x8000_0000
+    }
+  }
+
+  /// Values that make each test of the rules true, false, and true but for one bit, with a dirty upper half too.
+  static func interesting(_ policy: CallPolicy) -> [[UInt64]] {
+    var values = [[UInt64]](repeating: [0, UInt64.max, 1], count: 6)
+    for test in policy.rules.flatMap(\.tests) {
+      switch test {
+      case .equal(let argument, let mask, let value), .different(let argument, let mask, let value):
+        values[argument] += [value, value | ~mask, value ^ (mask & (0 &- mask)), value ^ (1 << 40), mask]
+      case .oneOf(let argument, let list):
+        values[argument] += list.flatMap { [UInt64($0), UInt64($0) | 0xdead_beef_0000_0000, UInt64($0) &+ 1] }
+      }
+    }
+    return values
+  }
+
+  @Test(arguments: 0..<policies.count) func filterAgreesWithTable(_ index: Int) throws {
+    let table = DispositionTable(Self.policies[index])
+    let program = FilterCompiler.compile(table)
+    #expect(program.count <= FilterCompiler.limit)
+    let interpreter = BPFInterpreter(program: program)
+    for number in -1..<DispositionTable.count + 50 {
+      let policy = number >= 0 && number < DispositionTable.count ? table.policies[number] : nil
+      let values = Self.interesting(policy ?? CallPolicy(otherwise: .kill))
+      for first in 0..<6 {
+        for second in first..<6 {
+          for one in values[first] {
+            for other in values[second].prefix(first == second ? 1 : 12) {
+              var arguments = [UInt64](repeating: 0, count: 6)
+              arguments[second] = other
+              arguments[first] = one
+              let call = SystemCall(
+                number: number,
+                arguments: (arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]))
+              let expected = Self.result(table.disposition(of: call))
+              if interpreter.run(call) != expected {
+                Issue.record("number \(number) arguments \(arguments): \(String(describing: interpreter.run(call)))")
+                return
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test func otherArchitecturesAreKilled() {
+    let program = BPFInterpreter(program: FilterCompiler.compile(DispositionTable(Self.policies[0])))
+    let call = SystemCall(number: 0, arguments: (0, 0, 0, 0, 0, 0))
+    #expect(program.run(architecture: 0x4000_0003, call) == 0x8000_0000)
+  }
+
+  @Test func x32NumbersDoNotExist() {
+    let program = BPFInterpreter(program: FilterCompiler.compile(DispositionTable(Self.policies[0])))
+    for number in [0x4000_0000, 0x4000_0000 | 59, 0x4000_0000 | 520] {
+      #expect(program.run(SystemCall(number: number, arguments: (0, 0, 0, 0, 0, 0))) == 0x0005_0000 | UInt32(ENOSYS))
+    }
+  }
+}
+
+/// What the table promises.
+@Suite struct DispositionTableTests {
+  let full = DispositionTable(
+    GatePolicy(isolation: .full, network: .none, gate: .trace, namespacesClosed: true, layout: FilterTests.layout))
+  let bare = DispositionTable(
+    GatePolicy(
+      isolation: .noNamespaces, network: .none, gate: .trace, namespacesClosed: false, layout: FilterTests.layout))
+
+  func call(_ number: CInt, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0)
+    -> SystemCall
+  {
+    SystemCall(number: Int(number), arguments: (a, b, c, d, e, 0))
+  }
+
+  @Test func everyNumberOfTheKernelsListIsDecided() {
+    for number in 0..<SystemCallName.count where SystemCallName.of(number) != nil {
+      #expect(full.policies[number] != nil, "\(number)")
+      #expect(bare.policies[number] != nil, "\(number)")
+    }
+  }
+
+  @Test func namesAgreeWithLibseccomp() throws {
+    for number in 0..<SystemCallName.count {
+      guard let name = SystemCallName.of(number) else { continue }
+      guard let known = seccomp_syscall_resolve_num_arch(0xc000_003e, CInt(number)) else { continue }
+      #expect(name.description == String(cString: known))
+      free(known)
+    }
+  }
+
+  @Test func mappingOfTheTrampolineNeedsBothSecrets() {
+    let layout = FilterTests.layout
+    let flags = UInt64(MAP_PRIVATE | MAP_FIXED)
+    #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | layout.flagsSecret, 3 | layout.descriptorSecret)) == .native)
+    #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | layout.flagsSecret, 3)) == .trace)
+    #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags, 3 | layout.descriptorSecret)) == .trace)
+    #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | UInt64(MAP_ANONYMOUS), 3)) == .native)
+  }
+
+  @Test func clone3RunsOnlyWhereNamespacesAreClosed() {
+    #expect(full.disposition(of: call(SYS_clone3)) == .native)
+    #expect(bare.disposition(of: call(SYS_clone3)) == .errno(ENOSYS))
+  }
+
+  @Test func cloneCannotEscapeTheTracer() {
+    #expect(full.disposition(of: call(SYS_clone, 0x0080_0000 | 17)) == .errno(EPERM))
+    #expect(full.disposition(of: call(SYS_clone, 0x1000_0000 | 17)) == .errno(EPERM))
+    #expect(full.disposition(of: call(SYS_clone, 0x3d0f00)) == .native)
+  }
+
+  @Test func terminalInputCannotBeForged() {
+    #expect(full.disposition(of: call(SYS_ioctl, 0, 0x5412)) == .errno(EPERM))
+    #expect(full.disposition(of: call(SYS_ioctl, 0, 0xffff_ffff_0000_5412)) == .errno(EPERM))
+    #expect(full.disposition(of: call(SYS_ioctl, 0, 0x1234_5678)) == .errno(ENOTTY))
+  }
+
+  @Test func datagramsByNameDoNotReachTheHostWithoutNamespaces() {
+    for type: UInt64 in [2, 3, 2 | 0o2000000] {
+      #expect(bare.disposition(of: call(SYS_socket, 1, type)) == .errno(EACCES))
+      #expect(bare.disposition(of: call(SYS_socketpair, 1, type)) == .errno(EACCES))
+    }
+    #expect(bare.disposition(of: call(SYS_socket, 1, 1)) == .native)
+    #expect(bare.disposition(of: call(SYS_socket, 2, 1)) == .errno(EACCES))
+  }
+
+  @Test func signalsToForeignProcessesAreServedWithoutNamespaces() {
+    #expect(bare.disposition(of: call(SYS_kill, 1, 9)) == .trace)
+    #expect(full.disposition(of: call(SYS_kill, 1, 9)) == .native)
+    #expect(full.disposition(of: call(SYS_kill, 0, 9)) == .trace)
+    #expect(full.disposition(of: call(SYS_kill, 0xffff_ffff, 9)) == .trace)
+  }
+}

@@ -1,0 +1,133 @@
+// From words to a configuration: what belongs to us, what to the command, and what is refused how.
+
+import Testing
+import Vedette
+
+@testable import VedetteCLI
+
+/// The configuration that `words` ask for.
+func configuration(_ words: ByteString...) throws -> SandboxConfiguration {
+  guard case .run(let configuration) = try Request.parse(["run"] + words) else {
+    throw ConfigurationError(at: "", "not run")
+  }
+  return configuration
+}
+
+/// The line that `words` are refused with.
+func refusal(_ words: ByteString...) -> String? {
+  do throws(ConfigurationError) {
+    _ = try Request.parse(words)
+    return nil
+  } catch {
+    return error.description
+  }
+}
+
+struct CommandLineTests {
+  @Test func everythingFromTheCommandOnBelongsToIt() throws {
+    #expect(try configuration("--size", "1G", "ls", "--help", "--", "-x").command == ["ls", "--help", "--", "-x"])
+    #expect(try configuration("--stats", "--", "--odd").command == ["--odd"])
+    #expect(try configuration("--net=host", "-").command == ["-"])
+    #expect(try configuration("--", "a").command == ["a"])
+    #expect(try configuration().command == [])
+  }
+
+  @Test func bytesThatAreNotUTF8ReachTheCommand() throws {
+    let word = ByteString([0x63, 0xff, 0xc3, 0xa9, 0xf4, 0x8f, 0xb9, 0xbf, 0xe2, 0x82])
+    #expect(try configuration("--rootfs", word, word).command == [word])
+    #expect(try configuration("--rootfs", word, "x").rootfs == word)
+    #expect(ArgumentBytes.bytes(of: ArgumentBytes.string(of: word)) == word)
+    #expect(ArgumentBytes.string(of: "plain \u{e9}") == "plain \u{e9}")
+  }
+
+  @Test func everyOptionHasItsPlace() throws {
+    let all = try configuration(
+      "--rootfs", "/r", "--lower", "/a", "--lower", "/b", "--upper", "/u", "--size", "64K", "--bind", "/s:/d:ro",
+      "--tmpfs", "/t", "--workdir", "/w", "--env", "A=b=c", "--clear-env", "--user", "1:2", "--fake-root", "--net",
+      "host", "--isolation", "no-namespaces", "--gate", "notify", "--fd", "5", "--trace", "f", "--stats", "--changes",
+      "x")
+    var wanted = SandboxConfiguration(command: ["x"])
+    wanted.rootfs = "/r"
+    wanted.lowers = ["/a", "/b"]
+    wanted.upper = .directory("/u")
+    wanted.size = 65536
+    wanted.binds = [.init(source: "/s", destination: "/d", readOnly: true)]
+    wanted.tmpfs = ["/t"]
+    wanted.workingDirectory = "/w"
+    wanted.environment = [.init(name: "A", value: "b=c")]
+    wanted.clearEnvironment = true
+    wanted.user = .init(uid: 1, gid: 2)
+    wanted.fakeRoot = true
+    wanted.network = .host
+    wanted.isolation = .noNamespaces
+    wanted.gate = .notify
+    wanted.extraDescriptors = [5]
+    wanted.traceFile = "f"
+    wanted.statistics = true
+    wanted.changes = true
+    #expect(all == wanted)
+  }
+
+  @Test func binds() throws {
+    #expect(try configuration("--bind", "/a", "x").binds == [.init(source: "/a", destination: "/a")])
+    #expect(try configuration("--bind", "/a:ro", "x").binds == [.init(source: "/a", destination: "/a", readOnly: true)])
+    #expect(try configuration("--bind", #"a\:b:/c\:d:rw"#, "x").binds == [.init(source: "a:b", destination: "/c:d")])
+    #expect(refusal("run", "--bind", "a:b", "x")?.contains("absolute") == true)
+    #expect(refusal("run", "--bind", "/a:/b:/c", "x")?.contains("SRC[:DST][:ro]") == true)
+    #expect(refusal("run", "--bind", ":/b", "x")?.contains("SRC[:DST][:ro]") == true)
+  }
+
+  @Test func sizes() throws {
+    let sizes: [(ByteString, UInt64)] = [
+      ("65536", 65536), ("64k", 65536), ("1MiB", 1 << 20), ("2G", 2 << 30), ("1T", 1 << 40), ("7b", 7),
+    ]
+    for (text, bytes) in sizes { #expect(try configuration("--size", text, "x").size == bytes) }
+    for text in ["", "K", "1X", "1.5G", "0x10", "99999999999999999999", "9000000000G"] as [ByteString] {
+      #expect(refusal("run", "--size", text, "x")?.hasPrefix("--size: ") == true)
+    }
+  }
+
+  @Test func users() throws {
+    #expect(try configuration("--user", "7", "x").user == .init(uid: 7, gid: 7))
+    for text in ["root", "1:", ":1", "1:2:3", "4294967295", "+1"] as [ByteString] {
+      #expect(refusal("run", "--user", text, "x")?.hasPrefix("--user: ") == true)
+    }
+  }
+
+  @Test func wrongUsageIsOneLine() {
+    let lines = [
+      refusal("run", "--frobnicate", "x"), refusal("run", "--rootfs"), refusal("frob"),
+      refusal("run", "--net", "lan", "x"),
+      refusal("run", "--stats=yes", "x"), refusal("doctor", "extra"), refusal("--rootfs", "/"),
+    ]
+    for line in lines { #expect(line?.isEmpty == false && line?.contains("\n") == false) }
+  }
+
+  @Test func helpIsCompleteAndVersionIsThere() throws {
+    guard case .text(let help) = try Request.parse(["run", "--help"]) else {
+      throw ConfigurationError(at: "", "no help")
+    }
+    for option in RunOption.allCases {
+      let section = help.components(after: "  --\(option.rawValue)")
+      #expect(section?.contains("Example:") == true, "--\(option.rawValue) has no example")
+    }
+    guard case .text(let version) = try Request.parse(["--version"]) else {
+      throw ConfigurationError(at: "", "no version")
+    }
+    #expect(version.hasPrefix("vedette "))
+    guard case .text = try Request.parse([]) else { throw ConfigurationError(at: "", "no overview") }
+    guard case .text = try Request.parse(["help", "run"]) else { throw ConfigurationError(at: "", "no help") }
+  }
+}
+
+extension String {
+  /// The text between an option's line in the help and the next option.
+  fileprivate func components(after option: String) -> Substring? {
+    let lines = split(separator: "\n", omittingEmptySubsequences: false)
+    guard let first = lines.firstIndex(where: { $0.hasPrefix(option + " ") || $0.hasPrefix(option + "/") }) else {
+      return nil
+    }
+    let rest = lines[(first + 1)...].prefix { !$0.hasPrefix("  -") }
+    return Substring(([lines[first]] + rest).joined(separator: " "))
+  }
+}

@@ -1,0 +1,167 @@
+// Trace lines: valid JSON whatever the bytes are, reversible, never split, and never a reason to stop.
+
+import CLinux
+import Glibc
+import LinuxABI
+import Testing
+
+@testable import Vedette
+
+struct TraceWriterTests {
+  /// The text that `body` makes a writer write.
+  private func written(_ body: (TraceWriter) -> Void) throws -> String {
+    var ends: [CInt] = [-1, -1]
+    try #require(pipe(&ends) == 0)
+    do {
+      let writer = TraceWriter(OwnedDescriptor(ends[1]))
+      body(writer)
+    }
+    defer { close(ends[0]) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while case let count = read(ends[0], &buffer, buffer.count), count > 0 {
+      bytes.append(contentsOf: buffer[..<count])
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  @Test func lineHoldsAllParts() throws {
+    let text = try written { writer in
+      writer.record(
+        time: Timestamp(seconds: 1_795_233_220, nanoseconds: 123_456_789), pid: 7, name: "openat",
+        arguments: [
+          ("directory", .descriptor(-100)), ("path", .bytes(Array("/etc/x".utf8))),
+          ("flags", .flags(["O_RDONLY", "O_CLOEXEC"], rest: 0x40)), ("mode", .octal(0o644)),
+        ], result: -2)
+    }
+    #expect(
+      text == """
+        {"time":1795233220.123456,"pid":7,"call":"openat","arguments":{"directory":"AT_FDCWD","path":"/etc/x",\
+        "flags":["O_RDONLY","O_CLOEXEC","0x40"],"mode":"0644"},"result":-2,"error":"ENOENT"}\n
+        """)
+  }
+
+  @Test func valuesOfEveryKind() throws {
+    let text = try written { writer in
+      writer.record(
+        time: .epoch, pid: 1, name: "x",
+        arguments: [
+          ("a", .integer(.min)), ("b", .hexadecimal(.max)), ("c", .octal(0)), ("d", .descriptor(3)),
+          ("e", .word("F_GETFL")), ("f", .flags([], rest: 0)), ("g", .flags([], rest: 1)), ("h", .unknown),
+        ], result: 0)
+    }
+    #expect(
+      text.contains(
+        """
+        {"a":-9223372036854775808,"b":"0xffffffffffffffff","c":"00","d":3,"e":"F_GETFL","f":[],"g":["0x1"],"h":null},\
+        "result":0}
+        """))
+    #expect(text.hasPrefix("{\"time\":0.000000,"))
+  }
+
+  @Test func bytesAreReversible() throws {
+    let every = (0...255).map { UInt8($0) }
+    let samples: [[UInt8]] = [
+      every, Array("caf\u{e9} \u{1F600} \\ \" \n\t".utf8), [0xc3], [0xe2, 0x82], [0xed, 0xa0, 0x80],
+      [0xf4, 0x90, 0x80, 0x80],
+      [0xc0, 0xaf], [0xf0, 0x8f, 0xbf, 0xbf], [0xc3, 0xa9, 0xff, 0xc3], [],
+    ]
+    for sample in samples {
+      var line = JSONLine()
+      line.append(bytes: sample)
+      let text = try #require(String(validating: line.text, as: UTF8.self))
+      #expect(unescape(decodeJSONString(text)) == sample)
+    }
+  }
+
+  @Test func linesOfManyThreadsStayWhole() async throws {
+    let path = "/tmp/vedette-trace-\(getpid())"
+    defer { unlink(path) }
+    let writer = try TraceWriter(path: ByteString(path))
+    await withTaskGroup(of: Void.self) { group in
+      for thread in 0..<8 {
+        group.addTask {
+          for index in 0..<500 {
+            writer.record(
+              time: Timestamp(seconds: Int64(index / 100), nanoseconds: 0), pid: pid_t(thread), name: "stat",
+              arguments: [("path", .bytes(Array("/a/b/c".utf8)))], result: index)
+          }
+        }
+      }
+    }
+    writer.flush()
+    let descriptor = OwnedDescriptor(open(path, O_RDONLY))
+    let lines = String(decoding: try contents(descriptor.rawValue), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count == 4000)
+    #expect(lines.allSatisfy { $0.hasPrefix("{\"time\":") && $0.hasSuffix("}") })
+  }
+
+  @Test func fullDiskIsRememberedAndNothingMore() throws {
+    let writer = try TraceWriter(path: "/dev/full")
+    writer.record(time: .epoch, pid: 1, name: "stat", arguments: [], result: 0)
+    writer.flush()
+    #expect(writer.failure == .noSpace)
+    writer.record(time: .epoch, pid: 1, name: "stat", arguments: [], result: 0)
+    writer.flush()
+  }
+
+  @Test func unwritableFileThrows() {
+    #expect(throws: Errno.noSuchFileOrDirectory) { _ = try TraceWriter(path: "/no/such/dir/file") }
+  }
+
+  @Test func errnoNames() {
+    #expect(TraceErrnoNames.name(forResult: -133).map { "\($0)" } == "EHWPOISON")
+    #expect(TraceErrnoNames.name(forResult: -95).map { "\($0)" } == "EOPNOTSUPP")
+    #expect(TraceErrnoNames.name(forResult: -40).map { "\($0)" } == "ELOOP")
+    for result in [0, 5, -41, -134, -512, Int.min] { #expect(TraceErrnoNames.name(forResult: result) == nil) }
+  }
+
+  private func contents(_ descriptor: CInt) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while case let count = read(descriptor, &buffer, buffer.count), count > 0 {
+      bytes.append(contentsOf: buffer[..<count])
+    }
+    return bytes
+  }
+
+  /// What a JSON parser makes of a string literal.
+  private func decodeJSONString(_ literal: String) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var rest = Array(literal.utf8).dropFirst().dropLast()
+    while let byte = rest.popFirst() {
+      guard byte == 0x5c, let escaped = rest.popFirst() else {
+        bytes.append(byte)
+        continue
+      }
+      switch escaped {
+      case 0x6e: bytes.append(0x0a)
+      case 0x74: bytes.append(0x09)
+      case 0x75:
+        bytes.append(UInt8(String(decoding: rest.prefix(4), as: UTF8.self), radix: 16) ?? 0)
+        rest = rest.dropFirst(4)
+      default: bytes.append(escaped)
+      }
+    }
+    return bytes
+  }
+
+  /// Our own escapes inside the decoded string.
+  private func unescape(_ string: [UInt8]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var rest = string[...]
+    while let byte = rest.popFirst() {
+      guard byte == 0x5c, let kind = rest.popFirst() else {
+        bytes.append(byte)
+        continue
+      }
+      if kind == 0x78 {
+        bytes.append(UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) ?? 0)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(kind)
+      }
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,109 @@
+// FIFOs, lower and new: opens meet each other, a signal interrupts a waiting open, O_NONBLOCK, data, end of file, SIGPIPE.
+#include "harness.h"
+#include <poll.h>
+#include <sys/time.h>
+
+static void prepare(void) { MUST(mkfifo("lower", 0644)); }
+
+static volatile sig_atomic_t alarms;
+static void onAlarm(int number) { (void)number; alarms++; }
+
+static void interrupted(const char *path) {
+    struct sigaction action = {.sa_handler = onAlarm}, restart = {.sa_handler = onAlarm, .sa_flags = SA_RESTART};
+    struct itimerval soon = {.it_value = {0, 50000}}, off = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &action, NULL);
+    double began = seconds();
+    setitimer(ITIMER_REAL, &soon, NULL);
+    CHECK_ERRNO(open(path, O_RDONLY), EINTR);
+    CHECK(seconds() - began >= 0.04);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    CHECK_ERRNO(open(path, O_WRONLY), EINTR);
+    CHECK_EQ(alarms, 2);
+    // With SA_RESTART the open goes on waiting, and succeeds when the other end comes.
+    sigaction(SIGALRM, &restart, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        sleepMilliseconds(150);
+        int fd = (int)CHECK_OK(open(path, O_WRONLY));
+        CHECK_EQ(write(fd, "z", 1), 1);
+        _exit(0);
+    }
+    setitimer(ITIMER_REAL, &soon, NULL);
+    int fd = (int)CHECK_OK(open(path, O_RDONLY));
+    setitimer(ITIMER_REAL, &off, NULL);
+    CHECK_EQ(alarms, 3);
+    char byte = 0;
+    CHECK_EQ(read(fd, &byte, 1), 1);
+    CHECK_EQ(byte, 'z');
+    CHECK_EQ(read(fd, &byte, 1), 0);
+    close(fd);
+    CHECK_EXITS_OK(child);
+    alarms = 0;
+    // A waiting open dies by SIGKILL like anything else.
+    child = fork();
+    if (child == 0) _exit(open(path, O_RDONLY) >= 0);
+    sleepMilliseconds(40);
+    kill(child, SIGKILL);
+    CHECK_EQ(statusOf(child), SIGKILL);
+}
+
+static void rendezvous(const char *path) {
+    CHECK_ERRNO(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
+    pid_t child = fork();
+    if (child == 0) {
+        double began = seconds();
+        int fd = (int)CHECK_OK(open(path, O_WRONLY));
+        CHECK(seconds() - began >= 0.03);
+        CHECK_EQ(write(fd, "hello", 5), 5);
+        _exit(0);
+    }
+    sleepMilliseconds(60);
+    int fd = (int)CHECK_OK(open(path, O_RDONLY));
+    char buffer[16] = "";
+    CHECK_EQ(read(fd, buffer, sizeof buffer), 5);
+    CHECK_STR(buffer, "hello");
+    CHECK_EQ(read(fd, buffer, sizeof buffer), 0);
+    CHECK_EXITS_OK(child);
+    struct stat s = fstatOf(fd), named = statOf(path);
+    CHECK(S_ISFIFO(s.st_mode));
+    CHECK_EQ(s.st_ino, named.st_ino);
+    CHECK_EQ(s.st_dev, named.st_dev);
+    close(fd);
+
+    int reader = (int)CHECK_OK(open(path, O_RDONLY | O_NONBLOCK)), writer = (int)CHECK_OK(open(path, O_WRONLY));
+    CHECK_ERRNO(read(reader, buffer, 1), EAGAIN);
+    CHECK_EQ(write(writer, "ab", 2), 2);
+    struct pollfd p = {reader, POLLIN, 0};
+    CHECK_EQ(poll(&p, 1, 1000), 1);
+    CHECK_EQ(read(reader, buffer, 16), 2);
+    // The name may go or move; the pipe stays.
+    CHECK_OK(rename(path, "moved"));
+    int second = (int)CHECK_OK(open("moved", O_WRONLY | O_NONBLOCK));
+    CHECK_EQ(write(second, "c", 1), 1);
+    CHECK_EQ(read(reader, buffer, 16), 1);
+    CHECK_OK(rename("moved", path));
+    close(reader);
+    signal(SIGPIPE, SIG_IGN);
+    CHECK_ERRNO(write(writer, "x", 1), EPIPE);
+    close(writer);
+    close(second);
+    int both = (int)CHECK_OK(open(path, O_RDWR));
+    CHECK_EQ(write(both, "self", 4), 4);
+    CHECK_EQ(read(both, buffer, 16), 4);
+    CHECK_ERRNO(lseek(both, 0, SEEK_SET), ESPIPE);
+    close(both);
+}
+
+static void scenario(void) {
+    rendezvous("lower");
+    interrupted("lower");
+    CHECK_OK(mkfifo("upper", 0600));
+    rendezvous("upper");
+    interrupted("upper");
+    CHECK_OK(chmod("lower", 0600));
+    rendezvous("lower");
+    CHECK_OK(unlink("lower"));
+    CHECK(!exists("lower"));
+}
+
+SCENARIO("fifo_rendezvous", prepare, scenario)

@@ -1,0 +1,114 @@
+// A descriptor opened before a file was copied up sees what is written after, keeps its offset and flags, and shares
+// them with its duplicates, its forked copies and the copies that travelled through a socket.
+#include "harness.h"
+
+static void prepare(void) {
+    writeFile("file", "0123456789");
+    writeFile("log", "first\n");
+    writeFile("truncated", "0123456789");
+    writeFile("shared", "abcdefghij");
+    writeFile("stdin", "line one\nline two\n");
+    writeFile("many", "0");
+}
+
+static void readsAs(int fd, off_t at, const char *text) {
+    char buffer[64] = "";
+    CHECK_EQ(pread(fd, buffer, strlen(text), at), strlen(text));
+    CHECK_STR(buffer, text);
+}
+
+static void scenario(void) {
+    char buffer[64] = "";
+    int reader = (int)CHECK_OK(open("file", O_RDONLY));
+    int cloexec = (int)CHECK_OK(open("file", O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    CHECK_EQ(read(reader, buffer, 4), 4);
+    int writer = (int)CHECK_OK(open("file", O_RDWR));
+    CHECK_EQ(pwrite(writer, "ABCDEFGHIJKL", 12, 0), 12);
+    CHECK_EQ(lseek(reader, 0, SEEK_CUR), 4);
+    CHECK_EQ(read(reader, buffer, 4), 4);
+    CHECK(memcmp(buffer, "EFGH", 4) == 0);
+    CHECK_EQ(fstatOf(reader).st_size, 12);
+    CHECK_EQ(lseek(reader, 0, SEEK_END), 12);
+    CHECK_EQ(fcntl(cloexec, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(fcntl(cloexec, F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDONLY | O_NONBLOCK);
+    CHECK_EQ(fcntl(reader, F_GETFD), 0);
+    CHECK_ERRNO(write(reader, "x", 1), EBADF);
+    readsAs(cloexec, 0, "ABCDEFGHIJKL");
+    CHECK_EQ(fstatOf(reader).st_mtim.tv_nsec, fstatOf(writer).st_mtim.tv_nsec);
+    close(cloexec);
+
+    // The writer is another process, and the reader's own duplicates and children look on.
+    int shared = (int)CHECK_OK(open("shared", O_RDONLY)), copy = dup(shared);
+    CHECK_EQ(read(shared, buffer, 2), 2);
+    IN_CHILD(int fd = (int)CHECK_OK(open("shared", O_WRONLY)); CHECK_EQ(write(fd, "ABCDEFGHIJ", 10), 10));
+    CHECK_EQ(read(copy, buffer, 2), 2);
+    CHECK(memcmp(buffer, "CD", 2) == 0);
+    CHECK_EQ(lseek(shared, 0, SEEK_CUR), 4);
+    IN_CHILD(CHECK_EQ(read(shared, buffer, 2), 2); CHECK(memcmp(buffer, "EF", 2) == 0));
+    CHECK_EQ(lseek(copy, 0, SEEK_CUR), 6);
+    // A second open has its own position.
+    int second = (int)CHECK_OK(open("shared", O_RDONLY));
+    CHECK_EQ(lseek(second, 0, SEEK_CUR), 0);
+    // Status flags belong to the description, close-on-exec to the descriptor.
+    CHECK_OK(fcntl(shared, F_SETFL, O_NONBLOCK));
+    CHECK_EQ(fcntl(copy, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    CHECK_EQ(fcntl(second, F_GETFL) & O_NONBLOCK, 0);
+    close(shared);
+    close(copy);
+
+    // Sharing that began before the copy-up goes on after it, in both directions, across a fork.
+    int before = (int)CHECK_OK(open("many", O_RDONLY)), twin = dup(before);
+    int go[2];
+    MUST(pipe(go));
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(go[1]);
+        CHECK_EQ(read(go[0], &byte, 1), 0);
+        CHECK_EQ(lseek(before, 0, SEEK_CUR), 3);
+        CHECK_EQ(read(before, buffer, 3), 3);
+        CHECK(memcmp(buffer, "345", 3) == 0);
+        _exit(0);
+    }
+    int many = (int)CHECK_OK(open("many", O_WRONLY));
+    CHECK_EQ(pwrite(many, "0123456789", 10, 0), 10);
+    CHECK_EQ(lseek(twin, 3, SEEK_SET), 3);
+    close(go[0]);
+    close(go[1]);
+    CHECK_EXITS_OK(child);
+    CHECK_EQ(lseek(before, 0, SEEK_CUR), 6);
+    CHECK_EQ(lseek(twin, 0, SEEK_CUR), 6);
+
+    int tail = (int)CHECK_OK(open("log", O_RDONLY));
+    CHECK_EQ(lseek(tail, 0, SEEK_END), 6);
+    int append = (int)CHECK_OK(open("log", O_WRONLY | O_APPEND));
+    CHECK_EQ(write(append, "second\n", 7), 7);
+    IN_CHILD(int fd = (int)CHECK_OK(open("log", O_WRONLY | O_APPEND)); CHECK_EQ(write(fd, "third\n", 6), 6));
+    CHECK_EQ(write(append, "fourth\n", 7), 7);
+    memset(buffer, 0, sizeof buffer);
+    CHECK_EQ(read(tail, buffer, sizeof buffer), 20);
+    CHECK_STR(buffer, "second\nthird\nfourth\n");
+    CHECK_EQ(statOf("log").st_size, 26);
+
+    int truncated = (int)CHECK_OK(open("truncated", O_RDONLY));
+    CHECK_EQ(lseek(truncated, 5, SEEK_SET), 5);
+    CHECK_OK(truncate("truncated", 2));
+    CHECK_EQ(fstatOf(truncated).st_size, 2);
+    CHECK_EQ(read(truncated, buffer, 1), 0);
+    int clear = (int)CHECK_OK(open("truncated", O_WRONLY | O_TRUNC));
+    CHECK_EQ(fstatOf(truncated).st_size, 0);
+    CHECK_EQ(write(clear, "new", 3), 3);
+    readsAs(truncated, 0, "new");
+
+    // A descriptor moved to another number is the same description still.
+    int input = (int)CHECK_OK(open("stdin", O_RDONLY));
+    CHECK_EQ(dup2(input, 50), 50);
+    close(input);
+    CHECK_EQ(read(50, buffer, 9), 9);
+    int out = (int)CHECK_OK(open("stdin", O_WRONLY));
+    CHECK_EQ(pwrite(out, "LINE TWO", 8, 9), 8);
+    CHECK_EQ(read(50, buffer, 8), 8);
+    CHECK(memcmp(buffer, "LINE TWO", 8) == 0);
+}
+
+SCENARIO("open_coherence", prepare, scenario)
