@@ -47,10 +47,12 @@ bench-deps: ## install the peers that `make bench` compares with, as far as apt 
 	@Tests/EndToEndTests/apt-install.sh --available $(BENCH_PACKAGES)
 
 doc: ## the contributors' documentation as a DocC archive: .build/Vedette.doccarchive
-	$(SWIFT) build --target Vedette -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir -Xswiftc .build/symbol-graphs
+	$(SWIFT) package dump-symbol-graph --minimum-access-level public
+	rm -rf .build/symbol-graphs .build/Vedette.doccarchive && mkdir -p .build/symbol-graphs
+	cp "$$($(SWIFT) build --show-bin-path)/../symbolgraph/Vedette.symbols.json" .build/symbol-graphs/
 	docc convert Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs \
 		--fallback-display-name Vedette --fallback-bundle-identifier vedette --output-path .build/Vedette.doccarchive
-	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc"
+	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"
 
 install: release ## install to $(PREFIX)/bin (PREFIX=/usr/local)
 	install -D -m 755 .build/release/vedette $(DESTDIR)$(PREFIX)/bin/vedette

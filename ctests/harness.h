@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -287,6 +288,11 @@ static inline int harnessMain(int argc, char **argv, const char *name, Phase *pr
         return tally->failures ? 1 : 0;
     }
     if (insideOnly && !isInside()) SKIP_ALL("has a meaning inside a sandbox only");
+    // Escape attempts on a machine without a sandbox could do what they attempt: never take the environment's word.
+    if (insideOnly && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
+        printf("  FAILED: %s: said to be inside, yet no_new_privs is not set: this is no sandbox\n", testName);
+        return 1;
+    }
     scenario();
     return harnessEnd();
 }

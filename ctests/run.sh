@@ -49,6 +49,15 @@ cleanUp() { chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"; }
 trap cleanUp EXIT
 trap 'exit 130' INT TERM
 
+# A listener on the host that no guest may reach (escape_calls).
+hostSocket=vedette-ctests-$$ listener=
+if [ "$mode" = inside ] && [ -x "$OUT/escape_calls" ]; then
+    "$OUT/escape_calls" --listen "$hostSocket" >"$work/listener.log" 2>&1 </dev/null &
+    listener=$!
+    for _ in 1 2 3 4 5 6 7 8 9 10; do grep -q listening "$work/listener.log" && break; sleep 0.05; done
+    trap 'kill "$listener" 2>/dev/null; cleanUp' EXIT
+fi
+
 passed=0 failed=0 skipped=0
 for name in "${names[@]}"; do
     program=$OUT/$name
@@ -67,7 +76,7 @@ for name in "${names[@]}"; do
         status=$?
     else
         "$here/manifest.sh" "$directory" >"$work/before"
-        VEDETTE_INSIDE=1 VEDETTE_EXPECTED=$labels VEDETTE_HOST_PID=$$ \
+        VEDETTE_INSIDE=1 VEDETTE_EXPECTED=$labels VEDETTE_HOST_PID=$$ VEDETTE_HOST_SOCKET=$hostSocket \
             timeout -k 5 "$TIMEOUT" "$VEDETTE" run ${options[@]+"${options[@]}"} -- "$program" "$directory" >"$log" 2>&1 </dev/null
         status=$?
         "$here/manifest.sh" "$directory" >"$work/after"

@@ -45,7 +45,9 @@ public final class DevFilesystem: KernFilesystem {
     let pts = TerminalDirectory(self, terminals, devpts: devpts, user: user, group: group)
     root.populate("ptmx", TerminalMultiplexer(self, pts))
     root.populate("pts", pts)
-    root.populate("shm", OrderedDirectory(self, NewInode(.directory, permissions: Permissions(rawValue: 0o1777), owner: 0, group: 0)))
+    root.populate(
+      "shm",
+      OrderedDirectory(self, NewInode(.directory, permissions: Permissions(rawValue: 0o1777), owner: 0, group: 0)))
     root.populate("fd", Symlink(self, to: "/proc/self/fd"))
     root.populate("stdin", Symlink(self, to: "/proc/self/fd/0"))
     root.populate("stdout", Symlink(self, to: "/proc/self/fd/1"))
@@ -60,6 +62,11 @@ public final class DevFilesystem: KernFilesystem {
 
   /// Terminals come and go.
   public override var revalidates: Bool { true }
+
+  public override func tearDown() {
+    top?.dissolve()
+    top = nil
+  }
 
   public override var supportsAccessLists: Bool { true }
 

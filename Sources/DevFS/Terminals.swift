@@ -121,7 +121,8 @@ final class TerminalDirectory: DynamicDirectory {
     var found: [UInt32] = []
     try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer throws(Errno) in
       while true {
-        let count = try Host.call(SYS_getdents64, Int(listing.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count)
+        let count = try Host.call(
+          SYS_getdents64, Int(listing.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count)
         if count == 0 { return }
         var offset = 0
         while offset < count {

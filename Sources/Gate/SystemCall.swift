@@ -48,6 +48,9 @@ public enum Outcome: ~Copyable, Sendable {
   case start(ImageStart)
   /// The thread group is ended by this signal. Trace gate only.
   case kill(signal: CInt)
+  /// The guest sleeps in the kernel, interruptible by signals as a slow call is (`man 7 signal`), until
+  /// `GuestControl.wake`; then it makes the same call again. For a FIFO's open, a lock, anything that may take time.
+  case sleep
 }
 
 /// Where a freshly loaded image starts.

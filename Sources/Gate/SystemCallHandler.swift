@@ -33,13 +33,15 @@ public protocol SystemCallHandler: AnyObject, Sendable {
   func completed(_ call: SystemCall, from thread: ThreadID, result: Int)
 
   /// A new thread exists and is still stopped. `leader` is its thread group's leader (itself for a new process).
+  /// `parent` is 0 for the sandbox's first process.
   func created(_ child: ThreadID, leader: ThreadID, by parent: ThreadID, sharing: Sharing)
 
   /// The thread is gone.
   func exited(_ thread: ThreadID, status: ExitStatus)
 
-  /// The trampoline is the image of `thread` now (all other threads of its group are gone; `former` is the thread that
-  /// called `execve`). The sentry writes the table of calls and the new stack block into the guest.
+  /// The trampoline is the image of `thread` now, the group's leader. `former` is the thread that called `execve`; if it
+  /// was another one, it has the leader's number from now on and `exited` is called for neither of the two, but was
+  /// called before for every other thread of the group. The sentry writes the table of calls and the new stack block into the guest.
   ///
   /// - Returns: the address of the table, which the platform puts into rdi, and the stack pointer.
   /// - Throws: whatever; the platform ends the thread group with SIGSEGV, as the kernel does after the point of no return.

@@ -14,7 +14,8 @@ import CLinux
 /// The change time is the later of ours (chmod, link, xattr) and the store's (write, truncate, utimens).
 public final class BackedFile: KernInode {
   private let file: UInt64
-  private var isOrphan = false
+  /// Bytes when the last name went; nil while there is one, and for a file made without.
+  private var orphanBytes: Int64?
 
   init(_ filesystem: KernFilesystem, _ new: NewInode) throws(Errno) {
     file = try filesystem.store.createFile()
@@ -26,14 +27,25 @@ public final class BackedFile: KernInode {
   }
 
   deinit {
-    if isOrphan { kernel.store.orphanCount -= 1 }
+    disown()
     kernel.store.remove(file)
   }
 
   override func linksChanged() {
-    guard isOrphan != (linkCount == 0) else { return }
-    isOrphan.toggle()
-    kernel.store.orphanCount += isOrphan ? 1 : -1
+    disown()
+    guard linkCount == 0 else { return }
+    var bytes: Int64 = 0
+    do throws(Errno) { bytes = Int64(try kernel.store.stat(file).st_blocks) * 512 } catch {}
+    orphanBytes = bytes
+    kernel.store.orphanCount += 1
+    kernel.store.orphanBytes += bytes
+  }
+
+  private func disown() {
+    guard let bytes = orphanBytes else { return }
+    kernel.store.orphanCount -= 1
+    kernel.store.orphanBytes -= bytes
+    orphanBytes = nil
   }
 
   public override func attributes() throws(Errno) -> Attributes {

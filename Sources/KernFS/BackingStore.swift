@@ -16,9 +16,11 @@ public final class BackingStore {
   private var cache: DescriptorCache
   private var last: UInt64 = 0
 
-  /// Files that no name leads to any more and that an inode object still keeps. Their space comes back when whoever holds
-  /// the objects lets go: a reason to look for those that no guest has open.
+  /// Files that no name leads to any more and that an inode object still keeps, and the bytes they had when they lost
+  /// their last name. The space comes back when whoever holds the objects lets go: a reason to look for those that no
+  /// guest has open.
   public internal(set) var orphanCount = 0
+  public internal(set) var orphanBytes: Int64 = 0
 
   /// Takes over the directory `root`, empty and reachable by nobody else.
   ///
@@ -90,7 +92,7 @@ public final class BackingStore {
         let result = try Host.stat(descriptor.rawValue)
         cache.keep(number, descriptor)
         return result
-      } catch where error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {}
+      } catch  where error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {}
     case .cold: break
     }
     return try withPath(number) { path throws(Errno) in try Host.stat(path, in: root.rawValue) }
@@ -133,7 +135,7 @@ public final class BackingStore {
     do throws(Errno) {
       return try Host.openTrusted(
         ".", in: root.rawValue, [.temporaryBit, .directory, .readWrite], mode: 0o600)
-    } catch where error == .notSupportedOnSocket || error == .isDirectory {
+    } catch  where error == .notSupportedOnSocket || error == .isDirectory {
       let number = try createFile()
       defer { remove(number) }
       return try open(number, [.readWrite])
@@ -185,7 +187,7 @@ public final class BackingStore {
     let number = last
     do throws(Errno) {
       try withPath(number, make)
-    } catch where error == .noSuchFileOrDirectory {
+    } catch  where error == .noSuchFileOrDirectory {
       try makeShard(of: number)
       try withPath(number, make)
     }
@@ -198,7 +200,7 @@ public final class BackingStore {
       name[1] = 0
       do throws(Errno) {
         try Host.makeDirectory(UnsafePointer(name.baseAddress.unsafelyUnwrapped), in: root.rawValue, mode: 0o700)
-      } catch where error == .fileExists {}
+      } catch  where error == .fileExists {}
     }
   }
 
@@ -209,7 +211,8 @@ public final class BackingStore {
 
   /// Calls `body` with the path of `number` below the root: its last hexadecimal digit, a slash, the others.
   @discardableResult
-  private func withPath<T: ~Copyable, E: Error>(_ number: UInt64, _ body: (UnsafePointer<CChar>) throws(E) -> T) throws(E)
+  private func withPath<T: ~Copyable, E: Error>(_ number: UInt64, _ body: (UnsafePointer<CChar>) throws(E) -> T)
+    throws(E)
     -> T
   {
     try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 20) { path throws(E) in

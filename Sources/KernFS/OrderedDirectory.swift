@@ -21,10 +21,18 @@ open class OrderedDirectory: KernInode {
       filesystem, type: .directory, permissions: rootPermissions, owner: owner, group: group, linkCount: 2)
   }
 
-  deinit { children.iterate(from: 0) { name, _, _ in
-    kernel.discharge(name.count)
-    return true
-  } }
+  /// Empties this directory and all below it, one by one: a deep tree must not unwind on the stack.
+  public final func dissolve() {
+    var pending = [self]
+    while let directory = pending.popLast() {
+      directory.children.iterate(from: 0) { name, child, _ in
+        kernel.discharge(name.count)
+        if let child = child as? OrderedDirectory { pending.append(child) }
+        return true
+      }
+      directory.children.removeAll()
+    }
+  }
 
   /// As tmpfs counts: 20 bytes a name, `.` and `..` included.
   public final override var size: Int64 { Int64(2 + children.count) * 20 }

@@ -35,6 +35,9 @@ public final class StaticDirectory: KernInode {
 
   public override func setAttributes(_ change: AttributeChange) throws(Errno) { throw .notPermitted }
 
+  /// As the kernel's /proc, where the lookup of a new name already fails.
+  public override func create(_ name: Name, _ new: NewInode) throws(Errno) -> Inode { throw .noSuchFileOrDirectory }
+
   public override func iterate(from cursor: Int64, _ body: (DirectoryEntry) -> Bool) throws(Errno) {
     children.iterate(from: cursor) { name, child, next in
       body(DirectoryEntry(name: name, number: child.number, type: child.type, next: next))

@@ -242,11 +242,17 @@ struct LayerPath {
     self.path = path
   }
 
+  /// nil for what this overlay has not written: a path that leads out of the layer, say.
   init?(_ bytes: [UInt8]) {
     guard let slash = bytes.firstIndex(of: 0x2f), let layer = Int(String(decoding: bytes[..<slash], as: UTF8.self)),
       layer >= 0
     else { return nil }
-    self.init(layer: layer, path: [UInt8](bytes[(slash + 1)...]))
+    let path = [UInt8](bytes[(slash + 1)...])
+    for component in path.split(separator: 0x2f) {
+      let isWrong = Name.with([UInt8](component)) { $0.isDot || $0.isDotDot || $0.count > Name.maximumLength }
+      if isWrong { return nil }
+    }
+    self.init(layer: layer, path: path)
   }
 
   var encoded: [UInt8] { [UInt8](String(layer).utf8) + [0x2f] + path }

@@ -20,11 +20,19 @@ public final class GuestProcess {
   /// What the filter does with each call.
   public let table: DispositionTable
 
+  /// What the sentry may ask of the platform while the command runs.
+  public var control: any GuestControl { requests }
+
+  private let requests = TracerRequests()
   private let configuration: LaunchConfiguration
   private let launcher: Launcher
 
   /// Makes everything but the guest: namespaces, the empty root with the trampoline, the store.
   public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
+    let kernel = KernelVersion.running
+    if kernel < KernelVersion.oldest {
+      throw LaunchError(.unsupported, "this is \(kernel); \(KernelVersion.oldest) or newer is needed")
+    }
     let chosen = configuration.isolation
     do throws(LaunchError) {
       return try GuestProcess(configuration, isolation: chosen ?? .full)
@@ -64,9 +72,10 @@ public final class GuestProcess {
     let started = try launcher.start(command)
     let tracer = Tracer(
       handler: handler, table: table, listener: started.listener, trampolines: launcher.trampolines,
-      stopsWithGuest: configuration.forwardsSignals)
+      requests: requests, stopsWithGuest: configuration.forwardsSignals)
     try tracer.attach(main: started.thread)
-    let worker = NotifyWorker(listener: started.listener, handler: handler)
+    let worker = NotifyWorker(
+      listener: started.listener, handler: handler, requests: requests, jobs: tracer.jobs)
     worker.start()
     let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread) : nil
     forwarder?.start()

@@ -72,6 +72,7 @@ final class Launcher {
   }
 
   private var childEnd: CInt = -1
+  private var hasFinished = false
 
   /// Starts the guest's first process up to the loaded filter; it waits there.
   func start(_ command: borrowing OwnedDescriptor) throws(LaunchError) -> Started {
@@ -101,11 +102,21 @@ final class Launcher {
 
   /// Everything has ended: what the sandbox left outside goes, and the terminal comes back to us.
   func finish() {
+    hasFinished = true
     terminal.takeBack()
     directory?.remove()
   }
 
   deinit {
+    if !hasFinished {
+      // Prepared and never run.
+      if let initProcess {
+        kill(initProcess, SIGKILL)
+        _ = vd_syscall(Int(SYS_wait4), Int(initProcess), 0, 0x4000_0000, 0, 0, 0)
+      }
+      close(control)
+      directory?.remove()
+    }
     close(store)
     if let devpts { close(devpts) }
   }

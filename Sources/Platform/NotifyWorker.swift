@@ -12,13 +12,17 @@ import Synchronization
 final class NotifyWorker: Sendable {
   private let listener: CInt
   private let handler: any SystemCallHandler
+  private let requests: TracerRequests
+  private let jobs: DescriptorJobs
   private let stopping = Atomic<Bool>(false)
   private let thread = Mutex<WorkerThread?>(nil)
 
   /// Takes over `listener`.
-  init(listener: CInt, handler: any SystemCallHandler) {
+  init(listener: CInt, handler: any SystemCallHandler, requests: TracerRequests, jobs: DescriptorJobs) {
     self.listener = listener
     self.handler = handler
+    self.requests = requests
+    self.jobs = jobs
   }
 
   func start() {
@@ -35,24 +39,53 @@ final class NotifyWorker: Sendable {
 
   private func work() {
     var wakeUp = WakeUpRule(listener: listener)
+    var answers: [ThreadID: PreparedAnswer] = [:]
     while !stopping.load(ordering: .acquiring) {
       // The kernel wants the structure zeroed (EINVAL otherwise).
       var notification = seccomp_notif()
-      guard control(vd_ioctl_notify_receive, &notification) >= 0 else { continue }
+      if let left = jobs.takeBacklog() {
+        notification = left
+      } else {
+        guard control(vd_ioctl_notify_receive, &notification) >= 0 else { continue }
+        if jobs.recognise(notification, listener: listener) {
+          requests.kickTracer()
+          continue
+        }
+      }
       let thread = ThreadID(bitPattern: notification.pid)
       wakeUp.saw(thread)
-      // A thread that is in no namespace of ours, or died: nothing to serve.
+      // A thread that is in no namespace of ours: nothing to serve.
       if thread <= 0 {
         reply(notification.id, -Int(ENOSYS))
         continue
       }
       let data = notification.data
       let call = SystemCall(number: Int(data.nr), arguments: data.args)
-      answer(handler.handle(call, from: thread, by: .notify), to: notification.id)
+      if let answer = answers[thread], let outcome = answer.take(for: call) {
+        answers[thread] = nil
+        self.answer(outcome, to: notification.id, of: thread, call)
+        continue
+      }
+      if let answer = serve(call, thread, notification.id) { answers[thread] = answer }
     }
   }
 
-  private func answer(_ outcome: consuming Outcome, to id: UInt64) {
+  /// Has the call answered; returns the answer if the tracer has moved the call meanwhile and it will come again.
+  private func serve(_ call: SystemCall, _ thread: ThreadID, _ id: UInt64) -> PreparedAnswer? {
+    let held = TracerRequests.HeldCall(id: id, thread: thread)
+    requests.held.withLock { $0 = held }
+    let answer = PreparedAnswer(handler.handle(call, from: thread, by: .notify), to: call)
+    // From here on the tracer leaves the call alone.
+    let wasMoved = requests.held.withLock { current in
+      defer { current = nil }
+      return current?.wasMoved == true
+    }
+    if wasMoved { return answer }
+    if let outcome = answer.take(for: call) { self.answer(outcome, to: id, of: thread, call) }
+    return nil
+  }
+
+  private func answer(_ outcome: consuming Outcome, to id: UInt64, of thread: ThreadID, _ call: SystemCall) {
     switch consume outcome {
     case .value(let value):
       reply(id, value)
@@ -72,6 +105,7 @@ final class NotifyWorker: Sendable {
     case .exec: reply(id, -Int(ENOSYS))
     case .start: reply(id, -Int(ENOSYS))
     case .kill: reply(id, -Int(ENOSYS))
+    case .sleep: requests.sleep(TracerRequests.HeldCall(id: id, thread: thread), in: call)
     }
   }
 

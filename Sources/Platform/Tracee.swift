@@ -9,30 +9,62 @@ final class Tracee {
   /// The number in our pid namespace. Changes at an exec by a thread that is not the leader.
   var thread: ThreadID
   let group: ThreadGroup
+  /// Shared with the threads it was made with CLONE_VM by; a new one after exec.
+  var space: AddressSpace
   /// What its next syscall-exit stop means.
   var pending = PendingCall.none
   /// It is in a group-stop (PTRACE_LISTEN).
   var isListening = false
-  /// It has reported a stop, so it has been seen alive and stopped at its birth.
-  var hasStarted = false
-  /// The stop it is kept in while someone works on its address space: the signal to go on with.
-  var heldSignal: CInt?
+  /// We have sent PTRACE_INTERRUPT: the EVENT_STOP that follows is our doing, and so is an EINTR of a call that is never
+  /// restarted.
+  var wasInterrupted = false
+  /// It was moved away from its seccomp stop by `Tracer.withStopped`; the answer waits for the call to come again.
+  var wasMoved = false
+  var answer: PreparedAnswer?
+  /// It is in, or on its way into, pause(2) in place of this call (`Outcome.sleep`).
+  var sleeping: SystemCall?
+  /// A wake came before the sleep.
+  var wakePending = false
 
-  init(thread: ThreadID, group: ThreadGroup) {
+  init(thread: ThreadID, group: ThreadGroup, space: AddressSpace) {
     self.thread = thread
     self.group = group
+    self.space = space
   }
 }
 
 /// What a thread group has in common.
 final class ThreadGroup {
-  var leader: ThreadID
-  /// Where this image's vdso lies; nil until asked for.
-  var vdso: UInt64?
+  let leader: ThreadID
   /// The number of threads known.
-  var count = 0
+  var count = 1
 
   init(leader: ThreadID) { self.leader = leader }
+}
+
+/// What the threads of one address space have in common; compared by identity.
+final class AddressSpace {
+  /// Where the vdso lies; nil until asked for.
+  var vdso: UInt64?
+
+  init(vdso: UInt64? = nil) { self.vdso = vdso }
+}
+
+/// An answer to a call that was put off, and comes again.
+final class PreparedAnswer {
+  let call: SystemCall
+  private var outcome: Outcome?
+
+  init(_ outcome: consuming Outcome, to call: SystemCall) {
+    self.call = call
+    self.outcome = consume outcome
+  }
+
+  /// The outcome, once, if this is the call.
+  func take(for other: SystemCall) -> Outcome? {
+    guard call.number == other.number, call.arguments == other.arguments else { return nil }
+    return outcome.take()
+  }
 }
 
 /// The call a thread was resumed into with PTRACE_SYSCALL.

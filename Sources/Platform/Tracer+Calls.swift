@@ -31,11 +31,26 @@ extension Tracer {
       begin(tracee, start)
     case .kill(let signal):
       end(tracee, by: signal)
+    case .sleep:
+      sleep(tracee, in: call)
     case .descriptor:
       refuse(tracee)
     case .install:
       refuse(tracee)
     }
+  }
+
+  /// The thread makes pause(2) in place of its call, which is not restarted by itself but at a wake or after a signal.
+  private func sleep(_ tracee: Tracee, in call: SystemCall) {
+    if tracee.wakePending {
+      // The wake was faster: the call comes again at once.
+      tracee.wakePending = false
+      rewind(tracee)
+    } else {
+      tracee.sleeping = call
+      tracee.poke(.originalRax, UInt64(SYS_pause))
+    }
+    tracee.resume()
   }
 
   /// Only the notify gate can install a descriptor: such an outcome is refused, never let through.
@@ -52,7 +67,7 @@ extension Tracer {
     case .none: break
     case .observed(let call):
       if let result = tracee.peek(.rax) {
-        handler.completed(call, from: tracee.thread, result: Self.visible(Int(truncatingIfNeeded: result)))
+        report(.completion(call, tracee.thread, Self.visible(Int(truncatingIfNeeded: result))))
       }
     case .substitute(let saved):
       if let result = tracee.peek(.rax) { putBack(saved, result: result, in: tracee) }
@@ -62,7 +77,7 @@ extension Tracer {
         putBack(saved, result: result, in: tracee)
         let errno = Errno(rawValue: CInt(clamping: -Int(truncatingIfNeeded: result)))
         if tracee.thread == main, !hasImage { commandError = errno }
-        handler.execFailed(tracee.thread, errno: errno)
+        report(.execFailure(tracee.thread, errno))
       }
     }
     tracee.resume()

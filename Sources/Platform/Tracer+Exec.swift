@@ -30,8 +30,8 @@ extension Tracer {
     let name = Trampoline.name(executableStack: executableStack)
     let memory = GuestMemory(thread: tracee.thread)
     if let offset = executableStack ? vdso.names.1 : vdso.names.0 {
-      if tracee.group.vdso == nil { tracee.group.vdso = Vdso.address(in: tracee.thread) }
-      if let base = tracee.group.vdso, holds(name, at: base + UInt64(offset), in: memory) { return base + UInt64(offset) }
+      if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
+      if let base = tracee.space.vdso, holds(name, at: base + UInt64(offset), in: memory) { return base + UInt64(offset) }
     }
     let length = name.utf8CodeUnitCount + 1
     let address = (stackPointer &- 128 &- UInt64(length)) & ~15
@@ -59,7 +59,9 @@ extension Tracer {
     let tracee = survivor(of: leader, former: former)
     let wasExpected = if case .exec = tracee.pending { true } else { false }
     tracee.pending = .none
-    tracee.group.vdso = nil
+    tracee.space = AddressSpace()
+    tracee.sleeping = nil
+    tracee.answer = nil
 
     // What lay at the path's address may have changed between our look and the kernel's.
     guard wasExpected, let image = ProcessFile.identity(leader, "exe"), image.0 == trampolines.device,
@@ -84,7 +86,8 @@ extension Tracer {
   /// After an exec one thread of the group is left, under the leader's number: the one that called it. The others vanish,
   /// some without an exit event, so they are reported as exited here.
   private func survivor(of leader: ThreadID, former: ThreadID) -> Tracee {
-    let tracee = tracees[former] ?? tracees[leader] ?? Tracee(thread: leader, group: ThreadGroup(leader: leader))
+    let tracee = tracees[former] ?? tracees[leader]
+      ?? Tracee(thread: leader, group: ThreadGroup(leader: leader), space: AddressSpace())
     let group = tracee.group
     if group.count > 1 || former != leader {
       for other in tracees.values where other.group === group && other !== tracee {

@@ -8,22 +8,23 @@ import LinuxABI
 extension Tracer {
   /// PTRACE_EVENT_FORK, VFORK or CLONE at the parent.
   func birth(by parent: Tracee) {
-    if let message = parent.eventMessage() { announce(ThreadID(truncatingIfNeeded: message), by: parent) }
+    let child = parent.eventMessage().map { ThreadID(truncatingIfNeeded: $0) }
+    if let child { report(.birth(child, parent)) }
     parent.resume()
   }
 
   /// Tells the handler of a new thread, and lets it run if it has stopped already.
-  private func announce(_ child: ThreadID, by parent: Tracee) {
+  func announce(_ child: ThreadID, by parent: Tracee) {
     guard tracees[child] == nil else { return }
     vanished.remove(child)
     let isThread =
       vd_syscall(Int(SYS_tgkill), Int(parent.group.leader), Int(child), 0, 0, 0, 0) == 0
     let group = isThread ? parent.group : ThreadGroup(leader: child)
-    group.count += 1
-    let tracee = Tracee(thread: child, group: group)
+    if isThread { group.count += 1 }
     let sharing = Kinship.sharing(parent.thread, child, isThread: isThread)
     // A copy of the address space has the vdso where the original has it.
-    group.vdso = parent.group.vdso
+    let space = sharing.contains(.memory) ? parent.space : AddressSpace(vdso: parent.space.vdso)
+    let tracee = Tracee(thread: child, group: group, space: space)
     tracees[child] = tracee
     handler.created(child, leader: group.leader, by: parent.thread, sharing: sharing)
     if let status = diedUnborn.removeValue(forKey: child) {
@@ -44,7 +45,6 @@ extension Tracer {
     if !held.isEmpty { adoptOrphans(of: tracee) }
     tracees[thread] = nil
     tracee.group.count -= 1
-    released(tracee)
     handler.exited(thread, status: status)
     if thread == main { mainStatus = status }
   }
@@ -82,6 +82,50 @@ enum Kinship {
     vd_syscall(Int(SYS_kcmp), Int(one), Int(other), kind, 0, 0, 0) == 0
   }
 
+  /// The thread is in the kernel and cannot reach guest code without a ptrace stop that has been asked for: state D (a held
+  /// call, vfork, disk), or dead.
+  static func isOutOfGuestCode(_ thread: ThreadID) -> Bool {
+    let state = state(of: thread)
+    return state == nil || state == UInt8(ascii: "D") || state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
+  }
+
+  static func isAlive(_ thread: ThreadID) -> Bool {
+    let state = state(of: thread)
+    return state != nil && state != UInt8(ascii: "Z") && state != UInt8(ascii: "X")
+  }
+
+  /// The letter of /proc/THREAD/stat; the name before it may hold anything, so it is looked for from the last ')'.
+  private static func state(of thread: ThreadID) -> UInt8? {
+    withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer in
+      let count = ProcessFile.read(thread, "stat", into: buffer)
+      guard let end = buffer[..<count].lastIndex(of: UInt8(ascii: ")")), end + 2 < count else { return nil }
+      return buffer[end + 2]
+    }
+  }
+
+  /// A signal that the thread does not block waits for delivery.
+  static func hasPendingSignal(_ thread: ThreadID) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+      let count = ProcessFile.read(thread, "status", into: buffer)
+      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      let pending = hexadecimal("\nSigPnd:\t", in: text) | hexadecimal("\nShdPnd:\t", in: text)
+      return pending & ~hexadecimal("\nSigBlk:\t", in: text) != 0
+    }
+  }
+
+  private static func hexadecimal(_ name: StaticString, in text: UnsafeRawBufferPointer) -> UInt64 {
+    guard let start = position(of: name, in: text) else { return 0 }
+    var number: UInt64 = 0
+    for byte in text[start...] {
+      switch byte {
+      case 0x30...0x39: number = number << 4 | UInt64(byte - 0x30)
+      case 0x61...0x66: number = number << 4 | UInt64(byte - 0x61 + 10)
+      default: return number
+      }
+    }
+    return number
+  }
+
   /// The process that would wait for this thread; for a thread of a group, the group. Nil if it is gone.
   static func parent(of thread: ThreadID) -> ThreadID? {
     withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
@@ -93,16 +137,19 @@ enum Kinship {
   }
 
   private static func field(_ name: StaticString, in text: UnsafeRawBufferPointer) -> ThreadID? {
+    guard let start = position(of: name, in: text) else { return nil }
+    var number: ThreadID = 0
+    for byte in text[start...] {
+      guard byte >= 0x30, byte <= 0x39 else { break }
+      number = number &* 10 &+ ThreadID(byte - 0x30)
+    }
+    return number
+  }
+
+  /// Where the text after `name` begins.
+  private static func position(of name: StaticString, in text: UnsafeRawBufferPointer) -> Int? {
     let length = name.utf8CodeUnitCount
     guard let base = text.baseAddress, text.count > length else { return nil }
-    for start in 0..<text.count - length where memcmp(base + start, name.utf8Start, length) == 0 {
-      var number: ThreadID = 0
-      for byte in text[(start + length)...] {
-        guard byte >= 0x30, byte <= 0x39 else { break }
-        number = number &* 10 &+ ThreadID(byte - 0x30)
-      }
-      return number
-    }
-    return nil
+    return (0..<text.count - length).first { memcmp(base + $0, name.utf8Start, length) == 0 }.map { $0 + length }
   }
 }

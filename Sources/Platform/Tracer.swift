@@ -15,6 +15,14 @@ final class Tracer {
   let trampolines: TrampolineFiles
   let listener: CInt
   let vdso = Vdso()
+  let requests: TracerRequests
+  let jobs = DescriptorJobs()
+  /// The thread whose call the handler is answering.
+  var current: Tracee?
+  /// An address space is stopped and being worked on.
+  var isWorking = false
+  /// Events that wait their turn, in order.
+  var deferred = EventQueue()
   /// Whether our process stops when the main guest is stopped.
   let stopsWithGuest: Bool
 
@@ -37,8 +45,9 @@ final class Tracer {
 
   init(
     handler: any SystemCallHandler, table: DispositionTable, listener: CInt, trampolines: TrampolineFiles,
-    stopsWithGuest: Bool
+    requests: TracerRequests, stopsWithGuest: Bool
   ) {
+    self.requests = requests
     self.handler = handler
     self.table = table
     self.listener = listener
@@ -46,6 +55,7 @@ final class Tracer {
     self.stopsWithGuest = stopsWithGuest
     mayTrace = (0..<DispositionTable.count).map { table.mayTrace($0) }
     mayNotify = (0..<DispositionTable.count).map { table.mayNotify($0) }
+    requests.bind(self)
   }
 
   /// Becomes the tracer of the main guest, which waits at a read.
@@ -53,7 +63,7 @@ final class Tracer {
     let options =
       VD_PTRACE_O_TRACESYSGOOD | VD_PTRACE_O_TRACEFORK | VD_PTRACE_O_TRACEVFORK | VD_PTRACE_O_TRACECLONE
       | VD_PTRACE_O_TRACEEXEC | VD_PTRACE_O_TRACESECCOMP | VD_PTRACE_O_EXITKILL
-    let tracee = Tracee(thread: thread, group: ThreadGroup(leader: thread))
+    let tracee = Tracee(thread: thread, group: ThreadGroup(leader: thread), space: AddressSpace())
     let result = tracee.request(VD_PTRACE_SEIZE, 0, options)
     if result < 0 {
       throw LaunchError(
@@ -61,7 +71,6 @@ final class Tracer {
         "ptrace is forbidden here (kernel.yama.ptrace_scope 2 or 3, or a container's seccomp profile)",
         errno: Errno(rawValue: CInt(-result)))
     }
-    tracee.hasStarted = true
     main = thread
     tracees[thread] = tracee
     handler.created(thread, leader: thread, by: 0, sharing: [])
@@ -71,28 +80,57 @@ final class Tracer {
   /// `initProcess` if there is one.
   func run(endingWith initProcess: ThreadID?) -> ExitStatus {
     while true {
+      if let event = deferred.removeFirst() {
+        handle(event, endingWith: initProcess)
+        continue
+      }
+      serveRequests()
+      if !deferred.isEmpty { continue }
+      if tracees.count > 1, gather() { continue }
       var status: CInt = 0
       let thread = withUnsafeMutablePointer(to: &status) {
         vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions, 0, 0, 0)
       }
-      if thread == -Int(EINTR) {
-        serveRequests()
-        continue
-      }
+      if thread == -Int(EINTR) { continue }
       if thread < 0 { break }
-      let waited = ThreadID(thread)
-      if waited == initProcess {
-        // Init cannot die by itself; without it nothing is left in its namespace.
-        if mainStatus == nil { mainStatus = .signalled(SIGKILL) }
-        continue
-      }
-      dispatch(waited, status)
-      if mainStatus != nil, !hasEnded {
-        hasEnded = true
-        endRemaining(initProcess)
-      }
+      handle(.stop(ThreadID(thread), status), endingWith: initProcess)
     }
+    requests.close()
     return mainStatus ?? .signalled(SIGKILL)
+  }
+
+  /// The kernel reports the youngest thread first, so a crowd of busy young threads would starve an old one: every event
+  /// that is there is taken before any of them is handled, now and then.
+  private func gather() -> Bool {
+    turns &+= 1
+    guard turns % 8 == 0 else { return false }
+    var status: CInt = 0
+    while true {
+      let thread = withUnsafeMutablePointer(to: &status) {
+        vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions | 1 /* WNOHANG */, 0, 0, 0)
+      }
+      if thread <= 0 { return !deferred.isEmpty }
+      deferred.append(.stop(ThreadID(thread), status))
+    }
+  }
+
+  private var turns = 0
+
+  private func handle(_ event: TracerEvent, endingWith initProcess: ThreadID?) {
+    switch event {
+    case .stop(let thread, let status):
+      if thread == initProcess {
+        // Init cannot die by itself; without it nothing is left in its namespace.
+        if mainStatus == nil, status & 0x7f != 0x7f { mainStatus = .signalled(SIGKILL) }
+        return
+      }
+      dispatch(thread, status)
+    default: report(event)
+    }
+    if mainStatus != nil, !hasEnded {
+      hasEnded = true
+      endRemaining(initProcess)
+    }
   }
 
   /// __WALL, and __WNOTHREAD: children of other threads of this process are not ours to reap.
@@ -129,7 +167,6 @@ final class Tracer {
   /// Decides what a stop of a known thread means.
   func stopped(_ tracee: Tracee, _ status: CInt) {
     let signal = (status >> 8) & 0xff
-    tracee.hasStarted = true
     switch Int(status >> 16) {
     case VD_PTRACE_EVENT_SECCOMP: seccompStop(tracee)
     case VD_PTRACE_EVENT_FORK, VD_PTRACE_EVENT_VFORK, VD_PTRACE_EVENT_CLONE: birth(by: tracee)
@@ -144,7 +181,7 @@ final class Tracer {
   // MARK: - Signals
 
   /// A signal is about to be delivered.
-  private func signalStop(_ tracee: Tracee, _ signal: CInt) {
+  func signalStop(_ tracee: Tracee, _ signal: CInt) {
     // A held call that no worker had received yet was aborted with ERESTARTSYS, which a handler without SA_RESTART would
     // turn into EINTR; open(2) of a regular file never says EINTR. ERESTARTNOINTR always restarts.
     if let number = tracee.peek(.originalRax), number < UInt64(DispositionTable.count), mayNotify[Int(number)],
@@ -152,7 +189,7 @@ final class Tracer {
     {
       tracee.poke(.rax, UInt64(bitPattern: -513))
     }
-    if holdsStopped(tracee, signal: signal) { return }
+    endSleep(tracee, restart: -512)
     tracee.resume(signal: signal)
   }
 
@@ -160,12 +197,14 @@ final class Tracer {
   private func eventStop(_ tracee: Tracee, _ signal: CInt) {
     let isGroupStop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU
     if isGroupStop {
+      endSleep(tracee, restart: -513)
       tracee.listen()
       if tracee.thread == main { mainStopped(by: signal) }
       return
     }
     tracee.isListening = false
-    if holdsStopped(tracee, signal: 0) { return }
+    if tracee.sleeping != nil { return sleeperStopped(tracee) }
+    hideInterruption(of: tracee)
     tracee.resume()
   }
 
@@ -191,6 +230,20 @@ final class Tracer {
       tracee.resume()
       return
     }
-    apply(handler.handle(call, from: tracee.thread, by: .trace), to: call, of: tracee)
+    if let answer = tracee.answer, let outcome = answer.take(for: call) {
+      tracee.answer = nil
+      return apply(outcome, to: call, of: tracee)
+    }
+    current = tracee
+    let outcome = handler.handle(call, from: tracee.thread, by: .trace)
+    current = nil
+    if tracee.wasMoved {
+      // The handler stopped the address space: the thread has been moved to the call's instruction, and stops again.
+      tracee.wasMoved = false
+      tracee.answer = PreparedAnswer(outcome, to: call)
+      tracee.resume()
+    } else {
+      apply(outcome, to: call, of: tracee)
+    }
   }
 }

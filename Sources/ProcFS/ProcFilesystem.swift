@@ -30,6 +30,8 @@ public final class ProcFilesystem: KernFilesystem {
     return top
   }
 
+  public override func tearDown() { top = nil }
+
   /// Processes come and go.
   public override var revalidates: Bool { true }
 

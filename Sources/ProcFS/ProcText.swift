@@ -15,7 +15,9 @@ struct TextBuilder {
   mutating func append(decimal value: some FixedWidthInteger) { bytes.append(contentsOf: Text.decimal(Int64(value))) }
 
   mutating func append(hexadecimal value: UInt64, digits: Int) {
-    for index in (0..<digits).reversed() { bytes.append(Text.digit(UInt8(truncatingIfNeeded: value >> (4 * index)) & 15)) }
+    for index in (0..<digits).reversed() {
+      bytes.append(Text.digit(UInt8(truncatingIfNeeded: value >> (4 * index)) & 15))
+    }
   }
 
   mutating func append(octal value: UInt16) {

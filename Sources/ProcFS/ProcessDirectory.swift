@@ -69,7 +69,8 @@ final class ProcessDirectory: DynamicDirectory {
     case .place(let place): return PlaceLink(proc, thread, place, number: number, owner, group)
     case .descriptors:
       return DescriptorDirectory(
-        proc, thread, .links, number: number, firstNumber: self.number + Self.descriptorOffset, entry.permissions, owner,
+        proc, thread, .links, number: number, firstNumber: self.number + Self.descriptorOffset, entry.permissions,
+        owner,
         group)
     case .descriptorInformation:
       return DescriptorDirectory(

@@ -48,7 +48,7 @@ final class ProcessFile: DynamicFile {
       try source.checkAccess(to: thread)
       return ProcessText.maps(try source.hostFile(name, of: thread), source)
     case .constant(let text): return Text.bytes(text)
-    case .stat: return ProcessText.stat(try source.hostFile("stat", of: thread), id: thread.thread, source)
+    case .stat: return ProcessText.stat(try source.hostFile("stat", of: thread), thread, source)
     case .status:
       return ProcessText.status(
         try source.hostFile("status", of: thread), thread, try source.identity(of: thread), source)

@@ -29,7 +29,7 @@ final class PlaceLink: DynamicLink {
       case .root: return try proc.source.root(of: thread)
       case .executable: return try proc.source.executable(of: thread.process)
       }
-    } catch where error == .noSuchProcess { throw .noSuchFileOrDirectory }
+    } catch  where error == .noSuchProcess { throw .noSuchFileOrDirectory }
   }
 
   override func readlink() throws(Errno) -> [UInt8] {
@@ -62,7 +62,7 @@ final class DescriptorDirectory: DynamicDirectory {
     do throws(Errno) {
       _ = try proc.source.descriptor(number, of: thread)
       return true
-    } catch where error == .badFileDescriptor || error == .noSuchProcess { return false }
+    } catch  where error == .badFileDescriptor || error == .noSuchProcess { return false }
   }
 
   override func lookup(_ name: Name) throws(Errno) -> Inode? {
@@ -126,7 +126,7 @@ final class DescriptorLink: DynamicLink {
     try proc.source.checkAccess(to: thread)
     do throws(Errno) {
       return try proc.source.descriptor(descriptor, of: thread)
-    } catch where error == .badFileDescriptor || error == .noSuchProcess { throw .noSuchFileOrDirectory }
+    } catch  where error == .badFileDescriptor || error == .noSuchProcess { throw .noSuchFileOrDirectory }
   }
 
   override func readlink() throws(Errno) -> [UInt8] {

@@ -75,6 +75,9 @@ public protocol ProcessSource: AnyObject {
   /// Who owns the files of `/proc/PID`: the effective ids, or 0:0 for a process that is not dumpable (`man 5 proc`).
   func owner(of thread: ProcessThread) -> (user: UInt32, group: UInt32)
 
+  /// The thread is in a group stop (SIGSTOP and the like), which under a tracer the host does not tell from its stops.
+  func isStopped(_ thread: ProcessThread) -> Bool
+
   /// The raw bytes of the host's /proc/HOSTPID/`name`, or of /proc/HOSTPID/task/HOSTTID/`name` for a thread that is not the
   /// leader. `name` is a constant of ours and may have a slash (`net/dev`).
   func hostFile(_ name: StaticString, of thread: ProcessThread) throws(Errno) -> [UInt8]
@@ -126,6 +129,7 @@ public protocol ProcessSource: AnyObject {
 }
 
 extension ProcessSource {
+  public func isStopped(_ thread: ProcessThread) -> Bool { false }
   public func mountStatistics(of process: Int32) -> [UInt8] { [] }
   public func domainName() -> [UInt8] { Array("(none)".utf8) }
 }

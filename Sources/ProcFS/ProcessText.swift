@@ -9,10 +9,10 @@ enum ProcessText {
   /// `/proc/PID/stat`: the ids of process, parent, group, session and foreground group are those of the inside.
   ///
   /// The command is in parentheses and may hold any byte but NUL, so the fields begin behind the last one (`man 5 proc_pid_stat`).
-  static func stat(_ host: [UInt8], id: Int32, _ source: any ProcessSource) -> [UInt8] {
+  static func stat(_ host: [UInt8], _ thread: ProcessThread, _ source: any ProcessSource) -> [UInt8] {
     guard let open = host.firstIndex(of: 0x28), let close = host.lastIndex(of: 0x29), open < close else { return [] }
     var text = TextBuilder()
-    text.append(decimal: id)
+    text.append(decimal: thread.thread)
     text.append(Text.space)
     text.append(host[open...close])
     // Counted from state, which is field 3.
@@ -21,6 +21,7 @@ enum ProcessText {
       field += 1
       text.append(Text.space)
       switch field {
+      case 3: text.append(state(part.first ?? 0x3f, of: thread, source).letter)
       case 4, 5, 6:
         text.append(decimal: source.inside(part))
       case 8:
@@ -32,8 +33,31 @@ enum ProcessText {
     return text.bytes
   }
 
+  /// What the kernel calls a tracing stop is our gate at work, and whoever reads is running.
+  private enum State {
+    case host(UInt8)
+    case running
+    case stopped
+
+    var letter: UInt8 {
+      switch self {
+      case .host(let letter): letter
+      case .running: 0x52
+      case .stopped: 0x54
+      }
+    }
+  }
+
+  private static func state(_ host: UInt8, of thread: ProcessThread, _ source: any ProcessSource) -> State {
+    if source.current == thread { return .running }
+    if host != 0x74 { return .host(host) }
+    return source.isStopped(thread) ? .stopped : .running
+  }
+
   /// `/proc/PID/status`.
-  static func status(_ host: [UInt8], _ thread: ProcessThread, _ identity: ProcessIdentity, _ source: any ProcessSource) -> [UInt8] {
+  static func status(_ host: [UInt8], _ thread: ProcessThread, _ identity: ProcessIdentity, _ source: any ProcessSource)
+    -> [UInt8]
+  {
     var text = TextBuilder()
     for line in host.split(separator: Text.newline, omittingEmptySubsequences: false) {
       guard let colon = line.firstIndex(of: 0x3a) else {
@@ -74,6 +98,12 @@ enum ProcessText {
     case "Umask":
       text.append(Text.tab)
       text.append(octal: identity.umask.rawValue & 0o777)
+    case "State":
+      switch state(value.first { $0 != Text.tab } ?? 0x3f, of: thread, source) {
+      case .host: return false
+      case .running: text.append("\tR (running)")
+      case .stopped: text.append("\tT (stopped)")
+      }
     case "Tgid", "NStgid": ids([Int64(thread.process)])
     case "Pid", "NSpid": ids([Int64(thread.thread)])
     case "PPid", "NSpgid", "NSsid": translated()
@@ -117,11 +147,13 @@ enum ProcessText {
     return text.bytes
   }
 
-  private static func appendMapping(_ line: ArraySlice<UInt8>, to text: inout TextBuilder, _ source: any ProcessSource) {
+  private static func appendMapping(_ line: ArraySlice<UInt8>, to text: inout TextBuilder, _ source: any ProcessSource)
+  {
     // address perms offset dev inode, then the name at column 73 or further (`man 5 proc_pid_maps`).
     let fields = line.split(separator: Text.space, maxSplits: 5, omittingEmptySubsequences: true)
     guard fields.count >= 5, fields[0].contains(0x2d), let colon = fields[3].firstIndex(of: 0x3a),
-      let major = Text.parse(fields[3][..<colon], radix: 16), let minor = Text.parse(fields[3][(colon + 1)...], radix: 16),
+      let major = Text.parse(fields[3][..<colon], radix: 16),
+      let minor = Text.parse(fields[3][(colon + 1)...], radix: 16),
       let inode = Text.parse(fields[4])
     else {
       text.append(line)
@@ -149,7 +181,9 @@ enum ProcessText {
 
   /// Names of mappings that the kernel makes up and that are no files.
   private static func isKernelObject(_ name: ArraySlice<UInt8>) -> Bool {
-    for prefix: StaticString in ["/memfd:", "/dev/zero (deleted)", "/SYSV", "/[aio]", "/anon_hugepage", "anon_inode:", "socket:"]
+    for prefix: StaticString in [
+      "/memfd:", "/dev/zero (deleted)", "/SYSV", "/[aio]", "/anon_hugepage", "anon_inode:", "socket:",
+    ]
     where Text.has(name, prefix: prefix) { return true }
     return false
   }

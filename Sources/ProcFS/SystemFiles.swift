@@ -20,7 +20,8 @@ final class HostFile: DynamicFile {
 enum SystemFiles {
   /// Paths below /proc that are passed through.
   private static let passed: [StaticString] = [
-    "buddyinfo", "cgroups", "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "filesystems", "interrupts", "meminfo",
+    "buddyinfo", "cgroups", "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "filesystems", "interrupts",
+    "meminfo",
     "misc", "partitions", "softirqs", "stat", "swaps", "tty/drivers", "uptime", "version", "vmstat",
 
     "sys/fs/aio-max-nr", "sys/fs/aio-nr", "sys/fs/dentry-state", "sys/fs/epoll/max_user_watches", "sys/fs/file-max",

@@ -28,6 +28,8 @@ final class NodeRegistry {
   struct Node {
     var position: Position
     var inode: Inode
+    /// What stands for it is good for naming it only: it was opened with O_PATH.
+    var isPath = false
   }
 
   private let store: BackingStore
@@ -37,7 +39,7 @@ final class NodeRegistry {
   private struct PlaceholderKey: Hashable {
     var dentry: ObjectIdentifier
     var mount: Int
-    var isDirectory: Bool
+    var isPath: Bool
   }
   private final class Placeholder {
     let descriptor: OwnedDescriptor
@@ -68,20 +70,21 @@ final class NodeRegistry {
 
   /// A new open file for something without a backing file: a directory, or anything opened with O_PATH.
   func openPlaceholder(_ position: Position, _ inode: Inode, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    let isDirectory = inode.isDirectory
-    let key = PlaceholderKey(
-      dentry: ObjectIdentifier(position.dentry), mount: position.mount.id, isDirectory: isDirectory)
+    let isPath = flags.contains(.path)
+    let key = PlaceholderKey(dentry: ObjectIdentifier(position.dentry), mount: position.mount.id, isPath: isPath)
     let placeholder: Placeholder
     if let kept = placeholders[key] {
       placeholder = kept
     } else {
-      placeholder = try Placeholder(isDirectory ? store.makePlaceholderDirectory() : store.makePlaceholderFile())
+      placeholder = try Placeholder(isPath ? store.makePlaceholderFile() : store.makePlaceholderDirectory())
       placeholders[key] = placeholder
-      nodes[placeholder.identity] = Node(position: position, inode: inode)
+      nodes[placeholder.identity] = Node(position: position, inode: inode, isPath: isPath)
     }
-    guard isDirectory else { return try store.reopen(placeholder.descriptor.rawValue, .path) }
+    // The kernel gives no O_PATH descriptor away by ADDFD. Access mode 3 is the nearest: neither read nor write is
+    // allowed, both are EBADF (`man 2 open`, "file access mode").
+    if isPath { return try store.reopen(placeholder.descriptor.rawValue, OpenFlags(rawValue: 3)) }
     return try Host.openTrusted(
-      ".", in: placeholder.descriptor.rawValue, flags.intersection([.path, .nonBlocking]).union(.directory))
+      ".", in: placeholder.descriptor.rawValue, flags.intersection(.nonBlocking).union(.directory))
   }
 
   /// Forgets what no guest has open. `isOpen` tells of an identity whether one has.

@@ -32,6 +32,11 @@ public final class TmpFilesystem: KernFilesystem {
     return top
   }
 
+  public override func tearDown() {
+    top?.dissolve()
+    top = nil
+  }
+
   public override var supportsAccessLists: Bool { true }
 
   public override var mountOptions: [UInt8] { Array("rw,relatime".utf8) }

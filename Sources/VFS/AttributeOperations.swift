@@ -82,9 +82,14 @@ extension VirtualFileSystem {
   private enum XattrClass { case user, trusted, security, accessList, defaultList }
 
   private func classify(_ name: Name) throws(Errno) -> XattrClass {
-    if name.hasPrefix("user.") && name.count > 5 { return .user }
-    if name.hasPrefix("trusted.") && name.count > 8 { return .trusted }
-    if name.hasPrefix("security.") && name.count > 9 { return .security }
+    let kind: (XattrClass, prefix: Int)? =
+      name.hasPrefix("user.") ? (.user, 5)
+      : name.hasPrefix("trusted.") ? (.trusted, 8) : name.hasPrefix("security.") ? (.security, 9) : nil
+    if let kind {
+      // A prefix alone is no name.
+      if name.count == kind.prefix { throw .invalidArgument }
+      return kind.0
+    }
     if name.count == 23 && name.hasPrefix("system.posix_acl_access") { return .accessList }
     if name.count == 24 && name.hasPrefix("system.posix_acl_default") { return .defaultList }
     throw .notSupportedOnSocket

@@ -3,119 +3,94 @@
 // Beside it an open-addressing hash of slots finds a name without a key object and without an allocation.
 
 public import LinuxABI
-import CLinux
 
 /// Ordered names with stable cursors: what an in-memory directory and a merged listing are made of.
 ///
 /// Cursor 0 is the start. An entry that is there throughout an iteration is shown exactly once, a removed one never
 /// again, a new one has a cursor behind all others. Holes are closed without changing the cursor of any entry.
-/// A million entries cost about 48 bytes each and their names; eight or fewer need no hash at all.
+/// A million entries cost about 40 bytes each and their names; eight or fewer need no hash at all.
 public struct DirectoryIndex<Value> {
-  @usableFromInline
-  struct Entry {
-    @usableFromInline var sequence: Int64
-    /// Where the name begins in `names`.
-    @usableFromInline var offset: Int
-    @usableFromInline var hash: UInt32
-    @usableFromInline var length: UInt16
-    /// nil is a hole: a removed entry that compaction has not reached yet.
-    @usableFromInline var value: Value?
-
-    @inlinable
-    init(sequence: Int64, offset: Int, hash: UInt32, length: UInt16, value: Value) {
-      self.sequence = sequence
-      self.offset = offset
-      self.hash = hash
-      self.length = length
-      self.value = value
-    }
-  }
-
-  /// Ascending by `sequence`.
-  @usableFromInline var entries: [Entry] = []
-  /// The bytes of all names, those of holes included until the next compaction.
-  @usableFromInline var names: [UInt8] = []
-  /// Slot + 1 of an entry, 0 for free, `UInt32.max` for a removed one; empty while a scan of `entries` is cheaper.
-  @usableFromInline var table: [UInt32] = []
-  /// Places of `table` that are not 0.
-  @usableFromInline var used = 0
-  @usableFromInline var nextSequence: Int64 = 0
-
-  /// The number of names.
-  public private(set) var count = 0
+  @usableFromInline var order = NameOrder()
+  /// One for each slot of `order`; nil is a hole.
+  @usableFromInline var values: [Value?] = []
 
   @inlinable
-  public var isEmpty: Bool { count == 0 }
-
   public init() {}
+
+  /// The number of names.
+  @inlinable
+  public var count: Int { order.count }
+
+  @inlinable
+  public var isEmpty: Bool { order.count == 0 }
 
   /// The cursor behind all entries there are now: a listing that stops here never meets what is added after.
   @inlinable
-  public var end: Int64 { nextSequence }
+  public var end: Int64 { order.nextSequence }
 
   /// The value of `name`, or nil.
   @inlinable
   public func lookup(_ name: Name) -> Value? {
-    guard let slot = slot(of: name) else { return nil }
-    return entries[slot].value
+    let slot = order.slot(of: name)
+    return slot < 0 ? nil : values[slot]
   }
 
   /// Adds `name` behind all others; a name that is there already gets the new value and keeps its place.
   ///
   /// - Precondition: `name` has at most 65,535 bytes.
+  @inlinable
   public mutating func insert(_ name: Name, _ value: Value) {
-    if let slot = slot(of: name) {
-      entries[slot].value = value
-      return
+    let slot = order.slot(of: name)
+    if slot >= 0 {
+      values[slot] = value
+    } else {
+      order.append(name)
+      values.append(value)
     }
-    append(name, value, sequence: nextSequence)
-    nextSequence += 1
   }
 
   /// Removes `name` and returns its value; nil if there is no such name.
+  @inlinable
   @discardableResult
   public mutating func remove(_ name: Name) -> Value? {
-    guard let slot = slot(of: name) else { return nil }
-    let value = entries[slot].value
-    unhash(slot)
-    entries[slot].value = nil
-    count -= 1
-    if count == 0 {
-      entries = []
-      names = []
-      table = []
-      used = 0
-    } else if entries.count > 16 && entries.count > 2 * count {
-      compact()
+    let slot = order.slot(of: name)
+    if slot < 0 { return nil }
+    let value = values[slot]
+    values[slot] = nil
+    order.remove(slot)
+    if order.count == 0 {
+      values = []
+      order.removeAll()
+    } else if order.hasManyHoles {
+      values = values.filter { $0 != nil }
+      order.compact()
     }
     return value
   }
 
   /// Gives `name` another value in the same place; false if there is no such name.
+  @inlinable
   @discardableResult
   public mutating func replace(_ name: Name, _ value: Value) -> Bool {
-    guard let slot = slot(of: name) else { return false }
-    entries[slot].value = value
+    let slot = order.slot(of: name)
+    if slot < 0 { return false }
+    values[slot] = value
     return true
   }
 
-  /// Calls the entry `name` `newName`, in the same place, so that a program which renames what it reads comes to an end.
-  /// What bore `newName` is removed. False if there is no `name`.
+  /// Calls the entry `name` `newName`, in the same place, so that a program which renames what it reads comes to an
+  /// end. What bore `newName` is removed. False if there is no `name`.
+  @inlinable
   @discardableResult
   public mutating func rename(_ name: Name, to newName: Name) -> Bool {
-    if name.equals(newName) { return slot(of: name) != nil }
-    guard slot(of: name) != nil else { return false }
+    if order.slot(of: name) < 0 { return false }
+    if name.equals(newName) { return true }
     remove(newName)
-    guard let slot = slot(of: name) else { return false }
-    unhash(slot)
-    entries[slot].offset = names.count
-    entries[slot].length = UInt16(truncatingIfNeeded: newName.count)
-    entries[slot].hash = Self.hash(newName)
-    names.append(contentsOf: newName.bytes)
-    if names.count > 4096 && names.count > 512 * count {
-      compact()
-    } else {
-      enter(slot)
+    let slot = order.slot(of: name)
+    order.rename(slot, to: newName)
+    if order.hasManyBytes {
+      values = values.filter { $0 != nil }
+      order.compact()
     }
     return true
   }
@@ -125,70 +100,85 @@ public struct DirectoryIndex<Value> {
   /// - Precondition: `body` does not change this index.
   @inlinable
   public func iterate(from cursor: Int64, _ body: (Name, Value, Int64) -> Bool) {
-    var slot = firstSlot(from: cursor)
-    names.withUnsafeBytes { bytes in
-      while slot < entries.count {
-        if let value = entries[slot].value {
-          let name = Name(
-            UnsafeRawBufferPointer(rebasing: bytes[entries[slot].offset..<entries[slot].offset + Int(entries[slot].length)]))
-          if !body(name, value, entries[slot].sequence + 1) { return }
-        }
-        slot += 1
-      }
+    order.withNames(from: cursor) { slot, name, next in
+      guard let value = values[slot] else { return true }
+      return body(name, value, next)
     }
   }
 
   /// Removes every entry; cursors given out before stay valid and find nothing.
+  @inlinable
   public mutating func removeAll() {
-    entries = []
-    names = []
-    table = []
-    used = 0
-    count = 0
+    values = []
+    order.removeAll()
   }
+}
+
+/// The names, their order and their hash; what they name lies beside it, slot by slot. Apart from `DirectoryIndex`
+/// because it needs no generic code.
+@usableFromInline
+struct NameOrder {
+  private struct Entry {
+    var sequence: Int64
+    /// Where the name begins in `bytes`.
+    var offset: Int
+    var hash: UInt32
+    var length: UInt16
+    /// False for a hole: a removed entry that compaction has not reached yet.
+    var isThere = true
+  }
+
+  /// Ascending by `sequence`.
+  private var entries: [Entry] = []
+  /// The bytes of all names, those of holes included until the next compaction.
+  private var bytes: [UInt8] = []
+  /// Slot + 1 of an entry, 0 for free, `UInt32.max` for a removed one; empty while a scan of `entries` is cheaper.
+  private var table: [UInt32] = []
+  /// Places of `table` that are not 0.
+  private var used = 0
+  @usableFromInline private(set) var nextSequence: Int64 = 0
+  @usableFromInline private(set) var count = 0
+
+  @usableFromInline
+  init() {}
+
+  @usableFromInline var hasManyHoles: Bool { entries.count > 16 && entries.count > 2 * count }
+
+  /// Renaming leaves the bytes of the old name behind.
+  @usableFromInline var hasManyBytes: Bool { bytes.count > 4096 && bytes.count > 512 * count }
 
   // MARK: - The hash
 
-  @inlinable
-  static func hash(_ name: Name) -> UInt32 { UInt32(truncatingIfNeeded: name.hash >> 32) }
+  private static func hash(_ name: Name) -> UInt32 { UInt32(truncatingIfNeeded: name.hash >> 32) }
 
-  /// The slot of the live entry called `name`.
-  @inlinable
-  func slot(of name: Name) -> Int? {
+  /// The slot of the entry called `name`, or -1.
+  @usableFromInline
+  func slot(of name: Name) -> Int {
     let hash = Self.hash(name)
     if table.isEmpty {
       for slot in entries.indices where isEntry(slot, name, hash) { return slot }
-      return nil
+      return -1
     }
     let mask = table.count - 1
     var place = Int(hash) & mask
     while true {
       let found = table[place]
-      if found == 0 { return nil }
+      if found == 0 { return -1 }
       if found != .max && isEntry(Int(found) - 1, name, hash) { return Int(found) - 1 }
       place = (place + 1) & mask
     }
   }
 
-  @inlinable
-  func isEntry(_ slot: Int, _ name: Name, _ hash: UInt32) -> Bool {
-    guard entries[slot].hash == hash, Int(entries[slot].length) == name.count, entries[slot].value != nil else {
-      return false
-    }
-    let offset = entries[slot].offset
-    return names.withUnsafeBytes { bytes in
-      name.equals(Name(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + name.count])))
-    }
+  @inline(__always)
+  private func isEntry(_ slot: Int, _ name: Name, _ hash: UInt32) -> Bool {
+    let entry = entries[slot]
+    guard entry.hash == hash, Int(entry.length) == name.count, entry.isThere else { return false }
+    return bytes.withUnsafeBytes { name.equals(Self.name(entry, $0)) }
   }
 
-  private mutating func append(_ name: Name, _ value: Value, sequence: Int64) {
-    entries.append(
-      Entry(
-        sequence: sequence, offset: names.count, hash: Self.hash(name), length: UInt16(truncatingIfNeeded: name.count),
-        value: value))
-    names.append(contentsOf: name.bytes)
-    count += 1
-    enter(entries.count - 1)
+  @inline(__always)
+  private static func name(_ entry: Entry, _ bytes: UnsafeRawBufferPointer) -> Name {
+    Name(UnsafeRawBufferPointer(rebasing: bytes[entry.offset..<entry.offset + Int(entry.length)]))
   }
 
   /// Makes `slot` findable by its hash; the table is made, or made larger, when it is due.
@@ -208,7 +198,7 @@ public struct DirectoryIndex<Value> {
     table[place] = UInt32(truncatingIfNeeded: slot + 1)
   }
 
-  private mutating func unhash(_ slot: Int) {
+  private mutating func leave(_ slot: Int) {
     guard !table.isEmpty else { return }
     let mask = table.count - 1
     var place = Int(entries[slot].hash) & mask
@@ -225,7 +215,7 @@ public struct DirectoryIndex<Value> {
     table = [UInt32](repeating: 0, count: size)
     used = 0
     let mask = size - 1
-    for slot in entries.indices where entries[slot].value != nil {
+    for slot in entries.indices where entries[slot].isThere {
       var place = Int(entries[slot].hash) & mask
       while table[place] != 0 { place = (place + 1) & mask }
       table[place] = UInt32(truncatingIfNeeded: slot + 1)
@@ -235,9 +225,61 @@ public struct DirectoryIndex<Value> {
 
   // MARK: - The order
 
+  /// Adds a name in a new slot at the end.
+  @usableFromInline
+  mutating func append(_ name: Name) {
+    entries.append(
+      Entry(
+        sequence: nextSequence, offset: bytes.count, hash: Self.hash(name),
+        length: UInt16(truncatingIfNeeded: name.count)))
+    bytes.append(contentsOf: name.bytes)
+    nextSequence += 1
+    count += 1
+    enter(entries.count - 1)
+  }
+
+  /// Makes `slot` a hole.
+  @usableFromInline
+  mutating func remove(_ slot: Int) {
+    leave(slot)
+    entries[slot].isThere = false
+    count -= 1
+  }
+
+  @usableFromInline
+  mutating func rename(_ slot: Int, to name: Name) {
+    leave(slot)
+    entries[slot].offset = bytes.count
+    entries[slot].length = UInt16(truncatingIfNeeded: name.count)
+    entries[slot].hash = Self.hash(name)
+    bytes.append(contentsOf: name.bytes)
+    enter(slot)
+  }
+
+  @usableFromInline
+  mutating func removeAll() {
+    entries = []
+    bytes = []
+    table = []
+    used = 0
+    count = 0
+  }
+
+  /// Shows slot, name and the cursor behind it until `body` returns false.
+  @usableFromInline
+  func withNames(from cursor: Int64, _ body: (Int, Name, Int64) -> Bool) {
+    var slot = firstSlot(from: cursor)
+    bytes.withUnsafeBytes { bytes in
+      while slot < entries.count {
+        let entry = entries[slot]
+        if entry.isThere && !body(slot, Self.name(entry, bytes), entry.sequence + 1) { return }
+        slot += 1
+      }
+    }
+  }
+
   /// The first slot whose sequence number is not below `cursor`.
-  @inlinable
-  func firstSlot(from cursor: Int64) -> Int {
+  private func firstSlot(from cursor: Int64) -> Int {
     var low = 0
     var high = entries.count
     while low < high {
@@ -247,20 +289,21 @@ public struct DirectoryIndex<Value> {
     return low
   }
 
-  /// Closes the holes of `entries` and of `names`. Sequence numbers stay.
-  private mutating func compact() {
-    var keptNames: [UInt8] = []
-    keptNames.reserveCapacity(names.count / 2)
+  /// Closes the holes of `entries` and of `bytes`. Sequence numbers stay.
+  @usableFromInline
+  mutating func compact() {
+    var keptBytes: [UInt8] = []
+    keptBytes.reserveCapacity(min(bytes.count, count * 32))
     var kept: [Entry] = []
     kept.reserveCapacity(count)
-    for var entry in entries where entry.value != nil {
+    for var entry in entries where entry.isThere {
       let range = entry.offset..<entry.offset + Int(entry.length)
-      entry.offset = keptNames.count
-      keptNames.append(contentsOf: names[range])
+      entry.offset = keptBytes.count
+      keptBytes.append(contentsOf: bytes[range])
       kept.append(entry)
     }
     entries = kept
-    names = keptNames
+    bytes = keptBytes
     table = []
     used = 0
     if entries.count > 8 { rebuildTable() }

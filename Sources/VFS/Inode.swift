@@ -21,6 +21,9 @@ open class Inode {
   /// The access ACL in the kernel's xattr encoding (`system.posix_acl_access`); nil when the mode says it all.
   public final var accessList: [UInt8]?
 
+  /// Made by O_TMPFILE without O_EXCL: it may be given a name although it has none (`man 2 open`).
+  public final var isLinkable = false
+
   public init(
     filesystem: Filesystem, type: FileType, number: UInt64, permissions: Permissions, owner: UInt32, group: UInt32
   ) {

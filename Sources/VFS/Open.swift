@@ -121,6 +121,7 @@ extension VirtualFileSystem {
     let (new, accessList, _) = try newInode(.regular, mode, in: directory, caller)
     let inode = try directory.createTemporary(new)
     try inherit(accessList, nil, inode)
+    inode.isLinkable = !flags.contains(.exclusive)
     // As Linux names it: "#" and the inode number, and not in the directory.
     let name = Array("#\(inode.number)".utf8)
     let dentry = Dentry(id: 0, parent: position.dentry, name: name, inode: inode)

@@ -165,6 +165,7 @@ extension VirtualFileSystem {
       if inode.filesystem !== directory.filesystem { throw .improperLink }
       if inode.isDirectory { throw .notPermitted }
       try checkLinkable(inode, caller)
+      if !inode.isLinkable, try inode.attributes().linkCount == 0 { throw .noSuchFileOrDirectory }
       try directory.link(name, to: inode)
       if let negative = cache.find(name, in: parent.dentry) { cache.remove(negative) }
       cache.insert(name, in: parent.dentry, inode)

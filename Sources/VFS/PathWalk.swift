@@ -94,7 +94,6 @@ struct PathWalk {
       var length = 0
       while length < remaining.count, remaining[length] != 0x2f { length &+= 1 }
       let name = Name(UnsafeRawBufferPointer(rebasing: remaining[..<length]))
-      if length > Name.maximumLength { throw .fileNameTooLong }
       remaining = UnsafeRawBufferPointer(rebasing: remaining[length...])
       let hasSlash = remaining.count != 0
       skipSlashes()
@@ -102,6 +101,8 @@ struct PathWalk {
         let kind: LastComponent.Kind = name.isDot ? .dot : name.isDotDot ? .dotDot : .normal
         return LastComponent(kind: kind, name: name, hasTrailingSlash: hasSlash)
       }
+      // The last name's length matters only when it is looked up.
+      if length > Name.maximumLength { throw .fileNameTooLong }
       if name.isDot { continue }
       if name.isDotDot {
         try ascend()

@@ -92,6 +92,7 @@ public final class VirtualFileSystem {
 
   func child(_ name: Name, of directory: Dentry) throws(Errno) -> Dentry {
     guard let inode = directory.inode else { throw .noSuchFileOrDirectory }
+    if name.count > Name.maximumLength { throw .fileNameTooLong }
     if let cached = cache.find(name, in: directory) {
       if !inode.filesystem.revalidates { return cached }
       if let child = cached.inode, inode.isValid(child: child, name: name) { return cached }

@@ -107,4 +107,38 @@ struct DevFilesystemTests {
     #expect(errno { () throws(Errno) in _ = try slave.open([.readWrite]) } == .noSuchFileOrDirectory)
     _ = master.rawValue
   }
+
+  /// With an instance of its own a sandbox sees all of it. Needs the right to make one.
+  @Test func ownDevptsShowsAllItsTerminals() throws {
+    guard let devpts = detachedDevpts() else { return }
+    let own = DevFilesystem(store: scratch.store, terminals: terminals, devpts: devpts, user: 1000, group: 5)
+    let pts = try own.root.walk("pts")
+    #expect(try pts.entries().map(\.name) == ["ptmx"])
+    let first = try own.root.walk("ptmx").open([.readWrite])
+    let second = try pts.walk("ptmx").open([.readWrite])
+    #expect(try pts.entries().map(\.name) == ["ptmx", "0", "1"])
+    #expect(try pts.entries(from: 2).map(\.name) == ["1"])
+    #expect(terminals.noted.isEmpty)
+    let slave = try pts.walk("1")
+    _ = consume second
+    #expect(try pts.find("1") == nil)
+    #expect(Name.with("1") { pts.isValid(child: slave, name: $0) } == false)
+    #expect(try slave.attributes().type == .characterDevice)
+    _ = first.rawValue
+  }
+
+  private func call(_ number: CInt, _ a: Int, _ b: Int) -> Int {
+    do throws(Errno) { return try Host.call(number, a, b) } catch { return -1 }
+  }
+
+  private func detachedDevpts() -> OwnedDescriptor? {
+    "devpts".withCString { name in
+      let context = call(430 /* fsopen */, Int(bitPattern: name), 1)
+      guard context >= 0 else { return nil }
+      defer { close(Int32(context)) }
+      guard call(431 /* fsconfig */, context, 6 /* FSCONFIG_CMD_CREATE */) == 0 else { return nil }
+      let mount = call(432 /* fsmount */, context, 1)
+      return mount >= 0 ? OwnedDescriptor(CInt(mount)) : nil
+    }
+  }
 }

@@ -39,10 +39,24 @@ conformance() { # conformance native|inside
     else total "conformance $1" 0 1 0
     fi
 }
+# What a run inside could have changed, were it not for us. Builds write to .build, .git and the caches beside us.
+hostManifest() {
+    local places
+    mapfile -d '' places < <(find "$root" -mindepth 1 -maxdepth 1 ! -name .build ! -name .git -print0; printf '/etc\0/usr/local\0'
+        [ "$(id -u)" -ne 0 ] || find /root -mindepth 1 -maxdepth 1 ! -name .cache ! -name .swiftpm -print0)
+    ctests/manifest.sh "${places[@]}" 2>/dev/null
+}
 endToEnd() {
     local log=$logs/e2e
     $SWIFT build --build-tests >"$log-build" 2>&1 || { tail -40 "$log-build"; total 'real programs' 0 1 0; return; }
+    hostManifest >"$logs/host-before"
     $SWIFT test --skip-build --filter EndToEndTests >"$log" 2>&1; local status=$?
+    hostManifest >"$logs/host-after"
+    if diff "$logs/host-before" "$logs/host-after" >"$logs/host-difference"; then echo 'e2e host manifest: passed' >>"$log"
+    else
+        echo 'e2e host manifest: failed' >>"$log"; [ $status -ne 0 ] || status=1
+        echo 'the host was changed:'; head -10 "$logs/host-difference"
+    fi
     local bad; bad=$(count '^e2e .*: failed$' "$log")
     if [ $status -ne 0 ]; then
         # What a failing scenario printed, without Swift Testing's own frame.

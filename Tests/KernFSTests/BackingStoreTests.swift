@@ -38,7 +38,8 @@ struct BackingStoreTests {
     let scratch = try Scratch()
     let number = try scratch.store.createFile()
     try scratch.store.setTimes(
-      number, access: .set(Timestamp(seconds: -5, nanoseconds: 1)), modification: .set(Timestamp(seconds: 7, nanoseconds: 999_999_999)))
+      number, access: .set(Timestamp(seconds: -5, nanoseconds: 1)),
+      modification: .set(Timestamp(seconds: 7, nanoseconds: 999_999_999)))
     let status = try scratch.store.stat(number)
     #expect(status.st_atim.tv_sec == -5 && status.st_atim.tv_nsec == 1)
     #expect(status.st_mtim.tv_sec == 7 && status.st_mtim.tv_nsec == 999_999_999)
@@ -59,7 +60,9 @@ struct BackingStoreTests {
     #expect(lseek(second.rawValue, 0, SEEK_CUR) == 0)
     var byte: UInt8 = 0
     #expect(Glibc.read(first.rawValue, &byte, 1) == -1)
-    #expect(errno { () throws(Errno) in try Host.makeDirectory("x", in: first.rawValue, mode: 0o700) } == .noSuchFileOrDirectory)
+    #expect(
+      errno { () throws(Errno) in try Host.makeDirectory("x", in: first.rawValue, mode: 0o700) }
+        == .noSuchFileOrDirectory)
     let file = try scratch.store.makePlaceholderFile()
     #expect(Glibc.read(file.rawValue, &byte, 1) == -1)
   }

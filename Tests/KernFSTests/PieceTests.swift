@@ -65,7 +65,8 @@ struct PieceTests {
     let scratch = try Scratch()
     let root = Generated(scratch.store).root
     let new = NewInode(.regular, permissions: [], owner: 0, group: 0)
-    #expect(errno { () throws(Errno) in _ = try Name.with("x") { name throws(Errno) in try root.create(name, new) } } != nil)
+    #expect(
+      errno { () throws(Errno) in _ = try Name.with("x") { name throws(Errno) in try root.create(name, new) } } != nil)
     #expect(errno { () throws(Errno) in try root.setAttributes(AttributeChange()) } == .notPermitted)
   }
 

@@ -50,8 +50,10 @@ import VFS
       let (names, next) = try read(directory, cursor, 13)
       if names.isEmpty { break }
       for name in names { seen[name, default: 0] += 1 }
-      try stage.client.write("d/new-\(round)", "x")
-      if round > 0 { try stage.client.unlink("d/new-\(round - 1)") }
+      if round < 40 {
+        try stage.client.write("d/new-\(round)", "x")
+        if round > 0 { try stage.client.unlink("d/new-\(round - 1)") }
+      }
       round += 1
       cursor = next
     }

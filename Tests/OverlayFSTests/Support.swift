@@ -11,8 +11,9 @@ import VFS
 final class TemporaryTree {
   let path: String
 
-  init() {
-    var template = Array("/tmp/vedette-test-XXXXXX".utf8CString)
+  /// - Parameter inMemory: on a tmpfs, where a directory holds any number of extended attributes.
+  init(inMemory: Bool = false) {
+    var template = Array("\(inMemory ? "/dev/shm" : "/tmp")/vedette-test-XXXXXX".utf8CString)
     let made = mkdtemp(&template)
     precondition(made != nil, "mkdtemp")
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -221,7 +222,7 @@ enum UpperKind: CaseIterable, Sendable {
 /// An overlay over temporary directories, with a client.
 final class Stage {
   let lowerTrees: [TemporaryTree]
-  let upperTree = TemporaryTree()
+  let upperTree: TemporaryTree
   let kind: UpperKind
   private(set) var overlay: OverlayFilesystem
   private(set) var client: Client
@@ -235,6 +236,7 @@ final class Stage {
       return tree
     }
     self.kind = kind
+    upperTree = TemporaryTree(inMemory: kind == .memory)
     self.caching = caching
     overlay = try Self.make(kind, upperTree, lowerTrees)
     client = Client(overlay, caching: caching)
@@ -250,11 +252,14 @@ final class Stage {
 
   /// The next run over the same upper directory. Only a store survives it.
   func restart() throws {
-    client = Client(try HostFilesystem.lower(upperTree))
-    // The lock goes with the old overlay.
-    overlay = try OverlayFilesystem(upper: nil, lowers: [try HostFilesystem.lower(upperTree)])
+    overlay.close()
     overlay = try Self.make(kind, upperTree, lowerTrees)
     client = Client(overlay, caching: caching)
+  }
+
+  /// The extended attributes that the upper directory itself holds at `path`.
+  func storedNames(_ path: String) throws -> [String] {
+    try Client(try HostFilesystem.store(upperTree)).attributeNames("upper/\(path)")
   }
 
   /// A manifest of the first lower, to prove that it stays as it was.

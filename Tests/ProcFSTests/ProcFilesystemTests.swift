@@ -30,7 +30,10 @@ struct ProcFilesystemTests {
     source.tree[8] = [8]
     source.tree[3] = [3]
     #expect(try root.entries(from: seven.next).map(\.name) == ["8", "30"])
-    #expect(try root.entries(from: entries[3].next).map(\.name) == entries.dropFirst(4).map(\.name).filter { $0 != "7" && $0 != "1" && $0 != "30" } + ["1", "3", "8", "30"])
+    #expect(
+      try root.entries(from: entries[3].next).map(\.name) == entries.dropFirst(4).map(\.name).filter {
+        $0 != "7" && $0 != "1" && $0 != "30"
+      } + ["1", "3", "8", "30"])
   }
 
   @Test func processDirectoryIsRevalidated() throws {
@@ -94,7 +97,8 @@ struct ProcFilesystemTests {
     for path in ["kallsyms", "kcore", "keys", "kmsg", "sched_debug", "sys/kernel/yama", "sysrq-trigger", "slabinfo"] {
       #expect(errno { () throws(Errno) in _ = try root.walk(path) } == .noSuchFileOrDirectory)
     }
-    #expect(errno { () throws(Errno) in _ = try root.walk("sys/kernel/ostype").open([.writeOnly]) } == .permissionDenied)
+    #expect(
+      errno { () throws(Errno) in _ = try root.walk("sys/kernel/ostype").open([.writeOnly]) } == .permissionDenied)
   }
 
   @Test func placesAreMagic() throws {

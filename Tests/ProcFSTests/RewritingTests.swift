@@ -27,6 +27,20 @@ struct RewritingTests {
     #expect(try text("7/stat") == "")
   }
 
+  /// The reader is stopped at our gate, and so may be others.
+  @Test func tracingStopIsNotShown() throws {
+    source.files["stat"] = "1007 (a) t 1000 0 0 0 -1 0\n"
+    source.files["status"] = "State:\tt (tracing stop)\n"
+    #expect(try text("7/stat") == "7 (a) R 1 0 0 0 -1 0\n")
+    #expect(try text("7/status") == "State:\tR (running)\n")
+    source.stopped = [7]
+    #expect(try text("7/stat") == "7 (a) T 1 0 0 0 -1 0\n")
+    #expect(try text("7/status") == "State:\tT (stopped)\n")
+    source.files["stat"] = "1000 (a) S 0 0 0 0 -1 0\n"
+    #expect(try text("1/stat") == "1 (a) R 0 0 0 0 -1 0\n")
+    #expect(try text("30/stat") == "30 (a) S 0 0 0 0 -1 0\n")
+  }
+
   @Test func statusShowsTheGuestsIdentity() throws {
     source.files["status"] = """
       Name:\tcat
@@ -57,7 +71,8 @@ struct RewritingTests {
       Threads:\t1
 
       """
-    var identity = ProcessIdentity(user: 5, group: 6, supplementaryGroups: [10, 20], umask: Permissions(rawValue: 0o22))
+    var identity = ProcessIdentity(
+      user: 5, group: 6, supplementaryGroups: [10, 20], umask: Permissions(rawValue: 0o22))
     identity.users.saved = 9
     identity.effective = 0xff
     source.identities[7] = identity
@@ -116,8 +131,11 @@ struct RewritingTests {
 
       """
     #expect(try text("1/maps") == expected)
-    source.files["smaps"] = "00400000-00401000 r-xp 00000000 08:01 4711\(gap)/x\nSize:                  4 kB\nVmFlags: rd ex\n"
-    #expect(try text("1/smaps") == "00400000-00401000 r-xp 00000000 08:01 4711\(gap)/bin/a b\nSize:                  4 kB\nVmFlags: rd ex\n")
+    source.files["smaps"] =
+      "00400000-00401000 r-xp 00000000 08:01 4711\(gap)/x\nSize:                  4 kB\nVmFlags: rd ex\n"
+    #expect(
+      try text("1/smaps")
+        == "00400000-00401000 r-xp 00000000 08:01 4711\(gap)/bin/a b\nSize:                  4 kB\nVmFlags: rd ex\n")
   }
 
   @Test func childrenAreThoseOfTheInside() throws {

@@ -18,6 +18,8 @@ final class Source: ProcessSource {
   var anonymous: Inode?
 
   func processes() -> [Int32] { Array(tree.keys) }
+  var stopped: Set<Int32> = []
+  func isStopped(_ thread: ProcessThread) -> Bool { stopped.contains(thread.process) }
   func threads(of process: Int32) -> [Int32] { tree[process] ?? [] }
   func exists(_ thread: ProcessThread) -> Bool { tree[thread.process]?.contains(thread.thread) ?? false }
 
@@ -37,7 +39,8 @@ final class Source: ProcessSource {
     return try Host.readAll(file.rawValue)
   }
 
-  func openHostFile(_ name: StaticString, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+  func openHostFile(_ name: StaticString, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor
+  {
     try Host.openTrusted("/proc/self/\(name)", flags)
   }
 
@@ -63,7 +66,9 @@ final class Source: ProcessSource {
   }
 
   func descriptorAttributes(_ number: Int32, of thread: ProcessThread) throws(Errno) -> Attributes {
-    Attributes(type: .fifo, permissions: Permissions(rawValue: 0o600), owner: 0, group: 0, linkCount: 1, number: 123, time: .epoch)
+    Attributes(
+      type: .fifo, permissions: Permissions(rawValue: 0o600), owner: 0, group: 0, linkCount: 1, number: 123,
+      time: .epoch)
   }
 
   func reopen(_ number: Int32, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {

@@ -65,8 +65,10 @@ struct TmpFilesystemTests {
     let descriptor = try #require(file).open([])
     #expect(scratch.storedFiles() == 1)
     #expect(scratch.filesystem.store.orphanCount == 1)
+    #expect(scratch.filesystem.store.orphanBytes == 4096)
     file = nil
     #expect(scratch.filesystem.store.orphanCount == 0)
+    #expect(scratch.filesystem.store.orphanBytes == 0)
     #expect(scratch.storedFiles() == 0)
     #expect(try Host.readAll(descriptor.rawValue) == Array("data".utf8))
   }
@@ -93,7 +95,9 @@ struct TmpFilesystemTests {
     #expect(old.modificationTime == Timestamp(seconds: 200, nanoseconds: 7))
     #expect(old.changeTime > Timestamp(seconds: 1_000_000, nanoseconds: 0))
     try file.write("new")
-    #expect(try file.attributes().modificationTime > old.changeTime || (try file.attributes().modificationTime.seconds) >= old.changeTime.seconds)
+    #expect(
+      try file.attributes().modificationTime > old.changeTime
+        || (try file.attributes().modificationTime.seconds) >= old.changeTime.seconds)
     #expect(try file.attributes().changeTime >= old.changeTime)
   }
 
@@ -216,7 +220,8 @@ struct TmpFilesystemTests {
     #expect(try file.xattr("user.x") == [1, 2, 3])
     #expect(try file.xattr("trusted.any thing") == [])
     #expect(try file.extendedAttributeNames().count == 2)
-    #expect(errno { () throws(Errno) in try file.setXattr("user.y", [UInt8](repeating: 0, count: 65537)) } == .argListTooLong)
+    #expect(
+      errno { () throws(Errno) in try file.setXattr("user.y", [UInt8](repeating: 0, count: 65537)) } == .argListTooLong)
     try file.removeXattr("user.x")
     #expect(errno { () throws(Errno) in try file.removeXattr("user.x") } == .noData)
     try file.removeXattr("trusted.any thing")
@@ -226,7 +231,8 @@ struct TmpFilesystemTests {
   @Test func symlinksAndNodes() throws {
     let scratch = try Scratch()
     let link = try scratch.root.make(
-      "l", NewInode(.symlink(target: Array("/a/b".utf8)), permissions: Permissions(rawValue: 0o777), owner: 0, group: 0))
+      "l", NewInode(.symlink(target: Array("/a/b".utf8)), permissions: Permissions(rawValue: 0o777), owner: 0, group: 0)
+    )
     #expect(try link.readlink() == Array("/a/b".utf8))
     #expect(try link.attributes().size == 4)
     let node = try scratch.root.make(
@@ -258,6 +264,21 @@ struct TmpFilesystemTests {
     #expect(errno { () throws(Errno) in _ = try other.root.make(String(repeating: "n", count: 101)) } == .noSpace)
     let file = try other.root.make("a")
     #expect(errno { () throws(Errno) in try file.setXattr("user.x", [UInt8](repeating: 0, count: 100)) } == .noSpace)
+  }
+
+  @Test func tornDownTreeLeavesNothing() throws {
+    let scratch = try Scratch()
+    let filesystem = scratch.filesystem
+    var directory = scratch.root
+    for _ in 0..<20_000 {
+      directory = try directory.make("d", .directory)
+      if directory.number % 100 == 0 { _ = try directory.make("f") }
+    }
+    directory = scratch.root
+    scratch.filesystem.tearDown()
+    #expect(scratch.storedFiles() == 0)
+    #expect(filesystem.inodeCount == 1)
+    #expect(filesystem.memoryCount == 0)
   }
 
   @Test func manyFilesNeedFewDescriptors() throws {

@@ -108,6 +108,13 @@ const uint8_t *vd_trampoline_code(size_t *size);
 /// The supervisor's own vdso, which every guest shares byte for byte at an address of its own; 0 if there is none.
 uint64_t vd_vdso_base(size_t *size);
 
+/// Questions of `Doctor`, answered by a try: 0, or a negative errno.
+int vd_probe_ptrace(void);
+int vd_probe_listener(unsigned long flags);
+int vd_probe_mapping_query(void);
+int vd_probe_memory_map(void);
+int vd_probe_file_system(void);
+
 /// Installs an empty handler without SA_RESTART: the signal's only use is to end a blocking call of one thread.
 int vd_install_kick(int signal);
 

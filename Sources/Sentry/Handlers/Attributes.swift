@@ -7,6 +7,10 @@ import VFS
 
 private let here = UInt64(bitPattern: Int64(AtFlags.currentDirectory))
 
+/// UTIME_NOW and UTIME_OMIT of sys/stat.h.
+private let utimeNow: Int64 = 0x3fff_ffff
+private let utimeOmit: Int64 = 0x3fff_fffe
+
 let attributeHandlers: [(CInt, Handler)] = [
   (SYS_chmod, { (state, task, call) throws(Errno) in
     try state.changeMode(task, try state.target(task, at: here, call.arguments.0, [], follow: true), call.arguments.1)
@@ -65,7 +69,16 @@ let attributeHandlers: [(CInt, Handler)] = [
     let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
     let times = try state.twoTimes(task, call.arguments.2) { (memory, address) throws(Errno) in
       let pair = try memory.load((Int64, Int64, Int64, Int64).self, at: address)
-      return (try SentryState.timeChange(pair.0, pair.1), try SentryState.timeChange(pair.2, pair.3))
+      // Nothing is looked up if both are UTIME_OMIT.
+      if pair.1 == utimeOmit && pair.3 == utimeOmit { return (.keep, .keep) }
+      let isValid = SentryState.isTime(pair.1) && SentryState.isTime(pair.3)
+      if !isValid {
+        // The path's own error comes first (`vfs_utimes` checks the times).
+        _ = try state.target(
+          task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
+        throw .invalidArgument
+      }
+      return (SentryState.timeChange(pair.0, pair.1), SentryState.timeChange(pair.2, pair.3))
     }
     if times.0 == .keep && times.1 == .keep { return .value(0) }
     guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
@@ -85,12 +98,11 @@ let attributeHandlers: [(CInt, Handler)] = [
 extension SentryState {
   /// What a descriptor that was opened for use stands for: an O_PATH descriptor is EBADF.
   func openTarget(_ task: Task, _ descriptor: UInt64) throws(Errno) -> Target {
-    let target = try target(task, descriptor: try descriptorOnly(descriptor))
-    let copy = try task.descriptors.duplicate(CInt(truncatingIfNeeded: descriptor))
-    let flags = OpenFlags(
-      rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(copy.rawValue), Int(F_GETFL))))
-    if flags.contains(.path) { throw .badFileDescriptor }
-    return target
+    let number = CInt(truncatingIfNeeded: try descriptorOnly(descriptor))
+    let status = try task.descriptors.stat(number)
+    guard let node = registry.node(status) else { return .foreign(number, status) }
+    if node.isPath { throw .badFileDescriptor }
+    return .position(node.position)
   }
 
   /// A host file that the caller handed in is not the guest's to change; pipes and sockets are the kernel's business.
@@ -154,12 +166,15 @@ extension SentryState {
   }
 
   /// UTIME_NOW, UTIME_OMIT or a time (`man 2 utimensat`).
-  fileprivate static func timeChange(_ seconds: Int64, _ nanoseconds: Int64) throws(Errno) -> TimeChange {
+  fileprivate static func timeChange(_ seconds: Int64, _ nanoseconds: Int64) -> TimeChange {
     switch nanoseconds {
-    case 0x3fff_ffff: return .now
-    case 0x3fff_fffe: return .keep
-    case 0..<1_000_000_000: return .set(Timestamp(seconds: seconds, nanoseconds: UInt32(nanoseconds)))
-    default: throw .invalidArgument
+    case utimeNow: .now
+    case utimeOmit: .keep
+    default: .set(Timestamp(seconds: seconds, nanoseconds: UInt32(truncatingIfNeeded: nanoseconds)))
     }
+  }
+
+  fileprivate static func isTime(_ nanoseconds: Int64) -> Bool {
+    nanoseconds == utimeNow || nanoseconds == utimeOmit || (0..<1_000_000_000).contains(nanoseconds)
   }
 }

@@ -60,14 +60,9 @@ extension SentryState {
   /// file system's cursors moved up by two.
   fileprivate func getdents(_ task: Task, _ call: SystemCall, isLegacy: Bool) throws(Errno) -> Outcome {
     let number = CInt(truncatingIfNeeded: call.arguments.0)
-    guard case .position(let position) = try target(task, descriptor: try descriptorOnly(call.arguments.0)) else {
-      throw .notDirectory
-    }
+    guard case .position(let position) = try openTarget(task, call.arguments.0) else { throw .notDirectory }
     guard let directory = position.dentry.inode, directory.isDirectory else { throw .notDirectory }
     let copy = try task.descriptors.duplicate(number)
-    let flags = OpenFlags(
-      rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(copy.rawValue), Int(F_GETFL))))
-    if flags.contains(.path) { throw .badFileDescriptor }
     if position.dentry.isDeleted { throw .noSuchFileOrDirectory }
     let start = Int64(try Host.call(SYS_lseek, Int(copy.rawValue), 0, Int(SEEK_CUR)))
     let size = min(Int(UInt32(truncatingIfNeeded: call.arguments.2)), scratch.count)

@@ -38,7 +38,12 @@ extension SentryState {
     if flags.isTemporary {
       guard flags.contains(.directory), flags.isWriting else { throw .invalidArgument }
     }
-    let path = try path(task, at: descriptor, address)
+    let bytes = try self.path(task, address)
+    if bytes.isEmpty { throw .noSuchFileOrDirectory }
+    // Scoped resolution starts at the descriptor whatever the path looks like.
+    let isScoped = !resolve.isDisjoint(with: [.beneath, .inRoot])
+    let path = VirtualFileSystem.Path(
+      bytes, from: try start(task, descriptor, for: isScoped ? UnsafeRawBufferPointer(start: nil, count: 0) : bytes))
     let opened = try vfs.open(path, flags, mode: mode, task.caller, resolve)
     if flags.isWriting || flags.contains(.truncate), isExecuting(opened.inode) { throw .textFileBusy }
     return .descriptor(try self.descriptor(opened, flags), closeOnExec: flags.contains(.closeOnExec))

@@ -77,7 +77,7 @@ extension SentryState {
       result.st_dev = UInt(inode.filesystem.deviceNumber)
       result.st_ino = UInt(attributes.number)
       result.st_mode = UInt32(attributes.type.rawValue | attributes.permissions.rawValue)
-      result.st_nlink = UInt(attributes.linkCount)
+      result.st_nlink = UInt(linkCount(attributes, position))
       result.st_uid = attributes.owner
       result.st_gid = attributes.group
       result.st_rdev = UInt(attributes.device)
@@ -90,6 +90,11 @@ extension SentryState {
     }
     try task.memory.store(result, at: buffer)
     return .value(0)
+  }
+
+  /// A directory that has been removed has no links left, whatever its layers say.
+  private func linkCount(_ attributes: Attributes, _ position: Position) -> UInt32 {
+    attributes.type == .directory && position.dentry.isDeleted ? 0 : attributes.linkCount
   }
 
   fileprivate func statx(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
@@ -119,7 +124,7 @@ extension SentryState {
       result.stx_blksize = attributes.blockSize
       result.stx_attributes_mask = 0x2000
       if position.dentry === position.mount.root { result.stx_attributes = 0x2000 /* STATX_ATTR_MOUNT_ROOT */ }
-      result.stx_nlink = attributes.linkCount
+      result.stx_nlink = linkCount(attributes, position)
       result.stx_uid = attributes.owner
       result.stx_gid = attributes.group
       result.stx_mode = attributes.type.rawValue | attributes.permissions.rawValue

@@ -18,13 +18,13 @@ let xattrHandlers: [(CInt, Handler)] = [
     try state.getXattr(task, try state.opened(task, call), call)
   }),
   (SYS_setxattr, { (state, task, call) throws(Errno) in
-    try state.setXattr(task, try state.named(task, call, follow: true), call)
+    try state.setXattr(task, call) { () throws(Errno) in try state.named(task, call, follow: true) }
   }),
   (SYS_lsetxattr, { (state, task, call) throws(Errno) in
-    try state.setXattr(task, try state.named(task, call, follow: false), call)
+    try state.setXattr(task, call) { () throws(Errno) in try state.named(task, call, follow: false) }
   }),
   (SYS_fsetxattr, { (state, task, call) throws(Errno) in
-    try state.setXattr(task, try state.opened(task, call), call)
+    try state.setXattr(task, call) { () throws(Errno) in try state.opened(task, call) }
   }),
   (SYS_listxattr, { (state, task, call) throws(Errno) in
     try state.listXattrs(task, try state.named(task, call, follow: true), call)
@@ -74,7 +74,8 @@ extension SentryState {
     return try deliver(try vfs.extendedAttribute(name, of: position, task.caller), task, call.arguments.2, call.arguments.3)
   }
 
-  fileprivate func setXattr(_ task: Task, _ position: Position, _ call: SystemCall) throws(Errno) -> Outcome {
+  /// Name, size and value are looked at before the file is, as in the kernel (`setxattr_copy`).
+  fileprivate func setXattr(_ task: Task, _ call: SystemCall, _ find: () throws(Errno) -> Position) throws(Errno) -> Outcome {
     let flags = XattrFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4))
     guard flags.isSubset(of: [.create, .replace]) else { throw .invalidArgument }
     let name = try attributeName(task, call.arguments.1)
@@ -82,7 +83,8 @@ extension SentryState {
     if call.arguments.3 > 65536 { throw .argListTooLong }
     let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(call.arguments.3)])
     try task.memory.read(into: buffer, at: call.arguments.2)
-    try vfs.setExtendedAttribute(name, of: position, to: [UInt8](buffer), flags, task.caller)
+    let value = [UInt8](buffer)
+    try vfs.setExtendedAttribute(name, of: try find(), to: value, flags, task.caller)
     return .value(0)
   }
 

@@ -149,8 +149,16 @@ struct HostProc: Sendable {
     try outcome.get()
   }
 
-  /// Whether `number` is a descriptor of `thread`.
+  /// Whether `number` is a descriptor of `thread`: whether it equals itself (`man 2 kcmp`), ten times cheaper than
+  /// looking in /proc/PID/fd, which answers where kcmp is not built in.
   func isOpen(_ number: CInt, in thread: ThreadID) throws(Errno) -> Bool {
+    let process = Int(thread)
+    switch vd_syscall(Int(SYS_kcmp), process, process, 0 /* KCMP_FILE */, Int(number), Int(number), 0) {
+    case 0: return true
+    case -Int(EBADF): return false
+    case -Int(ESRCH): throw .noSuchProcess
+    default: break
+    }
     do throws(Errno) {
       _ = try Host.stat(path(thread, "fd/\(number)"), in: directory)
       return true

@@ -11,8 +11,8 @@ struct ImagePlacement {
   /// Where the heap starts: behind the program, or in the area of position-independent programs for a loader.
   let heap: UInt64
 
-  /// ELF_ET_DYN_BASE: two thirds of the address space.
-  private static let dynamicBase: UInt64 = 0x5555_5555_4000
+  /// ELF_ET_DYN_BASE: two thirds of the address space, not on a page boundary.
+  private static let dynamicBase: UInt64 = 0x5555_5555_4aaa
   /// `mmap_rnd_bits` of x86-64 as every distribution has it.
   private static let randomPages: UInt64 = 1 << 28
 
@@ -44,7 +44,7 @@ struct ImagePlacement {
 
     // A loader run by itself gets its heap where it will map a program: away from the map area ("brk" handling there).
     let isLoader = program.isPositionIndependent && interpreter == nil
-    var heap = isLoader ? Self.dynamicBase : Page.align(programLayout.end)
+    var heap = Page.align(isLoader ? Self.dynamicBase : programLayout.end)
     if process.randomizesHeap {
       if !isLoader { heap += Page.size }
       heap += UInt64.random(in: 0..<(1 << 30) / Page.size) * Page.size

@@ -1,0 +1,89 @@
+// Descriptors are installed in a guest through a held call (SECCOMP_IOCTL_NOTIF_ADDFD). For a replacement the tracer
+// injects a call of its own; its notification may be received by the notify worker or by the tracer, whoever is there
+// first, and is recognised by the thread it comes from.
+
+import CLinux
+import Gate
+import LinuxABI
+import Synchronization
+
+/// One replacement.
+final class DescriptorJob: Sendable {
+  let thread: ThreadID
+  let number: CInt
+  let file: CInt
+  let closeOnExec: Bool
+  let isDone = Atomic<Bool>(false)
+
+  init(thread: ThreadID, number: CInt, file: CInt, closeOnExec: Bool) {
+    self.thread = thread
+    self.number = number
+    self.file = file
+    self.closeOnExec = closeOnExec
+  }
+}
+
+/// The replacement under way, and notifications that the tracer received in passing.
+final class DescriptorJobs: Sendable {
+  private struct State {
+    var current: DescriptorJob?
+    var backlog: [seccomp_notif] = []
+  }
+
+  private let state = Mutex(State())
+
+  func begin(_ job: DescriptorJob) -> DescriptorJob {
+    state.withLock { $0.current = job }
+    return job
+  }
+
+  func end(_ job: DescriptorJob) { state.withLock { $0.current = nil } }
+
+  /// The worker's share: a notification that the tracer received and left for it.
+  func takeBacklog() -> seccomp_notif? {
+    state.withLock { $0.backlog.isEmpty ? nil : $0.backlog.removeFirst() }
+  }
+
+  /// Does the job if the notification is its carrier. True if it was.
+  func recognise(_ notification: seccomp_notif, listener: CInt) -> Bool {
+    guard let job = state.withLock({ $0.current }), ThreadID(bitPattern: notification.pid) == job.thread else {
+      return false
+    }
+    var request = vd_notify_addfd()
+    request.id = notification.id
+    request.flags = UInt32(VD_ADDFD_SETFD)
+    request.source = UInt32(bitPattern: job.file)
+    request.target = UInt32(bitPattern: job.number)
+    request.target_flags = job.closeOnExec ? UInt32(O_CLOEXEC) : 0
+    let result = withUnsafeMutablePointer(to: &request) {
+      vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_add), Int(bitPattern: $0), 0, 0, 0)
+    }
+    var response = seccomp_notif_resp()
+    response.id = notification.id
+    response.error = result < 0 ? Int32(result) : 0
+    _ = withUnsafeMutablePointer(to: &response) {
+      vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_send), Int(bitPattern: $0), 0, 0, 0)
+    }
+    job.isDone.store(true, ordering: .releasing)
+    return true
+  }
+
+  /// The tracer's share: receives until the job is done, by itself or by the worker.
+  func serve(_ job: DescriptorJob, listener: CInt) {
+    while !job.isDone.load(ordering: .acquiring) {
+      var poll = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+      let ready = withUnsafeMutablePointer(to: &poll) {
+        vd_syscall(Int(SYS_poll), Int(bitPattern: $0), 1, 1, 0, 0, 0)
+      }
+      // The guest may have died on its way to the gate; its stop says so.
+      if ready == 0, !Kinship.isAlive(job.thread) { return }
+      guard ready > 0, !job.isDone.load(ordering: .acquiring) else { continue }
+      var notification = seccomp_notif()
+      let received = withUnsafeMutablePointer(to: &notification) {
+        vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_receive), Int(bitPattern: $0), 0, 0, 0)
+      }
+      if received < 0 || recognise(notification, listener: listener) { continue }
+      state.withLock { $0.backlog.append(notification) }
+    }
+  }
+}

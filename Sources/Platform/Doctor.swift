@@ -1,0 +1,151 @@
+// What this kernel and this user allow, found by trying, and which isolation level follows.
+
+import CCap
+import CLinux
+import CSeccomp
+import Gate
+import LinuxABI
+
+/// The findings of `vedette doctor`.
+public struct Doctor: Sendable {
+  /// One finding.
+  public struct Line: Sendable {
+    /// What was tried.
+    public var name: String
+    /// It works.
+    public var isAvailable: Bool
+    /// Without it no sandbox can be made, or only a weaker one.
+    public var isNeeded: Bool
+    /// What was found, or what its lack means; a few words.
+    public var detail: String
+  }
+
+  public let lines: [Line]
+  /// The level that `--isolation auto` takes; nil if no sandbox can be made.
+  public let isolation: IsolationLevel?
+
+  /// Tries everything. Forks a few short-lived processes; nothing of them is left.
+  public init() {
+    var lines: [Line] = []
+    func add(_ name: String, needed: Bool = false, _ result: Int, _ detail: String, lacking: String) {
+      let reason = result < 0 ? "\(lacking) (\(Errno(rawValue: CInt(clamping: -result))))" : detail
+      lines.append(Line(name: name, isAvailable: result >= 0, isNeeded: needed, detail: reason))
+    }
+    lines.append(Self.kernel())
+    let tracing = Int(vd_probe_ptrace())
+    add("ptrace", needed: true, tracing, "a child can be seized", lacking: "see kernel.yama.ptrace_scope")
+    let listening = Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER)))
+    add(
+      "seccomp user notification", needed: true, listening, "libseccomp API level \(seccomp_api_get())",
+      lacking: "needs Linux 5.14, and no other listener above us")
+    add(
+      "seccomp WAIT_KILLABLE_RECV",
+      Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV))),
+      "received calls are not interrupted", lacking: "needs Linux 5.19; without it a signal can interrupt an open")
+
+    let namespaces = Self.namespaces()
+    lines.append(namespaces)
+    add("detached file systems (fsopen)", Int(vd_probe_file_system()), "the store can be a tmpfs", lacking: "needs Linux 5.2")
+    let landlock = vd_landlock_abi()
+    lines.append(
+      Line(
+        name: "Landlock", isAvailable: landlock > 0, isNeeded: !namespaces.isAvailable,
+        detail: landlock > 0
+          ? "ABI \(landlock)\(landlock < 6 ? ", signals and abstract sockets are not scoped (ABI 6)" : "")"
+          : "no second wall behind the filter"))
+    add("kcmp", Self.raw(SYS_kcmp, Int(getpid()), Int(getpid()), 1), "", lacking: "sharing between tasks is guessed")
+    add(
+      "PROCMAP_QUERY", Int(vd_probe_mapping_query()), "mappings are asked for by address",
+      lacking: "needs Linux 6.11; /proc/PID/maps is read instead")
+    add(
+      "PR_SET_MM_MAP", Int(vd_probe_memory_map()), "the break can be placed as the kernel does",
+      lacking: "needs CONFIG_CHECKPOINT_RESTORE; the heap of static programs lies elsewhere")
+    add("pidfd_getfd", Self.pidfd(), "", lacking: "needs Linux 5.6")
+    let vdso = Vdso()
+    lines.append(
+      Line(
+        name: "vdso", isAvailable: vdso.syscall != nil && vdso.names.0 != nil, isNeeded: false,
+        detail: vdso.syscall == nil ? "no system call can be injected" : "holds a syscall instruction and the names"))
+    lines.append(Self.capabilities())
+    self.lines = lines
+    isolation = tracing < 0 || listening < 0 ? nil : namespaces.isAvailable ? .full : .noNamespaces
+  }
+
+  private static func raw(_ number: CInt, _ a: Int, _ b: Int, _ c: Int) -> Int {
+    vd_syscall(Int(number), a, b, c, 0, 0, 0)
+  }
+
+  private static func kernel() -> Line {
+    let version = KernelVersion.running
+    return Line(
+      name: "kernel", isAvailable: version >= KernelVersion.oldest, isNeeded: true,
+      detail: "\(version)\(version < KernelVersion.oldest ? ", needs \(KernelVersion.oldest)" : "")")
+  }
+
+  /// The whole set-up, up to the point where a guest would start.
+  private static func namespaces() -> Line {
+    var configuration = LaunchConfiguration()
+    configuration.isolation = .full
+    configuration.forwardsSignals = false
+    do throws(LaunchError) {
+      let process = try GuestProcess.prepare(configuration)
+      return Line(
+        name: "namespaces", isAvailable: true, isNeeded: false,
+        detail: process.devpts == nil ? "without a pty file system" : "user, mount, pid, ipc, uts, net, cgroup")
+    } catch {
+      return Line(name: "namespaces", isAvailable: false, isNeeded: false, detail: error.description)
+    }
+  }
+
+  private static func pidfd() -> Int {
+    let process = raw(SYS_pidfd_open, Int(getpid()), 0, 0)
+    if process < 0 { return process }
+    defer { close(CInt(process)) }
+    let copy = raw(SYS_pidfd_getfd, process, 0, 0)
+    if copy >= 0 { close(CInt(copy)) }
+    // EBADF: descriptor 0 is closed; the call is there.
+    return copy == -Int(EBADF) ? 0 : copy
+  }
+
+  private static func capabilities() -> Line {
+    guard let state = cap_get_proc() else {
+      return Line(name: "capabilities", isAvailable: false, isNeeded: false, detail: "unknown")
+    }
+    defer { cap_free(UnsafeMutableRawPointer(state)) }
+    var text = "none"
+    if let list = cap_to_text(state, nil) {
+      text = String(cString: list)
+      cap_free(list)
+    }
+    return Line(
+      name: "capabilities", isAvailable: true, isNeeded: false, detail: "\(text) (dropped before a guest starts)")
+  }
+}
+
+/// A kernel's version by its first two numbers.
+struct KernelVersion: Comparable, CustomStringConvertible {
+  var major: Int
+  var minor: Int
+
+  /// ADDFD_SEND, which the notify gate stands on.
+  static let oldest = KernelVersion(major: 5, minor: 14)
+
+  static func < (one: KernelVersion, other: KernelVersion) -> Bool {
+    (one.major, one.minor) < (other.major, other.minor)
+  }
+
+  var description: String { "Linux \(major).\(minor)" }
+
+  /// What uname(2) says.
+  static var running: KernelVersion {
+    // `struct new_utsname`: six fields of 65 bytes; the release is the third.
+    withUnsafeTemporaryAllocation(byteCount: 390, alignment: 1) { buffer in
+      let result = vd_syscall(Int(SYS_uname), Int(bitPattern: buffer.baseAddress), 0, 0, 0, 0, 0)
+      if result < 0 { return KernelVersion(major: 0, minor: 0) }
+      let numbers = buffer[130..<195].split(whereSeparator: { !(0x30...0x39).contains($0) }).prefix(2).map {
+        $0.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+      }
+      return KernelVersion(major: numbers.first ?? 0, minor: numbers.count > 1 ? numbers[1] : 0)
+    }
+  }
+}

@@ -1,0 +1,139 @@
+// One address space, stopped, and the injection of system calls into one of its threads. Runs on the tracer thread.
+//
+// Which stops a thread can be left in: at the EVENT_STOP that we asked for; in a group-stop; at a stop that the handler
+// must hear of (put off to `Tracer.deferred`); or in state D, in the kernel, from where it cannot get back to guest code
+// without coming to the EVENT_STOP first. A thread at a seccomp stop is moved on to its EVENT_STOP: the call is undone and
+// comes again later.
+
+import CLinux
+import Gate
+import LinuxABI
+
+/// The space while `TracerRequests.withStoppedSpace` works on it.
+final class SpaceStop: StoppedSpace {
+  private let tracer: Tracer
+  private let space: AddressSpace
+  /// Threads at an EVENT_STOP; the first that lives is used for injection.
+  private var stopped: [Tracee] = []
+  /// Threads in a group-stop.
+  private var listening: [Tracee] = []
+  private var injection: Injection?
+
+  init(_ tracer: Tracer, _ space: AddressSpace) {
+    self.tracer = tracer
+    self.space = space
+  }
+
+  // MARK: - Stopping
+
+  func stopAll() {
+    let members = tracer.tracees.values.filter { $0.space === space && $0 !== tracer.current }
+    for tracee in members {
+      tracee.wasInterrupted = true
+      tracee.request(VD_PTRACE_INTERRUPT)
+    }
+    for tracee in members { stop(tracee) }
+  }
+
+  /// Waits until the thread is in one of the states above.
+  private func stop(_ tracee: Tracee) {
+    var rounds = 0
+    while true {
+      guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread, block: false) else {
+        if rounds > 2, Kinship.isOutOfGuestCode(tracee.thread) { return }
+        rounds += 1
+        if rounds > 20 { usleep(20) } else { sched_yield() }
+        continue
+      }
+      guard status & 0xff == 0x7f else { return tracer.putOff(tracee.thread, status) }
+      let signal = (status >> 8) & 0xff
+      switch Int(status >> 16) {
+      case VD_PTRACE_EVENT_STOP:
+        if signal == SIGTRAP {
+          if tracee.sleeping == nil { tracer.hideInterruption(of: tracee) }
+          stopped.append(tracee)
+        } else {
+          listening.append(tracee)
+        }
+        return
+      case VD_PTRACE_EVENT_SECCOMP:
+        tracer.rewind(tracee)
+        tracee.resume()
+      case VD_PTRACE_EVENT_EXEC:
+        tracee.space = AddressSpace()
+        return tracer.putOff(tracee.thread, status)
+      default:
+        // Signals, births, returns of calls: what the handler must hear of is put off by `Tracer.report`.
+        tracer.stopped(tracee, status)
+      }
+    }
+  }
+
+  func resumeAll() {
+    injection?.end()
+    injection = nil
+    for tracee in stopped where tracee !== tracer.current {
+      if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracee.resume() }
+    }
+    for tracee in listening { tracee.listen() }
+  }
+
+  // MARK: - StoppedSpace
+
+  func call(_ call: SystemCall) throws(Errno) -> Int {
+    let injection = try injector()
+    return try Errno.check(try injection.run(call, duringWait: {}))
+  }
+
+  func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(Errno) {
+    let injection = try injector()
+    let job = tracer.jobs.begin(
+      DescriptorJob(thread: injection.tracee.thread, number: number, file: file, closeOnExec: closeOnExec))
+    defer { tracer.jobs.end(job) }
+    // A held call is needed to install descriptors in a process; this one exists for nothing else.
+    let carrier = SystemCall(number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
+    let result = try injection.run(carrier) { tracer.jobs.serve(job, listener: tracer.listener) }
+    _ = try Errno.check(result)
+  }
+
+  private func injector() throws(Errno) -> Injection {
+    if let injection { return injection }
+    guard let offset = tracer.vdso.syscall else { throw .noFunction }
+    let tracee = try candidate()
+    if space.vdso == nil { space.vdso = Vdso.address(in: tracee.thread) }
+    guard let base = space.vdso, let made = Injection(tracer, tracee, instruction: base + UInt64(offset)) else {
+      throw .noSuchProcess
+    }
+    injection = made
+    return made
+  }
+
+  /// A thread at a signal-type stop: one that we stopped, or the one whose call is being handled, moved to its EVENT_STOP.
+  private func candidate() throws(Errno) -> Tracee {
+    if let tracee = stopped.first(where: { tracer.tracees[$0.thread] === $0 && !tracer.deferred.holds($0.thread) }) {
+      return tracee
+    }
+    if let current = tracer.current, current.space === space {
+      tracer.rewind(current)
+      current.wasMoved = true
+      current.request(VD_PTRACE_INTERRUPT)
+      current.resume()
+      stop(current)
+      if stopped.contains(where: { $0 === current }) { return current }
+    }
+    // The thread whose call a notify worker holds: answered with a restart, and the worker's answer is kept until the call
+    // comes again.
+    if let thread = tracer.requests.moveHeldCall(of: { self.tracer.tracees[$0]?.space === self.space }, by: tracer),
+      let tracee = tracer.tracees[thread]
+    {
+      guard let status = tracer.nextStatus(of: thread, block: true) else { throw .noSuchProcess }
+      if status >> 16 == VD_PTRACE_EVENT_STOP, (status >> 8) & 0xff == SIGTRAP {
+        tracee.wasInterrupted = false
+        stopped.append(tracee)
+        return tracee
+      }
+      tracer.putOff(thread, status)
+    }
+    throw tracer.tracees.values.contains { $0.space === space } ? .resourceBusy : .noSuchProcess
+  }
+}

@@ -1,0 +1,153 @@
+// Stopping an address space and letting it go again. While it is stopped other events are put off, because the handler
+// may be in the middle of a call on this very thread and must not be entered twice.
+
+import CLinux
+import Gate
+import LinuxABI
+
+extension Tracer {
+  /// What came in through the mailbox. Called between stops.
+  func serveRequests() {
+    for request in requests.take() {
+      switch request {
+      case .space(let space): serve(space)
+      case .sleep(let held, let call): putToSleep(held, call)
+      case .wake(let thread): wake(thread)
+      }
+    }
+  }
+
+  /// Runs the request's body on the stopped address space.
+  func serve(_ request: TracerRequests.SpaceRequest) {
+    var result: Result<Void, Errno> = .failure(.noSuchProcess)
+    if let tracee = tracees[request.thread] {
+      let stop = SpaceStop(self, tracee.space)
+      isWorking = true
+      defer { isWorking = false }
+      stop.stopAll()
+      do throws(Errno) {
+        try request.body(stop)
+        result = .success(())
+      } catch { result = .failure(error) }
+      stop.resumeAll()
+    }
+    let final = result
+    request.result.withLock { $0 = final }
+    request.isDone.store(true, ordering: .releasing)
+  }
+
+  /// Waits for one thread's next event; nil if there is none yet (`block` false) or the thread is gone.
+  func nextStatus(of thread: ThreadID, block: Bool) -> CInt? {
+    var status: CInt = 0
+    while true {
+      let waited = withUnsafeMutablePointer(to: &status) {
+        vd_syscall(
+          Int(SYS_wait4), Int(thread), Int(bitPattern: $0), Self.waitOptions | (block ? 0 : 1 /* WNOHANG */), 0, 0, 0)
+      }
+      if waited == -Int(EINTR) { continue }
+      return waited > 0 ? status : nil
+    }
+  }
+
+  /// An EINTR that our own PTRACE_INTERRUPT made of a call that the kernel never restarts (epoll_wait and others): unless
+  /// a signal is on its way to the guest as well, the call is made again.
+  func hideInterruption(of tracee: Tracee) {
+    guard tracee.wasInterrupted else { return }
+    tracee.wasInterrupted = false
+    guard let number = tracee.peek(.originalRax), Int64(bitPattern: number) >= 0,
+      tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), !Kinship.hasPendingSignal(tracee.thread)
+    else { return }
+    tracee.poke(.rax, UInt64(bitPattern: -513))
+  }
+
+  /// Undoes a seccomp stop: the call is skipped and its instruction comes again. The thread is not resumed.
+  func rewind(_ tracee: Tracee) {
+    guard let number = tracee.peek(.originalRax), let address = tracee.peek(.rip) else { return }
+    tracee.poke(.originalRax, UInt64.max)
+    tracee.poke(.rax, number)
+    tracee.poke(.rip, address &- 2)
+  }
+
+  // MARK: - Sleeping in a call
+
+  /// A held call gives way: the thread is interrupted, the call is answered with ERESTARTNOINTR, and at the stop that
+  /// follows `turnIntoPause` lets the thread sleep natively.
+  private func putToSleep(_ held: TracerRequests.HeldCall, _ call: SystemCall) {
+    if let tracee = tracees[held.thread] {
+      tracee.sleeping = call
+      tracee.wasInterrupted = true
+      tracee.request(VD_PTRACE_INTERRUPT)
+    }
+    answerHeld(held.id, -513)
+  }
+
+  /// Answers a held call directly.
+  func answerHeld(_ id: UInt64, _ error: Int32) {
+    var response = seccomp_notif_resp()
+    response.id = id
+    response.error = error
+    _ = withUnsafeMutablePointer(to: &response) {
+      vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_send), Int(bitPattern: $0), 0, 0, 0)
+    }
+  }
+
+  /// At a signal-type stop of a thread that is to sleep: it makes pause(2) in place of its call. Returns false if it
+  /// sleeps already, or must not: then the call is restarted, by the rule of `restart`.
+  func turnIntoPause(_ tracee: Tracee, _ call: SystemCall) -> Bool {
+    guard !tracee.wakePending, let number = tracee.peek(.originalRax), number == UInt64(call.number),
+      tracee.peek(.rax) == UInt64(bitPattern: -513), let address = tracee.peek(.rip)
+    else { return false }
+    tracee.poke(.originalRax, UInt64.max)
+    tracee.poke(.rax, UInt64(SYS_pause))
+    tracee.poke(.rip, address &- 2)
+    return true
+  }
+
+  /// At a stop of a sleeping thread: the registers say again that the guest's own call was interrupted. `restart` is
+  /// ERESTARTSYS for a signal (SA_RESTART decides) and ERESTARTNOINTR for a wake.
+  func endSleep(_ tracee: Tracee, restart: Int64) {
+    guard let call = tracee.sleeping else { return }
+    tracee.sleeping = nil
+    tracee.wakePending = false
+    guard let number = tracee.peek(.originalRax) else { return }
+    if number == UInt64(SYS_pause) || number == UInt64(call.number) {
+      tracee.poke(.originalRax, UInt64(call.number))
+      tracee.poke(.rax, UInt64(bitPattern: restart))
+    } else if tracee.peek(.rax) == UInt64(SYS_pause) {
+      // Stopped on its way into pause: the instruction comes again with the guest's own number.
+      tracee.poke(.rax, UInt64(call.number))
+    }
+  }
+
+  /// A sleeping thread has come to an EVENT_STOP: it goes to sleep now, or its call comes again.
+  func sleeperStopped(_ tracee: Tracee) {
+    tracee.wasInterrupted = false
+    if let call = tracee.sleeping, !turnIntoPause(tracee, call) { endSleep(tracee, restart: -513) }
+    tracee.resume()
+  }
+
+  // MARK: - Events that are put off
+
+  /// Keeps an event for the main loop.
+  func putOff(_ thread: ThreadID, _ status: CInt) { deferred.append(.stop(thread, status)) }
+
+  /// Tells the handler of an event; later, if an address space is being worked on: then the handler is in the middle of
+  /// something else, on this thread or another one.
+  func report(_ event: TracerEvent) {
+    if isWorking { return deferred.append(event) }
+    switch event {
+    case .stop: deferred.append(event)
+    case .birth(let child, let parent): announce(child, by: parent)
+    case .completion(let call, let thread, let result): handler.completed(call, from: thread, result: result)
+    case .execFailure(let thread, let errno): handler.execFailed(thread, errno: errno)
+    }
+  }
+
+  private func wake(_ thread: ThreadID) {
+    guard let tracee = tracees[thread] else { return }
+    tracee.wakePending = true
+    guard tracee.sleeping != nil else { return }
+    tracee.wasInterrupted = true
+    tracee.request(VD_PTRACE_INTERRUPT)
+  }
+}

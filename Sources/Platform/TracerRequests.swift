@@ -1,0 +1,138 @@
+// The way from other threads to the tracer: a queue, and a signal that ends the tracer's wait. `GuestControl` for the
+// sentry is implemented here; on the tracer thread itself the work is done in place.
+
+import CLinux
+import Gate
+import LinuxABI
+import Synchronization
+
+/// The tracer's mailbox.
+final class TracerRequests: GuestControl {
+  /// The held call that the notify worker is answering.
+  struct HeldCall: Sendable {
+    var id: UInt64
+    var thread: ThreadID
+    /// The tracer has answered it with a restart: the worker's answer waits for the call to come again.
+    var wasMoved = false
+  }
+
+  /// Work on a stopped address space, asked for by a thread that waits for it.
+  final class SpaceRequest: Sendable {
+    let thread: ThreadID
+    let body: @Sendable (any StoppedSpace) throws(Errno) -> Void
+    let result = Mutex<Result<Void, Errno>?>(nil)
+    let isDone = Atomic<Bool>(false)
+
+    init(_ thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void) {
+      self.thread = thread
+      self.body = body
+    }
+  }
+
+  enum Request: Sendable {
+    case space(SpaceRequest)
+    case sleep(HeldCall, SystemCall)
+    case wake(ThreadID)
+  }
+
+  /// The tracer is touched through this reference by its own thread only.
+  private struct TracerReference: @unchecked Sendable {
+    weak var tracer: Tracer?
+  }
+
+  private let queue = Mutex<[Request]>([])
+  private let isWaiting = Atomic<Bool>(false)
+  private let reference = Mutex(TracerReference())
+  private let tracerThread: ThreadID
+  /// Set by the notify worker from RECV to the answer, which is sent under this lock.
+  let held = Mutex<HeldCall?>(nil)
+
+  /// To be called on what will be the tracer thread.
+  init() { tracerThread = Self.ownThread }
+
+  func bind(_ tracer: Tracer) {
+    let made = TracerReference(tracer: tracer)
+    reference.withLock { $0 = made }
+  }
+
+  private static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
+
+  func withStoppedSpace(
+    of thread: ThreadID, _ body: @Sendable (any StoppedSpace) throws(Errno) -> Void
+  ) throws(Errno) {
+    let outcome: Result<Void, Errno> = withoutActuallyEscaping(body) { body in
+      let request = SpaceRequest(thread, body)
+      if Self.ownThread == tracerThread {
+        let tracer = reference.withLock { $0 }
+        tracer.tracer?.serve(request)
+      } else {
+        post(.space(request))
+        var rounds = 0
+        while !request.isDone.load(ordering: .acquiring) {
+          // A kick that comes between the tracer's look at the queue and its wait is lost: kick again.
+          if rounds % 8 == 0 { kickTracer() }
+          rounds += 1
+          usleep(rounds < 16 ? 20 : 200)
+        }
+      }
+      return request.result.withLock { $0 } ?? .failure(.noSuchProcess)
+    }
+    try outcome.get()
+  }
+
+  func wake(_ thread: ThreadID) {
+    post(.wake(thread))
+    if Self.ownThread != tracerThread { kickUntilTaken() }
+  }
+
+  /// On the tracer thread: the held call, if it is by one of the threads concerned, is interrupted and answered with a
+  /// restart. Returns its thread, which comes to an EVENT_STOP.
+  func moveHeldCall(of isConcerned: (ThreadID) -> Bool, by tracer: Tracer) -> ThreadID? {
+    held.withLock { held in
+      guard let call = held, !call.wasMoved, isConcerned(call.thread) else { return nil }
+      held?.wasMoved = true
+      tracer.tracees[call.thread]?.request(VD_PTRACE_INTERRUPT)
+      tracer.answerHeld(call.id, -513)
+      return call.thread
+    }
+  }
+
+  /// A held call is to be turned into a sleep.
+  func sleep(_ held: HeldCall, in call: SystemCall) {
+    post(.sleep(held, call))
+    kickUntilTaken()
+  }
+
+  private func post(_ request: Request) {
+    queue.withLock { $0.append(request) }
+    isWaiting.store(true, ordering: .releasing)
+  }
+
+  private func kickUntilTaken() {
+    while isWaiting.load(ordering: .acquiring), !isClosed.load(ordering: .acquiring) {
+      kickTracer()
+      usleep(50)
+    }
+  }
+
+  func kickTracer() {
+    _ = vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(tracerThread), Int(WorkerThread.kick), 0, 0, 0)
+  }
+
+  /// What has come in since the last look.
+  func take() -> [Request] {
+    guard isWaiting.exchange(false, ordering: .acquiringAndReleasing) else { return [] }
+    return queue.withLock { queue in
+      defer { queue = [] }
+      return queue
+    }
+  }
+
+  private let isClosed = Atomic<Bool>(false)
+
+  /// The tracer has ended: whoever waits is told that there is nobody left.
+  func close() {
+    isClosed.store(true, ordering: .releasing)
+    for case .space(let request) in take() { request.isDone.store(true, ordering: .releasing) }
+  }
+}

@@ -1,0 +1,187 @@
+import HostFS
+import LinuxABI
+import OverlayFS
+import Testing
+import VFS
+
+/// An upper directory that one run leaves and another takes up.
+@Suite struct PersistenceTests {
+  @Test func everythingIsThereAfterARestart() throws {
+    let stage = try Stage(
+      .store, "mkdir -p d/sub/deep e && echo 1 > d/sub/deep/f && echo 2 > d/g && echo 3 > e/h && ln e/h hard && ln -s d s")
+    let client = stage.client
+    try client.append("d/sub/deep/f", "more\n")
+    try client.rename("d", "moved")
+    try client.rename("moved/sub", "e/sub")
+    try client.unlink("moved/g")
+    try client.append("hard", "x\n")
+    try client.write("e/new", "n")
+    try client.mkdir("d")
+    try client.rename("s", "e/s")
+    try client.chmod("e/new", 0o4711)
+    try client.setAttribute("e/new", "security.thing", "v")
+    let paths = ["", "d", "e", "e/h", "e/new", "e/s", "e/sub", "e/sub/deep", "e/sub/deep/f", "hard", "moved"]
+    func state(_ client: Client) throws -> [String] {
+      try paths.map { path in
+        let found = try client.stat(path)
+        let names = found.type == .directory ? try client.list(path).joined(separator: " ") : ""
+        let listed = found.type == .directory ? try client.entries(path).map { "\($0.name)=\($0.number)" }.sorted() : []
+        return "\(path) \(found.type) \(found.permissions) \(found.number) \(found.linkCount) \(names) \(listed)"
+      }
+    }
+    let before = try state(client)
+    try stage.restart()
+    #expect(try state(stage.client) == before)
+    #expect(try stage.client.read("e/sub/deep/f") == "1\nmore\n")
+    #expect(try stage.client.read("e/h") == "3\nx\n")
+    #expect(try stage.client.attribute("e/new", "security.thing") == "v")
+    #expect(try stage.client.list("d") == [])
+    // And what is changed now stays changed: the links are still links, the moved directories still merged.
+    try stage.client.append("e/h", "y\n")
+    #expect(try stage.client.read("hard") == "3\nx\ny\n")
+    try stage.client.rename("e/sub", "again")
+    try stage.restart()
+    #expect(try stage.client.read("again/deep/f") == "1\nmore\n")
+    #expect(try stage.client.find("e/sub") == nil)
+  }
+
+  @Test func linkCountOfALowerFileSurvives() throws {
+    let stage = try Stage(.store, "echo x > one && ln one two && ln one three")
+    try stage.client.unlink("one")
+    try stage.restart()
+    #expect(try stage.client.stat("two").linkCount == 2)
+    try stage.client.append("two", "y\n")
+    try stage.restart()
+    #expect(try stage.client.stat("three").linkCount == 2)
+    #expect(try stage.client.read("three") == "x\ny\n")
+    try stage.client.unlink("two")
+    try stage.restart()
+    #expect(try stage.client.stat("three").linkCount == 1)
+    #expect(try stage.client.list("") == ["three"])
+  }
+
+  @Test func busyUpperIsRefused() throws {
+    let stage = try Stage(.store, "touch f")
+    #expect(throws: OverlayError.upperIsBusy) {
+      try OverlayFilesystem(
+        upper: .store(HostFilesystem.store(stage.upperTree)), lowers: [HostFilesystem.lower(stage.lowerTrees[0])])
+    }
+  }
+
+  @Test func layersThatCannotWorkAreRefused() throws {
+    let tree = TemporaryTree()
+    tree("mkdir lower upper && echo x > file")
+    func open(_ name: String, _ policy: HostFilesystem.Policy, writable: Bool = false) throws -> HostFilesystem {
+      try HostFilesystem(
+        rootDescriptor: try Host.openTrusted("\(tree.path)/\(name)", [.path]), policy: policy, writable: writable)
+    }
+    #expect(throws: Errno.notDirectory) { try open("file", .immutable) }
+    #expect(throws: OverlayError.noLayers) { try OverlayFilesystem(upper: nil, lowers: []) }
+    #expect(throws: OverlayError.lowerIsDynamic(1)) {
+      try OverlayFilesystem(upper: nil, lowers: [open("lower", .immutable), open("lower", .shared)])
+    }
+    #expect(throws: OverlayError.upperIsReadOnly) {
+      try OverlayFilesystem(upper: .store(open("upper", .immutable)), lowers: [open("lower", .immutable)])
+    }
+    let inner = try OverlayFilesystem(upper: .store(open("upper", .immutable, writable: true)), lowers: [])
+    #expect(throws: OverlayError.upperIsOverlay) { try OverlayFilesystem(upper: .memory(inner), lowers: []) }
+  }
+
+  @Test func tenThousandDeletesInOneDirectory() throws {
+    let stage = try Stage(.store, "mkdir d && cd d && seq 1 10000 | sed 's/^/a-rather-long-name-of-a-file-/' | xargs touch")
+    let client = stage.client
+    let clock = ContinuousClock()
+    let time = try clock.measure {
+      for number in 1...10000 { try client.unlink("d/a-rather-long-name-of-a-file-\(number)") }
+    }
+    #expect(time < .seconds(10))
+    #expect(try client.list("d") == [])
+    try stage.restart()
+    #expect(try stage.client.list("d") == [])
+    try stage.client.rmdir("d")
+    #expect(try stage.client.list("") == [])
+    #expect(stage.upperTree.output("ls work/overflow") == "")
+  }
+
+  @Test func longestAndStrangestNamesCanBeDeleted() throws {
+    let long = String(repeating: "n", count: 255)
+    let stage = try Stage(.store, "touch \(long) 'a\nb' \"$(printf '\\\\377x')\"")
+    let names = try stage.client.at("").withNames()
+    #expect(names.count == 3)
+    let root = try stage.client.at("")
+    for name in names {
+      try Name.with(name) { name throws(Errno) in
+        let inode = try root.lookup(name)
+        try root.unlink(name, inode ?? root)
+      }
+    }
+    try stage.restart()
+    #expect(try stage.client.list("") == [])
+  }
+
+  @Test func foreignMarksAreHarmless() throws {
+    let stage = try Stage(.store, "mkdir -p d/e && echo 1 > d/f")
+    try stage.client.append("d/f", "2\n")
+    let store = Client(try HostFilesystem.store(stage.upperTree))
+    let prefix = "trusted.overlay."
+    try store.setAttribute("upper/d/f", prefix + "origin", "not a number")
+    try store.setAttribute("upper/d", prefix + "redirect", "77/nowhere\0" + "x/y\0" + "0/../../etc")
+    try store.setAttribute("upper/d", prefix + "links", "\u{1}\u{2}")
+    stage.upperTree("printf 'garbage that is no record' > work/overflow/ff; touch work/prepared-77; mkdir work/prepared-78")
+    try stage.restart()
+    #expect(try stage.client.read("d/f") == "1\n2\n")
+    #expect(try stage.client.list("d") == ["f"])
+    #expect(stage.upperTree.output("ls work") == "index\nlock\noverflow\n")
+  }
+
+  @Test func ownersAreKeptWithoutTheRightToGiveFilesAway() throws {
+    let tree = TemporaryTree()
+    let lower = TemporaryTree()
+    lower("mkdir d && echo x > d/f && chmod 640 d/f && chown 7:8 d/f")
+    func open() throws -> OverlayFilesystem {
+      try OverlayFilesystem(
+        upper: .store(
+          HostFilesystem(
+            rootDescriptor: Host.openTrusted(tree.path, [.path, .directory]), policy: .immutable, writable: true,
+            keepsOwners: false)), lowers: [HostFilesystem.lower(lower)])
+    }
+    func check(_ client: Client) throws {
+      let f = try client.stat("d/f")
+      #expect(f.owner == 7 && f.group == 8 && f.permissions.rawValue == 0o640)
+      let new = try client.stat("new")
+      #expect(new.owner == 1234 && new.permissions.rawValue == 0)
+      let null = try client.stat("null")
+      #expect(null.type == .characterDevice && null.device == 0x103 && null.permissions.rawValue == 0o666)
+      let entry = try client.entries("").first { $0.name == "null" }
+      #expect(entry?.type == .characterDevice && entry?.number == null.number)
+      #expect(try client.stat("suid").permissions.rawValue == 0o4755)
+    }
+    let overlay = try open()
+    let client = Client(overlay)
+    try client.append("d/f", "y\n")
+    try client.create("new", mode: 0o600)
+    var change = AttributeChange()
+    change.owner = 1234
+    change.permissions = []
+    try client.at("new").setAttributes(change)
+    try client.create("null", .node(.characterDevice, device: 0x103), mode: 0o666)
+    try client.create("suid", mode: 0o4755)
+    try check(client)
+    overlay.close()
+    let again = Client(try open())
+    try check(again)
+    #expect(tree.output("stat -c '%a %u' upper/new").split(separator: " ").first == "600")
+    #expect(try again.read("new") == "")
+  }
+}
+
+extension Inode {
+  func withNames() throws(Errno) -> [[UInt8]] {
+    var result: [[UInt8]] = []
+    try iterate(from: 0) { entry in
+      result.append(entry.name.copy)
+      return true
+    }
+    return result
+  }
+}
