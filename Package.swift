@@ -67,5 +67,19 @@ let package = Package(
         .product(name: "TOMLKit", package: "TOMLKit"),
       ],
       swiftSettings: strict),
+
+    tests(of: "VFS"),
+    tests(of: "KernFS", ["CLinux"]),
+    tests(of: "TmpFS", ["KernFS"]),
+    tests(of: "ProcFS", ["KernFS"]),
+    tests(of: "DevFS", ["KernFS"]),
+    tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
+    tests(of: "Sentry", ["CLinux"]),
+    tests(of: "Platform", ["CLinux"]),
+    tests(of: "Vedette", ["CLinux"]),
+    tests(of: "VedetteCLI"),
+    .testTarget(
+      name: "EndToEndTests", exclude: ["all.sh", "apt-install.sh", "checks", "demo.sh", "run.sh", "scenarios"],
+      swiftSettings: strict),
   ]
 )

@@ -39,7 +39,6 @@ enum ArgumentLists {
   /// Options of prctl that concern the caller alone.
   static let nativeProcessControls: [UInt32] = [
     1, 2,  // PR_SET_PDEATHSIG, PR_GET_PDEATHSIG
-    7, 8,  // PR_GET_KEEPCAPS, PR_SET_KEEPCAPS
     13, 14, 15, 16,  // PR_GET_TIMING, PR_SET_TIMING, PR_SET_NAME, PR_GET_NAME
     21, 22,  // PR_GET_SECCOMP, PR_SET_SECCOMP
     25, 26,  // PR_GET_TSC, PR_SET_TSC
@@ -52,6 +51,6 @@ enum ArgumentLists {
     0x5356_4d41, 0x4155_5856,  // PR_SET_VMA, PR_GET_AUXV
   ]
 
-  /// Options that are part of what the sentry keeps: dumpable, bounding set, securebits, ambient set.
-  static let servedProcessControls: [UInt32] = [3, 4, 23, 24, 27, 28, 47]
+  /// Options that are part of what the sentry keeps: dumpable, keepcaps, bounding set, securebits, ambient set.
+  static let servedProcessControls: [UInt32] = [3, 4, 7, 8, 23, 24, 27, 28, 47]
 }

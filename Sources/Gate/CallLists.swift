@@ -37,7 +37,7 @@ extension DispositionTable {
   static let processCalls: [CInt] = [
     SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_open, SYS_pidfd_send_signal,
     SYS_setpgid, SYS_prlimit64, SYS_getpgid, SYS_getsid, SYS_sched_setparam, SYS_sched_setscheduler,
-    SYS_sched_setattr, SYS_sched_setaffinity,
+    SYS_sched_setattr,
   ]
 
   /// System V IPC and POSIX message queues: native in an IPC namespace of their own, absent without one.
@@ -59,7 +59,7 @@ extension DispositionTable {
     SYS_rt_sigtimedwait, SYS_rt_sigsuspend, SYS_sigaltstack, SYS_personality, SYS_getpriority, SYS_sched_getparam,
     SYS_sched_getscheduler, SYS_sched_get_priority_max, SYS_sched_get_priority_min, SYS_sched_rr_get_interval,
     SYS_mlock, SYS_munlock, SYS_mlockall, SYS_munlockall, SYS_arch_prctl, SYS_adjtimex, SYS_setrlimit, SYS_gettid,
-    SYS_readahead, SYS_time, SYS_futex, SYS_sched_getaffinity, SYS_io_setup, SYS_io_destroy, SYS_io_getevents,
+    SYS_readahead, SYS_time, SYS_futex, SYS_io_setup, SYS_io_destroy, SYS_io_getevents,
     SYS_io_submit, SYS_io_cancel, SYS_epoll_create, SYS_remap_file_pages, SYS_set_tid_address, SYS_restart_syscall,
     SYS_fadvise64, SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_getoverrun, SYS_timer_delete,
     SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_exit_group, SYS_epoll_wait, SYS_epoll_ctl, SYS_mbind,

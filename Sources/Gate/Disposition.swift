@@ -1,7 +1,6 @@
 // What the filter does with one system call, decided by register values alone. The rules of a call are tried in order and
 // the first that holds decides; the same order is compiled to BPF by Platform and evaluated here by `DispositionTable`.
 
-
 /// What the filter does with a call.
 public enum Disposition: Sendable, Equatable {
   /// The kernel runs it: SECCOMP_RET_ALLOW.

@@ -45,6 +45,8 @@ public struct GatePolicy: Sendable {
 public struct DispositionTable: Sendable {
   /// Indexed by number; nil is ENOSYS.
   public private(set) var policies: [CallPolicy?]
+  /// The level the table was made for.
+  public let isolation: IsolationLevel
 
   /// One more than the highest number that is looked at.
   public static let count = SystemCallName.count
@@ -69,6 +71,7 @@ public struct DispositionTable: Sendable {
 
   /// The table for one sandbox.
   public init(_ policy: GatePolicy) {
+    isolation = policy.isolation
     policies = [CallPolicy?](repeating: nil, count: Self.count)
     set(.native, Self.nativeCalls)
     set(.errno(EPERM), Self.privilegedCalls)
@@ -80,6 +83,8 @@ public struct DispositionTable: Sendable {
     set(.trace, Self.pathCalls + Self.descriptorCalls + Self.identityCalls + Self.watchedCalls)
     if policy.gate == .notify { routeByNotify() }
 
+    // The tracer, which binds a busy guest to its own CPU, sees to it that no guest notices.
+    set(.trace, [SYS_sched_getaffinity, SYS_sched_setaffinity])
     setMemory(policy)
     setProcesses(policy)
     setSockets(policy)
@@ -132,9 +137,10 @@ public struct DispositionTable: Sendable {
       set(.native, Self.systemVCalls)
     case .noNamespaces:
       set(.trace, [SYS_kill, SYS_setpriority, SYS_ioprio_set] + Self.processCalls)
-      for number in [SYS_prlimit64, SYS_getpgid, SYS_getsid, SYS_sched_setparam, SYS_sched_setscheduler,
-        SYS_sched_setattr, SYS_sched_setaffinity]
-      {
+      let ofOneself = [
+        SYS_prlimit64, SYS_getpgid, SYS_getsid, SYS_sched_setparam, SYS_sched_setscheduler, SYS_sched_setattr,
+      ]
+      for number in ofOneself {
         set(number, ArgumentRule(.native, when: .int(0, 0)), otherwise: .trace)
       }
       set(.errno(ENOSYS), Self.systemVCalls)

@@ -23,7 +23,9 @@ public struct GuestMemory: Sendable {
     // The kernel stops at the first unreadable iovec element, so one element a page gives the longest prefix.
     let pageSize = 4096
     let first = min(buffer.count, pageSize - Int(address % UInt64(pageSize)))
-    return try withUnsafeTemporaryAllocation(of: iovec.self, capacity: 1 + (buffer.count - first + pageSize - 1) / pageSize) {
+    return try withUnsafeTemporaryAllocation(
+      of: iovec.self, capacity: 1 + (buffer.count - first + pageSize - 1) / pageSize
+    ) {
       remote throws(Errno) in
       var count = 0
       var offset = 0

@@ -12,8 +12,11 @@ private let utimeOmit = (1 << 30) - 2
 private let XATTR_SIZE_MAX = 65536
 
 extension Host {
-  /// `fchmodat2(2)`; on older kernels `chmod(2)` on an O_PATH descriptor's /proc/self/fd name, which follows no symlink either.
-  static func changeMode(_ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, to permissions: Permissions)
+  /// `fchmodat2(2)`; on older kernels `chmod(2)` of an O_PATH descriptor's name in /proc/self/fd, which follows no symlink
+  /// either.
+  static func changeMode(
+    _ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, to permissions: Permissions
+  )
     throws(Errno)
   {
     let result = vd_syscall(
@@ -74,7 +77,8 @@ extension Host {
       // Most values are short; a longer one is asked for again with room for the longest that Linux allows.
       let short = try withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer throws(Errno) -> [UInt8]? in
         let result = vd_syscall(
-          Int(call), Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count, 0, 0)
+          Int(call), Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count,
+          0, 0)
         if result == -Int(ERANGE) { return nil }
         return [UInt8](buffer[..<(try Errno.check(result))])
       }
@@ -83,7 +87,8 @@ extension Host {
         [UInt8](
           buffer[
             ..<(try Host.call(
-              call, Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count))])
+              call, Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count))]
+        )
       }
     }
   }

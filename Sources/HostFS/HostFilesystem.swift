@@ -128,7 +128,7 @@ public final class HostFilesystem: Filesystem {
     if isTracked, let entry = known[key] {
       let inode = entry.takeUnretainedValue()
       // A number that the host has used again is another file.
-      if inode.type == type || inode.isRecordedNode, inode.cached.birthTime == facts.birthTime {
+      if inode.isSame(facts) {
         inode.isFound(facts, parent, name)
         return inode
       }

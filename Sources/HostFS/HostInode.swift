@@ -61,6 +61,12 @@ class HostInode: Inode {
     return result
   }
 
+  /// Whether `facts` are of this very file: the host may have used its number again.
+  final func isSame(_ facts: statx) -> Bool {
+    facts.stx_ino == hostNumber && facts.device == hostDevice && facts.birthTime == cached.birthTime
+      && (FileType(mode: UInt32(facts.stx_mode)) == type || isRecordedNode)
+  }
+
   private func take(_ facts: statx) {
     cached = Self.attributes(host, facts, type)
     applyRecord()
@@ -118,7 +124,7 @@ class HostInode: Inode {
     if !host.isWritable && host.policy == .immutable { return cached }
     do throws(Errno) {
       let facts = try at { (directory, name, flags) throws(Errno) in try Host.statx(name, in: directory, flags) }
-      if facts.stx_ino == hostNumber && facts.device == hostDevice {
+      if isSame(facts) {
         take(facts)
         return cached
       }

@@ -157,7 +157,7 @@ open class OrderedDirectory: KernInode {
 
   /// A name for `child`, counted.
   private func add(_ name: Name, _ child: KernInode) {
-    child.linkCount += child.isDirectory && child.linkCount == 0 ? 2 : 1
+    if child.isDirectory { child.linkCount = 2 } else { child.linkCount += 1 }
     put(name, child, nameIsThere: false)
   }
 

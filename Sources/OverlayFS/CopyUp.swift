@@ -50,7 +50,7 @@ extension OverlayInode {
       do throws(Errno) {
         try copyAttributes(from: lower, to: copy, marks)
         var moved = false
-        if let file = self as? OverlayRegularFile {
+        if type == .regular {
           if extent == .all || (extent == .metadata && overlay.isPersistent) {
             try DataCopy.copy(from: lower, to: copy, size: from.size)
           }
@@ -62,8 +62,6 @@ extension OverlayInode {
             mode.permissions = permissions
             try copy.setAttributes(mode)
           }
-          file.copiedChangeTime = (try copy.attributes().changeTime, from.changeTime)
-          file.birthTime = from.birthTime
         } else {
           try setTimes(of: copy, from)
         }
@@ -77,7 +75,9 @@ extension OverlayInode {
         if links != 0 { overlay.keep(self) }
         if let file = self as? OverlayRegularFile {
           file.isMetadataOnly = !moved
-          if moved { overlay.onCopyUp?(self, lower, copy) }
+          file.birthTime = from.birthTime
+          if let made = try? copy.attributes().changeTime { file.copiedChangeTime = (made, from.changeTime) }
+          if moved { overlay.onCopyUp?(file, lower, copy) }
         }
         return copy
       } catch {

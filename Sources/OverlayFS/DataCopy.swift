@@ -72,4 +72,6 @@ enum DataCopy {
     _ = try Errno.check(result)
     return true
   }
+
+  static func unlock(_ descriptor: CInt) { _ = vd_syscall(Int(SYS_flock), Int(descriptor), 8, 0, 0, 0, 0) }
 }

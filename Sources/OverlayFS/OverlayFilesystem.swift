@@ -65,7 +65,7 @@ public final class OverlayFilesystem: Filesystem {
 
   /// Called once after each point at which a file's content has moved from the lower inode `from` to the upper inode `to`:
   /// the time to move open descriptors and mappings. Under the tree lock; must not fail.
-  public var onCopyUp: ((_ file: OverlayInode, _ from: Inode, _ to: Inode) -> Void)?
+  public var onCopyUp: ((_ file: OverlayRegularFile, _ from: Inode, _ to: Inode) -> Void)?
 
   /// - Parameters:
   ///   - upper: nil for a read-only overlay.
@@ -83,16 +83,21 @@ public final class OverlayFilesystem: Filesystem {
     try prepare()
   }
 
-  deinit {
-    if lock >= 0 { _ = OwnedDescriptor(lock) }
+  deinit { releaseLock() }
+
+  private func releaseLock() {
+    guard lock >= 0 else { return }
+    // Closing alone would leave the lock to a child that is between fork and exec.
+    DataCopy.unlock(lock)
+    _ = OwnedDescriptor(lock)
+    lock = -1
   }
 
   /// Lets another run have the upper. Nothing may be asked of this overlay afterwards. The end of the process does the same.
   public func close() {
     kept = [:]
     numberOfUpper = [:]
-    if lock >= 0 { _ = OwnedDescriptor(lock) }
-    lock = -1
+    releaseLock()
   }
 
   /// Opens the upper, and makes it first if it is new.

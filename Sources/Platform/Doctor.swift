@@ -45,7 +45,9 @@ public struct Doctor: Sendable {
 
     let namespaces = Self.namespaces()
     lines.append(namespaces)
-    add("detached file systems (fsopen)", Int(vd_probe_file_system()), "the store can be a tmpfs", lacking: "needs Linux 5.2")
+    add(
+      "detached file systems (fsopen)", Int(vd_probe_file_system()), "the store can be a tmpfs",
+      lacking: "needs Linux 5.2")
     let landlock = vd_landlock_abi()
     lines.append(
       Line(

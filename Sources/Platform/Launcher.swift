@@ -110,12 +110,12 @@ final class Launcher {
   deinit {
     if !hasFinished {
       // Prepared and never run.
-      if let initProcess {
-        kill(initProcess, SIGKILL)
-        _ = vd_syscall(Int(SYS_wait4), Int(initProcess), 0, 0x4000_0000, 0, 0, 0)
-      }
       close(control)
       directory?.remove()
+    }
+    if let initProcess {
+      kill(initProcess, SIGKILL)
+      _ = vd_syscall(Int(SYS_wait4), Int(initProcess), 0, 0x4000_0000 /* __WALL */, 0, 0, 0)
     }
     close(store)
     if let devpts { close(devpts) }

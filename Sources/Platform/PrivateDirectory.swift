@@ -17,6 +17,8 @@ final class PrivateDirectory {
   let store: CInt
   let trampolineDirectory: CInt
   let trampolines: TrampolineFiles
+  /// Closing it, by us or by our death, has the directory removed; negative if there is no janitor.
+  private let janitor: CInt
 
   static func make() throws(LaunchError) -> PrivateDirectory {
     var places = ["/dev/shm", "/var/tmp", "/tmp"]
@@ -26,7 +28,8 @@ final class PrivateDirectory {
       do throws(Errno) { return try PrivateDirectory(in: place) } catch { last = error }
     }
     throw LaunchError(
-      .system, "no place for the store: none of \(places.joined(separator: ", ")) can be written to and executed from "
+      .system,
+      "no place for the store: none of \(places.joined(separator: ", ")) can be written to and executed from "
         + "(set TMPDIR)", errno: last)
   }
 
@@ -56,6 +59,7 @@ final class PrivateDirectory {
     trampolines = TrampolineFiles(
       device: UInt64(plain.st_dev), plain: UInt64(plain.st_ino), executableStack: UInt64(executable.st_ino))
     try Kernel.call(SYS_fchmod, Int(trampolineDirectory), 0o500)
+    janitor = path.withCString { vd_launch_janitor($0) }
   }
 
   private static func open(_ name: String, in parent: CInt) throws(Errno) -> CInt {
@@ -75,31 +79,7 @@ final class PrivateDirectory {
   func remove() {
     _ = fchmod(trampolineDirectory, 0o700)
     close(trampolineDirectory)
-    if let directory = try? Self.open(path, in: AT_FDCWD) {
-      Self.empty(directory)
-      close(directory)
-    }
-    rmdir(path)
-  }
-
-  /// Removes everything below a directory, never following a link.
-  private static func empty(_ directory: CInt) {
-    guard let copy = try? Kernel.control(directory, 1030 /* F_DUPFD_CLOEXEC */), let stream = fdopendir(CInt(copy)) else {
-      return
-    }
-    defer { closedir(stream) }
-    while let entry = readdir(stream) {
-      withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        pointer.withMemoryRebound(to: CChar.self, capacity: 256) { name in
-          if strcmp(name, ".") == 0 || strcmp(name, "..") == 0 { return }
-          if unlinkat(directory, name, 0) == 0 { return }
-          if let child = try? open(String(cString: name), in: directory) {
-            empty(child)
-            close(child)
-          }
-          unlinkat(directory, name, Int32(0x200) /* AT_REMOVEDIR */)
-        }
-      }
-    }
+    vd_remove_tree(path)
+    if janitor >= 0 { close(janitor) }
   }
 }

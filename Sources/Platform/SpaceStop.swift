@@ -39,7 +39,8 @@ final class SpaceStop: StoppedSpace {
   private func stop(_ tracee: Tracee) {
     var rounds = 0
     while true {
-      guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread, block: false) else {
+      guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread, block: false)
+      else {
         if rounds > 2, Kinship.isOutOfGuestCode(tracee.thread) { return }
         rounds += 1
         if rounds > 20 { usleep(20) } else { sched_yield() }

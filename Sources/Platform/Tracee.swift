@@ -157,4 +157,3 @@ extension Tracee {
     poke(.rax, UInt64(bitPattern: Int64(value)))
   }
 }
-

@@ -9,7 +9,9 @@ extension Tracer {
   func apply(_ outcome: consuming Outcome, to call: SystemCall, of tracee: Tracee) {
     switch consume outcome {
     case .value(let value):
-      if tracee.thread == main, !hasImage, commandError == nil { commandError = Errno(rawValue: CInt(clamping: -value)) }
+      if tracee.thread == main, !hasImage, commandError == nil {
+        commandError = Errno(rawValue: CInt(clamping: -value))
+      }
       tracee.finish(value)
       tracee.resume()
     case .native:

@@ -31,7 +31,9 @@ extension Tracer {
     let memory = GuestMemory(thread: tracee.thread)
     if let offset = executableStack ? vdso.names.1 : vdso.names.0 {
       if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
-      if let base = tracee.space.vdso, holds(name, at: base + UInt64(offset), in: memory) { return base + UInt64(offset) }
+      if let base = tracee.space.vdso, holds(name, at: base + UInt64(offset), in: memory) {
+        return base + UInt64(offset)
+      }
     }
     let length = name.utf8CodeUnitCount + 1
     let address = (stackPointer &- 128 &- UInt64(length)) & ~15
@@ -86,7 +88,8 @@ extension Tracer {
   /// After an exec one thread of the group is left, under the leader's number: the one that called it. The others vanish,
   /// some without an exit event, so they are reported as exited here.
   private func survivor(of leader: ThreadID, former: ThreadID) -> Tracee {
-    let tracee = tracees[former] ?? tracees[leader]
+    let tracee =
+      tracees[former] ?? tracees[leader]
       ?? Tracee(thread: leader, group: ThreadGroup(leader: leader), space: AddressSpace())
     let group = tracee.group
     if group.count > 1 || former != leader {

@@ -16,6 +16,7 @@ extension Tracer {
   /// Tells the handler of a new thread, and lets it run if it has stopped already.
   func announce(_ child: ThreadID, by parent: Tracee) {
     guard tracees[child] == nil else { return }
+    placement.born(child, of: parent.thread)
     vanished.remove(child)
     let isThread =
       vd_syscall(Int(SYS_tgkill), Int(parent.group.leader), Int(child), 0, 0, 0, 0) == 0
@@ -45,6 +46,7 @@ extension Tracer {
     if !held.isEmpty { adoptOrphans(of: tracee) }
     tracees[thread] = nil
     tracee.group.count -= 1
+    placement.ended(thread)
     handler.exited(thread, status: status)
     if thread == main { mainStatus = status }
   }

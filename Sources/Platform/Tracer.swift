@@ -17,12 +17,16 @@ final class Tracer {
   let vdso = Vdso()
   let requests: TracerRequests
   let jobs = DescriptorJobs()
+  let placement = Placement()
   /// The thread whose call the handler is answering.
   var current: Tracee?
   /// An address space is stopped and being worked on.
   var isWorking = false
   /// Events that wait their turn, in order.
   var deferred = EventQueue()
+  /// The kernel itself bounds what pids a guest can name.
+  private let isPidBound: Bool
+  private static let affinityCalls = [Int(SYS_sched_getaffinity), Int(SYS_sched_setaffinity)]
   /// Whether our process stops when the main guest is stopped.
   let stopsWithGuest: Bool
 
@@ -48,6 +52,7 @@ final class Tracer {
     requests: TracerRequests, stopsWithGuest: Bool
   ) {
     self.requests = requests
+    isPidBound = table.isolation == .full
     self.handler = handler
     self.table = table
     self.listener = listener
@@ -79,6 +84,7 @@ final class Tracer {
   /// Serves stops until every guest is gone. When the main guest has ended, the others are killed, by way of
   /// `initProcess` if there is one.
   func run(endingWith initProcess: ThreadID?) -> ExitStatus {
+    WorkerThread.allowKick()
     while true {
       if let event = deferred.removeFirst() {
         handle(event, endingWith: initProcess)
@@ -87,14 +93,20 @@ final class Tracer {
       serveRequests()
       if !deferred.isEmpty { continue }
       if tracees.count > 1, gather() { continue }
+      // Taking the namespaces down takes the kernel milliseconds, and nobody need wait for them.
+      if hasEnded, initProcess != nil, tracees.isEmpty, held.isEmpty { break }
       var status: CInt = 0
       let thread = withUnsafeMutablePointer(to: &status) {
         vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions, 0, 0, 0)
       }
-      if thread == -Int(EINTR) { continue }
+      if thread == -Int(EINTR) {
+        placement.tick()
+        continue
+      }
       if thread < 0 { break }
       handle(.stop(ThreadID(thread), status), endingWith: initProcess)
     }
+    placement.release()
     requests.close()
     return mainStatus ?? .signalled(SIGKILL)
   }
@@ -229,6 +241,14 @@ final class Tracer {
       tracee.finish(-Int(ENOSYS))
       tracee.resume()
       return
+    }
+    placement.saw(tracee.thread, isAlone: tracees.count == 1)
+    if Self.affinityCalls.contains(call.number) {
+      placement.release()
+      // In the pid namespace, and of oneself, that was all.
+      if isPidBound || call.arguments.0 & 0xffff_ffff == 0 || call.number == Int(SYS_sched_getaffinity) {
+        return tracee.resume()
+      }
     }
     if let answer = tracee.answer, let outcome = answer.take(for: call) {
       tracee.answer = nil

@@ -28,16 +28,18 @@ final class WorkerThread: Sendable {
   /// Starts the thread; nil if the system has none to give.
   init?(_ body: @escaping @Sendable () -> Void) {
     handle = Mutex(nil)
-    _ = vd_install_kick(Self.kick)
     let start = Unmanaged.passRetained(Start(body, end))
     var thread = pthread_t()
-    let result = pthread_create(&thread, nil, { argument in
-      guard let argument else { return nil }
-      let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        WorkerThread.allowKick()
       start.body()
-      start.end.isReached.store(true, ordering: .releasing)
-      return nil
-    }, start.toOpaque())
+        start.end.isReached.store(true, ordering: .releasing)
+        return nil
+      }, start.toOpaque())
     if result != 0 {
       start.release()
       return nil
@@ -46,12 +48,21 @@ final class WorkerThread: Sendable {
     handle.withLock { $0 = created }
   }
 
+  /// Lets the kick through in the calling thread; a thread pool's threads block everything.
+  static func allowKick() {
+    _ = vd_install_kick(kick)
+    var mask: UInt64 = 1 << (UInt64(kick) - 1)
+    _ = withUnsafeMutablePointer(to: &mask) {
+      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_UNBLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
+    }
+  }
+
   /// Kicks the thread until it has ended, and joins it.
   func stop() {
     guard let thread = handle.withLock({ $0.take() }) else { return }
     while !end.isReached.load(ordering: .acquiring) {
       pthread_kill(thread, Self.kick)
-      usleep(200)
+      usleep(30)
     }
     pthread_join(thread, nil)
   }

@@ -6,6 +6,7 @@
 // Content is made when a file is opened. Everything is read-only but for a few files that say so.
 // Locks: the tree lock only (VFS, Filesystem.swift).
 
+import CLinux
 public import KernFS
 public import LinuxABI
 public import VFS
@@ -15,6 +16,14 @@ public final class ProcFilesystem: KernFilesystem {
   unowned let source: any ProcessSource
   let host: HostProc
   private var top: ProcRoot?
+  // Blocks of numbers apart from the common counter, which would be far ahead after a few hundred processes.
+  private var lastBlock: UInt64 = 1 << 32
+
+  /// The first of `count` inode numbers that nothing else here has.
+  func reserveNumbers(_ count: UInt64) -> UInt64 {
+    defer { lastBlock += count }
+    return lastBlock
+  }
 
   /// - Parameter source: must live as long as the file system is used; it is not held.
   /// - Throws: what the host says to opening its own /proc.
@@ -56,10 +65,26 @@ struct HostProc: ~Copyable {
   /// The bytes of /proc/`path`, a constant of ours.
   func read(_ path: StaticString) throws(Errno) -> [UInt8] {
     let directory = directory.rawValue
-    let file = try path.utf8Start.withMemoryRebound(to: CChar.self, capacity: path.utf8CodeUnitCount + 1) {
-      path throws(Errno) in
+    let file = try withPath(path) { path throws(Errno) in
       try Host.openTrusted(path, in: directory, [.noControllingTerminal])
     }
     return try Host.readAll(file.rawValue)
+  }
+
+  /// Whether this kernel has the file and lets us read it.
+  func has(_ path: StaticString) -> Bool {
+    let directory = directory.rawValue
+    do throws(Errno) {
+      try withPath(path) { path throws(Errno) in
+        _ = try Host.call(SYS_faccessat, Int(directory), Int(bitPattern: path), 4 /* R_OK */)
+      }
+      return true
+    } catch { return false }
+  }
+
+  private func withPath<T: ~Copyable>(_ path: StaticString, _ body: (UnsafePointer<CChar>) throws(Errno) -> T)
+    throws(Errno) -> T
+  {
+    try path.utf8Start.withMemoryRebound(to: CChar.self, capacity: path.utf8CodeUnitCount + 1, body)
   }
 }

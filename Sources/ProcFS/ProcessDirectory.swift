@@ -24,7 +24,7 @@ final class ProcessDirectory: DynamicDirectory {
     children = Array(repeating: nil, count: entries.count)
     let owner = filesystem.source.owner(of: thread)
     super.init(
-      filesystem, number: InodeNumbers.reserve(Self.blockSize), owner: owner.user, group: owner.group)
+      filesystem, number: filesystem.reserveNumbers(Self.blockSize), owner: owner.user, group: owner.group)
   }
 
   /// Whether the thread is there, and whoever owns it now owns the directory.

@@ -17,13 +17,27 @@ final class HostFile: DynamicFile {
   override func content() throws(Errno) -> [UInt8] { try proc.host.read(path) }
 }
 
+/// /proc/sys, filled when it is first looked into: a sandbox that starts is not to pay for a hundred files.
+final class SettingsDirectory: DynamicDirectory {
+  private lazy var tree: StaticDirectory = SystemFiles.settings(proc)
+
+  override func lookup(_ name: Name) throws(Errno) -> Inode? { try tree.lookup(name) }
+
+  override func iterate(from cursor: Int64, _ body: (DirectoryEntry) -> Bool) throws(Errno) {
+    try tree.iterate(from: cursor, body)
+  }
+}
+
 enum SystemFiles {
-  /// Paths below /proc that are passed through.
+  /// Paths below /proc that are passed through where this kernel has them.
   private static let passed: [StaticString] = [
     "buddyinfo", "cgroups", "cmdline", "cpuinfo", "crypto", "devices", "diskstats", "filesystems", "interrupts",
     "meminfo",
     "misc", "partitions", "softirqs", "stat", "swaps", "tty/drivers", "uptime", "version", "vmstat",
+  ]
 
+  /// The same below /proc/sys.
+  private static let passedSettings: [StaticString] = [
     "sys/fs/aio-max-nr", "sys/fs/aio-nr", "sys/fs/dentry-state", "sys/fs/epoll/max_user_watches", "sys/fs/file-max",
     "sys/fs/file-nr", "sys/fs/inode-nr", "sys/fs/inode-state", "sys/fs/inotify/max_queued_events",
     "sys/fs/inotify/max_user_instances", "sys/fs/inotify/max_user_watches", "sys/fs/lease-break-time",
@@ -63,20 +77,14 @@ enum SystemFiles {
   /// The fixed part of /proc, but for `self`.
   static func tree(_ filesystem: ProcFilesystem) -> StaticDirectory {
     let root = StaticDirectory(filesystem)
-    for path in passed { add(HostFile(filesystem, path), at: path, below: root) }
-    let source = filesystem.source
-    func produced(_ path: StaticString, _ producer: @escaping (any ProcessSource) throws(Errno) -> [UInt8]) {
-      let file = ProducedFile(filesystem) { [unowned source] () throws(Errno) in try producer(source) }
-      add(file, at: path, below: root)
-    }
-    produced("sys/kernel/hostname") { source throws(Errno) in source.hostName() + [Text.newline] }
-    produced("sys/kernel/domainname") { source throws(Errno) in source.domainName() + [Text.newline] }
+    for path in passed where filesystem.host.has(path) { add(HostFile(filesystem, path), at: path, below: root) }
     let loads = ProducedFile(filesystem) { [unowned filesystem] () throws(Errno) in
       loadAverages(try filesystem.host.read("loadavg"), filesystem.source)
     }
-    add(loads, at: "loadavg", below: root)
+    root.populate("loadavg", loads)
     // No modules to see and none to load.
-    produced("modules") { _ throws(Errno) in [] }
+    root.populate("modules", ProducedFile(filesystem) { () throws(Errno) in [] })
+    root.populate("sys", SettingsDirectory(filesystem))
     let links: [(StaticString, StaticString)] = [("mounts", "self/mounts"), ("net", "self/net")]
     for (name, target) in links {
       let link = Symlink(filesystem, to: target)
@@ -84,6 +92,25 @@ enum SystemFiles {
       root.populate(name, link)
     }
     return root
+  }
+
+  /// What is below /proc/sys.
+  static func settings(_ filesystem: ProcFilesystem) -> StaticDirectory {
+    // The paths begin at /proc: this stands for it and is not seen.
+    let top = StaticDirectory(filesystem)
+    for path in passedSettings where filesystem.host.has(path) {
+      add(HostFile(filesystem, path), at: path, below: top)
+    }
+    let names: [(StaticString, (any ProcessSource) -> [UInt8])] = [
+      ("sys/kernel/hostname", { $0.hostName() }), ("sys/kernel/domainname", { $0.domainName() }),
+    ]
+    for (path, name) in names {
+      let file = ProducedFile(filesystem) { [unowned filesystem] () throws(Errno) in
+        name(filesystem.source) + [Text.newline]
+      }
+      add(file, at: path, below: top)
+    }
+    return Name.with("sys") { top.directory($0) }
   }
 
   /// `/proc/loadavg`, whose last field is the newest process: the newest of the inside.

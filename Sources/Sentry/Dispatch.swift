@@ -12,6 +12,7 @@ extension SentryState {
   func serve(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
     guard let task = tasks[thread] else { return .value(Errno.noSuchProcess.result) }
     current = task
+    if !fifoWaits.isEmpty, !openNumbers.contains(call.number) { fifoWaits.forget(thread) }
     if task.isLoading { return serveLoading(task, call) }
     guard let handler = HandlerTable.handler(call.number) else { return .value(Errno.noFunction.result) }
     do throws(Errno) {
@@ -21,6 +22,9 @@ extension SentryState {
     }
   }
 }
+
+/// The calls that may come again after a sleep.
+private let openNumbers = [Int(SYS_open), Int(SYS_creat), Int(SYS_openat), Int(SYS_openat2)]
 
 /// Which numbers have a handler; every call that the disposition table sends to a gate must be here.
 public enum HandlerTable {

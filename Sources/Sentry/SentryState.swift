@@ -18,6 +18,9 @@ public final class SentryState {
   var processes: [ThreadID: Process] = [:]
   /// `st_dev` of the store on the host.
   let storeDevice: UInt64
+  let fifoWaits = FIFOWaits()
+  /// The platform; set before the first guest runs.
+  public var control: (any GuestControl)?
   let socketPlaces = SocketPlaces()
   /// A pid namespace bounds what guests can name.
   let hasPidNamespace: Bool
@@ -130,8 +133,8 @@ public final class SentryState {
 
   // MARK: - Descriptors
 
-  /// The open file a guest is to get for what an `open` has arrived at.
-  func descriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+  /// The open file a guest is to get for what an `open` has arrived at; nil if it must wait for a FIFO's other end.
+  func descriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
     if registry.count >= registry.sweepAt { sweep() }
     let inode = opened.inode
     if inode.isDirectory || flags.contains(.path) {
@@ -140,9 +143,16 @@ public final class SentryState {
     var hostFlags = flags.subtracting([.create, .exclusive, .noFollow, .directory, .noAccessTime, .temporaryBit, .closeOnExec])
     hostFlags.insert(.noControllingTerminal)
     if opened.isNew { hostFlags.remove(.truncate) }
-    let descriptor = try inode.open(hostFlags)
+    guard let descriptor = try hostDescriptor(inode, hostFlags, for: task) else { return nil }
+    // What came by /proc/self/fd from outside the tree (a pipe, a memfd) stays the kernel's.
+    if opened.position.isDetached { return descriptor }
     try registry.register(descriptor.rawValue, opened.position, inode)
     return descriptor
+  }
+
+  private func hostDescriptor(_ inode: Inode, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
+    guard inode.type == .fifo else { return try inode.open(flags) }
+    return try fifoWaits.open(inode, flags, by: task.thread) { control?.wake($0) }
   }
 
   /// Drops the nodes that no guest has open any more.

@@ -59,6 +59,7 @@ extension SentryState {
 
   func exited(_ thread: ThreadID) {
     guard let task = tasks.removeValue(forKey: thread) else { return }
+    fifoWaits.forget(thread)
     task.process.threads.remove(thread)
     if let id = task.insideThread, hostThreads[id] == thread { hostThreads.removeValue(forKey: id) }
     if task.process.threads.isEmpty { processes.removeValue(forKey: task.process.leader) }

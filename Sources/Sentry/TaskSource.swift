@@ -156,7 +156,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
   // MARK: - Names
 
   public func path(of position: Position) -> [UInt8] {
-    if position.dentry.parent == nil, !position.dentry.name.isEmpty { return position.dentry.name }
+    if position.isDetached { return position.dentry.name }
     let root = state.current?.context.root ?? state.vfs.root
     return state.vfs.path(of: position, from: root) ?? Array("(unreachable)".utf8)
       + (state.vfs.path(of: position, from: state.vfs.root) ?? [0x2f])

@@ -66,6 +66,9 @@ public struct Position {
     self.dentry = dentry
   }
 
+  /// It has no place in the tree: something of the kernel's that only has a description.
+  public var isDetached: Bool { dentry.parent == nil && dentry !== mount.root }
+
   @inlinable
   public static func == (a: Position, b: Position) -> Bool { a.mount === b.mount && a.dentry === b.dentry }
 }

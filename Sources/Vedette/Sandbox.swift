@@ -35,7 +35,7 @@ public enum Sandbox {
   }
 
   /// What this kernel and this user allow, for `vedette doctor`.
-  public static func probe() -> [Doctor.Finding] { Doctor.probe() }
+  public static func probe() -> Doctor { Doctor() }
 }
 
 /// The steps of a run, in their order.
@@ -129,6 +129,7 @@ private struct SandboxSession {
     }
     state.workingDirectory = directory
     state.umask = umask
+    state.control = guest.control
     try tree.mountExtras(in: vfs)
     return Sentry(state, recorder: recorder)
   }

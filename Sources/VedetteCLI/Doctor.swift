@@ -1,15 +1,22 @@
-// `vedette doctor`: one line for each probe.
+// `vedette doctor`: one line for each thing that Platform tried, and the isolation level that follows.
 
 import Vedette
 
-/// Prints what the probes found; the result is the exit status.
+/// Prints what was found; the result is the exit status: 125 if no sandbox can be made here.
 func doctor() -> CInt {
-  let findings = Sandbox.probe()
-  let width = findings.map(\.name.unicodeScalars.count).max() ?? 0
+  let doctor = Sandbox.probe()
+  let width = doctor.lines.map(\.name.unicodeScalars.count).max() ?? 0
   var text = ""
-  for finding in findings {
-    let padding = String(repeating: " ", count: width - finding.name.unicodeScalars.count)
-    text += "\(finding.ok ? "yes" : "no ")  \(finding.name)\(padding)  \(finding.detail)\n"
+  for line in doctor.lines {
+    let padding = String(repeating: " ", count: width - line.name.unicodeScalars.count)
+    let mark = line.isAvailable ? "yes" : line.isNeeded ? "NO " : "no "
+    text += "\(mark)  \(line.name)\(padding)  \(line.detail)\n"
   }
-  return answer(text)
+  if let level = doctor.isolation {
+    text += "isolation: \(level == .full ? "full" : "no-namespaces")\n"
+  } else {
+    text += "isolation: none: no sandbox can be made here\n"
+  }
+  let status = answer(text)
+  return doctor.isolation == nil ? ownFailure : status
 }

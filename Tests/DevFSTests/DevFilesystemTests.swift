@@ -35,6 +35,7 @@ struct DevFilesystemTests {
     #expect(try filesystem.root.walk("stdout").target() == "/proc/self/fd/1")
     #expect(try filesystem.root.walk("shm").attributes().permissions.rawValue == 0o1777)
     #expect(try filesystem.root.attributes().linkCount == 4)
+    #expect(try filesystem.root.walk("pts").attributes().linkCount == 2)
   }
 
   @Test func devicesAreTheHosts() throws {
@@ -132,13 +133,11 @@ struct DevFilesystemTests {
   }
 
   private func detachedDevpts() -> OwnedDescriptor? {
-    "devpts".withCString { name in
-      let context = call(430 /* fsopen */, Int(bitPattern: name), 1)
-      guard context >= 0 else { return nil }
-      defer { close(Int32(context)) }
-      guard call(431 /* fsconfig */, context, 6 /* FSCONFIG_CMD_CREATE */) == 0 else { return nil }
-      let mount = call(432 /* fsmount */, context, 1)
-      return mount >= 0 ? OwnedDescriptor(CInt(mount)) : nil
-    }
+    let context = "devpts".withCString { call(430 /* fsopen */, Int(bitPattern: $0), 1) }
+    guard context >= 0 else { return nil }
+    defer { close(Int32(context)) }
+    guard call(431 /* fsconfig */, context, 6 /* FSCONFIG_CMD_CREATE */) == 0 else { return nil }
+    let mount = call(432 /* fsmount */, context, 1)
+    return mount >= 0 ? OwnedDescriptor(CInt(mount)) : nil
   }
 }

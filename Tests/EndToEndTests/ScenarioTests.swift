@@ -40,7 +40,8 @@ struct CheckTests {
   /// A check drives the binary by itself and prints `ok NAME` or `FAIL NAME: why` for each thing it holds.
   @Test(arguments: Scenario.all(in: "checks"))
   func everyCheckHolds(_ check: Scenario) {
-    let result = runCommand([here + "checks/\(check.name).sh"], environment: ["MODE": check.mode])
+    let result = runCommand(
+      ["timeout", "-k", "5", "420", here + "checks/\(check.name).sh"], environment: ["MODE": check.mode])
     var failed: [Substring] = []
     for line in result.output.split(separator: "\n") {
       if line.hasPrefix("ok ") {

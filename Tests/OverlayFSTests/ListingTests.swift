@@ -41,7 +41,8 @@ import VFS
   }
 
   @Test(arguments: kinds) func entriesPresentThroughoutAreShownOnce(_ kind: UpperKind) throws {
-    let stage = try Stage(kind, "mkdir d && cd d && seq 1 300 | xargs touch", "mkdir d && cd d && seq 200 600 | xargs touch")
+    let stage = try Stage(
+      kind, "mkdir d && cd d && seq 1 300 | xargs touch", "mkdir d && cd d && seq 200 600 | xargs touch")
     let directory = try stage.client.at("d")
     var cursor: Int64 = 0
     var seen: [String: Int] = [:]

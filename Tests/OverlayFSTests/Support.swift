@@ -37,7 +37,7 @@ final class TemporaryTree {
 /// Runs a script; a failing one ends the test run, for it is the test that is wrong.
 func shell(_ script: String) {
   var pid: pid_t = 0
-  var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sh"), strdup("-ec"), strdup(script), nil]
+  var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sh"), strdup("-ec"), strdup("umask 022; " + script), nil]
   defer { for argument in arguments { free(argument) } }
   precondition(posix_spawn(&pid, "/bin/sh", nil, nil, &arguments, nil) == 0, "posix_spawn")
   var status: CInt = 0
@@ -264,7 +264,7 @@ final class Stage {
 
   /// A manifest of the first lower, to prove that it stays as it was.
   func manifest() -> String {
-    lowerTrees.map { $0.output("find . -exec stat -c '%n %i %f %h %u:%g %s %y %z' {} + | sort; find . -type f -exec cksum {} +") }
-      .joined()
+    let script = "find . -exec stat -c '%n %i %f %h %u:%g %s %y %z' {} + | sort; find . -type f -exec cksum {} +"
+    return lowerTrees.map { $0.output(script) }.joined()
   }
 }

@@ -120,7 +120,8 @@ import Testing
   @Test func mappingOfTheTrampolineNeedsBothSecrets() {
     let layout = FilterTests.layout
     let flags = UInt64(MAP_PRIVATE | MAP_FIXED)
-    #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | layout.flagsSecret, 3 | layout.descriptorSecret)) == .native)
+    #expect(
+      full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | layout.flagsSecret, 3 | layout.descriptorSecret)) == .native)
     #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | layout.flagsSecret, 3)) == .trace)
     #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags, 3 | layout.descriptorSecret)) == .trace)
     #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | UInt64(MAP_ANONYMOUS), 3)) == .native)

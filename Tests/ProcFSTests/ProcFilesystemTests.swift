@@ -101,6 +101,22 @@ struct ProcFilesystemTests {
       errno { () throws(Errno) in _ = try root.walk("sys/kernel/ostype").open([.writeOnly]) } == .permissionDenied)
   }
 
+  /// What is listed can be read, so that `grep -r` of /proc/sys goes through.
+  @Test func everySettingCanBeRead() throws {
+    func visit(_ directory: Inode, _ path: String) throws {
+      for entry in try directory.entries() {
+        let child = try directory.walk(entry.name)
+        #expect(child.number == entry.number)
+        if child.isDirectory {
+          try visit(child, path + "/" + entry.name)
+        } else {
+          #expect(errno(of: { () throws(Errno) in _ = try child.text() }) == nil, "\(path)/\(entry.name)")
+        }
+      }
+    }
+    try visit(try root.walk("sys"), "sys")
+  }
+
   @Test func placesAreMagic() throws {
     for name in ["cwd", "root", "exe"] {
       let link = try root.walk("1/\(name)")

@@ -48,8 +48,8 @@ extension SentryState {
 
   private func isCloseOnExec(_ task: Task, _ number: CInt) throws(Errno) -> Bool {
     // The flag belongs to the guest's descriptor, not to a duplicate: /proc/TID/fdinfo/N has it.
-    let text = try Host.openTrusted("/proc/\(task.thread)/fdinfo/\(number)", [])
-    let lines = try Host.readAll(text.rawValue)
+    _ = try task.descriptors.stat(number)
+    let lines = try Host.readFile("/proc/\(task.thread)/fdinfo/\(number)")
     guard let line = lines.split(separator: 0x0a).first(where: { $0.starts(with: "flags:".utf8) }) else { return false }
     let digits = line.dropFirst(6).drop { $0 == 0x09 || $0 == 0x20 }
     let flags = UInt32(String(decoding: digits, as: UTF8.self), radix: 8) ?? 0

@@ -46,7 +46,8 @@ extension SentryState {
       bytes, from: try start(task, descriptor, for: isScoped ? UnsafeRawBufferPointer(start: nil, count: 0) : bytes))
     let opened = try vfs.open(path, flags, mode: mode, task.caller, resolve)
     if flags.isWriting || flags.contains(.truncate), isExecuting(opened.inode) { throw .textFileBusy }
-    return .descriptor(try self.descriptor(opened, flags), closeOnExec: flags.contains(.closeOnExec))
+    guard let descriptor = try self.descriptor(opened, flags, for: task) else { return .sleep }
+    return .descriptor(descriptor, closeOnExec: flags.contains(.closeOnExec))
   }
 
   /// ETXTBSY: some guest runs this file as its program.

@@ -15,7 +15,8 @@ chmod 755 "$work"
 if [ ${#as[@]} -gt 0 ] && ! "${as[@]}" test -x "$VEDETTE"; then cp "$VEDETTE" "$work/vedette"; VEDETTE=$work/vedette; fi
 mkdir "$work/here"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/here"
 cd "$work/here" || exit 1
-cleanUp() { cd /; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"; }
+# A subshell that a signal meets before bash has reset its traps must not clean up for us.
+cleanUp() { [ "$BASHPID" = "$$" ] || return; cd /; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"; }
 trap cleanUp EXIT
 trap 'exit 130' INT TERM
 
@@ -46,6 +47,6 @@ refused() {
     fi
 }
 # Guests that are still there: processes whose command line holds the given word.
-leftovers() { local p; for p in /proc/[0-9]*; do if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q -- "$1"; then echo "${p#/proc/}"; fi; done; }
+leftovers() { local p; for p in /proc/[0-9]*; do if { tr "\0" " " <"$p/cmdline"; } 2>/dev/null | grep -q -- "$1"; then echo "${p#/proc/}"; fi; done; }
 # waitGone WORD : until no process with the word is left, at most 5 s.
 waitGone() { for _ in $(seq 50); do [ -z "$(leftovers "$1")" ] && return 0; sleep 0.1; done; return 1; }

@@ -5,18 +5,20 @@ start() { # start SCRIPT : in the background, until it says that it is ready; `p
     rm -f "$work/out"; ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} -- bash -c "$1" >"$work/out" 2>&1 &
     pid=$!; for _ in $(seq 100); do grep -q ready "$work/out" 2>/dev/null && return; sleep 0.05; done
 }
+# ended : the status of the supervisor, which has ten seconds to end.
+ended() { ( sleep 10; kill -KILL $pid ) 2>/dev/null & local guard=$! status; wait $pid 2>/dev/null; status=$?; kill $guard 2>/dev/null; wait $guard 2>/dev/null; return $status; }
 for signal in HUP INT TERM; do
     start "trap 'echo got $signal; exit 9' $signal; echo ready; while :; do sleep 0.05; done"
-    kill -$signal $pid; wait $pid; status=$?
+    kill -$signal $pid; ended; status=$?
     [ $status -eq 9 ] && grep -q "got $signal" "$work/out" && ok "forward-$signal" || { fail "forward-$signal" "status $status"; kill -9 $pid 2>/dev/null; }
 done
 start 'echo ready; exec sleep 98762'
-kill -TERM $pid; wait $pid; status=$?; [ $status -eq 143 ] && ok default-action || { fail default-action "status $status"; kill -9 $pid 2>/dev/null; }
+kill -TERM $pid; ended; status=$?; [ $status -eq 143 ] && ok default-action || { fail default-action "status $status"; kill -9 $pid 2>/dev/null; }
 start 'sleep 98763 & sleep 98763 & (setsid sleep 98763 &) ; echo ready; wait'
-kill -KILL $pid; wait $pid 2>/dev/null
+kill -KILL $pid; ended
 waitGone 'sleep 98763' && ok kill-9-leaves-no-guest || fail kill-9-leaves-no-guest "$(leftovers 'sleep 98763' | tr '\n' ' ')"
 start 'trap "echo cont" CONT; echo ready; while :; do sleep 0.05; done'
-kill -TSTP $pid; sleep 0.5; state=$(awk '/^State/ { print $2 }' /proc/$pid/status); kill -CONT $pid; sleep 0.5; kill -KILL $pid; wait $pid 2>/dev/null
+kill -TSTP $pid; sleep 0.5; state=$(awk '/^State/ { print $2 }' /proc/$pid/status); kill -CONT $pid; sleep 0.5; kill -KILL $pid; ended
 grep -q cont "$work/out" && [ "$state" = T ] && ok stop-and-continue || fail stop-and-continue "state $state"
 if command -v script >/dev/null; then
     expect terminal 0 $'24 80\r' script -qec "stty rows 24 cols 80; $(printf '%q ' ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} -- stty size)" /dev/null

@@ -1,0 +1,115 @@
+// Opening a FIFO waits for the other end (`man 7 fifo`). The tree lock cannot be held for that, and neither can the
+// notification: the guest sleeps in the kernel (`Outcome.sleep`) and makes its call again when it is woken.
+//
+// What the kernel counts while an open waits is kept here. A waiting reader has its read end already, held by us, so
+// that a writer finds somebody; a waiting writer gets its write end the moment a reader comes, before that reader can
+// see an end of file.
+
+import CLinux
+import Gate
+import LinuxABI
+import VFS
+
+/// The opens of FIFOs that wait.
+final class FIFOWaits {
+  private final class Waiter {
+    let thread: ThreadID
+    let inode: Inode
+    let isReader: Bool
+    /// The open file, once there is one.
+    var descriptor: OwnedDescriptor?
+    /// The other end has come; the guest has been woken.
+    var isReady = false
+
+    init(_ thread: ThreadID, _ inode: Inode, isReader: Bool, _ descriptor: consuming OwnedDescriptor?) {
+      self.thread = thread
+      self.inode = inode
+      self.isReader = isReader
+      self.descriptor = consume descriptor
+    }
+  }
+  private var waiters: [Waiter] = []
+
+  var isEmpty: Bool { waiters.isEmpty }
+
+  /// What `thread` waited for is of no interest any more: it has gone, or makes another call.
+  func forget(_ thread: ThreadID, but inode: Inode? = nil) {
+    waiters.removeAll { $0.thread == thread && (inode == nil || $0.inode !== inode) }
+  }
+
+  /// The open file, or nil if the thread has to sleep first.
+  ///
+  /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY | O_NONBLOCK without a reader, and what the inode's `open` throws.
+  func open(_ inode: Inode, _ flags: OpenFlags, by thread: ThreadID, wake: (ThreadID) -> Void) throws(Errno)
+    -> OwnedDescriptor?
+  {
+    forget(thread, but: inode)
+    if let index = waiters.firstIndex(where: { $0.thread == thread }) {
+      guard waiters[index].isReady else { return nil }
+      return waiters.remove(at: index).descriptor.take()
+    }
+    // A signal may have ended a wait without our knowing: such a thread is somewhere else by now.
+    waiters.removeAll { $0.inode === inode && !$0.isReady && !Self.isAsleep($0.thread) }
+    let isBlocking = !flags.contains(.nonBlocking)
+    if flags.access == .read {
+      let end = try inode.open(flags)
+      let met = try complete(inode, readers: false, wake)
+      if !isBlocking || met { return end }
+      if try Self.hasWriter(end.rawValue) { return end }
+      waiters.append(Waiter(thread, inode, isReader: true, end))
+      return nil
+    }
+    if flags.access == .write {
+      do throws(Errno) {
+        let end = try inode.open(flags)
+        _ = try complete(inode, readers: true, wake)
+        return end
+      } catch {
+        guard error == .noSuchAddressOrDevice, isBlocking else { throw error }
+        waiters.append(Waiter(thread, inode, isReader: false, nil))
+        return nil
+      }
+    }
+    let both = try inode.open(flags)
+    _ = try complete(inode, readers: true, wake)
+    _ = try complete(inode, readers: false, wake)
+    return both
+  }
+
+  /// Lets go on who waited for the other end that has just come. True if anybody did.
+  private func complete(_ inode: Inode, readers: Bool, _ wake: (ThreadID) -> Void) throws(Errno) -> Bool {
+    var found = false
+    for waiter in waiters where waiter.inode === inode && waiter.isReader == readers && !waiter.isReady {
+      if !waiter.isReader { waiter.descriptor = try inode.open(.writeOnly) }
+      waiter.isReady = true
+      found = true
+      wake(waiter.thread)
+    }
+    return found
+  }
+
+  /// Whether a FIFO's read end has a writer: `tee(2)` of nothing is 0 at an end of file, EAGAIN if somebody may write.
+  private static func hasWriter(_ end: CInt) throws(Errno) -> Bool {
+    var pair: (CInt, CInt) = (0, 0)
+    _ = try withUnsafeMutablePointer(to: &pair) { pair throws(Errno) in
+      try Host.call(SYS_pipe2, Int(bitPattern: pair), Int(OpenFlags([.closeOnExec, .nonBlocking]).rawValue))
+    }
+    let read = OwnedDescriptor(pair.0)
+    let write = OwnedDescriptor(pair.1)
+    _ = read.rawValue
+    // SPLICE_F_NONBLOCK.
+    return vd_syscall(Int(SYS_tee), Int(end), Int(write.rawValue), 1, 2, 0, 0) != 0
+  }
+
+  /// Whether a thread may still be in the sleep it was sent to: in pause(2), or on its way there.
+  private static func isAsleep(_ thread: ThreadID) -> Bool {
+    do throws(Errno) {
+      let text = try Host.readFile("/proc/\(thread)/syscall")
+      let number = String(decoding: text.prefix { $0 != 0x20 && $0 != 0x0a }, as: UTF8.self)
+      return number == "running" || number == "\(SYS_pause)" || number == "-1" || number == "\(SYS_openat)"
+        || number == "\(SYS_open)" || number == "\(SYS_openat2)"
+    } catch {
+      return error != .noSuchFileOrDirectory && error != .noSuchProcess
+    }
+  }
+}
