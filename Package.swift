@@ -50,7 +50,7 @@ let package = Package(
     room("HostFS", ["VFS"]),
     room("OverlayFS", ["VFS"]),
     room("Gate", ["LinuxABI"]),
-    room("Sentry", ["Gate", "VFS", "KernFS", "ProcFS", "DevFS"]),
+    room("Sentry", ["Gate", "MemoryMap", "VFS", "KernFS", "ProcFS", "DevFS"]),
     room("Platform", ["Gate", "CLinux", "CSeccomp", "CCap"]),
     room(
       "Vedette",

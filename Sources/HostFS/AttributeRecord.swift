@@ -75,15 +75,12 @@ extension HostInode {
       return
     }
     guard let record else { return }
-    let isCleared = record.permissions.contains(.setUserID) && !cached.permissions.contains(.setUserID)
-    cached.permissions = record.permissions
-    if isCleared && type == .regular { cached.permissions.subtract([.setUserID, .setGroupID]) }
-    cached.owner = record.owner
-    cached.group = record.group
+    let isCleared = record.permissions.contains(.setUserID) && !permissions.contains(.setUserID)
+    permissions = record.permissions
+    if isCleared && type == .regular { permissions.subtract([.setUserID, .setGroupID]) }
+    owner = record.owner
+    group = record.group
     cached.device = record.device
-    permissions = cached.permissions
-    owner = cached.owner
-    group = cached.group
   }
 
   /// `chmod` and `chown` where the host's own would be refused or lock us out.

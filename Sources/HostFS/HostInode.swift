@@ -14,8 +14,8 @@ class HostInode: Inode {
   final var held: CInt = -1
   final let hostDevice: UInt64
   final let hostNumber: UInt64
-  /// As last seen; ids and permissions are those seen inside.
-  final var cached: Attributes
+  /// As last seen; type, permissions and ids stand in the stored fields of `Inode`.
+  final var cached: HostFacts
 
   final var host: HostFilesystem { unsafeDowncast(filesystem, to: HostFilesystem.self) }
 
@@ -29,10 +29,11 @@ class HostInode: Inode {
     hostDevice = facts.device
     hostNumber = facts.stx_ino
     let found = type ?? FileType(mode: UInt32(facts.stx_mode)) ?? .regular
-    cached = Self.attributes(host, facts, found)
+    cached = HostFacts(facts)
     super.init(
-      filesystem: host, type: found, number: cached.number, permissions: cached.permissions, owner: cached.owner,
-      group: cached.group)
+      filesystem: host, type: found, number: host.number(device: facts.device, facts.stx_ino),
+      permissions: Permissions(mode: UInt64(facts.stx_mode)), owner: host.insideUser(facts.stx_uid),
+      group: host.insideGroup(facts.stx_gid))
   }
 
   deinit {
@@ -47,17 +48,15 @@ class HostInode: Inode {
     return self
   }
 
-  private static func attributes(_ host: HostFilesystem, _ facts: statx, _ type: FileType) -> Attributes {
+  private func cachedAttributes() -> Attributes {
     var result = Attributes(
-      type: type, permissions: Permissions(mode: UInt64(facts.stx_mode)), owner: host.insideUser(facts.stx_uid),
-      group: host.insideGroup(facts.stx_gid), linkCount: facts.stx_nlink, size: Int64(bitPattern: facts.stx_size),
-      blocks: Int64(bitPattern: facts.stx_blocks), number: host.number(device: facts.device, facts.stx_ino),
-      time: Timestamp(facts.stx_mtime))
-    result.accessTime = Timestamp(facts.stx_atime)
-    result.changeTime = Timestamp(facts.stx_ctime)
-    result.birthTime = facts.birthTime
-    result.blockSize = facts.stx_blksize
-    result.device = facts.namedDevice
+      type: type, permissions: permissions, owner: owner, group: group, linkCount: cached.linkCount, size: cached.size,
+      blocks: cached.blocks, number: number, time: cached.time(1))
+    result.accessTime = cached.time(0)
+    result.changeTime = cached.time(2)
+    result.birthTime = cached.birthTime
+    result.blockSize = cached.blockSize
+    result.device = cached.device
     return result
   }
 
@@ -68,11 +67,11 @@ class HostInode: Inode {
   }
 
   private func take(_ facts: statx) {
-    cached = Self.attributes(host, facts, type)
+    cached = HostFacts(facts)
+    permissions = Permissions(mode: UInt64(facts.stx_mode))
+    owner = host.insideUser(facts.stx_uid)
+    group = host.insideGroup(facts.stx_gid)
     applyRecord()
-    permissions = cached.permissions
-    owner = cached.owner
-    group = cached.group
   }
 
   /// A lookup has come upon this file at `name` in `directory`.
@@ -121,19 +120,19 @@ class HostInode: Inode {
   // MARK: - Metadata
 
   override func attributes() throws(Errno) -> Attributes {
-    if !host.isWritable && host.policy == .immutable { return cached }
+    if !host.isWritable && host.policy == .immutable { return cachedAttributes() }
     do throws(Errno) {
       let facts = try at { (directory, name, flags) throws(Errno) in try Host.statx(name, in: directory, flags) }
       if isSame(facts) {
         take(facts)
-        return cached
+        return cachedAttributes()
       }
     } catch {
       guard error == .noSuchFileOrDirectory, host.policy == .shared else { throw error }
     }
     // The host took the name away while somebody here has the file open.
     cached.linkCount = 0
-    return cached
+    return cachedAttributes()
   }
 
   override func setAttributes(_ change: AttributeChange) throws(Errno) {
@@ -223,6 +222,47 @@ class HostInode: Inode {
       accessList = nil
       if error == .notSupportedOnSocket { host.keepsNoLists(hostDevice) }
     }
+  }
+}
+
+/// What is kept of a `statx`, in little space: there is one for each file that the VFS has in its cache.
+struct HostFacts {
+  var size: Int64
+  var blocks: Int64
+  var device: UInt64
+  /// Seconds of access, modification, change and birth.
+  private var seconds: (Int64, Int64, Int64, Int64)
+  private var nanoseconds: (UInt32, UInt32, UInt32, UInt32)
+  var linkCount: UInt32
+  var blockSize: UInt32
+
+  init(_ facts: statx) {
+    size = Int64(bitPattern: facts.stx_size)
+    blocks = Int64(bitPattern: facts.stx_blocks)
+    device = facts.namedDevice
+    let birth = facts.birthTime
+    seconds = (
+      Int64(facts.stx_atime.tv_sec), Int64(facts.stx_mtime.tv_sec), Int64(facts.stx_ctime.tv_sec), birth?.seconds ?? 0
+    )
+    nanoseconds = (
+      facts.stx_atime.tv_nsec, facts.stx_mtime.tv_nsec, facts.stx_ctime.tv_nsec, birth?.nanoseconds ?? .max
+    )
+    linkCount = facts.stx_nlink
+    blockSize = facts.stx_blksize
+  }
+
+  /// 0 for access, 1 for modification, 2 for change.
+  func time(_ place: Int) -> Timestamp {
+    switch place {
+    case 0: Timestamp(seconds: seconds.0, nanoseconds: nanoseconds.0)
+    case 1: Timestamp(seconds: seconds.1, nanoseconds: nanoseconds.1)
+    default: Timestamp(seconds: seconds.2, nanoseconds: nanoseconds.2)
+    }
+  }
+
+  /// nil where the host keeps none.
+  var birthTime: Timestamp? {
+    nanoseconds.3 == .max ? nil : Timestamp(seconds: seconds.3, nanoseconds: nanoseconds.3)
   }
 }
 

@@ -27,7 +27,7 @@ final class HostRegularFile: HostInode {
     return try host.descriptors.with(parent) { directory throws(Errno) in
       try name.withTerminator { name throws(Errno) in
         if host.policy == .immutable {
-          return try Host.open(name, in: directory, wanted.union([.noFollow, .noControllingTerminal]))
+          return try Host.open(name, in: directory, wanted.union([.largeFile, .noControllingTerminal]))
         }
         return try openShared(name, in: directory, wanted)
       }

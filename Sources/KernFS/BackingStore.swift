@@ -77,7 +77,7 @@ public final class BackingStore {
     try withPath(number) { path throws(Errno) in
       try Host.openTrusted(
         path, in: root.rawValue,
-        flags.subtracting([.create, .exclusive]).union([.noFollow, .noControllingTerminal]))
+        flags.subtracting([.create, .exclusive]).union(.noControllingTerminal))
     }
   }
 

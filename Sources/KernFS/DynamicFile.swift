@@ -17,6 +17,11 @@ open class DynamicFile: KernInode {
   /// The content as it is now.
   open func content() throws(Errno) -> [UInt8] { [] }
 
+  /// A descriptor for an open that reads only.
+  open func openForReading(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    try kernel.store.temporaryFile(containing: try content(), flags)
+  }
+
   /// A descriptor for an open that writes. What is written into the default one is lost.
   ///
   /// - Throws: `.permissionDenied` if nobody may write, whatever the capabilities.
@@ -26,8 +31,7 @@ open class DynamicFile: KernInode {
   }
 
   public final override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    if flags.isWriting { return try openForWriting(flags) }
-    return try kernel.store.temporaryFile(containing: try content(), flags)
+    return try flags.isWriting ? openForWriting(flags) : openForReading(flags)
   }
 
   open override func setAttributes(_ change: AttributeChange) throws(Errno) { throw .notPermitted }

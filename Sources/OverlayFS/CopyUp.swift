@@ -75,8 +75,9 @@ extension OverlayInode {
         if links != 0 { overlay.keep(self) }
         if let file = self as? OverlayRegularFile {
           file.isMetadataOnly = !moved
-          file.birthTime = from.birthTime
-          if let made = try? copy.attributes().changeTime { file.copiedChangeTime = (made, from.changeTime) }
+          if let made = try? copy.attributes().changeTime {
+            file.copied = CopiedTimes(upperChangeTime: made, changeTime: from.changeTime, birthTime: from.birthTime)
+          }
           if moved { overlay.onCopyUp?(file, lower, copy) }
         }
         return copy
@@ -154,8 +155,10 @@ extension OverlayRegularFile {
         _ = try? setTimes(of: upper, before)
         throw error
       }
-      let shown = copiedChangeTime.map { $0.upper == before.changeTime ? $0.lower : before.changeTime }
-      copiedChangeTime = (try upper.attributes().changeTime, shown ?? before.changeTime)
+      let shown = copied.map { $0.upperChangeTime == before.changeTime ? $0.changeTime : before.changeTime }
+      copied = CopiedTimes(
+        upperChangeTime: try upper.attributes().changeTime, changeTime: shown ?? before.changeTime,
+        birthTime: try lower.attributes().birthTime)
     }
     isMetadataOnly = false
     overlay.onCopyUp?(self, lower, upper)

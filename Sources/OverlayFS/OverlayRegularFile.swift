@@ -7,10 +7,8 @@ public import VFS
 public final class OverlayRegularFile: OverlayInode {
   /// The upper inode has the attributes, the lower one still the content.
   var isMetadataOnly = false
-  /// The change time that `upper` had when copy-up made it, and the one that the lower file has: an open for writing
-  /// changes no times, so the lower's is shown until the upper's moves on.
-  var copiedChangeTime: (upper: Timestamp, lower: Timestamp)?
-  var birthTime: Timestamp?
+  /// What copy-up could not give the upper inode; nil for what was never copied up in this run.
+  var copied: CopiedTimes?
 
   /// The inode whose backing file holds the content now.
   public var content: Inode {
@@ -29,14 +27,10 @@ public final class OverlayRegularFile: OverlayInode {
       result.size = content.size
       result.blocks = content.blocks
     }
-    if let copiedChangeTime {
-      if result.changeTime == copiedChangeTime.upper {
-        result.changeTime = copiedChangeTime.lower
-      } else {
-        self.copiedChangeTime = nil
-      }
+    if let copied {
+      if result.changeTime == copied.upperChangeTime { result.changeTime = copied.changeTime }
+      result.birthTime = copied.birthTime
     }
-    if let birthTime { result.birthTime = birthTime }
     return result
   }
 
@@ -54,5 +48,20 @@ public final class OverlayRegularFile: OverlayInode {
     }
     if flags.isWriting { return try copiedUp(.all).open(flags) }
     return try content.open(flags)
+  }
+}
+
+/// The times that no call can set. An open for writing changes none, so the lower file's change time is shown until the
+/// upper's moves on; the birth time is the lower's for good.
+final class CopiedTimes {
+  /// The change time of the upper inode when it had just been made.
+  let upperChangeTime: Timestamp
+  let changeTime: Timestamp
+  let birthTime: Timestamp?
+
+  init(upperChangeTime: Timestamp, changeTime: Timestamp, birthTime: Timestamp?) {
+    self.upperChangeTime = upperChangeTime
+    self.changeTime = changeTime
+    self.birthTime = birthTime
   }
 }

@@ -83,7 +83,7 @@ public final class GuestProcess {
     let status = tracer.run(endingWith: launcher.initProcess)
     forwarder?.stop()
     worker.stop()
-    launcher.finish()
+    launcher.finish(initIsReaped: tracer.initIsReaped)
     if let errno = tracer.commandError {
       throw LaunchError(.command, String(decoding: path, as: UTF8.self), errno: errno)
     }

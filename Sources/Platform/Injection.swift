@@ -7,7 +7,7 @@ import LinuxABI
 
 final class Injection {
   let tracee: Tracee
-  private let tracer: Tracer
+  let tracer: Tracer
   private let instruction: UInt64
   private let saved: vd_registers
   private let mask: UInt64
@@ -27,6 +27,9 @@ final class Injection {
     self.mask = mask
     setMask(UInt64.max)
   }
+
+  /// The program's own.
+  var stackPointer: UInt64 { saved.rsp }
 
   private func setMask(_ mask: UInt64) {
     var mask = mask

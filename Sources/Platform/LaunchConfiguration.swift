@@ -21,6 +21,9 @@ public struct LaunchConfiguration: Sendable {
   public var descriptors: [CInt] = []
   /// Limits of the guest; RLIMIT_CORE is 0 unless it is named here.
   public var resourceLimits: [ResourceLimit] = []
+  /// The signal mask the guest starts with, bit N - 1 for signal N; nil for the calling thread's. A thread pool's threads
+  /// block everything, which no program expects.
+  public var signalMask: UInt64?
   /// Signals sent to this process go to the guest, and it stops when the guest stops. For command line use: the signals
   /// are blocked in the thread that calls `GuestProcess.prepare`, which must be the only one.
   public var forwardsSignals = true

@@ -42,7 +42,7 @@ final class LaunchPlan {
     _ = withUnsafeMutablePointer(to: &mask) {
       vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), 0, Int(bitPattern: $0), 8, 0, 0)
     }
-    plan.pointee.signal_mask = mask
+    plan.pointee.signal_mask = configuration.signalMask ?? mask
     plan.pointee.resets_sigpipe = vd_ignore_sigpipe()
     if configuration.forwardsSignals { SignalForwarder.block() }
 

@@ -73,6 +73,7 @@ final class Launcher {
 
   private var childEnd: CInt = -1
   private var hasFinished = false
+  private var initIsReaped = false
 
   /// Starts the guest's first process up to the loaded filter; it waits there.
   func start(_ command: borrowing OwnedDescriptor) throws(LaunchError) -> Started {
@@ -101,8 +102,9 @@ final class Launcher {
   }
 
   /// Everything has ended: what the sandbox left outside goes, and the terminal comes back to us.
-  func finish() {
+  func finish(initIsReaped: Bool) {
     hasFinished = true
+    self.initIsReaped = initIsReaped
     terminal.takeBack()
     directory?.remove()
   }
@@ -113,7 +115,7 @@ final class Launcher {
       close(control)
       directory?.remove()
     }
-    if let initProcess {
+    if let initProcess, !initIsReaped {
       kill(initProcess, SIGKILL)
       _ = vd_syscall(Int(SYS_wait4), Int(initProcess), 0, 0x4000_0000 /* __WALL */, 0, 0, 0)
     }

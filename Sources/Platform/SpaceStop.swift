@@ -12,9 +12,9 @@ import LinuxABI
 /// The space while `TracerRequests.withStoppedSpace` works on it.
 final class SpaceStop: StoppedSpace {
   private let tracer: Tracer
-  private let space: AddressSpace
+  let space: AddressSpace
   /// Threads at an EVENT_STOP; the first that lives is used for injection.
-  private var stopped: [Tracee] = []
+  private(set) var stopped: [Tracee] = []
   /// Threads in a group-stop.
   private var listening: [Tracee] = []
   private var injection: Injection?
@@ -74,6 +74,7 @@ final class SpaceStop: StoppedSpace {
     injection?.end()
     injection = nil
     for tracee in stopped where tracee !== tracer.current {
+      if !tracee.unfinished.isEmpty { tracer.finishWork(in: tracee) }
       if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracee.resume() }
     }
     for tracee in listening { tracee.listen() }
@@ -87,14 +88,7 @@ final class SpaceStop: StoppedSpace {
   }
 
   func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(Errno) {
-    let injection = try injector()
-    let job = tracer.jobs.begin(
-      DescriptorJob(thread: injection.tracee.thread, number: number, file: file, closeOnExec: closeOnExec))
-    defer { tracer.jobs.end(job) }
-    // A held call is needed to install descriptors in a process; this one exists for nothing else.
-    let carrier = SystemCall(number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
-    let result = try injection.run(carrier) { tracer.jobs.serve(job, listener: tracer.listener) }
-    _ = try Errno.check(result)
+    try injector().replaceDescriptor(number, by: file, closeOnExec: closeOnExec)
   }
 
   private func injector() throws(Errno) -> Injection {

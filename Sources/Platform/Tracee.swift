@@ -25,6 +25,8 @@ final class Tracee {
   var sleeping: SystemCall?
   /// A wake came before the sleep.
   var wakePending = false
+  /// To be done in this thread before it runs guest code again (Tracer+Relocation).
+  var unfinished: [@Sendable (any StoppedThread) -> Void] = []
 
   init(thread: ThreadID, group: ThreadGroup, space: AddressSpace) {
     self.thread = thread

@@ -27,6 +27,7 @@ extension Tracer {
     let space = sharing.contains(.memory) ? parent.space : AddressSpace(vdso: parent.space.vdso)
     let tracee = Tracee(thread: child, group: group, space: space)
     tracees[child] = tracee
+    tracee.unfinished = newbornWork
     handler.created(child, leader: group.leader, by: parent.thread, sharing: sharing)
     if let status = diedUnborn.removeValue(forKey: child) {
       ended(child, status)

@@ -11,6 +11,7 @@ extension Tracer {
     for request in requests.take() {
       switch request {
       case .space(let space): serve(space)
+      case .guests(let guests): serve(guests)
       case .sleep(let held, let call): putToSleep(held, call)
       case .wake(let thread): wake(thread)
       }

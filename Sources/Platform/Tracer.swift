@@ -27,6 +27,8 @@ final class Tracer {
   /// The kernel itself bounds what pids a guest can name.
   private let isPidBound: Bool
   private static let affinityCalls = [Int(SYS_sched_getaffinity), Int(SYS_sched_setaffinity)]
+  /// What is to be done in guests that are born before their parent's event is handled.
+  var newbornWork: [@Sendable (any StoppedThread) -> Void] = []
   /// Whether our process stops when the main guest is stopped.
   let stopsWithGuest: Bool
 
@@ -92,9 +94,10 @@ final class Tracer {
       }
       serveRequests()
       if !deferred.isEmpty { continue }
+      if !newbornWork.isEmpty, held.isEmpty { newbornWork = [] }
       if tracees.count > 1, gather() { continue }
       // Taking the namespaces down takes the kernel milliseconds, and nobody need wait for them.
-      if hasEnded, initProcess != nil, tracees.isEmpty, held.isEmpty { break }
+      if hasEnded, initProcess != nil, !initIsReaped, tracees.isEmpty, held.isEmpty { break }
       var status: CInt = 0
       let thread = withUnsafeMutablePointer(to: &status) {
         vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions, 0, 0, 0)
@@ -127,13 +130,16 @@ final class Tracer {
   }
 
   private var turns = 0
+  /// Init's exit has been waited for: its number may be another process's by now.
+  private(set) var initIsReaped = false
 
   private func handle(_ event: TracerEvent, endingWith initProcess: ThreadID?) {
     switch event {
     case .stop(let thread, let status):
       if thread == initProcess {
         // Init cannot die by itself; without it nothing is left in its namespace.
-        if mainStatus == nil, status & 0x7f != 0x7f { mainStatus = .signalled(SIGKILL) }
+        initIsReaped = true
+        if mainStatus == nil { mainStatus = .signalled(SIGKILL) }
         return
       }
       dispatch(thread, status)
@@ -215,6 +221,7 @@ final class Tracer {
       return
     }
     tracee.isListening = false
+    if !tracee.unfinished.isEmpty { finishWork(in: tracee) }
     if tracee.sleeping != nil { return sleeperStopped(tracee) }
     hideInterruption(of: tracee)
     tracee.resume()

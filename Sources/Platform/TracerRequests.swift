@@ -29,8 +29,17 @@ final class TracerRequests: GuestControl {
     }
   }
 
+  /// Work on guests, asked for by a thread that waits for it.
+  final class GuestsRequest: Sendable {
+    let body: @Sendable (any StoppedGuests) -> Void
+    let isDone = Atomic<Bool>(false)
+
+    init(_ body: @escaping @Sendable (any StoppedGuests) -> Void) { self.body = body }
+  }
+
   enum Request: Sendable {
     case space(SpaceRequest)
+    case guests(GuestsRequest)
     case sleep(HeldCall, SystemCall)
     case wake(ThreadID)
   }
@@ -58,26 +67,39 @@ final class TracerRequests: GuestControl {
   private static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
 
   func withStoppedSpace(
-    of thread: ThreadID, _ body: @Sendable (any StoppedSpace) throws(Errno) -> Void
+    of thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void
   ) throws(Errno) {
-    let outcome: Result<Void, Errno> = withoutActuallyEscaping(body) { body in
-      let request = SpaceRequest(thread, body)
-      if Self.ownThread == tracerThread {
-        let tracer = reference.withLock { $0 }
-        tracer.tracer?.serve(request)
-      } else {
-        post(.space(request))
-        var rounds = 0
-        while !request.isDone.load(ordering: .acquiring) {
-          // A kick that comes between the tracer's look at the queue and its wait is lost: kick again.
-          if rounds % 8 == 0 { kickTracer() }
-          rounds += 1
-          usleep(rounds < 16 ? 20 : 200)
-        }
-      }
-      return request.result.withLock { $0 } ?? .failure(.noSuchProcess)
+    let request = SpaceRequest(thread, body)
+    if Self.ownThread == tracerThread {
+      let tracer = reference.withLock { $0 }
+      tracer.tracer?.serve(request)
+    } else {
+      post(.space(request))
+      wait { request.isDone.load(ordering: .acquiring) }
     }
+    let outcome: Result<Void, Errno> = request.result.withLock { $0 } ?? .failure(.noSuchProcess)
     try outcome.get()
+  }
+
+  func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void) {
+    let request = GuestsRequest(body)
+    if Self.ownThread == tracerThread {
+      let tracer = reference.withLock { $0 }
+      tracer.tracer?.serve(request)
+    } else {
+      post(.guests(request))
+      wait { request.isDone.load(ordering: .acquiring) }
+    }
+  }
+
+  private func wait(until isDone: () -> Bool) {
+    var rounds = 0
+    while !isDone() {
+      // A kick that comes between the tracer's look at the queue and its wait is lost: kick again.
+      if rounds % 8 == 0 { kickTracer() }
+      rounds += 1
+      usleep(rounds < 16 ? 20 : 200)
+    }
   }
 
   func wake(_ thread: ThreadID) {
@@ -133,6 +155,12 @@ final class TracerRequests: GuestControl {
   /// The tracer has ended: whoever waits is told that there is nobody left.
   func close() {
     isClosed.store(true, ordering: .releasing)
-    for case .space(let request) in take() { request.isDone.store(true, ordering: .releasing) }
+    for request in take() {
+      switch request {
+      case .space(let request): request.isDone.store(true, ordering: .releasing)
+      case .guests(let request): request.isDone.store(true, ordering: .releasing)
+      case .sleep, .wake: break
+      }
+    }
   }
 }

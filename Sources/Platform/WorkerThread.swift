@@ -6,8 +6,9 @@ import Synchronization
 
 /// A joinable thread that runs one closure.
 final class WorkerThread: Sendable {
-  /// The signal that interrupts blocking calls of one thread (a real-time signal that the C library does not use).
-  static let kick: CInt = 40
+  /// The signal that interrupts blocking calls of one thread. Not a real-time signal: those queue up, and a thread that
+  /// is slow to take them would use up what the user may have pending (RLIMIT_SIGPENDING).
+  static let kick: CInt = SIGURG
 
   private final class Start {
     let body: @Sendable () -> Void
@@ -36,7 +37,7 @@ final class WorkerThread: Sendable {
         guard let argument else { return nil }
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         WorkerThread.allowKick()
-      start.body()
+        start.body()
         start.end.isReached.store(true, ordering: .releasing)
         return nil
       }, start.toOpaque())

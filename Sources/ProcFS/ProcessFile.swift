@@ -68,6 +68,18 @@ final class ProcessFile: DynamicFile {
     }
   }
 
+  /// Bytes that are the host's own are read from the host's file, live: `tr ' ' x </proc/self/cmdline` is opened by one
+  /// program and read by the next.
+  override func openForReading(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    switch what {
+    case .host(let name), .writable(let name): return try proc.source.openHostFile(name, of: thread, flags)
+    case .restricted(let name):
+      try proc.source.checkAccess(to: thread)
+      return try proc.source.openHostFile(name, of: thread, flags)
+    default: return try super.openForReading(flags)
+    }
+  }
+
   override func openForWriting(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     guard case .writable(let name) = what else { throw .permissionDenied }
     return try proc.source.openHostFile(

@@ -54,6 +54,20 @@ public enum ProcessDescriptor {
   case foreign([UInt8])
 }
 
+/// What a mapping shows of its file, as guests know it.
+public struct MappedFile {
+  public var path: [UInt8]
+  /// `st_dev` in the encoding of `stat(2)`.
+  public var device: UInt64
+  public var inode: UInt64
+
+  public init(path: [UInt8], device: UInt64, inode: UInt64) {
+    self.path = path
+    self.device = device
+    self.inode = inode
+  }
+}
+
 /// Whoever knows the processes: the sentry.
 ///
 /// Every function may find that the process has gone: it throws `.noSuchProcess`, or answers nil or nothing.
@@ -116,7 +130,7 @@ public protocol ProcessSource: AnyObject {
   func path(of position: Position) -> [UInt8]
 
   /// The path inside of a file that is mapped somewhere: `device` in the encoding of `stat(2)`. nil if it is none of ours.
-  func path(ofBacking device: UInt64, inode: UInt64) -> [UInt8]?
+  func mappedFile(device: UInt64, inode: UInt64) -> MappedFile?
 
   /// The text of `/proc/PID/mountinfo`, `mounts` and `mountstats`.
   func mountInformation(of process: Int32) -> [UInt8]

@@ -166,17 +166,29 @@ enum ProcessText {
       return
     }
     let device = DeviceNumber.make(major: UInt32(truncatingIfNeeded: major), minor: UInt32(truncatingIfNeeded: minor))
-    text.append(line[..<name.startIndex])
-    if let path = source.path(ofBacking: device, inode: inode) {
-      // As the kernel escapes: a newline would end the line.
-      for byte in path {
-        if byte == Text.newline { text.append("\\012") } else { text.append(byte) }
-      }
-    } else if isKernelObject(name) {
-      text.append(name)
-    } else {
-      text.append("/ (deleted)")
+    guard let file = source.mappedFile(device: device, inode: inode) else {
+      text.append(line[..<name.startIndex])
+      if isKernelObject(name) { text.append(name) } else { text.append("/ (deleted)") }
+      return
     }
+    let facts =
+      "\(hexadecimal(DeviceNumber.major(file.device))):\(hexadecimal(DeviceNumber.minor(file.device))) \(file.inode) "
+    let head = line[..<fields[3].startIndex]
+    text.append(head)
+    for byte in facts.utf8 { text.append(byte) }
+    for _ in 0..<max(0, nameColumn - head.count - facts.utf8.count) { text.append(Text.space) }
+    // As the kernel escapes: a newline would end the line.
+    for byte in file.path {
+      if byte == Text.newline { text.append("\\012") } else { text.append(byte) }
+    }
+  }
+
+  /// Where names begin (fs/proc/task_mmu.c, `show_map_vma`).
+  private static let nameColumn = 73
+
+  /// At least two digits, as the kernel prints device numbers here.
+  private static func hexadecimal(_ number: UInt32) -> String {
+    (number < 16 ? "0" : "") + String(number, radix: 16)
   }
 
   /// Names of mappings that the kernel makes up and that are no files.

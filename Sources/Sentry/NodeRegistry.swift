@@ -51,8 +51,14 @@ final class NodeRegistry {
     }
   }
   private var placeholders: [PlaceholderKey: Placeholder] = [:]
-  /// At this many nodes it is worth asking which of them are still open.
-  private(set) var sweepAt = 4096
+  // When it is worth asking which nodes are still open: at so many nodes, so many nameless files, so many of their bytes.
+  private var sweepAtNodes = 4096
+  private var sweepAtOrphans = 64
+  private var sweepAtBytes: Int64 = 64 << 20
+
+  var isSweepDue: Bool {
+    nodes.count >= sweepAtNodes || store.orphanCount >= sweepAtOrphans || store.orphanBytes >= sweepAtBytes
+  }
 
   init(store: BackingStore) { self.store = store }
 
@@ -65,7 +71,10 @@ final class NodeRegistry {
 
   /// Remembers what stands for `position` in the kernel.
   func register(_ descriptor: CInt, _ position: Position, _ inode: Inode) throws(Errno) {
-    nodes[BackingIdentity(try Host.stat(descriptor))] = Node(position: position, inode: inode)
+    let identity = BackingIdentity(try Host.stat(descriptor))
+    // /dev/tty opens the terminal itself, which has a name of its own.
+    if inode.type == .characterDevice, let known = nodes[identity], known.inode.type == .characterDevice { return }
+    nodes[identity] = Node(position: position, inode: inode)
   }
 
   /// A new open file for something without a backing file: a directory, or anything opened with O_PATH.
@@ -91,6 +100,8 @@ final class NodeRegistry {
   func sweep(_ open: Set<BackingIdentity>) {
     nodes = nodes.filter { open.contains($0.key) }
     placeholders = placeholders.filter { open.contains($0.value.identity) }
-    sweepAt = max(4096, nodes.count * 2)
+    sweepAtNodes = max(4096, nodes.count * 2)
+    sweepAtOrphans = max(64, store.orphanCount * 2)
+    sweepAtBytes = max(64 << 20, store.orphanBytes * 2)
   }
 }

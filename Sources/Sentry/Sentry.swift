@@ -5,7 +5,7 @@ import CLinux
 public import Gate
 public import LinuxABI
 import Synchronization
-import VFS
+public import VFS
 
 /// Receives what `--trace` and `--stats` show. Called outside the tree lock, from whichever thread served the call.
 public protocol CallRecorder: AnyObject, Sendable {
@@ -48,19 +48,28 @@ public final class Sentry: SystemCallHandler {
   }
 
   public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
+    var mustSettle = false
     guard let recorder else {
-      return state.withLock { state in state.serve(call, from: thread, by: gate) }
+      let outcome = state.withLock { state in
+        let outcome = state.serve(call, from: thread, by: gate)
+        mustSettle = !state.pendingRelocations.isEmpty
+        return outcome
+      }
+      if mustSettle { settle() }
+      return outcome
     }
     let begin = monotonicNanoseconds()
     var strings: [[UInt8]] = []
     let outcome = state.withLock { state in
       let outcome = state.serve(call, from: thread, by: gate)
+      mustSettle = !state.pendingRelocations.isEmpty
       if state.isTracing {
         strings = state.tracedStrings
         state.tracedStrings.removeAll(keepingCapacity: true)
       }
       return outcome
     }
+    if mustSettle { settle() }
     let result: CallRecord.Result
     switch outcome {
     case .value(let value): result = .value(value)
@@ -73,6 +82,12 @@ public final class Sentry: SystemCallHandler {
         thread: thread, call: call, strings: strings, result: result, duration: monotonicNanoseconds() - begin))
     return outcome
   }
+
+  /// The platform, as long as there are guests.
+  var control: (any GuestControl)? { state.withLock { $0.control } }
+
+  /// See `SentryState.beginRelocations`.
+  func beginRelocations() -> [(Relocation, [SentryState.Holders])] { state.withLock { $0.beginRelocations() } }
 
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
     state.withLock { $0.completed(call, from: thread, result: result) }
@@ -94,6 +109,13 @@ public final class Sentry: SystemCallHandler {
 
   public func execFailed(_ thread: ThreadID, errno: Errno) {
     state.withLock { $0.tasks[thread]?.execPlan = nil }
+  }
+
+  /// Gives `body` the tree under its lock: for what is asked of it when the guests are gone.
+  public func withTree<Result: Sendable, Failure: Error>(
+    _ body: (VirtualFileSystem) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try state.withLock { state throws(Failure) in try body(state.vfs) }
   }
 
   /// Finds the command as `execvp(3)` does, in the guest's own tree.

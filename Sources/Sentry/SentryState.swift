@@ -21,6 +21,8 @@ public final class SentryState {
   let fifoWaits = FIFOWaits()
   /// The platform; set before the first guest runs.
   public var control: (any GuestControl)?
+  /// Files that copy-up has given another backing file, and guests may hold: to be moved before anything is answered.
+  var pendingRelocations: [Relocation] = []
   let socketPlaces = SocketPlaces()
   /// A pid namespace bounds what guests can name.
   let hasPidNamespace: Bool
@@ -135,7 +137,7 @@ public final class SentryState {
 
   /// The open file a guest is to get for what an `open` has arrived at; nil if it must wait for a FIFO's other end.
   func descriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
-    if registry.count >= registry.sweepAt { sweep() }
+    reclaim()
     let inode = opened.inode
     if inode.isDirectory || flags.contains(.path) {
       return try registry.openPlaceholder(opened.position, inode, flags)
@@ -155,8 +157,10 @@ public final class SentryState {
     return try fifoWaits.open(inode, flags, by: task.thread) { control?.wake($0) }
   }
 
-  /// Drops the nodes that no guest has open any more.
-  private func sweep() {
+  /// Drops the nodes that no guest has open any more, and with them the bytes of files without a name, when there are
+  /// enough of them for the question to be worth its cost.
+  func reclaim() {
+    guard registry.isSweepDue else { return }
     var open: Set<BackingIdentity> = []
     var seen: Set<ObjectIdentifier> = []
     for task in tasks.values where seen.insert(ObjectIdentifier(task.descriptors)).inserted {

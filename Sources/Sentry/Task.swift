@@ -3,6 +3,7 @@
 
 import Gate
 import LinuxABI
+import MemoryMap
 import VFS
 
 /// One guest thread.
@@ -17,6 +18,8 @@ final class Task {
   var credentials: TaskCredentials
   /// Shared as CLONE_FILES says.
   var descriptors: DescriptorTable
+  /// Shared as CLONE_VM says.
+  var space: MappingSpace
   /// Set between an `execve` stop and the start of the new image.
   var execPlan: ExecPlan?
   /// The trampoline is the image and runs its table.
@@ -24,13 +27,14 @@ final class Task {
 
   init(
     thread: ThreadID, process: Process, context: FilesystemContext, credentials: TaskCredentials,
-    descriptors: DescriptorTable
+    descriptors: DescriptorTable, space: MappingSpace = MappingSpace()
   ) {
     self.thread = thread
     self.process = process
     self.context = context
     self.credentials = credentials
     self.descriptors = descriptors
+    self.space = space
   }
 
   var memory: GuestMemory { GuestMemory(thread: thread) }

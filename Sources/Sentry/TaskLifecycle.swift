@@ -3,6 +3,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import MemoryMap
 import VFS
 
 extension SentryState {
@@ -54,7 +55,8 @@ extension SentryState {
       thread: child, process: process,
       context: sharing.contains(.fileSystem) ? maker.context : maker.context.copy(),
       credentials: maker.credentials,
-      descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child))
+      descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child),
+      space: sharing.contains(.memory) ? maker.space : maker.space.copy())
   }
 
   func exited(_ thread: ThreadID) {
@@ -79,6 +81,8 @@ extension SentryState {
     task.process.threads = [thread]
     // exec ends sharing: the table is this task's own now (`man 2 execve`), and is reached anew.
     task.descriptors = DescriptorTable(thread: thread)
+    task.space = MappingSpace()
+    for file in plan.mappedFiles() { task.space.add(file) }
     task.isLoading = true
     task.process.executable = plan.executable
     task.credentials = plan.credentials

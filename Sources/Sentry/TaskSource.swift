@@ -162,8 +162,10 @@ public final class TaskSource: ProcessSource, TerminalSource {
       + (state.vfs.path(of: position, from: state.vfs.root) ?? [0x2f])
   }
 
-  public func path(ofBacking device: UInt64, inode: UInt64) -> [UInt8]? {
-    state.registry.node(BackingIdentity(device: device, number: inode)).map { path(of: $0.position) }
+  public func mappedFile(device: UInt64, inode: UInt64) -> MappedFile? {
+    guard let node = state.registry.node(BackingIdentity(device: device, number: inode)) else { return nil }
+    return MappedFile(
+      path: path(of: node.position), device: node.inode.filesystem.deviceNumber, inode: node.inode.number)
   }
 
   public func mountInformation(of process: Int32) -> [UInt8] { MountText.mountInformation(of: state.vfs) }

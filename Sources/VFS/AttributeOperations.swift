@@ -69,6 +69,19 @@ extension VirtualFileSystem {
     try checkWritable(position.mount)
     try caller.credentials.check(.write, on: inode)
     try inode.truncate(to: size)
+    try dropSetIDs(of: inode, caller)
+  }
+
+  /// What a change of content by somebody without CAP_FSETID does to set-id bits (`file_remove_privs`).
+  func dropSetIDs(of inode: Inode, _ caller: Caller) throws(Errno) {
+    if caller.credentials.has(.setID) { return }
+    var permissions = inode.permissions
+    permissions.remove(.setUserID)
+    if permissions.contains(.groupExecute) { permissions.remove(.setGroupID) }
+    guard permissions != inode.permissions else { return }
+    var change = AttributeChange()
+    change.permissions = permissions
+    try inode.setAttributes(change)
   }
 
   private func changeable(_ position: Position) throws(Errno) -> Inode {

@@ -77,7 +77,25 @@ private struct SandboxSession {
       throw commandError(error)
     }
     recorder?.finish()
+    if configuration.changes { try printChanges(sentry) }
     return status
+  }
+
+  /// `--changes`: after the guest's own last words, on standard error.
+  private func printChanges(_ sentry: Sentry) throws(SandboxError) {
+    let report: ChangeReport?
+    do throws(Errno) {
+      report = try sentry.withTree { vfs throws(Errno) in
+        guard let overlay = vfs.root.mount.filesystem as? OverlayFilesystem else { return nil }
+        return try ChangeReport(overlay)
+      }
+    } catch {
+      throw SandboxError("--changes: cannot compare: \(error)")
+    }
+    guard let report else { return }
+    var text = report.text
+    if let complaint = report.complaint { text += Array("vedette: --changes: \(complaint)\n".utf8) }
+    DescriptorOutput.write(text, to: 2)
   }
 
   private func launchConfiguration() -> LaunchConfiguration {
@@ -116,7 +134,7 @@ private struct SandboxSession {
       throw SandboxError("cannot use the store: \(error)")
     }
     let tree = SandboxTree(configuration: configuration, store: store, identity: identity)
-    let (vfs, _) = try tree.build()
+    let (vfs, overlay) = try tree.build()
     let state: SentryState
     do throws(Errno) {
       state = try SentryState(
@@ -130,6 +148,7 @@ private struct SandboxSession {
     state.workingDirectory = directory
     state.umask = umask
     state.control = guest.control
+    overlay.onCopyUp = { [unowned state] (_, lower, upper) in state.contentMoved(from: lower, to: upper) }
     try tree.mountExtras(in: vfs)
     return Sentry(state, recorder: recorder)
   }

@@ -30,6 +30,10 @@ struct SandboxTree {
     } catch {
       throw SandboxError(describe(error))
     }
+    UpperLayers.remember(
+      configuration,
+      caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
+      inside: .init(uid: identity.user, gid: identity.group))
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8))
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
     vfs.protectsStickyFiles = Self.hostSetting("/proc/sys/fs/protected_regular")

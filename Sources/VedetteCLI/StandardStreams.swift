@@ -24,8 +24,12 @@ enum StandardStreams {
   /// Writes all of `text`; false if that is not possible.
   @discardableResult
   static func write(_ text: String, to descriptor: CInt) -> Bool {
-    var text = text
-    return text.withUTF8 { bytes in
+    write(Array(text.utf8), to: descriptor)
+  }
+
+  @discardableResult
+  static func write(_ text: [UInt8], to descriptor: CInt) -> Bool {
+    text.withUnsafeBytes { bytes in
       var offset = 0
       while offset < bytes.count {
         let count = vd_syscall(

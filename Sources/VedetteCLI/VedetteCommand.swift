@@ -13,13 +13,24 @@ struct VedetteCommand: ParsableCommand {
       what it likes; the machine stays as it was.
       """,
     version: "vedette 0.1.0",
-    subcommands: [RunCommand.self, DoctorCommand.self])
+    subcommands: [
+      RunCommand.self, DiffCommand.self,
+      DoctorCommand.self,
+    ])
+}
+
+/// A command that works on layers and starts no guest.
+protocol LayerCommand: ParsableCommand {
+  /// Does it; the result is the exit status.
+  func perform() throws(SandboxError) -> CInt
 }
 
 /// What a command line asks for.
 enum Request {
   case run(SandboxConfiguration)
   case doctor
+  /// A command on layers: it is done by its own `perform`.
+  case layers(any LayerCommand)
   /// Text for standard output, and status 0: help and version.
   case text(String)
 
@@ -43,6 +54,7 @@ enum Request {
     switch parsed {
     case let run as RunCommand: return .run(try run.configuration(command: command))
     case is DoctorCommand: return .doctor
+    case let command as any LayerCommand: return .layers(command)
     // `help` and `--generate-completion-script` are commands of ArgumentParser's own, which answer when they are run.
     default:
       var other = parsed

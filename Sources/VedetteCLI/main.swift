@@ -14,6 +14,13 @@ func answer(_ text: String) -> CInt {
   return ownFailure
 }
 
+/// The same for bytes, which may hold paths.
+func answer(_ text: [UInt8]) -> CInt {
+  if StandardStreams.write(text, to: 1) { return 0 }
+  StandardStreams.complain("cannot write to standard output")
+  return ownFailure
+}
+
 /// Does what the command line asks for; the result is the exit status.
 func perform(_ request: Request) -> CInt {
   switch request {
@@ -21,6 +28,13 @@ func perform(_ request: Request) -> CInt {
     return answer(text + (text.isEmpty || text.hasSuffix("\n") ? "" : "\n"))
   case .doctor:
     return doctor()
+  case .layers(let command):
+    do throws(SandboxError) {
+      return try command.perform()
+    } catch {
+      StandardStreams.complain(error.message)
+      return error.status
+    }
   case .run(let configuration):
     do throws(ConfigurationError) {
       try configuration.validate()

@@ -82,8 +82,10 @@ final class Source: ProcessSource {
 
   func path(of position: Position) -> [UInt8] { Array("/somewhere".utf8) }
 
-  func path(ofBacking device: UInt64, inode: UInt64) -> [UInt8]? {
-    paths["\(DeviceNumber.major(device)):\(DeviceNumber.minor(device)) \(inode)"].map { Array($0.utf8) }
+  func mappedFile(device: UInt64, inode: UInt64) -> MappedFile? {
+    paths["\(DeviceNumber.major(device)):\(DeviceNumber.minor(device)) \(inode)"].map {
+      MappedFile(path: Array($0.utf8), device: device, inode: inode)
+    }
   }
 
   func mountInformation(of process: Int32) -> [UInt8] { Array("20 0 0:64 / / rw - overlay overlay rw\n".utf8) }

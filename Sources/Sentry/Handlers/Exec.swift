@@ -87,6 +87,8 @@ extension SentryState {
     try task.credentials.fileCredentials.check(.execute, on: inode)
     let descriptor = try inode.open([.largeFile])
     if try hasWriter(descriptor.rawValue) { throw .textFileBusy }
+    // /proc/PID/maps names the image by this.
+    try registry.register(descriptor.rawValue, position, inode)
     return OpenedProgram(descriptor: descriptor, position: position)
   }
 

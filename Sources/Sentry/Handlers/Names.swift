@@ -36,6 +36,7 @@ let nameHandlers: [(CInt, Handler)] = [
   }),
   (SYS_unlink, { (state, task, call) throws(Errno) in
     try state.vfs.unlink(try state.path(task, at: here, call.arguments.0), task.caller)
+    state.reclaim()
     return .value(0)
   }),
   (SYS_unlinkat, { (state, task, call) throws(Errno) in
@@ -47,6 +48,7 @@ let nameHandlers: [(CInt, Handler)] = [
     } else {
       try state.vfs.unlink(path, task.caller)
     }
+    state.reclaim()
     return .value(0)
   }),
   (SYS_rmdir, { (state, task, call) throws(Errno) in
@@ -111,6 +113,7 @@ extension SentryState {
     else { throw .invalidArgument }
     let oldPath = try path(task, at: oldDirectory, old)
     try vfs.rename(oldPath, to: try path(task, at: newDirectory, new, .second), flags, task.caller)
+    reclaim()
     return .value(0)
   }
 }

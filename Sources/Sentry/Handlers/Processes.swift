@@ -3,6 +3,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import MemoryMap
 import VFS
 
 let processHandlers: [(CInt, Handler)] = [
@@ -36,10 +37,19 @@ let processHandlers: [(CInt, Handler)] = [
     guard call.arguments.0 & ~allowed == 0 else { throw .notPermitted }
     return .observed
   }),
-  (SYS_mmap, { (state, task, call) throws(Errno) in .native }),
+  (SYS_mmap, { (state, task, call) throws(Errno) in try state.map(task, call) }),
 ]
 
 extension SentryState {
+  /// `mmap(2)` of a file: the kernel does it, and the space is known to have the file from now on.
+  fileprivate func map(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.4))
+    // The stand-in for an O_PATH descriptor is one that the kernel would answer with EACCES.
+    if let node = registry.node(status), node.isPath { throw .badFileDescriptor }
+    task.space.add(FileIdentity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)))
+    return .native
+  }
+
   /// Without a pid namespace a number may be any process of the host: only guests may be named.
   fileprivate func nativeIfGuest(_ argument: UInt64) throws(Errno) -> Outcome {
     let number = ThreadID(truncatingIfNeeded: argument)

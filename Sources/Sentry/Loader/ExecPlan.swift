@@ -4,6 +4,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import MemoryMap
 import VFS
 
 /// A file opened for execution, all checks of `open_exec` done: regular, execute permission, no writer, not `noexec`.
@@ -207,6 +208,16 @@ final class ExecPlan {
       (AT_SECURE, 0),
     ]
     return values.map { StackBlock.AuxiliaryEntry(type: UInt64($0.0), value: $0.1) }
+  }
+
+  /// What the table maps.
+  func mappedFiles() -> [FileIdentity] {
+    var files: [FileIdentity] = []
+    for number in [programDescriptor?.rawValue, interpreterDescriptor?.rawValue] {
+      guard let number, let status = try? Host.stat(number) else { continue }
+      files.append(FileIdentity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)))
+    }
+    return files
   }
 
   // MARK: - While the table runs

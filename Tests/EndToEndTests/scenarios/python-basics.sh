@@ -21,7 +21,7 @@ for f, args in ((os.open, ("nope", 0)), (os.mkdir, ("tree",)), (os.rmdir, ("tree
     try: f(*args); print("no error", f, args)
     except OSError as e: print(f.__name__, errno.errorcode[e.errno])
 d = os.open("tree", os.O_RDONLY | os.O_DIRECTORY); fd = os.open("a/b/x.txt", os.O_RDWR | os.O_APPEND, dir_fd=d); os.write(fd, b"more"); print(os.pread(fd, 20, 0), os.fstat(fd).st_size, fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND != 0, os.readlink("/proc/self/fd/%d" % fd).endswith("/tree/a/b/x.txt"))
-os.rename("a/b/x.txt", "z", src_dir_fd=d, dst_dir_fd=d); print(os.listdir(d), os.stat("z", dir_fd=d).st_ino == os.fstat(fd).st_ino, os.get_inheritable(fd)); os.unlink("z", dir_fd=d); print(os.fstat(fd).st_nlink, os.readlink("/proc/self/fd/%d" % fd).endswith("(deleted)")); os.fchdir(d); print(os.path.basename(os.getcwd())); os.chdir("..")
+os.rename("a/b/x.txt", "z", src_dir_fd=d, dst_dir_fd=d); print(sorted(os.listdir(d)), os.stat("z", dir_fd=d).st_ino == os.fstat(fd).st_ino, os.get_inheritable(fd)); os.unlink("z", dir_fd=d); print(os.fstat(fd).st_nlink, os.readlink("/proc/self/fd/%d" % fd).endswith("(deleted)")); os.fchdir(d); print(os.path.basename(os.getcwd())); os.chdir("..")
 with os.scandir(".") as it: print(sorted((e.name, e.is_dir(), e.is_symlink()) for e in it))
 os.utime("t.py", ns=(10**18 + 1, 10**18 + 2)); print(os.stat("t.py").st_mtime_ns); os.chmod("t.py", 0o640); print(stat.filemode(os.stat("t.py").st_mode)); print(oct(os.umask(0o77))); open("u", "w").close(); print(oct(os.stat("u").st_mode)); print(os.access("u", os.R_OK | os.W_OK), os.access("u", os.X_OK))
 try: os.setxattr("u", "user.k", b"v"); print(os.getxattr("u", "user.k"), os.listxattr("u")); os.removexattr("u", "user.k")

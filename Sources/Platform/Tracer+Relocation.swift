@@ -1,0 +1,139 @@
+// Work on several stopped address spaces at once, and work that waits until a thread is about to run guest code again.
+//
+// A thread that is in the kernel for something else (its call is held, it waits for its vfork child, it is being answered
+// at this moment) has been sent PTRACE_INTERRUPT: it comes to an EVENT_STOP before it runs guest code, and what is
+// `unfinished` is done there. So a move never needs to undo a call.
+
+import CLinux
+import Gate
+import LinuxABI
+
+extension Tracer {
+  /// Runs the request's body.
+  func serve(_ request: TracerRequests.GuestsRequest) {
+    let wasWorking = isWorking
+    isWorking = true
+    let guests = GuestsStop(self)
+    request.body(guests)
+    guests.resumeAll()
+    isWorking = wasWorking
+    request.isDone.store(true, ordering: .releasing)
+  }
+
+  /// Does what is left for a thread at an EVENT_STOP. Births and returns that come up meanwhile are put off.
+  func finishWork(in tracee: Tracee) {
+    let work = tracee.unfinished
+    tracee.unfinished = []
+    let wasWorking = isWorking
+    isWorking = true
+    defer { isWorking = wasWorking }
+    guard let injection = injection(into: tracee) else { return }
+    let thread = StoppedTracee(self, injection)
+    for step in work { step(thread) }
+    injection.end()
+  }
+
+  /// Nil if the thread is gone, or this kernel's vdso has no `syscall` instruction.
+  func injection(into tracee: Tracee) -> Injection? {
+    guard let offset = vdso.syscall else { return nil }
+    if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
+    guard let base = tracee.space.vdso else { return nil }
+    return Injection(self, tracee, instruction: base + UInt64(offset))
+  }
+}
+
+/// The guests that one request has stopped.
+private final class GuestsStop: StoppedGuests {
+  private let tracer: Tracer
+  private var spaces: [SpaceStop] = []
+  private var injections: [ThreadID: Injection] = [:]
+
+  init(_ tracer: Tracer) { self.tracer = tracer }
+
+  func stop(_ threads: [ThreadID]) {
+    for thread in threads {
+      guard let space = tracer.tracees[thread]?.space, !spaces.contains(where: { $0.space === space }) else { continue }
+      let stop = SpaceStop(tracer, space)
+      stop.stopAll()
+      spaces.append(stop)
+    }
+  }
+
+  func resumeAll() {
+    for injection in injections.values { injection.end() }
+    for space in spaces { space.resumeAll() }
+  }
+
+  func injectable(among threads: [ThreadID]) -> (any StoppedThread)? {
+    for thread in threads {
+      if let injection = injections[thread] { return StoppedTracee(tracer, injection) }
+    }
+    for space in spaces {
+      for tracee in space.stopped where threads.contains(tracee.thread) {
+        guard tracer.tracees[tracee.thread] === tracee, !tracer.deferred.holds(tracee.thread),
+          let injection = tracer.injection(into: tracee)
+        else { continue }
+        injections[tracee.thread] = injection
+        return StoppedTracee(tracer, injection)
+      }
+    }
+    return nil
+  }
+
+  func later(_ threads: [ThreadID], _ work: @escaping @Sendable (any StoppedThread) -> Void) {
+    for thread in threads {
+      guard let tracee = tracer.tracees[thread] else { continue }
+      interrupt(tracee)
+      tracee.unfinished.append(work)
+    }
+  }
+
+  func laterInUnknown(_ work: @escaping @Sendable (any StoppedThread) -> Void) {
+    // Births that are being put off are in `deferred`; newborns whose parents' events have not been seen, in `held`.
+    if !tracer.deferred.isEmpty || !tracer.held.isEmpty { tracer.newbornWork.append(work) }
+    if let thread = tracer.requests.held.withLock({ $0?.thread }) { later([thread], work) }
+  }
+
+  /// Not needed twice: an EVENT_STOP that is pending stays so until the thread leaves the kernel.
+  private func interrupt(_ tracee: Tracee) {
+    tracee.wasInterrupted = true
+    tracee.request(VD_PTRACE_INTERRUPT)
+  }
+}
+
+/// A thread with an injection under way.
+private final class StoppedTracee: StoppedThread {
+  private let tracer: Tracer
+  private let injection: Injection
+
+  init(_ tracer: Tracer, _ injection: Injection) {
+    self.tracer = tracer
+    self.injection = injection
+  }
+
+  var thread: ThreadID { injection.tracee.thread }
+
+  var stackPointer: UInt64? { injection.stackPointer }
+
+  func call(_ call: SystemCall) throws(Errno) -> Int {
+    try Errno.check(try injection.run(call, duringWait: {}))
+  }
+
+  func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(Errno) {
+    try injection.replaceDescriptor(number, by: file, closeOnExec: closeOnExec)
+  }
+}
+
+extension Injection {
+  /// Descriptors are installed by answering a held call; this one exists for nothing else.
+  func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(Errno) {
+    let jobs = tracer.jobs
+    let listener = tracer.listener
+    let job = jobs.begin(
+      DescriptorJob(thread: tracee.thread, number: number, file: file, closeOnExec: closeOnExec))
+    defer { jobs.end(job) }
+    let carrier = SystemCall(number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
+    let result = try run(carrier) { jobs.serve(job, listener: listener) }
+    _ = try Errno.check(result)
+  }
+}

@@ -1,0 +1,102 @@
+// A file's content has moved from a lower layer to the upper: what guests hold of the lower file moves with it. One
+// `Relocation` is one such file; `perform` (in `RelocationWork`) moves everything of one process.
+//
+// The order of things: copy-up commits under the tree lock and records the relocation; the handler that caused it returns;
+// before anything is answered, on either gate, `Sentry.settle` has the platform stop who holds the file and move it. So
+// nobody can write to the upper file while somebody else still reads the lower one.
+
+import CLinux
+import Gate
+import LinuxABI
+import MemoryMap
+import Synchronization
+
+/// One file on its way. Used on the tracer thread once it is made; the two descriptors never change.
+final class Relocation: Sendable {
+  /// The lower file.
+  let lower: FileIdentity
+  /// Open for reading: the source of the lower file's name in /proc/PID/maps.
+  private let lowerFile: OwnedDescriptor
+  /// Open for reading: what new descriptors are opened from.
+  private let upperFile: OwnedDescriptor
+
+  /// An open file description of the lower file, which any number of descriptors may share, and its successor.
+  final class Description: Sendable {
+    let old: OwnedDescriptor
+    let new: OwnedDescriptor
+
+    init(old: consuming OwnedDescriptor, new: consuming OwnedDescriptor) {
+      self.old = old
+      self.new = new
+    }
+  }
+  private let moved = Mutex<[Description]>([])
+  private let listed = Mutex<ListedFile?>(nil)
+
+  init(lower: FileIdentity, lowerFile: consuming OwnedDescriptor, upperFile: consuming OwnedDescriptor) {
+    self.lower = lower
+    self.lowerFile = lowerFile
+    self.upperFile = upperFile
+  }
+
+  var upperDescriptor: CInt { upperFile.rawValue }
+
+  /// How /proc/PID/maps words the lower file. Some file systems show another device there than stat(2) does (btrfs,
+  /// overlayfs), so the kernel is asked with a mapping of our own.
+  func listedFile() throws(Errno) -> ListedFile {
+    if let known = listed.withLock({ $0 }) { return known }
+    let found = try ListedFile(of: lowerFile.rawValue)
+    listed.withLock { $0 = found }
+    return found
+  }
+
+  /// The successor of descriptor `number` of `table`, made at the first descriptor that shares the description.
+  func successor(of number: CInt, in table: DescriptorTable, of thread: ThreadID) throws(Errno) -> Description {
+    for known in moved.withLock({ $0 }) where Self.isSame(known.old.rawValue, thread, number) { return known }
+    let old = try table.duplicate(number)
+    let flags = OpenFlags(
+      rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(old.rawValue), Int(F_GETFL))))
+    let kept = flags.intersection([.append, .nonBlocking, .direct, .sync, .dataSync, .noAccessTime, .largeFile])
+    let new = try reopen(kept)
+    _ = try Host.call(SYS_lseek, Int(new.rawValue), try Host.call(SYS_lseek, Int(old.rawValue), 0, Int(SEEK_CUR)), 0)
+    let made = Description(old: old, new: new)
+    moved.withLock { $0.append(made) }
+    return made
+  }
+
+  private func reopen(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    let path = "/proc/self/fd/\(upperFile.rawValue)"
+    do throws(Errno) {
+      return try Host.openTrusted(path, flags)
+    } catch {
+      // O_NOATIME of a file that is not ours, O_DIRECT where the upper has none.
+      return try Host.openTrusted(path, flags.subtracting([.noAccessTime, .direct]))
+    }
+  }
+
+  /// `kcmp(2)`, KCMP_FILE: our descriptor and the guest's are one open file description.
+  private static func isSame(_ ours: CInt, _ thread: ThreadID, _ number: CInt) -> Bool {
+    vd_syscall(Int(SYS_kcmp), Int(getpid()), Int(thread), 0, Int(ours), Int(number), 0) == 0
+  }
+}
+
+/// A file as /proc/PID/maps names it: the device's text and the inode number.
+struct ListedFile: Sendable, Equatable {
+  var device: [UInt8]
+  var number: UInt64
+
+  init(device: [UInt8], number: UInt64) {
+    self.device = device
+    self.number = number
+  }
+
+  /// - Throws: `.noDevice` and what else `mmap(2)` says.
+  init(of descriptor: CInt) throws(Errno) {
+    let address = UInt64(
+      UInt(bitPattern: try Host.call(SYS_mmap, 0, 4096, Int(PROT_READ), Int(MAP_PRIVATE), Int(descriptor), 0)))
+    defer { _ = vd_syscall(Int(SYS_munmap), Int(address), 4096, 0, 0, 0, 0) }
+    let entries = KernelMapping.list(try Host.readFile("/proc/self/maps"))
+    guard let entry = entries.first(where: { $0.range.contains(address) }) else { throw .ioError }
+    self = entry.file
+  }
+}

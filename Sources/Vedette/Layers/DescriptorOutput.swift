@@ -1,0 +1,59 @@
+// Writing to a descriptor that may be a pipe, a terminal or a file: all of it, in order, from where it stands.
+
+import CLinux
+import LinuxABI
+
+enum DescriptorOutput {
+  /// `write(2)` until all is written.
+  static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) throws(Errno) {
+    var offset = 0
+    while offset < bytes.count {
+      let count = vd_syscall(
+        Int(SYS_write), Int(descriptor), Int(bitPattern: bytes.baseAddress) + offset, bytes.count - offset, 0, 0, 0)
+      if count == -Int(EINTR) { continue }
+      if count == 0 { throw .ioError }
+      offset += try Errno.check(count)
+    }
+  }
+
+  /// The same for what must not fail: messages.
+  static func write(_ bytes: [UInt8], to descriptor: CInt) {
+    bytes.withUnsafeBytes { bytes in _ = try? writeAll(bytes, to: descriptor) }
+  }
+}
+
+/// A line on standard error that shows how far a long job is, while standard error is a terminal.
+struct ProgressBar {
+  private let isShown: Bool
+  private let title: String
+  private let total: Int64
+  private var done: Int64 = 0
+  private var shownAt: Int64 = -1
+
+  init(_ title: String, total: Int64) {
+    self.title = title
+    self.total = max(total, 1)
+    // TCGETS fills a struct termios of 60 bytes; only a terminal answers.
+    isShown = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
+      vd_syscall(Int(SYS_ioctl), 2, 0x5401, Int(bitPattern: buffer.baseAddress), 0, 0, 0) == 0
+    }
+  }
+
+  mutating func advance(_ count: Int64) {
+    guard isShown else { return }
+    done += count
+    let percent = min(100, done * 100 / total)
+    guard percent != shownAt else { return }
+    shownAt = percent
+    let filled = Int(percent) * 30 / 100
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
+    DescriptorOutput.write(Array("\r\(title) [\(bar)] \(percent)% \(Self.megabytes(done))".utf8), to: 2)
+  }
+
+  /// Takes the line away.
+  func finish() {
+    if isShown && shownAt >= 0 { DescriptorOutput.write(Array("\r\u{1b}[K".utf8), to: 2) }
+  }
+
+  private static func megabytes(_ bytes: Int64) -> String { "\(bytes / 1_000_000).\(bytes / 100_000 % 10) MB" }
+}
