@@ -75,7 +75,7 @@ let package = Package(
     tests(of: "DevFS", ["KernFS"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
     tests(of: "Sentry", ["CLinux"]),
-    tests(of: "Platform", ["CLinux"]),
+    tests(of: "Platform", ["CLinux", "CSeccomp"]),
     tests(of: "Vedette", ["CLinux"]),
     tests(of: "VedetteCLI"),
     .testTarget(

@@ -75,11 +75,11 @@ for name in "${names[@]}"; do
         env -u VEDETTE_INSIDE -u VEDETTE_EXPECTED timeout -k 5 "$TIMEOUT" "$program" "$directory" >"$log" 2>&1 </dev/null
         status=$?
     else
-        "$here/manifest.sh" "$directory" >"$work/before"
+        MANIFEST_NOATIME=1 "$here/manifest.sh" "$directory" >"$work/before"
         VEDETTE_INSIDE=1 VEDETTE_EXPECTED=$labels VEDETTE_HOST_PID=$$ VEDETTE_HOST_SOCKET=$hostSocket \
             timeout -k 5 "$TIMEOUT" "$VEDETTE" run ${options[@]+"${options[@]}"} -- "$program" "$directory" >"$log" 2>&1 </dev/null
         status=$?
-        "$here/manifest.sh" "$directory" >"$work/after"
+        MANIFEST_NOATIME=1 "$here/manifest.sh" "$directory" >"$work/after"
         changed=$(diff "$work/before" "$work/after")
     fi
     summary=$(tail -1 "$log")

@@ -59,8 +59,10 @@ int vd_send(int socket, const void *bytes, size_t count, const int *descriptors,
     header->cmsg_len = CMSG_LEN((size_t)descriptor_count * sizeof(int));
     memcpy(CMSG_DATA(header), descriptors, (size_t)descriptor_count * sizeof(int));
   }
+  // sendmmsg, not sendmsg: a child sends its listener under the filter already, where sendmsg waits for a tracer.
+  struct mmsghdr batch = {.msg_hdr = message};
   for (;;) {
-    if (sendmsg(socket, &message, MSG_NOSIGNAL) >= 0) return 0;
+    if (sendmmsg(socket, &batch, 1, MSG_NOSIGNAL) >= 0) return 0;
     if (errno != EINTR) return -errno;
   }
 }

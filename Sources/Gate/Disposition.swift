@@ -93,4 +93,16 @@ extension SystemCall {
     default: arguments.5
     }
   }
+
+  /// Replaces an argument by its index, 0 ... 5.
+  public mutating func setArgument(_ index: Int, _ value: UInt64) {
+    switch index {
+    case 0: arguments.0 = value
+    case 1: arguments.1 = value
+    case 2: arguments.2 = value
+    case 3: arguments.3 = value
+    case 4: arguments.4 = value
+    default: arguments.5 = value
+    }
+  }
 }

@@ -152,6 +152,12 @@ public struct DispositionTable: Sendable {
     let internet = ArgumentTest.oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6)])
     let route = ArgumentRule(.native, when: .int(0, 16), .int(2, 0))
     let refused = Disposition.errno(EAFNOSUPPORT)
+    // A destination may be the path of a socket.
+    let isConnected = ArgumentRule(.native, when: .equal(argument: 4, mask: .max, value: 0))
+    set(SYS_sendto, isConnected, otherwise: .trace)
+    set(SYS_recvfrom, isConnected, otherwise: .trace)
+    // So may the one in a message's header, where the kernel would look it up in an empty root.
+    set(policy.isolation == .full ? .trace : .native, [SYS_sendmsg])
     switch policy.isolation {
     case .full:
       set(

@@ -38,6 +38,9 @@ public enum Outcome: ~Copyable, Sendable {
   case observed
   /// The kernel runs this call instead; the guest's own registers but rax are put back when it returns. Trace gate only.
   case substitute(SystemCall)
+  /// As `substitute`, with `bytes` laid below the guest's stack pointer for it; `argument` becomes their address. Another
+  /// thread of the guest can change them before the kernel reads them: only for what may be anything the guest can name.
+  case substituteReading(SystemCall, [UInt8], argument: Int)
   /// The guest gets a new descriptor, the lowest free number, that shares this open file. Notify gate only.
   case descriptor(OwnedDescriptor, closeOnExec: Bool)
   /// While an image is loaded: both descriptors are installed at the numbers given, and the call answers 0. Notify gate only.

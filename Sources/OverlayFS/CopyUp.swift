@@ -73,11 +73,9 @@ extension OverlayInode {
         if isLinked && links == nil { links = from.linkCount }
         (self as? OverlayDirectory)?.learnSubdirectories()
         if links != 0 { overlay.keep(self) }
+        keepTimes(changeTime: from.changeTime, birthTime: from.birthTime)
         if let file = self as? OverlayRegularFile {
           file.isMetadataOnly = !moved
-          if let made = try? copy.attributes().changeTime {
-            file.copied = CopiedTimes(upperChangeTime: made, changeTime: from.changeTime, birthTime: from.birthTime)
-          }
           if moved { overlay.onCopyUp?(file, lower, copy) }
         }
         return copy
@@ -96,11 +94,19 @@ extension OverlayInode {
       return
     }
     let before = try directory.attributes()
+    let shown = try parent.attributes()
     try Name.with(name) { name throws(Errno) in
       try work.rename(prepared, copy, to: directory, name, replacing: nil, [])
     }
     // To the guest nothing has happened in that directory. If its times cannot be put back, so be it.
     _ = try? setTimes(of: directory, before)
+    parent.keepTimes(changeTime: shown.changeTime, birthTime: shown.birthTime)
+  }
+
+  /// The upper inode's change time stands for `changeTime` until it moves on.
+  private func keepTimes(changeTime: Timestamp, birthTime: Timestamp?) {
+    guard let made = try? upper?.attributes().changeTime else { return }
+    copied = CopiedTimes(upperChangeTime: made, changeTime: changeTime, birthTime: birthTime)
   }
 
   private func discard(_ prepared: Name, _ copy: Inode, in work: Inode) {
@@ -155,7 +161,7 @@ extension OverlayRegularFile {
         _ = try? setTimes(of: upper, before)
         throw error
       }
-      let shown = copied.map { $0.upperChangeTime == before.changeTime ? $0.changeTime : before.changeTime }
+      let shown = copied.map { !$0.isPast && $0.upperChangeTime == before.changeTime ? $0.changeTime : before.changeTime }
       copied = CopiedTimes(
         upperChangeTime: try upper.attributes().changeTime, changeTime: shown ?? before.changeTime,
         birthTime: try lower.attributes().birthTime)

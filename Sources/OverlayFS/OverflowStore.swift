@@ -15,7 +15,7 @@ final class OverflowStore {
   private var current: (number: UInt64, descriptor: OwnedDescriptorBox)?
 
   /// A record: length of all (4 bytes, little-endian), kind, length of the key (2 bytes), key, value.
-  private enum Kind: UInt8 {
+  enum Kind: UInt8 {
     case whiteout = 1
     case mark = 2
   }
@@ -136,7 +136,7 @@ final class OverflowStore {
   }
 
   /// Shows each whole record; returns how many bytes they make.
-  private static func parse(_ bytes: [UInt8], _ body: (Kind, [UInt8], [UInt8]) -> Void) -> Int {
+  static func parse(_ bytes: [UInt8], _ body: (Kind, [UInt8], [UInt8]) -> Void) -> Int {
     var offset = 0
     bytes.withUnsafeBytes { raw in
       while offset + 7 <= raw.count {

@@ -49,6 +49,8 @@ public struct OverlayChanges {
     var unchanged: [OverlayChange] = []
     var isChanged = false
     var count: UInt32
+    /// Other names may be a lower's; what was born in the upper has all its names there.
+    var isFromLower: Bool
   }
 
   /// A directory whose children are being compared.
@@ -203,8 +205,10 @@ public struct OverlayChanges {
 
   private mutating func note(_ change: OverlayChange, _ now: OverlayInode) throws(Errno) {
     let count = try now.attributes().linkCount
-    guard count > 1, now.upper != nil else { return }
-    var file = links[now.number] ?? LinkedFile(count: count)
+    guard count > 1, let upper = now.upper else { return }
+    let origin = try overlay.marks?.origin(of: upper)
+    let isFromLower = now.lower != nil || origin != nil
+    var file = links[now.number] ?? LinkedFile(count: count, isFromLower: isFromLower)
     file.paths.insert(change.path)
     if change.kind == .linked { file.unchanged.append(change) } else { file.isChanged = true }
     links[now.number] = file
@@ -214,8 +218,8 @@ public struct OverlayChanges {
   private mutating func findOtherNames(_ root: OverlayDirectory, _ before: OverlayFilesystem?) throws(Errno) {
     let changed = links.filter { $0.value.isChanged }
     if style == .layer { changes += changed.sorted { $0.key < $1.key }.flatMap(\.value.unchanged) }
-    var wanted = changed.filter { number, file in
-      overlay.known(number)?.lower != nil && file.paths.count < Int(file.count)
+    var wanted = changed.filter { _, file in
+      file.isFromLower && file.paths.count < Int(file.count)
     }
     guard !wanted.isEmpty, let before = before?.root as? OverlayDirectory else { return }
     let devices = Set(wanted.keys.map(Self.device))

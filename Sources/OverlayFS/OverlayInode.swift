@@ -15,6 +15,9 @@ public class OverlayInode: Inode {
   /// The link count where the layers do not tell it: some names are the upper's, some a lower's.
   final var links: UInt32?
 
+  /// What copy-up could not give the upper inode; nil for what was never copied up in this run.
+  final var copied: CopiedTimes?
+
   final var overlay: OverlayFilesystem { unsafeDowncast(filesystem, to: OverlayFilesystem.self) }
 
   init(overlay: OverlayFilesystem, upper: Inode?, lower: Inode?, number: UInt64) throws(Errno) {
@@ -54,6 +57,7 @@ public class OverlayInode: Inode {
 
   /// `name` in `directory` leads here no more, `hadUpperEntry` says in which layer it did.
   final func lostName(_ name: Name, in directory: OverlayDirectory) {
+    copied?.isPast = true
     if parent === directory && name.equals(self.name) {
       parent = nil
       self.name = []
@@ -74,6 +78,7 @@ public class OverlayInode: Inode {
   }
 
   final func gainedName(_ name: Name, in directory: OverlayDirectory) {
+    copied?.isPast = true
     if let links { self.links = links + 1 }
     isFound(in: directory, name)
     overlay.marks?.linksChanged(of: self)
@@ -85,12 +90,17 @@ public class OverlayInode: Inode {
     var result = try source.attributes()
     result.number = number
     if let links { result.linkCount = links }
+    if let copied {
+      if !copied.isPast, result.changeTime == copied.upperChangeTime { result.changeTime = copied.changeTime }
+      result.birthTime = copied.birthTime
+    }
     return result
   }
 
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {
     let upper = try copiedUp(.metadata)
     try upper.setAttributes(change)
+    copied?.isPast = true
     refresh()
   }
 
@@ -109,6 +119,7 @@ public class OverlayInode: Inode {
     let upper = try copiedUp(.metadata)
     guard let marks = overlay.marks else { throw .readOnlyFileSystem }
     try marks.setGuestAttribute(name, of: upper, to: value, flags)
+    copied?.isPast = true
     if name.isAccessList { accessList = value }
     refresh()
   }
@@ -131,6 +142,7 @@ public class OverlayInode: Inode {
     let upper = try copiedUp(.metadata)
     guard let marks = overlay.marks else { throw .readOnlyFileSystem }
     try marks.removeGuestAttribute(name, of: upper)
+    copied?.isPast = true
     if name.isAccessList { accessList = nil }
     refresh()
   }
@@ -151,5 +163,22 @@ extension Inode {
     } catch {
       return 1
     }
+  }
+}
+
+/// The times that no call can set. Copy-up is no change, nor is the copy-up of a child, so the lower file's change time is shown until the
+/// upper's moves on; the birth time is the lower's for good.
+final class CopiedTimes {
+  /// The change time of the upper inode when it had just been made.
+  let upperChangeTime: Timestamp
+  let changeTime: Timestamp
+  let birthTime: Timestamp?
+  /// The file has been changed since, perhaps within one tick of the clock.
+  var isPast = false
+
+  init(upperChangeTime: Timestamp, changeTime: Timestamp, birthTime: Timestamp?) {
+    self.upperChangeTime = upperChangeTime
+    self.changeTime = changeTime
+    self.birthTime = birthTime
   }
 }

@@ -79,11 +79,13 @@ extension OverlayDirectory {
   }
 
   func didAdd(_ name: Name, _ inode: OverlayInode) {
+    copied?.isPast = true
     listing?.insert(name, ListedChild(number: inode.number, type: inode.type))
     if inode.isDirectory, let subdirectories { self.subdirectories = subdirectories + 1 }
   }
 
   func didRemove(_ name: Name, _ inode: OverlayInode) {
+    copied?.isPast = true
     listing?.remove(name)
     if inode.isDirectory, let subdirectories { self.subdirectories = max(0, subdirectories - 1) }
   }

@@ -55,17 +55,25 @@ final class DescriptorJobs: Sendable {
     request.source = UInt32(bitPattern: job.file)
     request.target = UInt32(bitPattern: job.number)
     request.target_flags = job.closeOnExec ? UInt32(O_CLOEXEC) : 0
-    let result = withUnsafeMutablePointer(to: &request) {
-      vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_add), Int(bitPattern: $0), 0, 0, 0)
-    }
+    let result = Self.control(listener, vd_ioctl_notify_add, &request)
     var response = seccomp_notif_resp()
     response.id = notification.id
     response.error = result < 0 ? Int32(result) : 0
-    _ = withUnsafeMutablePointer(to: &response) {
-      vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_send), Int(bitPattern: $0), 0, 0, 0)
-    }
+    _ = Self.control(listener, vd_ioctl_notify_send, &response)
     job.isDone.store(true, ordering: .releasing)
     return true
+  }
+
+  /// Both ioctls wait interruptibly, and whoever waits for the tracer kicks it with a signal; interrupted, they have done
+  /// nothing.
+  private static func control<T>(_ listener: CInt, _ command: UInt64, _ argument: inout T) -> Int {
+    withUnsafeMutablePointer(to: &argument) {
+      var result: Int
+      repeat {
+        result = vd_syscall(Int(SYS_ioctl), Int(listener), Int(command), Int(bitPattern: $0), 0, 0, 0)
+      } while result == -Int(EINTR)
+      return result
+    }
   }
 
   /// The tracer's share: receives until the job is done, by itself or by the worker.

@@ -102,6 +102,7 @@ final class NotifyWorker: Sendable {
     case .native: reply(id, -Int(ENOSYS))
     case .observed: reply(id, -Int(ENOSYS))
     case .substitute: reply(id, -Int(ENOSYS))
+    case .substituteReading: reply(id, -Int(ENOSYS))
     case .exec: reply(id, -Int(ENOSYS))
     case .start: reply(id, -Int(ENOSYS))
     case .kill: reply(id, -Int(ENOSYS))

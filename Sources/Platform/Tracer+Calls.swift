@@ -21,12 +21,22 @@ extension Tracer {
       tracee.resumeToExitStop()
     case .substitute(let other):
       guard let saved = tracee.registers() else { return tracee.resume() }
-      var registers = saved
-      registers.orig_rax = UInt64(bitPattern: Int64(other.number))
-      (registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9) = other.arguments
-      tracee.setRegisters(registers)
-      tracee.pending = .substitute(saved)
-      tracee.resumeToExitStop()
+      substitute(other, for: saved, in: tracee)
+    case .substituteReading(let other, let bytes, let argument):
+      guard let saved = tracee.registers() else { return tracee.resume() }
+      // Below the red zone of 128 bytes that the ABI lets a leaf function use.
+      let address = (saved.rsp &- 128 &- UInt64(bytes.count)) & ~15
+      var call = other
+      call.setArgument(argument, address)
+      do throws(Errno) {
+        try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+          try GuestMemory(thread: tracee.thread).write(UnsafeRawBufferPointer(bytes), at: address)
+        }
+        substitute(call, for: saved, in: tracee)
+      } catch {
+        tracee.finish(error.result)
+        tracee.resume()
+      }
     case .exec(let executableStack):
       exec(tracee, executableStack: executableStack)
     case .start(let start):
@@ -40,6 +50,15 @@ extension Tracer {
     case .install:
       refuse(tracee)
     }
+  }
+
+  private func substitute(_ other: SystemCall, for saved: vd_registers, in tracee: Tracee) {
+    var registers = saved
+    registers.orig_rax = UInt64(bitPattern: Int64(other.number))
+    (registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9) = other.arguments
+    tracee.setRegisters(registers)
+    tracee.pending = .substitute(saved)
+    tracee.resumeToExitStop()
   }
 
   /// The thread makes pause(2) in place of its call, which is not restarted by itself but at a wake or after a signal.

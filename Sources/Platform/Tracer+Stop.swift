@@ -87,8 +87,11 @@ extension Tracer {
     var response = seccomp_notif_resp()
     response.id = id
     response.error = error
-    _ = withUnsafeMutablePointer(to: &response) {
-      vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_send), Int(bitPattern: $0), 0, 0, 0)
+    withUnsafeMutablePointer(to: &response) {
+      // Interrupted by a kick, it has done nothing.
+      while vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_send), Int(bitPattern: $0), 0, 0, 0)
+        == -Int(EINTR)
+      {}
     }
   }
 

@@ -12,7 +12,13 @@ final class DescriptorTable {
   /// The thread through which the table is reached.
   private var thread: ThreadID
 
-  init(thread: ThreadID) { self.thread = thread }
+  /// The thread whose call is being served, or was last: it lives, while `thread` may have died unnoticed so far.
+  var caller: ThreadID
+
+  init(thread: ThreadID) {
+    self.thread = thread
+    caller = thread
+  }
 
   deinit { forget() }
 
@@ -36,6 +42,16 @@ final class DescriptorTable {
   /// - Throws: `.badFileDescriptor`.
   func stat(_ number: CInt) throws(Errno) -> stat {
     if number < 0 { throw .badFileDescriptor }
+    do throws(Errno) {
+      return try statOnce(number)
+    } catch {
+      guard caller != thread else { throw error }
+      reach(through: caller)
+      return try statOnce(number)
+    }
+  }
+
+  private func statOnce(_ number: CInt) throws(Errno) -> stat {
     if directory < 0 {
       directory = try Host.openTrusted("/proc/\(thread)/fd", [.directory, .path]).release()
     }
@@ -50,7 +66,8 @@ final class DescriptorTable {
   ///
   /// - Throws: `.badFileDescriptor`.
   func duplicate(_ number: CInt) throws(Errno) -> OwnedDescriptor {
-    if number < 0 { throw .badFileDescriptor }
+    // Says whether the table can be reached through `thread` still.
+    _ = try stat(number)
     if pidfd < 0 {
       var result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0, 0, 0, 0, 0)
       // A thread that is no group leader needs PIDFD_THREAD (Linux 6.9).
@@ -64,6 +81,7 @@ final class DescriptorTable {
 
   /// The numbers in use.
   func numbers() throws(Errno) -> [CInt] {
+    if caller != thread, vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) < 0 { reach(through: caller) }
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
     return try hostNames(in: listing.rawValue).compactMap { CInt(String(decoding: $0, as: UTF8.self)) }.sorted()
   }

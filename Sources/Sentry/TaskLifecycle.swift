@@ -92,6 +92,10 @@ extension SentryState {
   func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
     guard let task = tasks[thread] else { return }
     if call.number == Int(SYS_unshare), result == 0 { unshared(task, call) }
+    if call.number == Int(SYS_recvfrom), result >= 0 {
+      // The guest's memory went away under us: it has no use for a name then.
+      do throws(Errno) { try showSender(task, call) } catch {}
+    }
   }
 
   private func unshared(_ task: Task, _ call: SystemCall) {

@@ -42,6 +42,13 @@ enum StandardStreams {
     }
   }
 
+  /// Whether a descriptor is a terminal: only one answers TCGETS.
+  static func isTerminal(_ descriptor: CInt) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
+      vd_syscall(Int(SYS_ioctl), Int(descriptor), 0x5401, Int(bitPattern: buffer.baseAddress), 0, 0, 0) == 0
+    }
+  }
+
   /// One line for people: `vedette: …`.
   static func complain(_ message: String) {
     write("vedette: " + message.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n", to: 2)

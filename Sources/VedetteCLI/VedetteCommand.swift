@@ -14,7 +14,7 @@ struct VedetteCommand: ParsableCommand {
       """,
     version: "vedette 0.1.0",
     subcommands: [
-      RunCommand.self, DiffCommand.self,
+      RunCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ApplyCommand.self, FsckCommand.self,
       DoctorCommand.self,
     ])
 }

@@ -1,5 +1,5 @@
-// Unix sockets with a path: the name is a node of the virtual tree, the kernel's own address a place in the store. The
-// sentry binds and connects a duplicate of the guest's socket itself, so the kernel never reads a guest's path.
+// Unix sockets with a path: the name is a node of the virtual tree, the kernel's own address an abstract name or a place
+// in the store. The sentry binds a duplicate of the guest's socket itself, so the kernel never reads a guest's path.
 
 import CLinux
 import Gate
@@ -10,6 +10,12 @@ import VFS
 let socketHandlers: [(CInt, Handler)] = [
   (SYS_bind, { (state, task, call) throws(Errno) in try state.bind(task, call) }),
   (SYS_connect, { (state, task, call) throws(Errno) in try state.connect(task, call) }),
+  (SYS_sendto, { (state, task, call) throws(Errno) in try state.sendTo(task, call) }),
+  (SYS_sendmsg, { (state, task, call) throws(Errno) in try state.sendMessage(task, call) }),
+  (SYS_recvfrom, { (state, task, call) throws(Errno) in
+    let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
+    return try state.option(39 /* SO_DOMAIN */, of: socket.rawValue) == AF_UNIX ? .observed : .native
+  }),
   (SYS_getsockname, { (state, task, call) throws(Errno) in try state.socketName(task, call, SYS_getsockname) }),
   (SYS_getpeername, { (state, task, call) throws(Errno) in try state.socketName(task, call, SYS_getpeername) }),
 ]
@@ -19,10 +25,12 @@ final class SocketPlaces {
   struct Place {
     /// Held, so that the identity stays unique.
     let inode: Inode
-    /// The kernel's address: a path through our own /proc, below 108 bytes.
+    /// The kernel's address without its family: an abstract name, or a path of ours with its NUL.
     let address: [UInt8]
     /// What the guest bound, as `getsockname` shows it.
     let guestPath: [UInt8]
+    /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
+    let type: CInt
   }
   private var byInode: [ObjectIdentifier: Place] = [:]
   private var byAddress: [[UInt8]: Place] = [:]
@@ -37,25 +45,28 @@ final class SocketPlaces {
 }
 
 extension SentryState {
-  private func domain(_ socket: CInt) throws(Errno) -> CInt {
+  private func domain(_ socket: CInt) throws(Errno) -> CInt { try option(39 /* SO_DOMAIN */, of: socket) }
+
+  fileprivate func option(_ option: Int, of socket: CInt) throws(Errno) -> CInt {
     var value: CInt = 0
     var length = socklen_t(MemoryLayout<CInt>.size)
-    // SOL_SOCKET, SO_DOMAIN.
+    // SOL_SOCKET is 1.
     _ = try Errno.check(
       withUnsafeMutablePointer(to: &value) { value in
         withUnsafeMutablePointer(to: &length) { length in
-          vd_syscall(Int(SYS_getsockopt), Int(socket), 1, 39, Int(bitPattern: value), Int(bitPattern: length), 0)
+          vd_syscall(Int(SYS_getsockopt), Int(socket), 1, option, Int(bitPattern: value), Int(bitPattern: length), 0)
         }
       })
     return value
   }
 
-  /// The address argument, read once. - Throws: `.invalidArgument` for an impossible length.
-  private func address(_ task: Task, _ call: SystemCall) throws(Errno) -> UnsafeRawBufferPointer {
-    let length = CInt(truncatingIfNeeded: call.arguments.2)
-    guard length >= 0, length <= 128 else { throw .invalidArgument }
+  /// A Unix address argument, read once. - Throws: `.invalidArgument` for another family or an impossible length.
+  private func unixAddress(_ task: Task, _ pointer: UInt64, _ size: UInt64) throws(Errno) -> UnsafeRawBufferPointer {
+    let length = CInt(truncatingIfNeeded: size)
+    guard length >= 2, length <= 110 else { throw .invalidArgument }
     let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(length)])
-    try task.memory.read(into: buffer, at: call.arguments.1)
+    try task.memory.read(into: buffer, at: pointer)
+    guard buffer[0] == UInt8(AF_UNIX), buffer[1] == 0 else { throw .invalidArgument }
     return UnsafeRawBufferPointer(buffer)
   }
 
@@ -72,7 +83,6 @@ extension SentryState {
   private func call(_ number: CInt, _ socket: CInt, _ address: [UInt8]) throws(Errno) {
     var bytes: [UInt8] = [UInt8(AF_UNIX), 0]
     bytes.append(contentsOf: address)
-    bytes.append(0)
     let result = bytes.withUnsafeBytes {
       vd_syscall(Int(number), Int(socket), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
     }
@@ -82,13 +92,14 @@ extension SentryState {
   fileprivate func bind(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
     guard try domain(socket.rawValue) == AF_UNIX else { return .native }
-    let address = try address(task, call)
-    guard address.count >= 2, address[0] == UInt8(AF_UNIX), address[1] == 0 else { throw .invalidArgument }
+    let address = try unixAddress(task, call.arguments.1, call.arguments.2)
     guard let bytes = path(in: address) else {
       if isAbstract(address), !abstractSocketsAreScoped { throw .notPermitted }
       return .native
     }
     if isTracing { tracedStrings.append([UInt8](bytes)) }
+    // Bound already: before anything about the path.
+    if try kernelName(SYS_getsockname, of: socket.rawValue).count > 2 { throw .invalidArgument }
     let guestPath = [UInt8](bytes)
     let path = VirtualFileSystem.Path(bytes, from: start(of: bytes, task))
     do throws(Errno) {
@@ -96,42 +107,63 @@ extension SentryState {
     } catch {
       throw error == .fileExists ? .addressInUse : error
     }
-    let place = store.path(of: try store.createSocketPlace())
     do throws(Errno) {
+      let place = try newPlace()
       try self.call(SYS_bind, socket.rawValue, place)
+      guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
+      let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
+      socketPlaces.enter(SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type))
+      return .value(0)
     } catch {
-      // The node must not outlive a bind that failed (already bound, say).
+      // The node must not outlive a bind that failed.
       do throws(Errno) { try vfs.unlink(path, task.caller) } catch {}
       throw error
     }
-    guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
-    socketPlaces.enter(SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath))
-    return .value(0)
+  }
+
+  /// A kernel address for a new socket: an abstract name where the network namespace, or at least Landlock, keeps it
+  /// among guests, so that they connect natively and see each other's credentials; else a place in the store.
+  private func newPlace() throws(Errno) -> [UInt8] {
+    guard hasPidNamespace else { return store.path(of: try store.createSocketPlace()) + [0] }
+    return [0] + Array("vedette-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))".utf8)
   }
 
   private func start(of path: UnsafeRawBufferPointer, _ task: Task) -> Position {
     path.first == 0x2f ? task.context.root : task.context.workingDirectory
   }
 
-  fileprivate func connect(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
-    let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
-    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
-    let address = try address(task, call)
-    guard address.count >= 2 else { throw .invalidArgument }
-    // AF_UNSPEC dissolves a datagram socket's association.
-    if address[0] == 0 && address[1] == 0 { return .native }
-    guard address[0] == UInt8(AF_UNIX), address[1] == 0 else { throw .invalidArgument }
-    guard let bytes = path(in: address) else {
-      if isAbstract(address), !abstractSocketsAreScoped { throw .connectionRefused }
-      return .native
-    }
+  /// The kernel's address for the path in a guest's address.
+  ///
+  /// - Throws: `.connectionRefused` for what nobody is bound to; a socket of the host below us is never connected to.
+  private func place(at bytes: UnsafeRawBufferPointer, _ task: Task, for socket: CInt) throws(Errno) -> [UInt8] {
     if isTracing { tracedStrings.append([UInt8](bytes)) }
     let position = try vfs.resolve(VirtualFileSystem.Path(bytes, from: start(of: bytes, task)), task.caller)
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
     try task.credentials.fileCredentials.check(.write, on: inode)
-    // A socket of the host below us is never connected to.
     guard inode.type == .socket, let place = socketPlaces.place(of: inode) else { throw .connectionRefused }
-    // Never wait for a listener here: a full backlog is EAGAIN.
+    // Abstract names are told apart by type, paths are not.
+    if place.type != (try option(3 /* SO_TYPE */, of: socket)) { throw .protocolWrongTypeForSocket }
+    return place.address
+  }
+
+  fileprivate func connect(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
+    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    // AF_UNSPEC dissolves a datagram socket's association.
+    if call.arguments.2 >= 2, try task.memory.load(UInt16.self, at: call.arguments.1) == 0 { return .native }
+    let address = try unixAddress(task, call.arguments.1, call.arguments.2)
+    guard let bytes = path(in: address) else {
+      if isAbstract(address), !abstractSocketsAreScoped { throw .connectionRefused }
+      return .native
+    }
+    let place = try place(at: bytes, task, for: socket.rawValue)
+    if hasPidNamespace {
+      var substitute = call
+      substitute.arguments.2 = UInt64(2 + place.count)
+      return .substituteReading(substitute, [UInt8(AF_UNIX), 0] + place, argument: 1)
+    }
+    // Without namespaces the kernel must not read an address that the guest can still change. Never wait for a listener
+    // here: a full backlog is EAGAIN.
     let flags = try Host.call(SYS_fcntl, Int(socket.rawValue), Int(F_GETFL))
     let wasBlocking = flags & Int(OpenFlags.nonBlocking.rawValue) == 0
     if wasBlocking {
@@ -140,8 +172,74 @@ extension SentryState {
     defer {
       if wasBlocking { _ = vd_syscall(Int(SYS_fcntl), Int(socket.rawValue), Int(F_SETFL), flags, 0, 0, 0) }
     }
-    try self.call(SYS_connect, socket.rawValue, place.address)
+    try self.call(SYS_connect, socket.rawValue, place)
     return .value(0)
+  }
+
+  /// `sendto(2)` with a destination.
+  fileprivate func sendTo(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
+    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    let address = try unixAddress(task, call.arguments.4, call.arguments.5)
+    guard let bytes = path(in: address) else {
+      if isAbstract(address), !abstractSocketsAreScoped { throw .connectionRefused }
+      return .native
+    }
+    let place = try place(at: bytes, task, for: socket.rawValue)
+    // Without namespaces the filter makes no datagram sockets, and a stream ignores the destination.
+    guard hasPidNamespace else { throw .notSupportedOnSocket }
+    var substitute = call
+    substitute.arguments.5 = UInt64(2 + place.count)
+    return .substituteReading(substitute, [UInt8(AF_UNIX), 0] + place, argument: 4)
+  }
+
+  /// `sendmsg(2)`: a header that names a path becomes a `sendto` of its one part.
+  ///
+  /// - Throws: `.notSupportedOnSocket` for a path together with several parts or ancillary data.
+  fileprivate func sendMessage(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    // struct msghdr: name, its length, iovec, their number, control, its length, flags.
+    let header = try task.memory.load((UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64).self, at: call.arguments.1)
+    if header.0 == 0 || header.1 & 0xffff_ffff == 0 { return .native }
+    let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
+    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    guard path(in: try unixAddress(task, header.0, header.1 & 0xffff_ffff)) != nil else { return .native }
+    guard header.3 <= 1, header.4 == 0 || header.5 == 0 else { throw .notSupportedOnSocket }
+    let part = header.3 == 1 ? try task.memory.load((UInt64, UInt64).self, at: header.2) : (0, 0)
+    var send = SystemCall(number: Int(SYS_sendto), arguments: call.arguments)
+    send.arguments = (call.arguments.0, part.0, part.1, call.arguments.2, header.0, header.1 & 0xffff_ffff)
+    return try sendTo(task, send)
+  }
+
+  /// A `recvfrom` of a Unix socket has returned: the sender's kernel address becomes the path it was bound to.
+  func showSender(_ task: Task, _ call: SystemCall) throws(Errno) {
+    let length = try task.memory.load(CInt.self, at: call.arguments.5)
+    guard length > 2, length <= 110 else { return }
+    var name = [UInt8](repeating: 0, count: Int(length))
+    let outcome: Result<Void, Errno> = name.withUnsafeMutableBytes { name in
+      do throws(Errno) { return .success(try task.memory.read(into: name, at: call.arguments.4)) } catch {
+        return .failure(error)
+      }
+    }
+    try outcome.get()
+    guard let place = socketPlaces.place(at: Array(name[2...])) else { return }
+    // No longer than what the kernel wrote is known to fit; the length is the whole, as with any name cut short.
+    let shown = [UInt8(AF_UNIX), 0] + place.guestPath + [0]
+    try task.memory.write(Array(shown.prefix(name.count)), at: call.arguments.4)
+    try task.memory.store(CInt(shown.count), at: call.arguments.5)
+  }
+
+  /// The name of a socket as the kernel knows it, with its family.
+  private func kernelName(_ number: CInt, of socket: CInt) throws(Errno) -> [UInt8] {
+    var name = [UInt8](repeating: 0, count: 128)
+    var length = socklen_t(name.count)
+    let result = name.withUnsafeMutableBytes { name in
+      withUnsafeMutablePointer(to: &length) { length in
+        vd_syscall(Int(number), Int(socket), Int(bitPattern: name.baseAddress), Int(bitPattern: length), 0, 0, 0)
+      }
+    }
+    _ = try Errno.check(result)
+    name.removeSubrange(min(Int(length), name.count)...)
+    return name
   }
 
   fileprivate func socketName(_ task: Task, _ call: SystemCall, _ number: CInt) throws(Errno) -> Outcome {
@@ -149,21 +247,10 @@ extension SentryState {
     guard try domain(socket.rawValue) == AF_UNIX else { return .native }
     let room = try task.memory.load(CInt.self, at: call.arguments.2)
     if room < 0 { throw .invalidArgument }
-    var name = [UInt8](repeating: 0, count: 128)
-    var length = socklen_t(name.count)
-    let result = name.withUnsafeMutableBytes { name in
-      withUnsafeMutablePointer(to: &length) { length in
-        vd_syscall(Int(number), Int(socket.rawValue), Int(bitPattern: name.baseAddress), Int(bitPattern: length), 0, 0, 0)
-      }
-    }
-    _ = try Errno.check(result)
-    name.removeSubrange(min(Int(length), name.count)...)
-    if name.count > 2, name[2] != 0 {
-      let kernelPath = Array(name[2...].prefix { $0 != 0 })
-      let shown = socketPlaces.place(at: kernelPath)?.guestPath ?? []
+    var name = try kernelName(number, of: socket.rawValue)
+    if name.count > 2, let place = socketPlaces.place(at: Array(name[2...])) {
       name.removeSubrange(2...)
-      name.append(contentsOf: shown)
-      if !shown.isEmpty { name.append(0) }
+      name += place.guestPath + [0]
     }
     try task.memory.write(Array(name.prefix(Int(room))), at: call.arguments.1)
     try task.memory.store(CInt(name.count), at: call.arguments.2)

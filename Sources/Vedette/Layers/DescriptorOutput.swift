@@ -16,9 +16,15 @@ enum DescriptorOutput {
     }
   }
 
+  static func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws(Errno) {
+    try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+      try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor)
+    }
+  }
+
   /// The same for what must not fail: messages.
   static func write(_ bytes: [UInt8], to descriptor: CInt) {
-    bytes.withUnsafeBytes { bytes in _ = try? writeAll(bytes, to: descriptor) }
+    _ = try? writeAll(bytes, to: descriptor)
   }
 }
 

@@ -144,6 +144,31 @@ enum PaxRecords {
     return result
   }
 
+  static let attributePrefix: [UInt8] = Array("SCHILY.xattr.".utf8)
+
+  /// An equals sign would end the keyword: it is written as GNU tar does.
+  static func keyword(ofAttribute name: [UInt8]) -> [UInt8] {
+    attributePrefix + name.flatMap { $0 == 0x3d ? Array("%3D".utf8) : $0 == 0x25 ? Array("%25".utf8) : [$0] }
+  }
+
+  /// The attribute that a keyword names; nil if it names none.
+  static func attribute(ofKeyword keyword: [UInt8]) -> [UInt8]? {
+    guard keyword.starts(with: attributePrefix) else { return nil }
+    var name: [UInt8] = []
+    var rest = keyword[attributePrefix.count...]
+    while let byte = rest.first {
+      let isEquals = rest.starts(with: "%3D".utf8)
+      if isEquals || rest.starts(with: "%25".utf8) {
+        name.append(isEquals ? 0x3d : 0x25)
+        rest = rest.dropFirst(3)
+      } else {
+        name.append(byte)
+        rest = rest.dropFirst()
+      }
+    }
+    return name
+  }
+
   /// `SECONDS.NANOSECONDS`, a negative one too.
   static func time(_ time: Timestamp) -> [UInt8] {
     if time.nanoseconds == 0 { return Array(String(time.seconds).utf8) }

@@ -75,7 +75,7 @@ struct TarWriter {
     }
     set(TarField.linkName, Array(linkName.prefix(TarField.linkName.count)))
     for attribute in entry.extendedAttributes {
-      PaxRecords.append(Array("SCHILY.xattr.".utf8) + attribute.name, attribute.value, to: &records)
+      PaxRecords.append(PaxRecords.keyword(ofAttribute: attribute.name), attribute.value, to: &records)
     }
     if !records.isEmpty { try writeExtendedHeader(records, for: path) }
     block[TarField.type] = type
@@ -159,7 +159,7 @@ struct TarWriter {
   }
 
   private mutating func flush() throws(Errno) {
-    try buffer.withUnsafeBytes { bytes throws(Errno) in try DescriptorOutput.writeAll(bytes, to: descriptor) }
+    try DescriptorOutput.writeAll(buffer, to: descriptor)
     buffer.removeAll(keepingCapacity: true)
   }
 }

@@ -61,9 +61,7 @@ public struct UpperLayers: Sendable, Equatable {
 
   private func write(to upper: ByteString) throws(Errno) {
     let bytes = encoded
-    let directory = try ByteString(upper.bytes + Array("/work".utf8)).withCString { path throws(Errno) in
-      try Host.openTrusted(path, [.path, .directory])
-    }
+    let directory = try ByteString(upper.bytes + Array("/work".utf8)).open([.path, .directory])
     if let old = try? Host.open("layers", in: directory.rawValue, []), let content = try? Host.readAll(old.rawValue),
       content == bytes
     {
@@ -73,7 +71,7 @@ public struct UpperLayers: Sendable, Equatable {
     _ = try? Host.unlink("prepared-layers", in: directory.rawValue)
     let file = try Host.open(
       "prepared-layers", in: directory.rawValue, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
-    try bytes.withUnsafeBytes { bytes throws(Errno) in try Host.write(bytes, to: file.rawValue) }
+    try DescriptorOutput.writeAll(bytes, to: file.rawValue)
     try Host.rename("prepared-layers", in: directory.rawValue, to: "layers", in: directory.rawValue)
   }
 
@@ -112,7 +110,7 @@ public struct UpperDirectory: Sendable {
   private func recordedLayers() throws(SandboxError) -> UpperLayers? {
     let bytes: [UInt8]
     do throws(Errno) {
-      let directory = try Host.duplicate(try open().rawValue)
+      let directory = try path.open([.path, .directory])
       let file = try Host.open("work/layers", in: directory.rawValue, [.noFollow, .nonBlocking])
       guard FileType(mode: UInt32(try Host.stat(file.rawValue).st_mode)) == .regular else { throw .ioError }
       bytes = try Host.readAll(file.rawValue)
@@ -127,14 +125,10 @@ public struct UpperDirectory: Sendable {
     return layers
   }
 
-  private func open() throws(Errno) -> OwnedDescriptor {
-    try path.withCString { path throws(Errno) in try Host.openTrusted(path, [.path, .directory]) }
-  }
-
   /// The store, once it is clear that it is one: nothing may be made in a directory that was named by mistake.
   func store(inside: UpperLayers) throws(SandboxError) -> HostFilesystem {
     do throws(Errno) {
-      let directory = try open()
+      let directory = try path.open([.path, .directory])
       for name in ["upper", "work"] {
         let type: FileType?
         do throws(Errno) {
@@ -170,9 +164,7 @@ public struct UpperDirectory: Sendable {
     var result: [HostFilesystem] = []
     for lower in layers.lowers + [layers.rootfs] {
       do throws(Errno) {
-        let directory = try lower.withCString { path throws(Errno) in
-          try Host.openTrusted(path, [.path, .directory])
-        }
+        let directory = try lower.open([.path, .directory])
         result.append(
           try HostFilesystem(
             rootDescriptor: directory, policy: .immutable, writable: false, ownership: Self.ownership(layers)))
@@ -198,6 +190,13 @@ public struct UpperDirectory: Sendable {
       default: throw SandboxError("'\(path)': its lowers cannot be used")
       }
     }
+  }
+}
+
+extension ByteString {
+  /// `openat(2)` of a path that the user named.
+  func open(_ flags: OpenFlags, mode: UInt32 = 0) throws(Errno) -> OwnedDescriptor {
+    OwnedDescriptor(try withCString { path throws(Errno) in try Host.openTrusted(path, flags, mode: mode).release() })
   }
 }
 

@@ -1,0 +1,279 @@
+// Carrying changes to a host tree: first everything new is built beside its place, under names nobody uses; then it is
+// moved into place, one rename each, what was there moved aside; at the end what was moved aside is removed.
+//
+// What can fail for lack of space or rights fails while the target is still untouched. A failure in the second part is
+// undone in reverse order; each undo is a rename back. A power cut between two renames leaves the rest to a person: all
+// names of ours begin with `.vedette-apply-`.
+
+import CLinux
+import LinuxABI
+import OverlayFS
+import VFS
+
+/// One apply.
+struct ApplyTransaction {
+  private let plan: ApplyPlan
+  private let tree: HostTree
+  private var progress: ProgressBar
+  /// Prepared entries: the step, its directory, the name beside it (nil for a directory's looks and removals).
+  private var prepared: [Prepared] = []
+  private var counter = 0
+  /// The first copy of each file with several links, by number.
+  private var links: [UInt64: Inode] = [:]
+
+  private struct Prepared {
+    var step: ApplyPlan.Step
+    var directory: Inode
+    var name: [UInt8]
+    var beside: [UInt8]
+  }
+
+  /// What a failure takes back.
+  private enum Undo {
+    /// The name is where `beside` stood before; both exist.
+    case exchange(directory: Inode, name: [UInt8], beside: [UInt8])
+    /// Moved back: from `name` to `beside`.
+    case move(directory: Inode, from: [UInt8], to: [UInt8])
+    case dress(Inode, FileDress)
+  }
+
+  init(_ plan: ApplyPlan) throws(SandboxError) {
+    self.plan = plan
+    do throws(Errno) {
+      tree = try HostTree(try plan.target.open([.path, .directory]))
+    } catch {
+      throw SandboxError("apply: '\(plan.target)': \(error)")
+    }
+    progress = ProgressBar("apply", total: Int64(plan.steps.count * 2))
+  }
+
+  private static func failure(_ path: [UInt8], _ errno: Errno, _ rest: String) -> SandboxError {
+    SandboxError("apply: '/\(PathText.string(path))': \(errno): \(rest)")
+  }
+
+  mutating func perform() throws(SandboxError) -> [String] {
+    defer { progress.finish() }
+    for step in plan.steps {
+      do throws(Errno) {
+        try prepare(step)
+      } catch {
+        discardPrepared()
+        let reason = error == .notDirectory ? "'\(plan.target)' is not the tree that was changed: " : ""
+        throw Self.failure(step.path, error, "\(reason)nothing was changed")
+      }
+      progress.advance(1)
+    }
+    var undos: [Undo] = []
+    for entry in prepared {
+      do throws(Errno) {
+        try commit(entry, &undos)
+      } catch {
+        let left = undo(undos)
+        discardPrepared()
+        throw Self.failure(
+          entry.step.path, error,
+          left == 0 ? "all that was done before it has been undone" : "\(left) changes could not be undone")
+      }
+      progress.advance(1)
+    }
+    // From here on nothing can be wrong but litter.
+    var litter = 0
+    for entry in prepared where !entry.beside.isEmpty {
+      do throws(Errno) { try tree.remove(entry.beside, from: entry.directory) } catch { litter += 1 }
+    }
+    var notes = [tree.shortfall.description].compactMap(\.self)
+    if litter > 0 { notes.append("\(litter) old files could not be removed: their names begin with .vedette-apply-") }
+    return notes
+  }
+
+  // MARK: - Preparing
+
+  private mutating func prepare(_ step: ApplyPlan.Step) throws(Errno) {
+    let components = step.path.split(separator: 0x2f).map { [UInt8]($0) }
+    guard let name = components.last else {
+      // The root itself.
+      prepared.append(Prepared(step: step, directory: tree.root, name: [], beside: []))
+      return
+    }
+    var directory = tree.root
+    for component in components.dropLast() {
+      guard let next = try tree.child(component, of: directory) else {
+        // What is gone already need not be removed.
+        if case .remove = step { return }
+        throw .noSuchFileOrDirectory
+      }
+      guard next.isDirectory else { throw .notDirectory }
+      directory = next
+    }
+    counter += 1
+    let beside = Array(".vedette-apply-\(getpid())-\(counter)".utf8)
+    // Entered before it is built, so that a failure in the middle finds it.
+    prepared.append(Prepared(step: step, directory: directory, name: name, beside: beside))
+    switch step {
+    case .put(_, let inode): try build(inode, beside, in: directory)
+    case .dress:
+      guard try tree.child(name, of: directory)?.isDirectory == true else { throw .notDirectory }
+    case .remove:
+      if try tree.child(name, of: directory) == nil { prepared.removeLast() }
+    }
+  }
+
+  /// Copies a file or a whole directory of the overlay; a stack and no recursion.
+  private mutating func build(_ inode: Inode, _ name: [UInt8], in directory: Inode) throws(Errno) {
+    var stack: [(source: Inode, name: [UInt8], directory: Inode)] = [(inode, name, directory)]
+    var directories: [(Inode, Inode)] = []
+    while let (source, name, directory) = stack.popLast() {
+      guard let copy = try buildOne(source, name, in: directory) else { continue }
+      guard source.isDirectory else { continue }
+      directories.append((source, copy))
+      var names: [[UInt8]] = []
+      try source.iterate(from: 0) { entry in
+        names.append(entry.name.copy)
+        return true
+      }
+      for name in names {
+        let child = try Name.with(name) { name throws(Errno) in try source.lookup(name) }
+        if let child { stack.append((child, name, copy)) }
+      }
+    }
+    // Children before parents: a directory without write permission would refuse them, and its times would move.
+    for (source, copy) in directories.reversed() { try tree.dress(copy, try dress(of: source)) }
+  }
+
+  private mutating func buildOne(_ source: Inode, _ name: [UInt8], in directory: Inode) throws(Errno) -> Inode? {
+    let attributes = try source.attributes()
+    if !source.isDirectory, attributes.linkCount > 1, let first = links[source.number] {
+      do throws(Errno) {
+        try Name.with(name) { name throws(Errno) in try directory.link(name, to: first) }
+        return first
+      } catch {
+        // Another file system in the target, or a file with too many links: a copy of its own.
+        guard error == .improperLink || error == .tooManyLinks else { throw error }
+      }
+    }
+    let kind: NewInode.Kind
+    switch source.type {
+    case .regular: kind = .regular
+    case .directory: kind = .directory
+    case .symlink: kind = .symlink(target: try source.readlink())
+    case .fifo, .socket, .characterDevice, .blockDevice: kind = .node(source.type, device: attributes.device)
+    }
+    guard let copy = try tree.make(name, kind, in: directory) else { return nil }
+    if source.isDirectory { return copy }
+    if source.type == .regular { try LayerData.copy(from: source, to: copy) }
+    try tree.dress(copy, try dress(of: source))
+    if attributes.linkCount > 1 { links[source.number] = copy }
+    return copy
+  }
+
+  /// `security.*` and `trusted.*` of a guest are its own idea: they get no power on the host.
+  private func dress(of inode: Inode) throws(Errno) -> FileDress {
+    let attributes = try inode.attributes()
+    var dress = FileDress(
+      permissions: attributes.permissions, owner: attributes.owner, group: attributes.group,
+      modificationTime: attributes.modificationTime)
+    if plan.isOfFakeOwners {
+      dress.owner = geteuid()
+      dress.group = getegid()
+    }
+    for name in try inode.extendedAttributeNames()
+    where name.starts(with: "user.".utf8) || name.starts(with: "system.posix_acl_".utf8) {
+      let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
+      dress.extendedAttributes.append((name, value))
+    }
+    return dress
+  }
+
+  private func discardPrepared() {
+    for entry in prepared where !entry.beside.isEmpty { _ = try? tree.remove(entry.beside, from: entry.directory) }
+  }
+
+  // MARK: - Moving into place
+
+  private func commit(_ entry: Prepared, _ undos: inout [Undo]) throws(Errno) {
+    switch entry.step {
+    case .dress(_, let source):
+      let target = entry.name.isEmpty ? tree.root : try tree.child(entry.name, of: entry.directory)
+      guard let target, target.isDirectory else { throw .notDirectory }
+      let old = try target.attributes()
+      undos.append(
+        .dress(
+          target,
+          FileDress(
+            permissions: old.permissions, owner: old.owner, group: old.group, modificationTime: old.modificationTime)))
+      try tree.dress(target, try dress(of: source))
+    case .remove:
+      guard try tree.child(entry.name, of: entry.directory) != nil else { return }
+      try move(entry.name, to: entry.beside, in: entry.directory)
+      undos.append(.move(directory: entry.directory, from: entry.beside, to: entry.name))
+    case .put:
+      // A device node that could not be made.
+      guard try tree.child(entry.beside, of: entry.directory) != nil else { return }
+      if try tree.child(entry.name, of: entry.directory) != nil {
+        try exchange(entry.beside, entry.name, in: entry.directory)
+        undos.append(.exchange(directory: entry.directory, name: entry.name, beside: entry.beside))
+      } else {
+        try move(entry.beside, to: entry.name, in: entry.directory)
+        undos.append(.move(directory: entry.directory, from: entry.name, to: entry.beside))
+      }
+    }
+  }
+
+  /// Returns how many could not be taken back.
+  private func undo(_ undos: [Undo]) -> Int {
+    var left = 0
+    for undo in undos.reversed() {
+      do throws(Errno) {
+        switch undo {
+        case .exchange(let directory, let name, let beside): try exchange(name, beside, in: directory)
+        case .move(let directory, let from, let to): try move(from, to: to, in: directory)
+        case .dress(let inode, let old): try tree.dress(inode, old)
+        }
+      } catch {
+        left += 1
+      }
+    }
+    return left
+  }
+
+  private func move(_ name: [UInt8], to newName: [UInt8], in directory: Inode) throws(Errno) {
+    guard let inode = try tree.child(name, of: directory) else { throw .noSuchFileOrDirectory }
+    try Name.with(name) { name throws(Errno) in
+      try Name.with(newName) { newName throws(Errno) in
+        try directory.rename(name, inode, to: directory, newName, replacing: nil, .noReplace)
+      }
+    }
+  }
+
+  private func exchange(_ one: [UInt8], _ other: [UInt8], in directory: Inode) throws(Errno) {
+    guard let first = try tree.child(one, of: directory), let second = try tree.child(other, of: directory) else {
+      throw .noSuchFileOrDirectory
+    }
+    try Name.with(one) { one throws(Errno) in
+      try Name.with(other) { other throws(Errno) in
+        try directory.rename(one, first, to: directory, other, replacing: second, .exchange)
+      }
+    }
+  }
+}
+
+/// Content of regular files, holes kept.
+enum LayerData {
+  static func copy(from source: Inode, to target: Inode) throws(Errno) {
+    let from = try source.open([])
+    let to = try target.open(.writeOnly)
+    let size = Int64(try Host.stat(from.rawValue).st_size)
+    for piece in try FileMap.pieces(from.rawValue, size) {
+      var offset = piece.offset
+      while offset < piece.offset + piece.count {
+        let bytes = try Host.read(Int(min(1 << 17, piece.offset + piece.count - offset)), from: from.rawValue, at: offset)
+        if bytes.isEmpty { throw .ioError }
+        try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+          try Host.write(UnsafeRawBufferPointer(bytes), to: to.rawValue, at: offset)
+        }
+        offset += Int64(bytes.count)
+      }
+    }
+    try Host.truncate(to.rawValue, to: size)
+  }
+}

@@ -1,0 +1,140 @@
+// A host directory that `import` and `apply` build in: HostFS in its writable form, so that every step is one component
+// beneath a descriptor of ours, through no symlink. What this user may not do is counted, not fatal.
+
+import CLinux
+import HostFS
+import LinuxABI
+import VFS
+
+/// Owner, mode, times and attributes that a file shall have.
+struct FileDress {
+  var permissions: Permissions
+  var owner: UInt32
+  var group: UInt32
+  var modificationTime: Timestamp
+  var extendedAttributes: [(name: [UInt8], value: [UInt8])] = []
+}
+
+/// What could not be done for lack of rights.
+struct Shortfall {
+  var owners = 0
+  var devices = 0
+  var attributes = 0
+
+  /// One line for people; nil if there was none.
+  var description: String? {
+    var parts: [String] = []
+    if owners > 0 { parts.append("\(owners) owner\(owners == 1 ? "" : "s")") }
+    if devices > 0 { parts.append("\(devices) device node\(devices == 1 ? "" : "s")") }
+    if attributes > 0 { parts.append("\(attributes) extended attribute\(attributes == 1 ? "" : "s")") }
+    if parts.isEmpty { return nil }
+    return "this user may not set \(parts.joined(separator: ", ")): left as they could be made"
+  }
+}
+
+/// A tree under construction.
+final class HostTree {
+  let filesystem: HostFilesystem
+  var root: Inode { filesystem.root }
+  private(set) var shortfall = Shortfall()
+  private let user = geteuid()
+  private let group = getegid()
+
+  /// - Parameter directory: O_PATH is enough.
+  init(_ directory: consuming OwnedDescriptor) throws(Errno) {
+    filesystem = try HostFilesystem(
+      rootDescriptor: directory, policy: .immutable, writable: true, keepsOwners: true)
+  }
+
+  func child(_ name: [UInt8], of directory: Inode) throws(Errno) -> Inode? {
+    try Name.with(name) { name throws(Errno) in try directory.lookup(name) }
+  }
+
+  /// Makes a file that is ours alone until it is dressed. nil if this user may not make a device node.
+  func make(_ name: [UInt8], _ kind: NewInode.Kind, in directory: Inode) throws(Errno) -> Inode? {
+    // A directory with the set-group-ID bit passes its group on.
+    let group = directory.permissions.contains(.setGroupID) ? directory.group : group
+    let new = NewInode(
+      kind, permissions: Permissions(rawValue: NewInode(kind, permissions: [], owner: 0, group: 0).type == .directory ? 0o700 : 0o600),
+      owner: user, group: group)
+    do throws(Errno) {
+      return try Name.with(name) { name throws(Errno) in try directory.create(name, new) }
+    } catch {
+      guard error == .notPermitted, case .node(let type, _) = kind, type == .characterDevice || type == .blockDevice
+      else { throw error }
+      shortfall.devices += 1
+      return nil
+    }
+  }
+
+  /// Gives a finished file its looks, the times last.
+  func dress(_ inode: Inode, _ dress: FileDress) throws(Errno) {
+    if inode.owner != dress.owner || inode.group != dress.group {
+      var change = AttributeChange()
+      change.owner = dress.owner
+      change.group = dress.group
+      do throws(Errno) {
+        try inode.setAttributes(change)
+      } catch {
+        // EINVAL: an id that this user namespace does not know.
+        guard error == .notPermitted || error == .invalidArgument else { throw error }
+        shortfall.owners += 1
+      }
+    }
+    if inode.type != .symlink {
+      var change = AttributeChange()
+      change.permissions = dress.permissions
+      try inode.setAttributes(change)
+    }
+    for attribute in dress.extendedAttributes {
+      do throws(Errno) {
+        try Name.with(attribute.name) { name throws(Errno) in
+          try inode.setExtendedAttribute(name, to: attribute.value, [])
+        }
+      } catch {
+        guard error != .ioError, error != .noSpace || attribute.value.count > 1024 else { throw error }
+        shortfall.attributes += 1
+      }
+    }
+    var times = AttributeChange()
+    times.accessTime = .set(dress.modificationTime)
+    times.modificationTime = .set(dress.modificationTime)
+    try inode.setAttributes(times)
+  }
+
+  /// Removes what `name` leads to, whatever lies below it; a stack and no recursion.
+  func remove(_ name: [UInt8], from directory: Inode) throws(Errno) {
+    guard let inode = try child(name, of: directory) else { return }
+    guard inode.isDirectory else { return try unlink(name, inode, from: directory) }
+    var stack: [(parent: Inode, name: [UInt8], inode: Inode)] = [(directory, name, inode)]
+    while let top = stack.last {
+      let depth = stack.count
+      for name in try names(in: top.inode) {
+        guard let child = try child(name, of: top.inode) else { continue }
+        if child.isDirectory { stack.append((top.inode, name, child)) } else { try unlink(name, child, from: top.inode) }
+      }
+      if stack.count > depth { continue }
+      try Name.with(top.name) { name throws(Errno) in try top.parent.removeDirectory(name, top.inode) }
+      stack.removeLast()
+    }
+  }
+
+  func unlink(_ name: [UInt8], _ inode: Inode, from directory: Inode) throws(Errno) {
+    try Name.with(name) { name throws(Errno) in try directory.unlink(name, inode) }
+  }
+
+  func names(in directory: Inode) throws(Errno) -> [[UInt8]] {
+    // A directory that its owner may not list: ours to open for the time being.
+    if user != 0, !directory.permissions.isSuperset(of: Permissions(rawValue: 0o700)) {
+      var change = AttributeChange()
+      change.permissions = directory.permissions.union(Permissions(rawValue: 0o700))
+      try directory.setAttributes(change)
+    }
+    var names: [[UInt8]] = []
+    try directory.iterate(from: 0) { entry in
+      names.append(entry.name.copy)
+      return true
+    }
+    return names
+  }
+}

@@ -1,0 +1,56 @@
+// `vedette fsck`: the check of a persistent upper directory, as people see it.
+
+import HostFS
+import LinuxABI
+import OverlayFS
+import VFS
+
+/// What a check has found.
+public struct LayerCheck: Sendable {
+  /// A line for each problem.
+  public private(set) var text: [UInt8] = []
+  /// No problem is left.
+  public private(set) var isClean = true
+  /// A line for people on what could not be looked at; nil if all was.
+  public private(set) var note: String?
+  public private(set) var summary = ""
+
+  /// - Throws: `SandboxError` for a directory that is no upper, is in use or cannot be read.
+  public init(_ upper: UpperDirectory, repair: Bool) throws(SandboxError) {
+    var problems: [OverlayCheck.Problem] = []
+    let layers: UpperLayers
+    do throws(SandboxError) {
+      layers = try upper.layers()
+    } catch {
+      // A damaged record is a finding, not a failure.
+      var other = upper
+      other.rootfs = "/"
+      layers = try other.layers()
+      problems.append(OverlayCheck.Problem(path: Array("work/layers".utf8), message: "does not parse"))
+    }
+    let store = try upper.store(inside: layers)
+    var lowers: [HostFilesystem]?
+    do throws(SandboxError) {
+      lowers = try upper.lowerFilesystems(layers)
+    } catch {
+      note = "\(error.message): redirects are not followed"
+    }
+    let files: Int
+    do throws(Errno) {
+      let check = try OverlayCheck(store: store, lowers: lowers, repair: repair)
+      problems += check.problems
+      files = check.files
+    } catch {
+      if error == .resourceBusy { throw SandboxError("'\(upper.path)': a run is using it (wait for it to end)") }
+      throw SandboxError("'\(upper.path)': \(error)")
+    }
+    for problem in problems {
+      PathText.append(problem.path, to: &text)
+      text += Array(": \(problem.message)\(problem.isRepaired ? ": repaired" : "")\n".utf8)
+    }
+    isClean = problems.allSatisfy(\.isRepaired)
+    summary =
+      problems.isEmpty
+      ? "clean, \(files) files" : "\(problems.count) problem\(problems.count == 1 ? "" : "s"), \(files) files"
+  }
+}

@@ -1,0 +1,272 @@
+// `vedette export`: the changes of an upper as an OCI layer (image-spec, layer.md): a tar archive in which `.wh.NAME`
+// deletes a name and `.wh..wh..opq` hides all that lies below a directory.
+//
+// The order is that of the names' bytes, deletions first in each directory, and nothing depends on the day: the same
+// changes make the same archive.
+
+import CLinux
+import LinuxABI
+import OverlayFS
+import VFS
+
+/// Writes one layer.
+public struct LayerExport {
+  /// What the archive cannot hold, for people; empty if it holds all.
+  public private(set) var notes: [String] = []
+
+  private var writer: TarWriter
+  private var progress: ProgressBar
+  /// Directories that have an entry already.
+  private var directories: Set<[UInt8]> = []
+  /// The first name of each file with several links, by number.
+  private var links: [UInt64: [UInt8]] = [:]
+  private var sockets = 0
+  private var reserved = 0
+
+  /// Writes the changes of `upper` to the file `output`, which must not exist; nil for standard output.
+  ///
+  /// - Throws: `SandboxError`; no file is left behind then.
+  public static func write(_ upper: UpperDirectory, to output: ByteString?) throws(SandboxError) -> [String] {
+    let overlay = try upper.overlay()
+    defer { overlay.close() }
+    guard let output else {
+      return try write(overlay, to: 1, named: "standard output")
+    }
+    // Beside the target, so that a half-written layer never bears its name.
+    let temporary = ByteString(output.bytes + Array(".partial".utf8))
+    let file: OwnedDescriptor
+    do throws(Errno) {
+      file = try temporary.open([.writeOnly, .create, .truncate, .noFollow], mode: 0o644)
+    } catch {
+      throw SandboxError("export: cannot write '\(temporary)': \(error)")
+    }
+    func remove() { temporary.withCString { path in _ = try? Host.unlink(path, in: AtFlags.currentDirectory) } }
+    do throws(SandboxError) {
+      let notes = try write(overlay, to: file.rawValue, named: "'\(output)'")
+      do throws(Errno) {
+        try temporary.withCString { from throws(Errno) in
+          try output.withCString { to throws(Errno) in
+            try Host.rename(from, in: AtFlags.currentDirectory, to: to, in: AtFlags.currentDirectory)
+          }
+        }
+      } catch {
+        throw SandboxError("export: cannot write '\(output)': \(error)")
+      }
+      return notes
+    } catch {
+      remove()
+      throw error
+    }
+  }
+
+  static func write(_ overlay: OverlayFilesystem, to descriptor: CInt, named name: String) throws(SandboxError)
+    -> [String]
+  {
+    let found: OverlayChanges
+    do throws(Errno) {
+      found = try OverlayChanges(of: overlay, .layer)
+    } catch {
+      throw SandboxError("export: cannot compare: \(error)")
+    }
+    // A layer with something missing would pass for whole.
+    if let first = found.unreadable.first {
+      throw SandboxError("export: '/\(PathText.string(first.path))': \(first.errno)")
+    }
+    var export = LayerExport(to: descriptor, found.changes)
+    do throws(Failure) {
+      try export.write(found.changes, root: overlay.root)
+    } catch {
+      export.progress.finish()
+      if let path = error.path { throw SandboxError("export: '/\(PathText.string(path))': \(error.errno)") }
+      throw SandboxError("export: cannot write \(name): \(error.errno)")
+    }
+    export.progress.finish()
+    return export.notes
+  }
+
+  /// A failure of the overlay at a path, or of the output.
+  private struct Failure: Error {
+    var path: [UInt8]?
+    var errno: Errno
+  }
+
+  private init(to descriptor: CInt, _ changes: [OverlayChange]) {
+    writer = TarWriter(to: descriptor)
+    var total: Int64 = 0
+    for change in changes {
+      if let inode = change.inode, inode.type == .regular, let size = try? inode.attributes().size { total += size }
+    }
+    progress = ProgressBar("export", total: total)
+  }
+
+  private mutating func write(_ changes: [OverlayChange], root: Inode) throws(Failure) {
+    for change in changes {
+      do throws(Errno) {
+        if isReserved(change.path) {
+          reserved += 1
+        } else {
+          try writeParents(of: change.path, root)
+          try write(change)
+        }
+      } catch {
+        throw Failure(path: isOutputError(error) ? nil : change.path, errno: error)
+      }
+    }
+    do throws(Errno) {
+      try writer.finish()
+    } catch {
+      throw Failure(path: nil, errno: error)
+    }
+    if sockets > 0 { notes.append("\(sockets) socket\(sockets == 1 ? "" : "s") left out: tar has no form for them") }
+    if reserved > 0 {
+      notes.append(
+        "\(reserved) name\(reserved == 1 ? "" : "s") beginning with .wh. left out: a layer would take them for deletions")
+    }
+  }
+
+  /// Errors that writing gives and reading does not.
+  private func isOutputError(_ errno: Errno) -> Bool {
+    errno == .noSpace || errno == .brokenPipe || errno.rawValue == EFBIG || errno.rawValue == EDQUOT
+  }
+
+  // MARK: - Entries
+
+  /// The directories on the way, as they are now: a layer says of each directory it touches what it is.
+  private mutating func writeParents(of path: [UInt8], _ root: Inode) throws(Errno) {
+    var directory = root
+    var start = 0
+    while let slash = path[start...].firstIndex(of: 0x2f) {
+      let name = [UInt8](path[start..<slash])
+      let parent = directory
+      guard let child = try Name.with(name, { name throws(Errno) in try parent.lookup(name) }) else { return }
+      directory = child
+      let prefix = [UInt8](path[..<slash])
+      if !directories.contains(prefix) { try writeEntry(prefix, child) }
+      start = slash + 1
+    }
+  }
+
+  private mutating func write(_ change: OverlayChange) throws(Errno) {
+    let cut = change.path.lastIndex(of: 0x2f).map { $0 + 1 } ?? 0
+    let (parent, name) = (change.path[..<cut], change.path[cut...])
+    guard let inode = change.inode else { return try writeMark(parent + Array(".wh.".utf8) + name) }
+    if inode.type == .socket {
+      sockets += 1
+      return
+    }
+    try writeEntry(change.path, inode)
+    if change.isOpaque { try writeMark(change.path + Array("/.wh..wh..opq".utf8)) }
+  }
+
+  /// A name that a reader of the layer would take for a mark, and what lies below one.
+  private func isReserved(_ path: [UInt8]) -> Bool {
+    path.split(separator: 0x2f).contains { $0.starts(with: ".wh.".utf8) }
+  }
+
+  private mutating func writeMark(_ path: some Sequence<UInt8>) throws(Errno) {
+    var entry = TarEntry(path: Array(path), kind: .regular)
+    entry.permissions = []
+    try writer.begin(entry)
+  }
+
+  private mutating func writeEntry(_ path: [UInt8], _ inode: Inode) throws(Errno) {
+    let attributes = try inode.attributes()
+    var entry = TarEntry(path: path.isEmpty ? [0x2e] : path, kind: .regular)
+    entry.permissions = attributes.permissions
+    entry.owner = attributes.owner
+    entry.group = attributes.group
+    entry.modificationTime = attributes.modificationTime
+    switch inode.type {
+    case .regular: break
+    case .directory:
+      guard directories.insert(path).inserted else { return }
+      entry.kind = .directory
+    case .symlink: entry.kind = .symlink(target: try inode.readlink())
+    case .fifo: entry.kind = .fifo
+    case .characterDevice: entry.kind = .characterDevice(major: attributes.deviceMajor, minor: attributes.deviceMinor)
+    case .blockDevice: entry.kind = .blockDevice(major: attributes.deviceMajor, minor: attributes.deviceMinor)
+    case .socket: return
+    }
+    if !inode.isDirectory, attributes.linkCount > 1 {
+      if let first = links[inode.number] {
+        entry.kind = .link(target: first)
+        progress.advance(attributes.size)
+        return try writer.begin(entry)
+      }
+      links[inode.number] = path
+    }
+    for name in try inode.extendedAttributeNames().sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
+      entry.extendedAttributes.append((name, value))
+    }
+    if inode.type == .regular { try writeContent(&entry, inode) } else { try writer.begin(entry) }
+  }
+
+  private mutating func writeContent(_ entry: inout TarEntry, _ inode: Inode) throws(Errno) {
+    let file = try inode.open([])
+    let size = Int64(try Host.stat(file.rawValue).st_size)
+    entry.size = size
+    let pieces = try FileMap.pieces(file.rawValue, size)
+    let isSparse = pieces.reduce(0) { $0 + $1.count } < size
+    if isSparse { entry.pieces = pieces }
+    try writer.begin(entry)
+    for piece in isSparse ? pieces : [TarEntry.Piece(offset: 0, count: size)] {
+      var offset = piece.offset
+      let end = piece.offset + piece.count
+      while offset < end {
+        let chunk = try Host.read(Int(min(1 << 17, end - offset)), from: file.rawValue, at: offset)
+        // The upper is ours alone; a file that shrinks meanwhile is somebody's doing that we cannot export.
+        if chunk.isEmpty { throw .ioError }
+        try writer.write(chunk)
+        offset += Int64(chunk.count)
+      }
+      progress.advance(piece.count)
+    }
+    if isSparse { progress.advance(size - pieces.reduce(0) { $0 + $1.count }) }
+    try writer.pad()
+  }
+}
+
+/// Where a file has data.
+enum FileMap {
+  private static let SEEK_DATA = 3
+  private static let SEEK_HOLE = 4
+
+  static func pieces(_ descriptor: CInt, _ size: Int64) throws(Errno) -> [TarEntry.Piece] {
+    var result: [TarEntry.Piece] = []
+    var offset: Int64 = 0
+    while offset < size {
+      let data = vd_syscall(Int(SYS_lseek), Int(descriptor), Int(offset), SEEK_DATA, 0, 0, 0)
+      // ENXIO: only a hole is left. Other errors: a file system that knows no holes.
+      if data == -Int(ENXIO) { break }
+      if data < 0 { return [TarEntry.Piece(offset: 0, count: size)] }
+      let hole = vd_syscall(Int(SYS_lseek), Int(descriptor), data, SEEK_HOLE, 0, 0, 0)
+      let end = hole < 0 ? size : min(Int64(hole), size)
+      if Int64(data) >= end { break }
+      result.append(TarEntry.Piece(offset: Int64(data), count: end - Int64(data)))
+      offset = end
+    }
+    return result
+  }
+}
+
+extension Host {
+  /// `pread64(2)` of at most `count` bytes.
+  static func read(_ count: Int, from descriptor: CInt, at offset: Int64) throws(Errno) -> [UInt8] {
+    try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { buffer throws(Errno) in
+      let count = try Host.read(into: buffer, from: descriptor, at: offset)
+      return [UInt8](buffer[..<count])
+    }
+  }
+}
+
+extension Attributes {
+  /// The halves of `device` (glibc's `major` and `minor`).
+  var deviceMajor: UInt32 { UInt32(truncatingIfNeeded: device >> 8 & 0xfff | device >> 32 & 0xffff_f000) }
+  var deviceMinor: UInt32 { UInt32(truncatingIfNeeded: device & 0xff | device >> 12 & 0xffff_ff00) }
+
+  static func device(major: UInt32, minor: UInt32) -> UInt64 {
+    let (major, minor) = (UInt64(major), UInt64(minor))
+    return (major & 0xfff) << 8 | minor & 0xff | (minor & ~0xff) << 12 | (major & ~0xfff) << 32
+  }
+}

@@ -1,0 +1,398 @@
+// `vedette import`: makes a lower directory from OCI layers, in their order. The layers are untrusted: names are taken
+// apart here and made one component at a time beneath a descriptor (HostTree), never given to the kernel as paths.
+//
+// All of it is made in a directory beside the target and renamed at the end: there is a whole tree or none.
+
+import CLinux
+import LinuxABI
+import VFS
+
+/// Unpacks layers one over another.
+public struct LayerImport {
+  private let tree: HostTree
+  private var archive: ByteString = ""
+  /// Directories by path: most members lie where the one before did.
+  private var directories: [[UInt8]: Inode] = [:]
+  /// What the current layer has made: its own whiteouts do not hide it.
+  private var made: Set<[UInt8]> = []
+  /// Looks of directories, given at the very end: until then we must be able to write in them.
+  private var dresses: [[UInt8]: FileDress] = [:]
+
+  /// Unpacks `archives`, the lowest first, as the directory `target`, which must be new or empty.
+  ///
+  /// - Returns: lines for people on what could not be set.
+  /// - Throws: `SandboxError`; nothing is left behind then.
+  public static func make(_ archives: [ByteString], at target: ByteString) throws(SandboxError) -> [String] {
+    let (parent, name) = try place(of: target)
+    let temporary = Array(".vedette-import-\(getpid())".utf8)
+    let tree: HostTree
+    let outer: HostTree
+    do throws(Errno) {
+      outer = try HostTree(try Host.duplicate(parent.rawValue))
+      try outer.remove(temporary, from: outer.root)
+      _ = try outer.make(temporary, .directory, in: outer.root)
+      let descriptor = try ByteString(temporary).withCString { name throws(Errno) in
+        try Host.open(name, in: parent.rawValue, [.path, .directory, .noFollow]).release()
+      }
+      tree = try HostTree(OwnedDescriptor(descriptor))
+    } catch {
+      throw SandboxError("import: cannot make a directory beside '\(target)': \(error)")
+    }
+    do throws(SandboxError) {
+      var job = LayerImport(tree)
+      for archive in archives { try job.unpack(archive) }
+      try job.finish()
+      do throws(Errno) {
+        try ByteString(temporary).withCString { from throws(Errno) in
+          try ByteString(name).withCString { to throws(Errno) in
+            try Host.rename(from, in: parent.rawValue, to: to, in: parent.rawValue)
+          }
+        }
+      } catch {
+        throw SandboxError("import: '\(target)': \(error == .directoryNotEmpty || error == .fileExists ? "is not empty" : "\(error)")")
+      }
+      return [tree.shortfall.description].compactMap(\.self)
+    } catch {
+      _ = try? outer.remove(temporary, from: outer.root)
+      throw error
+    }
+  }
+
+  /// The directory that holds the target, and the target's name in it.
+  private static func place(of target: ByteString) throws(SandboxError) -> (OwnedDescriptorHolder, [UInt8]) {
+    var path = target.bytes
+    while path.count > 1 && path.last == 0x2f { path.removeLast() }
+    let slash = path.lastIndex(of: 0x2f)
+    let name = slash.map { [UInt8](path[($0 + 1)...]) } ?? path
+    let parent: ByteString = slash.map { $0 == 0 ? "/" : ByteString([UInt8](path[..<$0])) } ?? "."
+    if name.isEmpty || name == [0x2e] || name == [0x2e, 0x2e] || path.contains(0) {
+      throw SandboxError("import: '\(target)' is not a name for a new directory")
+    }
+    do throws(Errno) {
+      let descriptor = try parent.open([.path, .directory])
+      var isEmpty = true
+      do throws(Errno) {
+        let existing = try ByteString(name).withCString { name throws(Errno) in
+          try Host.open(name, in: descriptor.rawValue, [.directory, .noFollow]).release()
+        }
+        let tree = try HostTree(OwnedDescriptor(existing))
+        try tree.root.iterate(from: 0) { _ in
+          isEmpty = false
+          return false
+        }
+      } catch {
+        if error != .noSuchFileOrDirectory { throw error }
+      }
+      if !isEmpty { throw Errno.directoryNotEmpty }
+      return (OwnedDescriptorHolder(descriptor.release()), name)
+    } catch {
+      if error == .directoryNotEmpty {
+        throw SandboxError("import: '\(target)' is not empty (name a new directory)")
+      }
+      throw SandboxError("import: '\(target)': \(error)")
+    }
+  }
+
+  private init(_ tree: HostTree) {
+    self.tree = tree
+  }
+
+  // MARK: - One layer
+
+  private mutating func unpack(_ archive: ByteString) throws(SandboxError) {
+    self.archive = archive
+    made = []
+    var job = self
+    try LayerArchive.read(archive) { reader throws(SandboxError) in try job.unpack(&reader) }
+    self = job
+  }
+
+  /// What is wrong with a member.
+  private struct Refusal: Error {
+    var reason: String
+    init(_ reason: String) { self.reason = reason }
+    init(_ errno: Errno) { reason = "\(errno)" }
+  }
+
+  private mutating func unpack(_ reader: inout TarReader) throws(SandboxError) {
+    while true {
+      let entry: TarEntry?
+      do throws(TarError) {
+        entry = try reader.next()
+      } catch {
+        throw SandboxError("import: '\(archive)': \(error.message)")
+      }
+      guard let entry else { return }
+      do throws(Refusal) {
+        try unpack(entry, &reader)
+      } catch {
+        throw SandboxError("import: '\(archive)': '\(PathText.string(entry.path))': \(error.reason)")
+      }
+    }
+  }
+
+  private mutating func unpack(_ entry: TarEntry, _ reader: inout TarReader) throws(Refusal) {
+    let components = try Self.components(entry.path)
+    guard let name = components.last else {
+      // The root itself.
+      guard entry.kind == .directory else { throw Refusal("has no name") }
+      dresses[[]] = dress(entry)
+      return
+    }
+    let parents = Array(components.dropLast())
+    if name.starts(with: ".wh.".utf8) { return try unpackMark(name, in: parents) }
+    try unpack(entry, name, parents, &reader)
+  }
+
+  private mutating func unpack(_ entry: TarEntry, _ name: [UInt8], _ parents: [[UInt8]], _ reader: inout TarReader)
+    throws(Refusal)
+  {
+    guard let parent = try directory(parents, making: true) else { throw Refusal("has no directory to be in") }
+    let path = Self.joined(parents + [name])
+    made.insert(path)
+    do throws(Errno) {
+      if let old = try tree.child(name, of: parent) {
+        if entry.kind == .directory && old.isDirectory {
+          dresses[path] = dress(entry)
+          return
+        }
+        if case .link(let target) = entry.kind, (try? Self.components(target)) == parents + [name] { return }
+        try removeTree(name, path, from: parent)
+      }
+    } catch {
+      throw Refusal(error)
+    }
+    let kind: NewInode.Kind
+    switch entry.kind {
+    case .regular: kind = .regular
+    case .directory: kind = .directory
+    case .symlink(let target):
+      try checkSymlink(target, parents)
+      kind = .symlink(target: target)
+    case .link(let target): return try link(name, in: parent, to: target)
+    case .fifo: kind = .node(.fifo, device: 0)
+    case .characterDevice(let major, let minor):
+      kind = .node(.characterDevice, device: Attributes.device(major: major, minor: minor))
+    case .blockDevice(let major, let minor):
+      kind = .node(.blockDevice, device: Attributes.device(major: major, minor: minor))
+    }
+    let inode: Inode
+    do throws(Errno) {
+      guard let new = try tree.make(name, kind, in: parent) else { return }
+      inode = new
+    } catch {
+      throw Refusal(error)
+    }
+    if entry.kind == .directory {
+      directories[path] = inode
+      dresses[path] = dress(entry)
+      return
+    }
+    if entry.kind == .regular { try fill(inode, entry, &reader) }
+    do throws(Errno) { try tree.dress(inode, dress(entry)) } catch { throw Refusal(error) }
+  }
+
+  private func dress(_ entry: TarEntry) -> FileDress {
+    // Marks of an overlay are not an archive's to set.
+    let attributes = entry.extendedAttributes.filter {
+      !$0.name.starts(with: "user.overlay.".utf8) && !$0.name.starts(with: "trusted.overlay.".utf8)
+        && !$0.name.starts(with: "user.vedette.".utf8) && !$0.name.contains(0) && !$0.name.isEmpty
+        && $0.name.count <= Name.maximumLength
+    }
+    return FileDress(
+      permissions: entry.permissions, owner: entry.owner, group: entry.group,
+      modificationTime: entry.modificationTime, extendedAttributes: attributes)
+  }
+
+  private func fill(_ inode: Inode, _ entry: TarEntry, _ reader: inout TarReader) throws(Refusal) {
+    let file = OwnedDescriptorHolder(
+      try refusing { () throws(Errno) in try inode.open(.writeOnly).release() })
+    for piece in entry.pieces ?? [TarEntry.Piece(offset: 0, count: entry.size)] {
+      var offset = piece.offset
+      while offset < piece.offset + piece.count {
+        let bytes: ArraySlice<UInt8>
+        do throws(TarError) {
+          bytes = try reader.read(Int(min(1 << 17, piece.offset + piece.count - offset)))
+        } catch {
+          throw Refusal(error.message)
+        }
+        try refusing { () throws(Errno) in
+          try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+            try Host.write(UnsafeRawBufferPointer(bytes), to: file.rawValue, at: offset)
+          }
+        }
+        offset += Int64(bytes.count)
+      }
+    }
+    if entry.pieces != nil {
+      try refusing { () throws(Errno) in try Host.truncate(file.rawValue, to: entry.size) }
+    }
+  }
+
+  /// Turns an errno into what is wrong with the member.
+  private func refusing<T>(_ body: () throws(Errno) -> T) throws(Refusal) -> T {
+    do throws(Errno) { return try body() } catch { throw Refusal(error) }
+  }
+
+  // MARK: - Names
+
+  /// The components of a member's name.
+  private static func components(_ path: [UInt8]) throws(Refusal) -> [[UInt8]] {
+    if path.isEmpty { throw Refusal("a member without a name") }
+    if path.first == 0x2f { throw Refusal("an absolute name") }
+    if path.contains(0) { throw Refusal("a name with a NUL byte") }
+    var result: [[UInt8]] = []
+    for component in path.split(separator: 0x2f) where component != [0x2e] {
+      if component == [0x2e, 0x2e] { throw Refusal("a name with '..'") }
+      if component.count > Name.maximumLength { throw Refusal("a name longer than \(Name.maximumLength) bytes") }
+      result.append([UInt8](component))
+    }
+    return result
+  }
+
+  private static func joined(_ components: [[UInt8]]) -> [UInt8] { [UInt8](components.joined(separator: [0x2f])) }
+
+  /// The directory of that name; nil if there is none and none is to be made.
+  private mutating func directory(_ components: [[UInt8]], making: Bool) throws(Refusal) -> Inode? {
+    let path = Self.joined(components)
+    if let known = directories[path] { return known }
+    var current = tree.root
+    var walked: [UInt8] = []
+    do throws(Errno) {
+      for component in components {
+        walked += (walked.isEmpty ? [] : [0x2f]) + component
+        if let known = directories[walked] {
+          current = known
+          continue
+        }
+        var next = try tree.child(component, of: current)
+        if next == nil {
+          guard making, let new = try tree.make(component, .directory, in: current) else { return nil }
+          dresses[walked] = FileDress(
+            permissions: Permissions(rawValue: 0o755), owner: current.owner, group: current.group,
+            modificationTime: .epoch)
+          made.insert(walked)
+          next = new
+        }
+        guard let next, next.isDirectory else { throw Errno.notDirectory }
+        directories[walked] = next
+        current = next
+      }
+    } catch {
+      if error == .notDirectory { throw Refusal("leads through '\(PathText.string(walked))', which is no directory") }
+      throw Refusal(error)
+    }
+    return current
+  }
+
+  /// A symlink is text, and inside `..` stops at the root; but a host program that follows one must not get out either.
+  private func checkSymlink(_ target: [UInt8], _ parents: [[UInt8]]) throws(Refusal) {
+    if target.isEmpty || target.contains(0) || target.count >= 4096 { throw Refusal("a symlink without a proper target") }
+    // Absolute ones mean the root inside; every system has them.
+    if target.first == 0x2f { return }
+    var depth = parents.count
+    for component in target.split(separator: 0x2f) where component != [0x2e] {
+      depth += component == [0x2e, 0x2e] ? -1 : 1
+      if depth < 0 { throw Refusal("a symlink that points out of the tree, to '\(PathText.string(target))'") }
+    }
+  }
+
+  private mutating func link(_ name: [UInt8], in parent: Inode, to target: [UInt8]) throws(Refusal) {
+    let components: [[UInt8]]
+    do throws(Refusal) {
+      components = try Self.components(target)
+    } catch {
+      throw Refusal("a link that points out of the tree, to '\(PathText.string(target))'")
+    }
+    guard let last = components.last else { throw Refusal("a link to the root") }
+    let directory = try directory(components.dropLast(), making: false)
+    try refusing { () throws(Errno) in
+      guard let directory, let inode = try tree.child(last, of: directory) else { throw .noSuchFileOrDirectory }
+      if inode.isDirectory { throw .isDirectory }
+      try Name.with(name) { name throws(Errno) in try parent.link(name, to: inode) }
+    }
+  }
+
+  // MARK: - Deletions
+
+  /// `.wh..wh..opq`, `.wh.NAME`; other names of aufs' own (`.wh..wh.plnk`) mean nothing here.
+  private mutating func unpackMark(_ name: [UInt8], in parents: [[UInt8]]) throws(Refusal) {
+    let isOpaque = name == Array(".wh..wh..opq".utf8)
+    if name.starts(with: ".wh..wh.".utf8) && !isOpaque { return }
+    let hidden = [UInt8](name.dropFirst(4))
+    if hidden.isEmpty || hidden == [0x2e] || hidden == [0x2e, 0x2e] { throw Refusal("deletes no name") }
+    guard let directory = try directory(parents, making: isOpaque) else { return }
+    do throws(Errno) {
+      if isOpaque {
+        try hideBelow(directory, parents)
+      } else {
+        try hide(hidden, in: directory, parents)
+      }
+    } catch {
+      throw Refusal(error)
+    }
+  }
+
+  /// Removes what layers below have at a name; what this layer has made stays.
+  private mutating func hide(_ name: [UInt8], in directory: Inode, _ parents: [[UInt8]]) throws(Errno) {
+    let path = Self.joined(parents + [name])
+    if !made.contains(path) { return try removeTree(name, path, from: directory) }
+    if let child = try tree.child(name, of: directory), child.isDirectory { try hideBelow(child, parents + [name]) }
+  }
+
+  private mutating func hideBelow(_ directory: Inode, _ path: [[UInt8]]) throws(Errno) {
+    var stack = [(directory, path)]
+    while let (directory, path) = stack.popLast() {
+      for name in try tree.names(in: directory) {
+        let childPath = path + [name]
+        if !made.contains(Self.joined(childPath)) {
+          try removeTree(name, Self.joined(childPath), from: directory)
+        } else if let child = try tree.child(name, of: directory), child.isDirectory {
+          stack.append((child, childPath))
+        }
+      }
+    }
+  }
+
+  private mutating func removeTree(_ name: [UInt8], _ path: [UInt8], from directory: Inode) throws(Errno) {
+    let isDirectory = try tree.child(name, of: directory)?.isDirectory ?? false
+    try tree.remove(name, from: directory)
+    guard isDirectory else { return }
+    let below = path + [0x2f]
+    directories = directories.filter { $0.key != path && !$0.key.starts(with: below) }
+    dresses = dresses.filter { $0.key != path && !$0.key.starts(with: below) }
+  }
+
+  // MARK: - The end
+
+  /// The looks of directories, the deepest first.
+  private mutating func finish() throws(SandboxError) {
+    if dresses[[]] == nil {
+      dresses[[]] = FileDress(
+        permissions: Permissions(rawValue: 0o755), owner: tree.root.owner, group: tree.root.group,
+        modificationTime: Timestamp.now())
+    }
+    for (path, dress) in dresses.sorted(by: { $1.key.lexicographicallyPrecedes($0.key) }) {
+      do throws(Errno) {
+        var inode: Inode? = directories[path] ?? (path.isEmpty ? tree.root : nil)
+        if inode == nil {
+          inode = tree.root
+          for component in path.split(separator: 0x2f) {
+            guard let directory = inode else { break }
+            inode = try tree.child([UInt8](component), of: directory)
+          }
+        }
+        if let inode, inode.isDirectory { try tree.dress(inode, dress) }
+      } catch {
+        throw SandboxError("import: '\(PathText.string(path))': \(error)")
+      }
+    }
+  }
+}
+
+/// A descriptor with one owner, for a tuple, which holds no noncopyable value.
+final class OwnedDescriptorHolder {
+  let rawValue: CInt
+  init(_ rawValue: CInt) { self.rawValue = rawValue }
+  deinit { _ = OwnedDescriptor(rawValue) }
+}

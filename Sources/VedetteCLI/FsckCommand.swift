@@ -1,0 +1,35 @@
+// `vedette fsck`: checks a persistent upper directory.
+
+import ArgumentParser
+import Vedette
+
+/// The command line of `vedette fsck`.
+struct FsckCommand: LayerCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fsck",
+    abstract: "Check a persistent upper directory.",
+    usage: "vedette fsck DIR [--repair] [--rootfs DIR] [--lower DIR]...",
+    discussion: """
+      Looks at every mark in DIR: whiteouts, origins, redirects and whether they lead anywhere, link counts, the overflow \
+      store and the index. One line for each problem, then a summary. What a killed run leaves behind is no problem.
+
+      Exit status: 0 if DIR is clean (or all was repaired), 1 if problems are left, 125 if it cannot be checked.
+
+      Example: vedette fsck ./changes
+      """)
+
+  @Argument(help: ArgumentHelp("What vedette run --upper was given.", valueName: "dir"))
+  var directory: String
+
+  @Flag(help: "Remove marks that mean nothing and files that belong to nothing. Example: --repair")
+  var repair = false
+
+  @OptionGroup var layers: LayerOptions
+
+  func perform() throws(SandboxError) -> CInt {
+    let check = try LayerCheck(layers.upper(directory), repair: repair)
+    if let note = check.note { StandardStreams.complain("fsck: \(note)") }
+    let status = answer(check.text + Array((check.summary + "\n").utf8))
+    return status != 0 ? status : check.isClean ? 0 : 1
+  }
+}
