@@ -19,7 +19,7 @@ static void paths(void) {
     int fd = (int)CHECK_OK(open("file", O_PATH));
     CHECK_ERRNO(read(fd, buffer, 1), EBADF);
     CHECK_ERRNO(fchmod(fd, 0600), EBADF);
-    CHECK_ERRNO(ftruncate(fd, 0), EBADF);
+    CHECK_ERRNO_LABEL("truncate-of-path-descriptor", ftruncate(fd, 0), EBADF);
     CHECK_ERRNO(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0), EBADF);
     CHECK_ERRNO(fgetxattr(fd, "user.x", buffer, 4), EBADF);
     CHECK_ERRNO(fchdir(fd), ENOTDIR);

@@ -192,10 +192,11 @@ public struct DispositionTable: Sendable {
     // F_SETLEASE and F_NOTIFY would reach files of the host.
     let leases = ArgumentRule(.errno(EINVAL), when: .oneOf(argument: 1, [1024, 1026]))
     switch policy.isolation {
-    case .full: set(SYS_fcntl, leases, otherwise: .native)
+    // F_GETFL of what was opened with O_PATH: the kernel's descriptor is a placeholder.
+    case .full: set(SYS_fcntl, leases, ArgumentRule(.trace, when: .int(1, 3)), otherwise: .native)
     case .noNamespaces:
       set(
-        SYS_fcntl, leases, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(EPERM), when: .int(1, 15)),
+        SYS_fcntl, leases, ArgumentRule(.trace, when: .oneOf(argument: 1, [3, 8])), ArgumentRule(.errno(EPERM), when: .int(1, 15)),
         otherwise: .native)
     }
   }
