@@ -40,14 +40,17 @@ public final class VirtualFileSystem {
   /// Every mount, the root first.
   public var mountList: [Mount] { mounts }
 
-  /// Attaches a file system's root at `point`. The C function is `mount(2)`.
+  /// Attaches a file system's root, or one of its files, at `point`. The C function is `mount(2)`.
   ///
   /// - Throws: `.notDirectory` if one is a directory and the other is not.
   @discardableResult
-  public func mount(_ filesystem: Filesystem, at point: Position, isReadOnly: Bool, source: [UInt8]) throws(Errno) -> Mount {
-    guard filesystem.root.isDirectory == (point.dentry.inode?.isDirectory ?? false) else { throw .notDirectory }
+  public func mount(
+    _ filesystem: Filesystem, showing part: Inode? = nil, at point: Position, isReadOnly: Bool, source: [UInt8]
+  ) throws(Errno) -> Mount {
+    let top = part ?? filesystem.root
+    guard top.isDirectory == (point.dentry.inode?.isDirectory ?? false) else { throw .notDirectory }
     let mount = Mount(
-      id: nextMountID, filesystem: filesystem, root: cache.makeRoot(filesystem.root), point: point,
+      id: nextMountID, filesystem: filesystem, root: cache.makeRoot(top), point: point,
       isReadOnly: isReadOnly, source: source)
     nextMountID += 1
     mounts.append(mount)
@@ -217,22 +220,27 @@ extension VirtualFileSystem {
 }
 
 extension VirtualFileSystem {
-  /// A directory to mount at; what is missing of the path is made, as root.
+  /// A directory, or an empty file, to mount at; what is missing of the path is made, as root.
   ///
   /// - Throws: `.notDirectory`, `.readOnlyFileSystem` and what making directories throws.
-  public func makeMountPoint(_ path: [UInt8]) throws(Errno) -> Position {
+  public func makeMountPoint(_ path: [UInt8], isDirectory: Bool = true) throws(Errno) -> Position {
     let context = FilesystemContext(root: root, workingDirectory: root, umask: Permissions(rawValue: 0o022))
     let caller = Caller(
       context: context, credentials: Credentials(user: 0, group: 0, capabilities: Credentials.allCapabilities))
     var position = root
-    for component in path.split(separator: 0x2f) {
+    let components = path.split(separator: 0x2f)
+    for (index, component) in components.enumerated() {
       let name = [UInt8](component)
       position = try name.withUnsafeBufferPointer { bytes throws(Errno) in
         let path = Path(UnsafeRawBufferPointer(bytes), from: position)
         do throws(Errno) {
           return try resolve(path, caller)
         } catch where error == .noSuchFileOrDirectory {
-          try makeDirectory(path, mode: Permissions(rawValue: 0o755), caller)
+          if isDirectory || index < components.count - 1 {
+            try makeDirectory(path, mode: Permissions(rawValue: 0o755), caller)
+          } else {
+            try makeNode(path, type: .regular, mode: Permissions(rawValue: 0o644), device: 0, caller)
+          }
           return try resolve(path, caller)
         }
       }

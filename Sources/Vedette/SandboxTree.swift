@@ -48,19 +48,41 @@ struct SandboxTree {
       try mount(filesystem, at: destination, in: vfs, isReadOnly: false, source: "tmpfs", option: "--tmpfs")
     }
     for bind in configuration.binds.sorted(by: { $0.destination.bytes.count < $1.destination.bytes.count }) {
-      let filesystem = try hostTree(bind.source, .shared, writable: !bind.readOnly, at: "--bind")
+      let (directory, file) = try fileAndDirectory(bind.source)
+      let filesystem = try hostTree(directory, .shared, writable: !bind.readOnly, at: "--bind")
       try mount(
-        filesystem, at: bind.destination, in: vfs, isReadOnly: bind.readOnly, source: bind.source, option: "--bind")
+        filesystem, showing: file, at: bind.destination, in: vfs, isReadOnly: bind.readOnly, source: bind.source,
+        option: "--bind")
+    }
+  }
+
+  /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
+  private func fileAndDirectory(_ source: ByteString) throws(SandboxError) -> (ByteString, file: [UInt8]?) {
+    do throws(Errno) {
+      let number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
+      let descriptor = OwnedDescriptor(number)
+      if FileType(mode: try Host.stat(descriptor.rawValue).st_mode) == .directory { return (source, nil) }
+      let path = try Host.readlink("/proc/self/fd/\(number)", in: AtFlags.currentDirectory)
+      guard let slash = path.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
+      return (ByteString(slash == 0 ? [0x2f] : [UInt8](path[..<slash])), [UInt8](path[(slash + 1)...]))
+    } catch {
+      throw SandboxError("--bind: '\(source)': \(error)")
     }
   }
 
   private func mount(
-    _ filesystem: Filesystem, at destination: ByteString, in vfs: VirtualFileSystem, isReadOnly: Bool,
+    _ filesystem: Filesystem, showing file: [UInt8]? = nil, at destination: ByteString, in vfs: VirtualFileSystem, isReadOnly: Bool,
     source: ByteString, option: String
   ) throws(SandboxError) {
     do throws(Errno) {
-      let point = try vfs.makeMountPoint(destination.bytes)
-      try vfs.mount(filesystem, at: point, isReadOnly: isReadOnly, source: source.bytes)
+      let point = try vfs.makeMountPoint(destination.bytes, isDirectory: file == nil)
+      let part = try file.map { (name) throws(Errno) in
+        guard let found = try Name.with(name, { (name) throws(Errno) in try filesystem.root.lookup(name) }) else {
+          throw Errno.noSuchFileOrDirectory
+        }
+        return found
+      }
+      try vfs.mount(filesystem, showing: part, at: point, isReadOnly: isReadOnly, source: source.bytes)
     } catch {
       throw SandboxError("\(option): cannot mount at '\(destination)' inside: \(error)")
     }

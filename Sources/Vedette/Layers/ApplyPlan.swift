@@ -34,6 +34,11 @@ public struct ApplyPlan {
   ///
   /// - Throws: `SandboxError` if there is a path that cannot be compared: half of the changes would be worse than none.
   public init(_ upper: UpperDirectory, to target: ByteString) throws(SandboxError) {
+    do throws(Errno) {
+      _ = try target.open([.path, .directory])
+    } catch {
+      throw SandboxError("apply: '\(target)': \(error)")
+    }
     let layers = try upper.layers()
     overlay = try upper.overlay()
     self.target = target

@@ -73,6 +73,8 @@ enum LayerArchive {
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, archive, 0)
     posix_spawn_file_actions_adddup2(&actions, write.rawValue, 1)
+    // What it has to say we say, in one line.
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
     var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(program), strdup("-dc"), nil]
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0

@@ -31,6 +31,7 @@ struct TarReader: ~Copyable {
     var path: [UInt8]?
     var link: [UInt8]?
     var records: [(keyword: [UInt8], value: [UInt8])] = []
+    var isEmpty = true
   }
 
   private var global: [(keyword: [UInt8], value: [UInt8])] = []
@@ -41,8 +42,10 @@ struct TarReader: ~Copyable {
     extras.records = global
     while true {
       try skipContent()
-      guard let block = try readBlock(mayEnd: true) else { return nil }
-      if block.allSatisfy({ $0 == 0 }) { return nil }
+      guard let block = try readBlock(mayEnd: true), !block.allSatisfy({ $0 == 0 }) else {
+        if extras.isEmpty { return nil }
+        throw TarError("the archive ends in the middle of a member")
+      }
       guard let sum = TarField.number(block[TarField.checksum]), sum == Int64(TarField.sum(block)) else {
         throw TarError("not a tar archive, or a damaged one")
       }
@@ -53,6 +56,7 @@ struct TarReader: ~Copyable {
         guard size <= Self.headerLimit else { throw TarError("a header of \(size) bytes") }
         begin(size)
         let content = try readAll()
+        if type != 0x67 { extras.isEmpty = false }
         if type == 0x4c {
           extras.path = TarField.text(content[...])
         } else if type == 0x4b {

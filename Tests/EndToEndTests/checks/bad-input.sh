@@ -46,7 +46,7 @@ refused empty-program 126 'empty' v -- "$work/empty"
 if diff "$work/before" "$work/after" >/dev/null; then ok nothing-changed; else fail nothing-changed "$(diff "$work/before" "$work/after" | head -3)"; fi
 
 # Closed standard streams: the guest sees what it would see without us.
-expect stdout-closed 1 '' v -- sh -c 'echo x; exit $?' >&-
+v -- sh -c 'echo x 2>/dev/null; exit $?' >&- 2>/dev/null; [ $? -eq 1 ] && ok stdout-closed || fail stdout-closed "status"
 v -- true >&- 2>"$work/stderr"; [ $? -eq 0 ] && [ ! -s "$work/stderr" ] && ok stdout-closed-unused || fail stdout-closed-unused "$(head -1 "$work/stderr")"
 v -- cat <&- >/dev/null 2>&1; [ $? -eq 1 ] && ok stdin-closed || fail stdin-closed "status $?"
 v -- sh -c 'exit 3' >&- 2>&- <&-; [ $? -eq 3 ] && ok all-closed || fail all-closed "status"

@@ -2,7 +2,8 @@
 # Signals to the supervisor reach the guest; kill -9 of the supervisor leaves no guest; the terminal is the caller's.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 start() { # start SCRIPT : in the background, until it says that it is ready; `pid` is the supervisor.
-    rm -f "$work/out"; ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} -- bash -c "$1" >"$work/out" 2>&1 &
+    # A background command of a script ignores SIGINT, and so would the guest.
+    rm -f "$work/out"; env --default-signal=INT ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} -- bash -c "$1" >"$work/out" 2>&1 &
     pid=$!; for _ in $(seq 100); do grep -q ready "$work/out" 2>/dev/null && return; sleep 0.05; done
 }
 # ended : the status of the supervisor, which has ten seconds to end.
