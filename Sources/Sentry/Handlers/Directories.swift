@@ -74,9 +74,11 @@ extension SentryState {
       if writer.append([0x2e, 0x2e], up.number, .directory, next: 2) { cursor = 2 }
     }
     if cursor >= 2, !writer.isFull {
-      try directory.iterate(from: cursor - 2) { entry in
-        guard writer.append(entry.name.bytes, entry.number, entry.type, next: entry.next + 2) else { return false }
-        cursor = entry.next + 2
+      try directory.iterate(from: cursor == .max ? .max : cursor - 2) { entry in
+        // The last entry of an ext4 directory has the largest offset there is.
+        let next = entry.next > .max - 2 ? .max : entry.next + 2
+        guard writer.append(entry.name.bytes, entry.number, entry.type, next: next) else { return false }
+        cursor = next
         return true
       }
     }
