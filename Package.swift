@@ -68,6 +68,7 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    tests(of: "MemoryMap"),
     tests(of: "VFS"),
     tests(of: "KernFS", ["CLinux"]),
     tests(of: "TmpFS", ["KernFS"]),

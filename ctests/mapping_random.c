@@ -74,9 +74,11 @@ static long obey(const struct Command *c) {
 
 static void act(int self) {
     struct Command c;
+    // The end of the one that tells is the end of all.
+    for (int a = 0; a < ACTORS; a++) close(commands[a][1]);
     while (read(commands[self][0], &c, sizeof c) == sizeof c) {
-        if (c.op == QUIT) _exit(0);
         long result = 0;
+        if (c.op == QUIT) _exit(write(replies[self][1], &result, sizeof result) < 0);
         if (c.op == FORK) {
             // The middle one goes, so that the new actor is nobody's child to wait for.
             pid_t middle = fork();
@@ -161,8 +163,8 @@ static void forkActor(int a) {
     if (b == a) return;
     if (actors[b].lives) {
         for (int i = 0; i < FDS; i++) if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references--;
-        struct Command quit = {.op = QUIT};
-        MUST(write(commands[b][1], &quit, sizeof quit) == sizeof quit ? 0 : -1);
+        // Answered, so that its successor does not read this command.
+        CHECK_EQ(tell(b, (struct Command){.op = QUIT}), 0);
     }
     CHECK_EQ(tell(a, (struct Command){.op = FORK, .target = b}), 0);
     actors[b] = actors[a];
@@ -269,12 +271,13 @@ static void *watch(void *argument) {
 
 static void noise(int end) {
     pthread_t threads[2];
+    for (int a = 0; a < ACTORS; a++) close(commands[a][1]);
     for (int i = 0; i < 2; i++) MUST(pthread_create(&threads[i], NULL, watch, NULL));
     struct timespec soon = {0, 300000};
     char byte;
     void *former[16] = {NULL};
     fcntl(end, F_SETFL, O_NONBLOCK);
-    for (unsigned round = 0, f = 0; read(end, &byte, 1) < 0; round++, f = round % (unsigned)files()) {
+    for (unsigned round = 0, f = 0; read(end, &byte, 1) < 0 && errno == EAGAIN; round++, f = round % (unsigned)files()) {
         char name[32];
         snprintf(name, sizeof name, "noise%u", f);
         int fd = (int)CHECK_OK(open(name, O_RDONLY));
@@ -323,18 +326,23 @@ static void scenario(void) {
     int end[2];
     MUST(pipe(end));
     pid_t beside = fork();
-    if (beside == 0) noise(end[0]);
+    if (beside == 0) {
+        close(end[1]);
+        noise(end[0]);
+    }
     for (int a = 0; a < ACTORS; a++) {
         actors[a].lives = true;
-        if (fork() == 0) act(a);
+        if (fork() == 0) {
+            close(end[1]);
+            act(a);
+        }
     }
     for (long number = 0; number < steps; number++) {
         step(number);
         if (number % 100 == 99) checkAll(number);
     }
     checkAll(steps);
-    struct Command quit = {.op = QUIT};
-    for (int a = 0; a < ACTORS; a++) CHECK_EQ(write(commands[a][1], &quit, sizeof quit), sizeof quit);
+    for (int a = 0; a < ACTORS; a++) CHECK_EQ(tell(a, (struct Command){.op = QUIT}), 0);
     CHECK_EQ(write(end[1], "x", 1), 1);
     CHECK_EXITS_OK(beside);
 }

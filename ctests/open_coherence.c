@@ -9,6 +9,8 @@ static void prepare(void) {
     writeFile("shared", "abcdefghij");
     writeFile("stdin", "line one\nline two\n");
     writeFile("many", "0");
+    writeFile("vforked", "old");
+    writeFile("stopped", "old");
 }
 
 static void readsAs(int fd, off_t at, const char *text) {
@@ -17,7 +19,35 @@ static void readsAs(int fd, off_t at, const char *text) {
     CHECK_STR(buffer, text);
 }
 
+// The holder cannot run anything while the file is copied up: it waits for its vfork child, or is stopped by a signal.
+static void holderIsBusy(void) {
+    int reader = (int)CHECK_OK(open("vforked", O_RDONLY));
+    pid_t child = vfork();
+    if (child == 0) {
+        int fd = open("vforked", O_WRONLY);
+        _exit(fd < 0 || write(fd, "new", 3) != 3);
+    }
+    CHECK_EXITS_OK(child);
+    readsAs(reader, 0, "new");
+
+    int held = (int)CHECK_OK(open("stopped", O_RDONLY));
+    child = fork();
+    if (child == 0) {
+        raise(SIGSTOP);
+        readsAs(held, 0, "new");
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+    int writer = (int)CHECK_OK(open("stopped", O_WRONLY));
+    CHECK_EQ(write(writer, "new", 3), 3);
+    CHECK_OK(kill(child, SIGCONT));
+    CHECK_EXITS_OK(child);
+    readsAs(held, 0, "new");
+}
+
 static void scenario(void) {
+    holderIsBusy();
     char buffer[64] = "";
     int reader = (int)CHECK_OK(open("file", O_RDONLY));
     int cloexec = (int)CHECK_OK(open("file", O_RDONLY | O_CLOEXEC | O_NONBLOCK));

@@ -79,6 +79,7 @@ public final class BackedFile: KernInode {
   /// The bits that the store's file must have for the kernel to clear them on a native write: set-group-ID counts only
   /// where the group may execute.
   private var mirrored: Permissions {
+    if !kernel.store.clearsSetIDs { return [] }
     var bits = permissions.intersection(.setUserID)
     if permissions.isSuperset(of: [.setGroupID, .groupExecute]) { bits.formUnion([.setGroupID, .groupExecute]) }
     return bits

@@ -141,7 +141,7 @@ open class OrderedDirectory: KernInode {
 
   /// The character device 0:0 that RENAME_WHITEOUT leaves (`man 2 rename`).
   private func makeWhiteout() throws(Errno) -> KernInode {
-    try kernel.makeInode(NewInode(.node(.characterDevice, device: 0), permissions: [], owner: owner, group: group))
+    try kernel.makeInode(NewInode(.node(.characterDevice, device: 0), permissions: [], owner: 0, group: 0))
   }
 
   /// Whether one more name has a place here.

@@ -17,6 +17,8 @@ public class OverlayInode: Inode {
 
   /// What copy-up could not give the upper inode; nil for what was never copied up in this run.
   final var copied: CopiedTimes?
+  /// The attributes of a removed lower directory that were changed after that.
+  private final var removed: Attributes?
 
   final var overlay: OverlayFilesystem { unsafeDowncast(filesystem, to: OverlayFilesystem.self) }
 
@@ -87,6 +89,7 @@ public class OverlayInode: Inode {
   // MARK: - Metadata
 
   public override func attributes() throws(Errno) -> Attributes {
+    if let removed { return removed }
     var result = try source.attributes()
     result.number = number
     if let links { result.linkCount = links }
@@ -98,10 +101,26 @@ public class OverlayInode: Inode {
   }
 
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    if isDirectory, upper == nil, parent == nil, number != overlay.root.number { return try changeRemoved(change) }
     let upper = try copiedUp(.metadata)
     try upper.setAttributes(change)
     copied?.isPast = true
     refresh()
+  }
+
+  /// A lower directory that has been removed has no place to be copied up to; who still has it open may change it all
+  /// the same, and it is forgotten with the last of them.
+  private func changeRemoved(_ change: AttributeChange) throws(Errno) {
+    var new = try attributes()
+    let now = Timestamp.now()
+    if let permissions = change.permissions { self.permissions = permissions }
+    if let owner = change.owner { self.owner = owner }
+    if let group = change.group { self.group = group }
+    (new.permissions, new.owner, new.group) = (permissions, owner, group)
+    new.accessTime = change.accessTime.resolved(now: now) ?? new.accessTime
+    new.modificationTime = change.modificationTime.resolved(now: now) ?? new.modificationTime
+    new.changeTime = now
+    removed = new
   }
 
   // MARK: - Extended attributes

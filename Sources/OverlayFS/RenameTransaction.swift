@@ -79,7 +79,8 @@ struct RenameTransaction {
 
   // MARK: - RENAME_WHITEOUT
 
-  /// The character device 0:0 that `RENAME_WHITEOUT` leaves behind: a node like any other to us.
+  /// The character device 0:0 that `RENAME_WHITEOUT` leaves behind: a node like any other to us. It takes
+  /// CAP_MKNOD, so it is root's.
   private func prepareWhiteoutNode() throws(Errno) -> (name: [UInt8], node: Inode)? {
     guard let work = from.overlay.work else { return nil }
     let stored = from.overlay.temporaryName()
@@ -87,8 +88,7 @@ struct RenameTransaction {
       try work.create(
         name,
         NewInode(
-          .node(.characterDevice, device: 0), permissions: Permissions(rawValue: 0), owner: inode.owner,
-          group: inode.group))
+          .node(.characterDevice, device: 0), permissions: Permissions(rawValue: 0), owner: 0, group: 0))
     }
     return (stored, node)
   }

@@ -60,9 +60,11 @@ public final class GuestProcess {
   ///
   /// The command's first `execve` goes to `handler` like any other, after `created` with 0 as the parent.
   ///
+  /// - Parameter whileStoreExists: called when no guest is left and the store is still there.
   /// - Throws: a `LaunchError` of kind `command` if the handler refused that first execve; its `errno` says why.
   public func run(
-    path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]], handler: any SystemCallHandler
+    path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]], handler: any SystemCallHandler,
+    whileStoreExists: () -> Void = {}
   ) throws(LaunchError) -> ExitStatus {
     let filter = FilterCompiler.compile(table)
     guard filter.count <= FilterCompiler.limit else {
@@ -83,6 +85,7 @@ public final class GuestProcess {
     let status = tracer.run(endingWith: launcher.initProcess)
     forwarder?.stop()
     worker.stop()
+    whileStoreExists()
     launcher.finish(initIsReaped: tracer.initIsReaped)
     if let errno = tracer.commandError {
       throw LaunchError(.command, String(decoding: path, as: UTF8.self), errno: errno)

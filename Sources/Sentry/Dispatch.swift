@@ -12,6 +12,7 @@ extension SentryState {
   func serve(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
     guard let task = tasks[thread] else { return .value(Errno.noSuchProcess.result) }
     current = task
+    currentGate = gate
     task.descriptors.caller = thread
     if !fifoWaits.isEmpty, !openNumbers.contains(call.number) { fifoWaits.forget(thread) }
     if task.isLoading { return serveLoading(task, call) }

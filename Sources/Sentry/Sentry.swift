@@ -48,28 +48,13 @@ public final class Sentry: SystemCallHandler {
   }
 
   public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
-    var mustSettle = false
     guard let recorder else {
-      let outcome = state.withLock { state in
-        let outcome = state.serve(call, from: thread, by: gate)
-        mustSettle = !state.pendingRelocations.isEmpty
-        return outcome
-      }
-      if mustSettle { settle() }
-      return outcome
+      var strings: [[UInt8]] = []
+      return serve(call, from: thread, by: gate, &strings)
     }
     let begin = monotonicNanoseconds()
     var strings: [[UInt8]] = []
-    let outcome = state.withLock { state in
-      let outcome = state.serve(call, from: thread, by: gate)
-      mustSettle = !state.pendingRelocations.isEmpty
-      if state.isTracing {
-        strings = state.tracedStrings
-        state.tracedStrings.removeAll(keepingCapacity: true)
-      }
-      return outcome
-    }
-    if mustSettle { settle() }
+    let outcome = serve(call, from: thread, by: gate, &strings)
     let result: CallRecord.Result
     switch outcome {
     case .value(let value): result = .value(value)
@@ -80,6 +65,33 @@ public final class Sentry: SystemCallHandler {
     recorder.record(
       CallRecord(
         thread: thread, call: call, strings: strings, result: result, duration: monotonicNanoseconds() - begin))
+    return outcome
+  }
+
+  /// Serves the call under the tree lock, then does what must not be done under it: moving what a copy-up has left
+  /// behind, and waking sleepers. Both wait for the tracer, which may be waiting for the lock.
+  private func serve(
+    _ call: SystemCall, from thread: ThreadID, by gate: GateKind, _ strings: inout [[UInt8]]
+  ) -> Outcome {
+    var mustSettle = false
+    var wakes: [ThreadID] = []
+    var control: (any GuestControl)?
+    let outcome = state.withLock { state in
+      let outcome = state.serve(call, from: thread, by: gate)
+      mustSettle = !state.pendingRelocations.isEmpty
+      if !state.wakes.isEmpty {
+        wakes = state.wakes
+        state.wakes.removeAll()
+        control = state.control
+      }
+      if state.isTracing {
+        strings = state.tracedStrings
+        state.tracedStrings.removeAll(keepingCapacity: true)
+      }
+      return outcome
+    }
+    if mustSettle { settle() }
+    for sleeper in wakes { control?.wake(sleeper) }
     return outcome
   }
 

@@ -19,10 +19,14 @@ public final class SentryState {
   /// `st_dev` of the store on the host.
   let storeDevice: UInt64
   let fifoWaits = FIFOWaits()
+  /// Who is to be woken as soon as the tree lock is free.
+  var wakes: [ThreadID] = []
   /// The platform; set before the first guest runs.
   public var control: (any GuestControl)?
   /// Files that copy-up has given another backing file, and guests may hold: to be moved before anything is answered.
   var pendingRelocations: [Relocation] = []
+  /// How many seccomp filters the first guest started with; Int.max as long as it is not known.
+  var guestFilters = Int.max
   let socketPlaces = SocketPlaces()
   /// A pid namespace bounds what guests can name.
   let hasPidNamespace: Bool
@@ -35,6 +39,8 @@ public final class SentryState {
   var hostThreads: [Int32: ThreadID] = [:]
   /// The task whose call is being served; `/proc/self` is its process.
   var current: Task?
+  /// Which gate it came by.
+  var currentGate = GateKind.trace
 
   /// What /proc and /dev ask.
   public private(set) lazy var source = TaskSource(self)
@@ -153,8 +159,12 @@ public final class SentryState {
   }
 
   private func hostDescriptor(_ inode: Inode, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
+    // Device 0:0, the whiteout of RENAME_WHITEOUT, has no driver anywhere.
+    if inode.type == .characterDevice || inode.type == .blockDevice, try inode.attributes().device == 0 {
+      throw .noSuchAddressOrDevice
+    }
     guard inode.type == .fifo else { return try inode.open(flags) }
-    return try fifoWaits.open(inode, flags, by: task.thread) { control?.wake($0) }
+    return try fifoWaits.open(inode, flags, by: task.thread) { wakes.append($0) }
   }
 
   /// Drops the nodes that no guest has open any more, and with them the bytes of files without a name, when there are

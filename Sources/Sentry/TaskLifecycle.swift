@@ -13,6 +13,7 @@ extension SentryState {
     let process = Process(leader: thread)
     process.threads.insert(thread)
     processes[thread] = process
+    if let status = try? ProcessStatus(of: thread) { guestFilters = max(status.number("Seccomp_filters:"), 1) }
     tasks[thread] = Task(
       thread: thread, process: process, context: context, credentials: initialCredentials(),
       descriptors: DescriptorTable(thread: thread))

@@ -92,26 +92,23 @@ extension VirtualFileSystem {
 
   // MARK: - Extended attributes
 
-  private enum XattrClass { case user, trusted, security, accessList, defaultList }
+  private enum XattrClass { case user, trusted, security, accessList, defaultList, unknown }
 
-  private func classify(_ name: Name) throws(Errno) -> XattrClass {
-    let kind: (XattrClass, prefix: Int)? =
-      name.hasPrefix("user.") ? (.user, 5)
-      : name.hasPrefix("trusted.") ? (.trusted, 8) : name.hasPrefix("security.") ? (.security, 9) : nil
-    if let kind {
-      // A prefix alone is no name.
-      if name.count == kind.prefix { throw .invalidArgument }
-      return kind.0
-    }
-    if name.count == 23 && name.hasPrefix("system.posix_acl_access") { return .accessList }
-    if name.count == 24 && name.hasPrefix("system.posix_acl_default") { return .defaultList }
-    throw .notSupportedOnSocket
+  /// The class of a name, and whether it is a prefix alone, which is no name: EINVAL, but only after all permissions.
+  private func classify(_ name: Name) -> (XattrClass, isBare: Bool) {
+    if name.hasPrefix("user.") { return (.user, name.count == 5) }
+    if name.hasPrefix("trusted.") { return (.trusted, name.count == 8) }
+    if name.hasPrefix("security.") { return (.security, name.count == 9) }
+    if name.count == 23 && name.hasPrefix("system.posix_acl_access") { return (.accessList, false) }
+    if name.count == 24 && name.hasPrefix("system.posix_acl_default") { return (.defaultList, false) }
+    return (.unknown, false)
   }
 
-  /// `getxattr(2)`.
+  /// `getxattr(2)`. The order of checks is that of `xattr_permission` and `xattr_resolve_name` (fs/xattr.c).
   public func extendedAttribute(_ name: Name, of position: Position, _ caller: Caller) throws(Errno) -> [UInt8] {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
-    switch try classify(name) {
+    let (kind, isBare) = classify(name)
+    switch kind {
     case .user:
       guard inode.type == .regular || inode.isDirectory else { throw .noData }
       try caller.credentials.check(.read, on: inode)
@@ -120,7 +117,11 @@ extension VirtualFileSystem {
     case .accessList, .defaultList:
       if inode.type == .symlink { throw .notSupportedOnSocket }
     case .security: break
+    case .unknown:
+      if !name.hasPrefix("system.") { try caller.credentials.check(.read, on: inode) }
+      throw .notSupportedOnSocket
     }
+    if isBare { throw .invalidArgument }
     return try inode.extendedAttribute(name)
   }
 
@@ -171,8 +172,11 @@ extension VirtualFileSystem {
   }
 
   private func checkXattrChange(_ name: Name, _ inode: Inode, _ caller: Caller) throws(Errno) -> XattrClass {
-    let kind = try classify(name)
+    let (kind, isBare) = classify(name)
     switch kind {
+    case .unknown:
+      if !name.hasPrefix("system.") { try caller.credentials.check(.write, on: inode) }
+      throw .notSupportedOnSocket
     case .user:
       guard inode.type == .regular || inode.isDirectory else { throw .notPermitted }
       if inode.isDirectory, inode.permissions.contains(.sticky), !caller.credentials.owns(inode) { throw .notPermitted }
@@ -187,6 +191,7 @@ extension VirtualFileSystem {
       if inode.type == .symlink { throw .notSupportedOnSocket }
       if !caller.credentials.owns(inode) { throw .notPermitted }
     }
+    if isBare { throw .invalidArgument }
     return kind
   }
 }

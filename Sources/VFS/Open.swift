@@ -73,7 +73,6 @@ extension VirtualFileSystem {
   private func openCreating(
     _ path: Path, _ flags: OpenFlags, mode: Permissions, _ caller: Caller, _ resolve: ResolveFlags
   ) throws(Errno) -> Opened {
-    if flags.contains(.directory) { throw .invalidArgument }
     var walk = try walk(path, caller, resolve)
     while true {
       let last = try walk.walkToParent()

@@ -242,13 +242,14 @@ extension VirtualFileSystem {
 
   // MARK: - Rename
 
-  /// `renameat2(2)`; the flags' consistency has been checked.
-  public func rename(_ old: Path, to new: Path, _ flags: RenameFlags, _ caller: Caller) throws(Errno) {
+  /// `renameat2(2)`; the flags' consistency has been checked. `new` is asked for after the old path has been walked: its
+  /// directory may be a bad descriptor.
+  public func rename(_ old: Path, to new: () throws(Errno) -> Path, _ flags: RenameFlags, _ caller: Caller) throws(Errno) {
     // The second walk reuses the buffer the first one's name may lie in, so the first name is copied aside.
     var oldWalk = try walk(old, caller)
     let oldLast = try oldWalk.walkToParent()
     let oldName = oldLast.name.copy
-    var newWalk = try walk(new, caller)
+    var newWalk = try walk(try new(), caller)
     let newLast = try newWalk.walkToParent()
     let oldParent = oldWalk.position
     let newParent = newWalk.position

@@ -68,34 +68,41 @@ private struct SandboxSession {
     let sentry = try makeSentry(guest, directory, recorder)
     let path = try findCommand(sentry, environment, directory)
     let status: ExitStatus
+    var changes: Result<ChangeReport, Errno>?
     do throws(LaunchError) {
       status = try guest.run(
         path: path, arguments: configuration.command.map(\.bytes), environment: environment.map(\.bytes),
-        handler: sentry)
+        handler: sentry, whileStoreExists: { if configuration.changes { changes = self.changes(sentry) } })
     } catch {
       recorder?.finish()
       throw commandError(error)
     }
     recorder?.finish()
-    if configuration.changes { try printChanges(sentry) }
+    if let changes { try printChanges(changes) }
     return status
   }
 
-  /// `--changes`: after the guest's own last words, on standard error.
-  private func printChanges(_ sentry: Sentry) throws(SandboxError) {
-    let report: ChangeReport?
+  /// `--changes`: what the guests have left.
+  private func changes(_ sentry: Sentry) -> Result<ChangeReport, Errno>? {
     do throws(Errno) {
-      report = try sentry.withTree { vfs throws(Errno) in
+      return try sentry.withTree { vfs throws(Errno) in
         guard let overlay = vfs.root.mount.filesystem as? OverlayFilesystem else { return nil }
-        return try ChangeReport(overlay)
+        return .success(try ChangeReport(overlay))
       }
     } catch {
-      throw SandboxError("--changes: cannot compare: \(error)")
+      return .failure(error)
     }
-    guard let report else { return }
-    var text = report.text
-    if let complaint = report.complaint { text += Array("vedette: --changes: \(complaint)\n".utf8) }
-    DescriptorOutput.write(text, to: 2)
+  }
+
+  /// After the guest's own last words, on standard error.
+  private func printChanges(_ changes: Result<ChangeReport, Errno>) throws(SandboxError) {
+    switch changes {
+    case .failure(let errno): throw SandboxError("--changes: cannot compare: \(errno)")
+    case .success(let report):
+      var text = report.text
+      if let complaint = report.complaint { text += Array("vedette: --changes: \(complaint)\n".utf8) }
+      DescriptorOutput.write(text, to: 2)
+    }
   }
 
   private func launchConfiguration() -> LaunchConfiguration {
@@ -133,6 +140,7 @@ private struct SandboxSession {
     } catch {
       throw SandboxError("cannot use the store: \(error)")
     }
+    store.clearsSetIDs = identity.user != 0
     let tree = SandboxTree(configuration: configuration, store: store, identity: identity)
     let (vfs, overlay) = try tree.build()
     let state: SentryState

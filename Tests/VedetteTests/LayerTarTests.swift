@@ -129,9 +129,10 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ([0x30, 0x30, 0x37, 0x20], 7), ([0x80, 0, 1, 0], 256), ([0xff, 0xff, 0xff, 0xff], -1), ([0, 0], 0),
-  ] as [([UInt8], Int64)])
+  @Test(
+    arguments: [
+      ([0x30, 0x30, 0x37, 0x20], 7), ([0x80, 0, 1, 0], 256), ([0xff, 0xff, 0xff, 0xff], -1), ([0, 0], 0),
+    ] as [([UInt8], Int64)])
   func numbersAreOctalOrBinary(_ field: [UInt8], _ number: Int64) {
     #expect(TarField.number(field[...]) == number)
   }

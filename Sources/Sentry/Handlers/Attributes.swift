@@ -71,11 +71,9 @@ let attributeHandlers: [(CInt, Handler)] = [
       let pair = try memory.load((Int64, Int64, Int64, Int64).self, at: address)
       // Nothing is looked up if both are UTIME_OMIT.
       if pair.1 == utimeOmit && pair.3 == utimeOmit { return (.keep, .keep) }
-      let isValid = SentryState.isTime(pair.1) && SentryState.isTime(pair.3)
-      if !isValid {
+      if !SentryState.isTime(pair.1) || !SentryState.isTime(pair.3) {
         // The path's own error comes first (`vfs_utimes` checks the times).
-        _ = try state.target(
-          task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
+        _ = try state.timesTarget(task, call.arguments.0, call.arguments.1, flags)
         throw .invalidArgument
       }
       return (SentryState.timeChange(pair.0, pair.1), SentryState.timeChange(pair.2, pair.3))
@@ -133,17 +131,20 @@ extension SentryState {
   fileprivate func changeTimes(
     _ task: Task, _ directory: UInt64, _ address: UInt64, _ times: (TimeChange, TimeChange), _ flags: AtFlags
   ) throws(Errno) -> Outcome {
-    let target: Target
-    if address == 0 && CInt(truncatingIfNeeded: directory) != AtFlags.currentDirectory {
-      // utimensat(fd, NULL, …) is futimens.
-      if !flags.isEmpty { throw .invalidArgument }
-      target = try openTarget(task, directory)
-    } else {
-      target = try self.target(task, at: directory, address, flags, follow: !flags.contains(.symlinkNoFollow))
-    }
-    guard let position = try ours(target) else { return .value(0) }
+    guard let position = try ours(try timesTarget(task, directory, address, flags)) else { return .value(0) }
     try vfs.changeTimes(position, access: times.0, modification: times.1, task.caller)
     return .value(0)
+  }
+
+  /// What `utimensat` names; with a null path the descriptor itself: futimens.
+  fileprivate func timesTarget(_ task: Task, _ directory: UInt64, _ address: UInt64, _ flags: AtFlags) throws(Errno)
+    -> Target
+  {
+    if address == 0 && CInt(truncatingIfNeeded: directory) != AtFlags.currentDirectory {
+      if !flags.isEmpty { throw .invalidArgument }
+      return try openTarget(task, directory)
+    }
+    return try target(task, at: directory, address, flags, follow: !flags.contains(.symlinkNoFollow))
   }
 
   /// Both times of a call; a null pointer means now.

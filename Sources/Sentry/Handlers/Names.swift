@@ -112,7 +112,8 @@ extension SentryState {
       !(flags.contains(.exchange) && !flags.isDisjoint(with: [.noReplace, .whiteout]))
     else { throw .invalidArgument }
     let oldPath = try path(task, at: oldDirectory, old)
-    try vfs.rename(oldPath, to: try path(task, at: newDirectory, new, .second), flags, task.caller)
+    try vfs.rename(
+      oldPath, to: { () throws(Errno) in try path(task, at: newDirectory, new, .second) }, flags, task.caller)
     reclaim()
     return .value(0)
   }

@@ -35,6 +35,8 @@ extension SentryState {
   ) throws(Errno) -> Outcome {
     var flags = given
     if flags.contains(.path) { flags.formIntersection([.path, .directory, .noFollow, .closeOnExec]) }
+    // Since Linux 6.4, before the path is looked at.
+    if flags.isSuperset(of: [.create, .directory]), !flags.isTemporary { throw .invalidArgument }
     if flags.isTemporary {
       guard flags.contains(.directory), flags.isWriting else { throw .invalidArgument }
     }

@@ -18,9 +18,13 @@ extension SentryState {
       let file = FileIdentity(device: identity.device, number: identity.number)
       let node = registry.node(identity)
       guard node != nil || tasks.values.contains(where: { $0.space.mayMap(file) }) else { return }
+      // Opened once and closed again: the most frequent case, and the tracer thread need not hear of it. While the tracer
+      // serves a call, the (one) notify worker may be giving a descriptor of the lower file to a guest at this moment.
+      if currentGate == .notify, holders(of: file).isEmpty { return }
       let upperFile = try upper.open([.largeFile])
       if let node { try registry.register(upperFile.rawValue, node.position, node.inode) }
-      pendingRelocations.append(Relocation(lower: file, lowerFile: lowerFile, upperFile: upperFile))
+      pendingRelocations.append(
+        Relocation(lower: file, lowerFile: lowerFile, upperFile: upperFile, filters: guestFilters))
     } catch {
       // A file that cannot be read again was not copied up either; without descriptors to spare nothing can be moved.
     }

@@ -30,11 +30,16 @@ final class Relocation: Sendable {
       self.new = new
     }
   }
+  /// How many seccomp filters a guest has that has added none.
+  let filters: Int
   private let moved = Mutex<[Description]>([])
   private let listed = Mutex<ListedFile?>(nil)
 
-  init(lower: FileIdentity, lowerFile: consuming OwnedDescriptor, upperFile: consuming OwnedDescriptor) {
+  init(
+    lower: FileIdentity, lowerFile: consuming OwnedDescriptor, upperFile: consuming OwnedDescriptor, filters: Int
+  ) {
     self.lower = lower
+    self.filters = filters
     self.lowerFile = lowerFile
     self.upperFile = upperFile
   }

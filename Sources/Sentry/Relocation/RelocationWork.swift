@@ -18,6 +18,9 @@ extension Relocation {
   /// Moves everything that the process of `guest` has of the lower file.
   func perform(in guest: any StoppedThread, mapped: Bool) {
     do throws(Errno) {
+      let status = try ProcessStatus(of: guest.thread)
+      // A filter of the guest's own might kill it for a call that it did not make.
+      if status.number("Seccomp_filters:") > filters { return }
       let table = DescriptorTable(thread: guest.thread)
       let numbers = try table.numbers()
       let mappings = mapped ? try KernelMapping.list(try listedFile(), in: guest.thread) : []
@@ -34,7 +37,7 @@ extension Relocation {
         number = holding.number
         locks += holding.information.locks.filter { $0.kind == .process }.map { (holding.number, $0) }
       }
-      try move(mappings, through: number, free: numbers, in: guest)
+      try move(mappings, through: number, free: numbers, isLocked: status.number("VmLck:") > 0, in: guest)
       // Last: a process loses its locks on a file with any descriptor of that file that it closes.
       for (number, lock) in locks { try lock.take(on: number, in: guest) }
     } catch {
@@ -59,16 +62,16 @@ extension Relocation {
   ///
   /// - Parameters:
   ///   - number: a descriptor of the upper file that the guest has already; nil to lend it one.
-  ///   - free: the numbers in use.
+  ///   - numbers: the numbers in use.
+  ///   - isLocked: the space has locked memory (`man 2 mlock`).
   private func move(
-    _ mappings: [KernelMapping], through number: CInt?, free numbers: [CInt], in guest: any StoppedThread
+    _ mappings: [KernelMapping], through number: CInt?, free numbers: [CInt], isLocked: Bool, in guest: any StoppedThread
   ) throws(Errno) {
     if mappings.isEmpty { return }
     let used = Set(numbers)
     let lent = number == nil ? (0..<CInt.max).first { !used.contains($0) } : nil
     if let lent { try guest.replaceDescriptor(lent, by: upperDescriptor, closeOnExec: true) }
     guard let source = number ?? lent else { return }
-    let isLocked = Self.hasLockedMemory(guest.thread)
     for mapping in mappings { move(mapping, through: source, isLocked: isLocked, in: guest) }
     if let lent {
       _ = try guest.call(SystemCall(number: Int(SYS_close), arguments: (UInt64(lent), 0, 0, 0, 0, 0)))
@@ -99,14 +102,6 @@ extension Relocation {
     }
   }
 
-  // MARK: - mlock
-
-  private static func hasLockedMemory(_ thread: ThreadID) -> Bool {
-    guard let text = try? Host.readFile("/proc/\(thread)/status") else { return false }
-    guard let line = text.split(separator: 0x0a).first(where: { $0.starts(with: "VmLck:".utf8) }) else { return false }
-    return line.contains { $0 >= 0x31 && $0 <= 0x39 }
-  }
-
   /// Whether the mapping that begins at `address` is locked: `lo` among its VmFlags in /proc/PID/smaps.
   private static func isLocked(_ address: UInt64, _ thread: ThreadID) -> Bool {
     guard let text = try? Host.readFile("/proc/\(thread)/smaps") else { return false }
@@ -116,5 +111,24 @@ extension Relocation {
       let flags = lines[first...].first(where: { $0.starts(with: "VmFlags:".utf8) })
     else { return false }
     return flags.split(separator: 0x20).contains { $0.elementsEqual("lo".utf8) }
+  }
+}
+
+/// /proc/PID/status of a guest.
+struct ProcessStatus {
+  private let text: [UInt8]
+
+  init(of thread: ThreadID) throws(Errno) { text = try Host.readFile("/proc/\(thread)/status") }
+
+  /// The number on the line that begins with `name`; 0 if there is none.
+  func number(_ name: StaticString) -> Int {
+    let line = text.split(separator: 0x0a).first { line in
+      name.withUTF8Buffer { line.starts(with: $0) }
+    }
+    var value = 0
+    for byte in line?.dropFirst(name.utf8CodeUnitCount) ?? [] where byte >= 0x30 && byte <= 0x39 {
+      value = value &* 10 &+ Int(byte - 0x30)
+    }
+    return value
   }
 }

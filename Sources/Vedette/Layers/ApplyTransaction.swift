@@ -44,7 +44,7 @@ struct ApplyTransaction {
     } catch {
       throw SandboxError("apply: '\(plan.target)': \(error)")
     }
-    progress = ProgressBar("apply", total: Int64(plan.steps.count * 2))
+    progress = ProgressBar("apply", total: Int64(plan.steps.count * 2), countsBytes: false)
   }
 
   private static func failure(_ path: [UInt8], _ errno: Errno, _ rest: String) -> SandboxError {
@@ -266,7 +266,8 @@ enum LayerData {
     for piece in try FileMap.pieces(from.rawValue, size) {
       var offset = piece.offset
       while offset < piece.offset + piece.count {
-        let bytes = try Host.read(Int(min(1 << 17, piece.offset + piece.count - offset)), from: from.rawValue, at: offset)
+        let count = Int(min(1 << 17, piece.offset + piece.count - offset))
+        let bytes = try Host.read(count, from: from.rawValue, at: offset)
         if bytes.isEmpty { throw .ioError }
         try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
           try Host.write(UnsafeRawBufferPointer(bytes), to: to.rawValue, at: offset)

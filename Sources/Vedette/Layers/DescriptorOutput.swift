@@ -33,12 +33,14 @@ struct ProgressBar {
   private let isShown: Bool
   private let title: String
   private let total: Int64
+  private let countsBytes: Bool
   private var done: Int64 = 0
   private var shownAt: Int64 = -1
 
-  init(_ title: String, total: Int64) {
+  init(_ title: String, total: Int64, countsBytes: Bool = true) {
     self.title = title
     self.total = max(total, 1)
+    self.countsBytes = countsBytes
     // TCGETS fills a struct termios of 60 bytes; only a terminal answers.
     isShown = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
       vd_syscall(Int(SYS_ioctl), 2, 0x5401, Int(bitPattern: buffer.baseAddress), 0, 0, 0) == 0
@@ -53,7 +55,8 @@ struct ProgressBar {
     shownAt = percent
     let filled = Int(percent) * 30 / 100
     let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
-    DescriptorOutput.write(Array("\r\(title) [\(bar)] \(percent)% \(Self.megabytes(done))".utf8), to: 2)
+    let amount = countsBytes ? " \(Self.megabytes(done))" : ""
+    DescriptorOutput.write(Array("\r\(title) [\(bar)] \(percent)%\(amount)".utf8), to: 2)
   }
 
   /// Takes the line away.

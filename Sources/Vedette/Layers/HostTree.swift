@@ -54,9 +54,8 @@ final class HostTree {
   func make(_ name: [UInt8], _ kind: NewInode.Kind, in directory: Inode) throws(Errno) -> Inode? {
     // A directory with the set-group-ID bit passes its group on.
     let group = directory.permissions.contains(.setGroupID) ? directory.group : group
-    let new = NewInode(
-      kind, permissions: Permissions(rawValue: NewInode(kind, permissions: [], owner: 0, group: 0).type == .directory ? 0o700 : 0o600),
-      owner: user, group: group)
+    var new = NewInode(kind, permissions: Permissions(rawValue: 0o600), owner: user, group: group)
+    if new.type == .directory { new.permissions = Permissions(rawValue: 0o700) }
     do throws(Errno) {
       return try Name.with(name) { name throws(Errno) in try directory.create(name, new) }
     } catch {
@@ -111,7 +110,11 @@ final class HostTree {
       let depth = stack.count
       for name in try names(in: top.inode) {
         guard let child = try child(name, of: top.inode) else { continue }
-        if child.isDirectory { stack.append((top.inode, name, child)) } else { try unlink(name, child, from: top.inode) }
+        if child.isDirectory {
+          stack.append((top.inode, name, child))
+        } else {
+          try unlink(name, child, from: top.inode)
+        }
       }
       if stack.count > depth { continue }
       try Name.with(top.name) { name throws(Errno) in try top.parent.removeDirectory(name, top.inode) }

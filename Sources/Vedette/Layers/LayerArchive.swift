@@ -60,7 +60,8 @@ enum LayerArchive {
   }
 
   /// Starts `PROGRAM -dc` between the archive and a pipe; returns the pipe's end to read.
-  private static func start(_ program: String, _ archive: CInt, _ path: ByteString) throws(SandboxError) -> (pid_t, CInt)
+  private static func start(_ program: String, _ archive: CInt, _ path: ByteString) throws(SandboxError)
+    -> (pid_t, CInt)
   {
     var ends: [CInt] = [-1, -1]
     let made = ends.withUnsafeMutableBufferPointer { ends in

@@ -120,7 +120,8 @@ public struct LayerExport {
     if sockets > 0 { notes.append("\(sockets) socket\(sockets == 1 ? "" : "s") left out: tar has no form for them") }
     if reserved > 0 {
       notes.append(
-        "\(reserved) name\(reserved == 1 ? "" : "s") beginning with .wh. left out: a layer would take them for deletions")
+        "\(reserved) name\(reserved == 1 ? "" : "s") beginning with .wh. left out: a layer would take them for deletions"
+      )
     }
   }
 

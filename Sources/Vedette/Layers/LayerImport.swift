@@ -49,7 +49,7 @@ public struct LayerImport {
           }
         }
       } catch {
-        throw SandboxError("import: '\(target)': \(error == .directoryNotEmpty || error == .fileExists ? "is not empty" : "\(error)")")
+        throw SandboxError("import: '\(target)': \(error)")
       }
       return [tree.shortfall.description].compactMap(\.self)
     } catch {
@@ -287,7 +287,9 @@ public struct LayerImport {
 
   /// A symlink is text, and inside `..` stops at the root; but a host program that follows one must not get out either.
   private func checkSymlink(_ target: [UInt8], _ parents: [[UInt8]]) throws(Refusal) {
-    if target.isEmpty || target.contains(0) || target.count >= 4096 { throw Refusal("a symlink without a proper target") }
+    if target.isEmpty || target.contains(0) || target.count >= 4096 {
+      throw Refusal("a symlink without a proper target")
+    }
     // Absolute ones mean the root inside; every system has them.
     if target.first == 0x2f { return }
     var depth = parents.count

@@ -125,8 +125,17 @@ public struct UpperDirectory: Sendable {
     return layers
   }
 
+  /// Owners and marks stand in places that only the user who wrote them reads in the same way: root would look for
+  /// `trusted.overlay.…` where an ordinary user wrote `user.overlay.…`.
+  private func requireSameUser(_ layers: UpperLayers) throws(SandboxError) {
+    if layers.caller.uid != geteuid() {
+      throw SandboxError("'\(path)' was written by user \(layers.caller.uid) (run this command as that user)")
+    }
+  }
+
   /// The store, once it is clear that it is one: nothing may be made in a directory that was named by mistake.
   func store(inside: UpperLayers) throws(SandboxError) -> HostFilesystem {
+    try requireSameUser(inside)
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
       for name in ["upper", "work"] {
