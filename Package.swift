@@ -77,7 +77,7 @@ let package = Package(
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
     tests(of: "Sentry", ["CLinux"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
-    tests(of: "Vedette", ["CLinux"]),
+    tests(of: "Vedette", ["CLinux", "HostFS", "OverlayFS", "VFS"]),
     tests(of: "VedetteCLI"),
     .testTarget(
       name: "EndToEndTests", exclude: ["all.sh", "apt-install.sh", "checks", "demo.sh", "run.sh", "scenarios"],

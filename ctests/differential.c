@@ -459,7 +459,12 @@ static void op_readlink_(void) {
     long got = amount(readlinkat(p.at, p.path, target, 1 + below(300)));
     if (got > 0) { say(" "); sayName(target); }
 }
-static mode_t someMode(void) { return chance(60) ? 0755 : (mode_t)below(010000); }
+// DIFFERENTIAL_NO_SET_ID: over a host directory as upper a native write clears set-id bits even for a guest's root, if
+// the bits came after the open (README, what is not there yet).
+static mode_t someMode(void) {
+    mode_t mode = chance(60) ? 0755 : (mode_t)below(010000);
+    return getenv("DIFFERENTIAL_NO_SET_ID") ? mode & 01777 : mode;
+}
 static void op_chmod_(void) {
     struct Place p = place();
     mode_t mode = someMode();
@@ -749,7 +754,9 @@ static void op_sendfile_(void) {
 static void op_copyRange(void) {
     int i = slot(), j = slot();
     off_t from = offset(), to = offset();
-    amount(copy_file_range(slots[i], &from, slots[j], &to, length(), 0));
+    size_t size = length();
+    if (isPath(i) || isPath(j)) return;
+    amount(copy_file_range(slots[i], &from, slots[j], &to, size, 0));
     sayDescriptor(slots[j]);
 }
 static void op_flock_(void) {

@@ -196,7 +196,8 @@ public struct DispositionTable: Sendable {
     case .full: set(SYS_fcntl, leases, ArgumentRule(.trace, when: .int(1, 3)), otherwise: .native)
     case .noNamespaces:
       set(
-        SYS_fcntl, leases, ArgumentRule(.trace, when: .oneOf(argument: 1, [3, 8])), ArgumentRule(.errno(EPERM), when: .int(1, 15)),
+        SYS_fcntl, leases, ArgumentRule(.trace, when: .oneOf(argument: 1, [3, 8])),
+        ArgumentRule(.errno(EPERM), when: .int(1, 15)),
         otherwise: .native)
     }
   }

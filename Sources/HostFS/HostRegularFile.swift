@@ -6,6 +6,30 @@ import VFS
 
 /// A regular file: the guest gets a descriptor of the host file itself.
 final class HostRegularFile: HostInode {
+  /// Set-id bits that a native write must not clear, because the writer has CAP_FSETID inside; it never has it on the
+  /// host, so they are put back when somebody looks.
+  private var keptSetIDs: Permissions = []
+
+  override func willBeWritten(clearingSetIDs: Bool) {
+    guard host.isStore else { return }
+    keptSetIDs = clearingSetIDs ? [] : permissions.intersection([.setUserID, .setGroupID])
+  }
+
+  override func attributes() throws(Errno) -> Attributes {
+    let now = try super.attributes()
+    let lost = keptSetIDs.subtracting(now.permissions)
+    if lost.isEmpty { return now }
+    var change = AttributeChange()
+    change.permissions = now.permissions.union(lost)
+    try super.setAttributes(change)
+    return try super.attributes()
+  }
+
+  override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    if let permissions = change.permissions { keptSetIDs.formIntersection(permissions) }
+    try super.setAttributes(change)
+  }
+
   override func truncate(to size: Int64) throws(Errno) {
     guard host.isWritable else { throw .readOnlyFileSystem }
     let descriptor = try open(.writeOnly)

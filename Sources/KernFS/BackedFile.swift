@@ -17,6 +17,10 @@ public final class BackedFile: KernInode {
   /// Bytes when the last name went; nil while there is one, and for a file made without.
   private var orphanBytes: Int64?
 
+  /// The last to open it for writing has no CAP_FSETID inside. Nobody has it on the host, so where a write is not to
+  /// clear set-id bits the store's file goes without them.
+  private var clearsSetIDs = true
+
   init(_ filesystem: KernFilesystem, _ new: NewInode) throws(Errno) {
     file = try filesystem.store.createFile()
     super.init(
@@ -79,13 +83,25 @@ public final class BackedFile: KernInode {
   /// The bits that the store's file must have for the kernel to clear them on a native write: set-group-ID counts only
   /// where the group may execute.
   private var mirrored: Permissions {
-    if !kernel.store.clearsSetIDs { return [] }
+    if !clearsSetIDs { return [] }
     var bits = permissions.intersection(.setUserID)
     if permissions.isSuperset(of: [.setGroupID, .groupExecute]) { bits.formUnion([.setGroupID, .groupExecute]) }
     return bits
   }
 
   private func mirrorSetID() throws(Errno) { try kernel.store.setMode(file, 0o600 | UInt32(mirrored.rawValue)) }
+
+  public override func willBeWritten(clearingSetIDs: Bool) {
+    if clearingSetIDs == clearsSetIDs { return }
+    // What has been cleared so far is to be known before the bits go.
+    do throws(Errno) {
+      _ = try attributes()
+      clearsSetIDs = clearingSetIDs
+      if !permissions.isDisjoint(with: [.setUserID, .setGroupID]) { try mirrorSetID() }
+    } catch {
+      // The store is failing: the write will say so.
+    }
+  }
 
   public override func truncate(to size: Int64) throws(Errno) { try kernel.store.truncate(file, to: size) }
 

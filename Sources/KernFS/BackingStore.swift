@@ -10,9 +10,6 @@ public import LinuxABI
 
 /// Where the bytes of in-memory files live.
 public final class BackingStore {
-  /// Writers have no CAP_FSETID inside, so a native write is to clear set-id bits. Guests never have it on the host: where
-  /// they have it inside, the store's files go without such bits.
-  public var clearsSetIDs = true
   private let root: OwnedDescriptor
   /// `/proc/self/fd`, through which a descriptor is opened anew with other flags.
   private let descriptors: OwnedDescriptor

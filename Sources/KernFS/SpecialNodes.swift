@@ -19,10 +19,17 @@ public final class FIFO: KernInode {
   public override func attributes() throws(Errno) -> Attributes {
     var result = try super.attributes()
     let status = try kernel.store.stat(place)
-    result.accessTime = max(result.accessTime, Timestamp(status.st_atim))
-    result.modificationTime = max(result.modificationTime, Timestamp(status.st_mtim))
+    result.accessTime = Timestamp(status.st_atim)
+    result.modificationTime = Timestamp(status.st_mtim)
     result.changeTime = max(result.changeTime, Timestamp(status.st_ctim))
     return result
+  }
+
+  public override func setAttributes(_ change: AttributeChange) throws(Errno) {
+    if change.accessTime != .keep || change.modificationTime != .keep {
+      try kernel.store.setTimes(place, access: change.accessTime, modification: change.modificationTime)
+    }
+    try super.setAttributes(change)
   }
 
   /// Opens without waiting for the other end (`man 7 fifo`): that is the caller's to do, outside the tree lock.

@@ -16,7 +16,8 @@ public enum Host {
     while true {
       let result = withUnsafeMutablePointer(to: &how) { how in
         vd_syscall(
-          Int(SYS_openat2), Int(directory), Int(bitPattern: path), Int(bitPattern: how), MemoryLayout<open_how>.size, 0, 0)
+          Int(SYS_openat2), Int(directory), Int(bitPattern: path), Int(bitPattern: how), MemoryLayout<open_how>.size, 0,
+          0)
       }
       // A concurrent rename makes BENEATH fail with EAGAIN (`man 2 openat2`).
       if result == -Int(EAGAIN) || result == -Int(EINTR) { continue }
@@ -26,12 +27,15 @@ public enum Host {
 
   /// `openat(2)` for paths that are ours or the user's own (a layer's root, /dev/null), so symlinks are followed.
   @inlinable
-  public static func openTrusted(_ path: UnsafePointer<CChar>, in directory: CInt = AtFlags.currentDirectory, _ flags: OpenFlags, mode: UInt32 = 0)
+  public static func openTrusted(
+    _ path: UnsafePointer<CChar>, in directory: CInt = AtFlags.currentDirectory, _ flags: OpenFlags, mode: UInt32 = 0
+  )
     throws(Errno) -> OwnedDescriptor
   {
     while true {
       let result = vd_syscall(
-        Int(SYS_openat), Int(directory), Int(bitPattern: path), Int(flags.union(.closeOnExec).rawValue), Int(mode), 0, 0)
+        Int(SYS_openat), Int(directory), Int(bitPattern: path), Int(flags.union(.closeOnExec).rawValue), Int(mode), 0, 0
+      )
       if result == -Int(EINTR) { continue }
       return OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(result)))
     }
@@ -46,7 +50,8 @@ public enum Host {
     _ = try Errno.check(
       withUnsafeMutablePointer(to: &result) { buffer in
         vd_syscall(
-          Int(SYS_newfstatat), Int(directory), Int(bitPattern: name), Int(bitPattern: buffer), Int(flags.rawValue), 0, 0)
+          Int(SYS_newfstatat), Int(directory), Int(bitPattern: name), Int(bitPattern: buffer), Int(flags.rawValue), 0, 0
+        )
       })
     return result
   }
@@ -91,7 +96,9 @@ public enum Host {
   /// A call of at most six arguments whose result is a count or 0, for the wrappers that need no care.
   @inlinable
   @discardableResult
-  public static func call(_ number: CInt, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0, _ f: Int = 0)
+  public static func call(
+    _ number: CInt, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0, _ f: Int = 0
+  )
     throws(Errno) -> Int
   {
     try Errno.check(vd_syscall(Int(number), a, b, c, d, e, f))
@@ -158,7 +165,8 @@ public enum Host {
     var done = 0
     while done < bytes.count {
       let count = try call(
-        SYS_pwrite64, Int(descriptor), Int(bitPattern: bytes.baseAddress) + done, bytes.count - done, Int(offset) + done)
+        SYS_pwrite64, Int(descriptor), Int(bitPattern: bytes.baseAddress) + done, bytes.count - done, Int(offset) + done
+      )
       if count == 0 { throw .ioError }
       done += count
     }

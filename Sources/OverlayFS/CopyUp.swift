@@ -161,7 +161,9 @@ extension OverlayRegularFile {
         _ = try? setTimes(of: upper, before)
         throw error
       }
-      let shown = copied.map { !$0.isPast && $0.upperChangeTime == before.changeTime ? $0.changeTime : before.changeTime }
+      let shown = copied.map {
+        !$0.isPast && $0.upperChangeTime == before.changeTime ? $0.changeTime : before.changeTime
+      }
       copied = CopiedTimes(
         upperChangeTime: try upper.attributes().changeTime, changeTime: shown ?? before.changeTime,
         birthTime: try lower.attributes().birthTime)

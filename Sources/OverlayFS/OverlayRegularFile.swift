@@ -28,6 +28,8 @@ public final class OverlayRegularFile: OverlayInode {
     return result
   }
 
+  public override func willBeWritten(clearingSetIDs: Bool) { upper?.willBeWritten(clearingSetIDs: clearingSetIDs) }
+
   public override func truncate(to size: Int64) throws(Errno) {
     let upper = try copiedUp(size == 0 ? .noContent : .all)
     try upper.truncate(to: size)

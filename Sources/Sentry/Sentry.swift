@@ -113,7 +113,8 @@ public final class Sentry: SystemCallHandler {
     state.withLock { $0.exited(thread) }
   }
 
-  public func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart {
+  public func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart
+  {
     try state.withLock { state throws(Errno) in
       try state.imageReplaced(thread, former: former, stackPointer: stackPointer)
     }

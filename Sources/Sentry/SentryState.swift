@@ -117,7 +117,9 @@ public final class SentryState {
   }
 
   /// Resolves the path argument of an `*at` call, with AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW.
-  func target(_ task: Task, at descriptor: UInt64, _ address: UInt64, _ flags: AtFlags, follow: Bool) throws(Errno) -> Target {
+  func target(_ task: Task, at descriptor: UInt64, _ address: UInt64, _ flags: AtFlags, follow: Bool) throws(Errno)
+    -> Target
+  {
     // Since Linux 6.11 a NULL path means the empty path where AT_EMPTY_PATH is given.
     let bytes =
       address == 0 && flags.contains(.emptyPath)
@@ -142,16 +144,23 @@ public final class SentryState {
   // MARK: - Descriptors
 
   /// The open file a guest is to get for what an `open` has arrived at; nil if it must wait for a FIFO's other end.
-  func descriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
+  func descriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags, for task: Task) throws(Errno)
+    -> OwnedDescriptor?
+  {
     reclaim()
     let inode = opened.inode
     if inode.isDirectory || flags.contains(.path) {
       return try registry.openPlaceholder(opened.position, inode, flags)
     }
-    var hostFlags = flags.subtracting([.create, .exclusive, .noFollow, .directory, .noAccessTime, .temporaryBit, .closeOnExec])
+    var hostFlags = flags.subtracting([
+      .create, .exclusive, .noFollow, .directory, .noAccessTime, .temporaryBit, .closeOnExec,
+    ])
     hostFlags.insert(.noControllingTerminal)
     if opened.isNew { hostFlags.remove(.truncate) }
     guard let descriptor = try hostDescriptor(inode, hostFlags, for: task) else { return nil }
+    if flags.isWriting, inode.type == .regular {
+      inode.willBeWritten(clearingSetIDs: !task.credentials.fileCredentials.has(.setID))
+    }
     // What came by /proc/self/fd from outside the tree (a pipe, a memfd) stays the kernel's.
     if opened.position.isDetached { return descriptor }
     try registry.register(descriptor.rawValue, opened.position, inode)

@@ -91,7 +91,9 @@ public enum AccessControlList {
       guard order > lastOrder || (isNamed && order == lastOrder) else { throw .invalidArgument }
       if isNamed {
         needsMask = true
-        guard entry.id != .max, order != lastOrder || (lastID.map { $0 < entry.id } ?? true) else { throw .invalidArgument }
+        guard entry.id != .max, order != lastOrder || (lastID.map { $0 < entry.id } ?? true) else {
+          throw .invalidArgument
+        }
         lastID = entry.id
       } else {
         lastID = nil

@@ -9,7 +9,9 @@ extension VirtualFileSystem {
     if inode.type == .symlink { throw .notSupportedOnSocket }
     if !caller.credentials.owns(inode) { throw .notPermitted }
     var permissions = mode
-    if !caller.credentials.isMember(of: inode.group), !caller.credentials.has(.setID) { permissions.remove(.setGroupID) }
+    if !caller.credentials.isMember(of: inode.group), !caller.credentials.has(.setID) {
+      permissions.remove(.setGroupID)
+    }
     var change = AttributeChange()
     change.permissions = permissions
     try inode.setAttributes(change)
@@ -26,7 +28,9 @@ extension VirtualFileSystem {
   public func changeOwner(_ position: Position, user: UInt32?, group: UInt32?, _ caller: Caller) throws(Errno) {
     let inode = try changeable(position)
     let credentials = caller.credentials
-    if let user, !credentials.has(.chown), credentials.user != inode.owner || user != inode.owner { throw .notPermitted }
+    if let user, !credentials.has(.chown), credentials.user != inode.owner || user != inode.owner {
+      throw .notPermitted
+    }
     if let group, !credentials.has(.chown) {
       guard credentials.user == inode.owner, group == inode.group || credentials.isMember(of: group) else {
         throw .notPermitted
@@ -142,7 +146,7 @@ extension VirtualFileSystem {
       try inode.setAttributes(change)
       if isMinimal {
         inode.accessList = nil
-        do throws(Errno) { try inode.removeExtendedAttribute(name) } catch where error == .noData {}
+        do throws(Errno) { try inode.removeExtendedAttribute(name) } catch  where error == .noData {}
         return
       }
     }

@@ -131,8 +131,16 @@ final class DentryCache {
   }
 
   private func unlinkFromList(_ dentry: Dentry) {
-    if let hotter = dentry.hotter { hotter._withUnsafeGuaranteedRef { $0.colder = dentry.colder } } else { hottest = dentry.colder }
-    if let colder = dentry.colder { colder._withUnsafeGuaranteedRef { $0.hotter = dentry.hotter } } else { coldest = dentry.hotter }
+    if let hotter = dentry.hotter {
+      hotter._withUnsafeGuaranteedRef { $0.colder = dentry.colder }
+    } else {
+      hottest = dentry.colder
+    }
+    if let colder = dentry.colder {
+      colder._withUnsafeGuaranteedRef { $0.hotter = dentry.hotter }
+    } else {
+      coldest = dentry.hotter
+    }
     dentry.hotter = nil
     dentry.colder = nil
   }

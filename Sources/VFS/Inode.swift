@@ -112,6 +112,9 @@ open class Inode {
     throw type == .socket ? .noSuchAddressOrDevice : .invalidArgument
   }
 
+  /// A descriptor for writing has been opened by somebody whose writes clear set-id bits, or do not (CAP_FSETID).
+  open func willBeWritten(clearingSetIDs: Bool) {}
+
   // MARK: - Extended attributes (names carry their prefix; the VFS has checked it and the caller's right)
 
   /// `getxattr(2)`. - Throws: `.noData` if there is none of that name.

@@ -19,8 +19,12 @@ extension VirtualFileSystem {
   public func open(_ path: Path, _ flags: OpenFlags, mode: Permissions, _ caller: Caller, _ resolve: ResolveFlags = [])
     throws(Errno) -> Opened
   {
-    if flags.isTemporary && !flags.contains(.path) { return try openTemporary(path, flags, mode: mode, caller, resolve) }
-    if flags.contains(.create) && !flags.contains(.path) { return try openCreating(path, flags, mode: mode, caller, resolve) }
+    if flags.isTemporary && !flags.contains(.path) {
+      return try openTemporary(path, flags, mode: mode, caller, resolve)
+    }
+    if flags.contains(.create) && !flags.contains(.path) {
+      return try openCreating(path, flags, mode: mode, caller, resolve)
+    }
     var walk = try walk(path, caller, resolve)
     while true {
       let last = try walk.walkToParent()

@@ -134,7 +134,8 @@ extension VirtualFileSystem {
   }
 
   /// `mknodat(2)` of a regular file, FIFO, socket or device node.
-  public func makeNode(_ path: Path, type: FileType, mode: Permissions, device: UInt64, _ caller: Caller) throws(Errno) {
+  public func makeNode(_ path: Path, type: FileType, mode: Permissions, device: UInt64, _ caller: Caller) throws(Errno)
+  {
     if type == .directory { throw .notPermitted }
     if type == .symlink { throw .invalidArgument }
     try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
@@ -189,7 +190,9 @@ extension VirtualFileSystem {
   /// `may_delete`: write and search permission on the directory, and its sticky bit.
   func checkRemovable(_ victim: Inode, from directory: Inode, _ caller: Caller) throws(Errno) {
     try caller.credentials.check([.write, .execute], on: directory)
-    if directory.permissions.contains(.sticky), caller.credentials.user != directory.owner, !caller.credentials.owns(victim) {
+    if directory.permissions.contains(.sticky), caller.credentials.user != directory.owner,
+      !caller.credentials.owns(victim)
+    {
       throw .notPermitted
     }
   }
@@ -244,7 +247,9 @@ extension VirtualFileSystem {
 
   /// `renameat2(2)`; the flags' consistency has been checked. `new` is asked for after the old path has been walked: its
   /// directory may be a bad descriptor.
-  public func rename(_ old: Path, to new: () throws(Errno) -> Path, _ flags: RenameFlags, _ caller: Caller) throws(Errno) {
+  public func rename(_ old: Path, to new: () throws(Errno) -> Path, _ flags: RenameFlags, _ caller: Caller)
+    throws(Errno)
+  {
     // The second walk reuses the buffer the first one's name may lie in, so the first name is copied aside.
     var oldWalk = try walk(old, caller)
     let oldLast = try oldWalk.walkToParent()

@@ -11,7 +11,9 @@ extension Credentials {
     let bits: UInt16
     if user == inode.owner {
       bits = mode >> 6
-    } else if let list = inode.accessList, mode & 0o070 != 0, let granted = AccessControlList.evaluate(list, for: self, owningGroup: inode.group, wanted) {
+    } else if let list = inode.accessList, mode & 0o070 != 0,
+      let granted = AccessControlList.evaluate(list, for: self, owningGroup: inode.group, wanted)
+    {
       if granted { return }
       bits = 0
     } else {

@@ -235,7 +235,7 @@ extension VirtualFileSystem {
         let path = Path(UnsafeRawBufferPointer(bytes), from: position)
         do throws(Errno) {
           return try resolve(path, caller)
-        } catch where error == .noSuchFileOrDirectory {
+        } catch  where error == .noSuchFileOrDirectory {
           if isDirectory || index < components.count - 1 {
             try makeDirectory(path, mode: Permissions(rawValue: 0o755), caller)
           } else {

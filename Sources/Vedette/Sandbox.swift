@@ -140,7 +140,6 @@ private struct SandboxSession {
     } catch {
       throw SandboxError("cannot use the store: \(error)")
     }
-    store.clearsSetIDs = identity.user != 0
     let tree = SandboxTree(configuration: configuration, store: store, identity: identity)
     let (vfs, overlay) = try tree.build()
     let state: SentryState
@@ -173,7 +172,9 @@ private struct SandboxSession {
   /// The caller's directory, or the one asked for.
   private func workingDirectory() -> [UInt8] {
     if let asked = configuration.workingDirectory { return asked.bytes }
-    do throws(Errno) { return try Host.readlink("/proc/self/cwd", in: AtFlags.currentDirectory) } catch { return [0x2f] }
+    do throws(Errno) { return try Host.readlink("/proc/self/cwd", in: AtFlags.currentDirectory) } catch {
+      return [0x2f]
+    }
   }
 
   private func findCommand(_ sentry: Sentry, _ environment: [ByteString], _ directory: [UInt8]) throws(SandboxError)

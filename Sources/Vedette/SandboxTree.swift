@@ -71,7 +71,8 @@ struct SandboxTree {
   }
 
   private func mount(
-    _ filesystem: Filesystem, showing file: [UInt8]? = nil, at destination: ByteString, in vfs: VirtualFileSystem, isReadOnly: Bool,
+    _ filesystem: Filesystem, showing file: [UInt8]? = nil, at destination: ByteString, in vfs: VirtualFileSystem,
+    isReadOnly: Bool,
     source: ByteString, option: String
   ) throws(SandboxError) {
     do throws(Errno) {

@@ -31,7 +31,9 @@ struct SystemMounts {
     try mount(SystemFilesystem(store: state.store), at: "/sys", "sysfs", isReadOnly: true)
   }
 
-  private func mount(_ filesystem: Filesystem, at path: String, _ source: String, isReadOnly: Bool = false) throws(Errno) {
+  private func mount(_ filesystem: Filesystem, at path: String, _ source: String, isReadOnly: Bool = false)
+    throws(Errno)
+  {
     let point = try state.vfs.makeMountPoint(Array(path.utf8))
     try state.vfs.mount(filesystem, at: point, isReadOnly: isReadOnly, source: Array(source.utf8))
   }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # all.sh : what `make test` runs, part by part: unit tests, conformance guests natively and inside, real programs.
 # Each part prints its totals; the last line is `N passed, N failed`, and .build/test-totals holds it too.
-# `make release` comes first. PARTS chooses parts (default: units native inside e2e).
+# `make release` comes first. PARTS chooses parts (default: all).
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
-PARTS=${PARTS:-units native inside e2e}
+PARTS=${PARTS:-units native inside nobody no-namespaces notify differential e2e}
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
@@ -28,16 +28,42 @@ units() {
     [ $status -eq 0 ] || { grep -E '✘|error:|Fatal error' "$log" | head -60; [ "$bad" -gt 0 ] || { bad=1; tail -20 "$log"; }; }
     total units "$good" "$bad" 0
 }
-conformance() { # conformance native|inside
-    local log=$logs/conformance-$1
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total "conformance $1" 0 1 0; return; }
-    ctests/run.sh "$1" 2>&1 | tee "$log" | grep -vE '^pass '
+conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, or as nobody where NAME says so
+    local name=${2:-$1} log copy= as=() options=()
+    log=$logs/conformance-$name
+    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total "conformance $name" 0 1 0; return; }
+    if [[ $name == *nobody* ]]; then
+        if [ "$(id -u)" -eq 0 ]; then
+            as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+            # The project may be cloned where nobody cannot reach it.
+            copy=$(mktemp -d "${TMPDIR:-/tmp}/vedette-nobody.XXXXXX") || return
+            cp -r ctests "$copy/"; cp -r "$OUT" "$copy/built"; cp .build/release/vedette "$copy/"
+            chmod -R a+rX "$copy"
+        fi
+    fi
+    [ $# -le 2 ] || options=(-- "${@:3}")
+    (
+        if [ -n "$copy" ]; then
+            cd "$copy" || exit 1
+            export OUT=$copy/built VEDETTE=$copy/vedette
+        fi
+        ${as[@]+"${as[@]}"} ctests/run.sh "$1" ${options[@]+"${options[@]}"}
+    ) 2>&1 | tee "$log" | grep -vE '^pass '
+    [ -z "$copy" ] || rm -rf "$copy"
     local line; line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
     if [ -n "$line" ]; then
         # shellcheck disable=SC2046
-        total "conformance $1" $(echo "$line" | tr -dc '0-9 ' ) $([[ $line == *skipped* ]] || echo 0)
-    else total "conformance $1" 0 1 0
+        total "conformance $name" $(echo "$line" | tr -dc '0-9 ' ) $([[ $line == *skipped* ]] || echo 0)
+    else total "conformance $name" 0 1 0
     fi
+}
+# The random test: the same seeded operations natively and inside, over four kinds of layers.
+differential() {
+    local log=$logs/differential
+    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total differential 0 1 0; return; }
+    ctests/differential.sh inside --seeds "${SEEDS:-1..12}" --count "${COUNT:-2000}" 2>&1 | tee "$log" | grep -vE '^(pass|alike)'
+    # A total for each kind: `N operations alike; N passed, N failed`.
+    total differential "$(sed -n 's/.*alike; \([0-9]*\) passed.*/\1/p' "$log" | paste -sd+ | bc)" "$(sed -n 's/.* \([0-9]*\) failed$/\1/p' "$log" | paste -sd+ | bc)" 0
 }
 # What a run inside could have changed, were it not for us. Builds write to .build, .git and the caches beside us.
 hostManifest() {
@@ -72,6 +98,10 @@ for part in $PARTS; do
     units) units ;;
     native) conformance native ;;
     inside) conformance inside ;;
+    nobody) conformance inside inside-nobody ;;
+    no-namespaces) conformance inside inside-no-namespaces --isolation no-namespaces ;;
+    notify) conformance inside inside-notify --gate notify ;;
+    differential) differential ;;
     e2e) endToEnd ;;
     *) echo "all.sh: no part '$part'" >&2; exit 2 ;;
     esac

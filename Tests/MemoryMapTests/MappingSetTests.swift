@@ -32,7 +32,9 @@ private func mapping(_ space: Int, _ range: Range<UInt64>, at address: UInt64, w
     set.add(mapping(1, 0..<4, at: 100))
     set.add(mapping(1, 7..<8, at: 101, writable: true))
     #expect(
-      set.mappings == [mapping(1, 0..<1, at: 100), mapping(1, 7..<8, at: 101, writable: true), mapping(1, 2..<4, at: 102)])
+      set.mappings == [
+        mapping(1, 0..<1, at: 100), mapping(1, 7..<8, at: 101, writable: true), mapping(1, 2..<4, at: 102),
+      ])
   }
 
   @Test func aForkShowsTheSameAndEndsAlone() {

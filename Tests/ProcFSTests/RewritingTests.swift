@@ -138,7 +138,8 @@ struct RewritingTests {
       "00400000-00401000 r-xp 00000000 08:01 4711\(gap)/x\nSize:                  4 kB\nVmFlags: rd ex\n"
     #expect(
       try text("1/smaps")
-        == "\(mapping("00400000-00401000 r-xp 00000000 08:01 4711"))/bin/a b\nSize:                  4 kB\nVmFlags: rd ex\n")
+        == "\(mapping("00400000-00401000 r-xp 00000000 08:01 4711"))/bin/a b\nSize:                  4 kB\nVmFlags: rd ex\n"
+    )
   }
 
   @Test func childrenAreThoseOfTheInside() throws {

@@ -12,85 +12,124 @@ private let utimeNow: Int64 = 0x3fff_ffff
 private let utimeOmit: Int64 = 0x3fff_fffe
 
 let attributeHandlers: [(CInt, Handler)] = [
-  (SYS_chmod, { (state, task, call) throws(Errno) in
-    try state.changeMode(task, try state.target(task, at: here, call.arguments.0, [], follow: true), call.arguments.1)
-  }),
-  (SYS_fchmod, { (state, task, call) throws(Errno) in
-    try state.changeMode(task, try state.openTarget(task, call.arguments.0), call.arguments.1)
-  }),
-  (SYS_fchmodat, { (state, task, call) throws(Errno) in
-    try state.changeMode(
-      task, try state.target(task, at: call.arguments.0, call.arguments.1, [], follow: true), call.arguments.2)
-  }),
-  (452 /* fchmodat2 */, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
-    guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
-    let target = try state.target(
-      task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
-    return try state.changeMode(task, target, call.arguments.2)
-  }),
-  (SYS_chown, { (state, task, call) throws(Errno) in
-    let target = try state.target(task, at: here, call.arguments.0, [], follow: true)
-    return try state.changeOwner(task, target, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_lchown, { (state, task, call) throws(Errno) in
-    let target = try state.target(task, at: here, call.arguments.0, [], follow: false)
-    return try state.changeOwner(task, target, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_fchown, { (state, task, call) throws(Errno) in
-    try state.changeOwner(task, try state.openTarget(task, call.arguments.0), call.arguments.1, call.arguments.2)
-  }),
-  (SYS_fchownat, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4))
-    guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
-    let target = try state.target(
-      task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
-    return try state.changeOwner(task, target, call.arguments.2, call.arguments.3)
-  }),
-  (SYS_utime, { (state, task, call) throws(Errno) in
-    // struct utimbuf: two time_t.
-    let times = try state.twoTimes(task, call.arguments.1) { (memory, address) throws(Errno) in
-      let pair = try memory.load((Int64, Int64).self, at: address)
-      return (
-        .set(Timestamp(seconds: pair.0, nanoseconds: 0)), .set(Timestamp(seconds: pair.1, nanoseconds: 0))
-      )
+  (
+    SYS_chmod,
+    { (state, task, call) throws(Errno) in
+      try state.changeMode(task, try state.target(task, at: here, call.arguments.0, [], follow: true), call.arguments.1)
     }
-    return try state.changeTimes(task, here, call.arguments.0, times, [])
-  }),
-  (SYS_utimes, { (state, task, call) throws(Errno) in
-    let times = try state.timevals(task, call.arguments.1)
-    return try state.changeTimes(task, here, call.arguments.0, times, [])
-  }),
-  (SYS_futimesat, { (state, task, call) throws(Errno) in
-    let times = try state.timevals(task, call.arguments.2)
-    return try state.changeTimes(task, call.arguments.0, call.arguments.1, times, [])
-  }),
-  (SYS_utimensat, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
-    let times = try state.twoTimes(task, call.arguments.2) { (memory, address) throws(Errno) in
-      let pair = try memory.load((Int64, Int64, Int64, Int64).self, at: address)
-      // Nothing is looked up if both are UTIME_OMIT.
-      if pair.1 == utimeOmit && pair.3 == utimeOmit { return (.keep, .keep) }
-      if !SentryState.isTime(pair.1) || !SentryState.isTime(pair.3) {
-        // The path's own error comes first (`vfs_utimes` checks the times).
-        _ = try state.timesTarget(task, call.arguments.0, call.arguments.1, flags)
-        throw .invalidArgument
+  ),
+  (
+    SYS_fchmod,
+    { (state, task, call) throws(Errno) in
+      try state.changeMode(task, try state.openTarget(task, call.arguments.0), call.arguments.1)
+    }
+  ),
+  (
+    SYS_fchmodat,
+    { (state, task, call) throws(Errno) in
+      try state.changeMode(
+        task, try state.target(task, at: call.arguments.0, call.arguments.1, [], follow: true), call.arguments.2)
+    }
+  ),
+  (
+    452 /* fchmodat2 */,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
+      guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
+      let target = try state.target(
+        task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
+      return try state.changeMode(task, target, call.arguments.2)
+    }
+  ),
+  (
+    SYS_chown,
+    { (state, task, call) throws(Errno) in
+      let target = try state.target(task, at: here, call.arguments.0, [], follow: true)
+      return try state.changeOwner(task, target, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_lchown,
+    { (state, task, call) throws(Errno) in
+      let target = try state.target(task, at: here, call.arguments.0, [], follow: false)
+      return try state.changeOwner(task, target, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_fchown,
+    { (state, task, call) throws(Errno) in
+      try state.changeOwner(task, try state.openTarget(task, call.arguments.0), call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_fchownat,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4))
+      guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
+      let target = try state.target(
+        task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
+      return try state.changeOwner(task, target, call.arguments.2, call.arguments.3)
+    }
+  ),
+  (
+    SYS_utime,
+    { (state, task, call) throws(Errno) in
+      // struct utimbuf: two time_t.
+      let times = try state.twoTimes(task, call.arguments.1) { (memory, address) throws(Errno) in
+        let pair = try memory.load((Int64, Int64).self, at: address)
+        return (
+          .set(Timestamp(seconds: pair.0, nanoseconds: 0)), .set(Timestamp(seconds: pair.1, nanoseconds: 0))
+        )
       }
-      return (SentryState.timeChange(pair.0, pair.1), SentryState.timeChange(pair.2, pair.3))
+      return try state.changeTimes(task, here, call.arguments.0, times, [])
     }
-    if times.0 == .keep && times.1 == .keep { return .value(0) }
-    guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
-    return try state.changeTimes(task, call.arguments.0, call.arguments.1, times, flags)
-  }),
-  (SYS_truncate, { (state, task, call) throws(Errno) in
-    let size = Int64(bitPattern: call.arguments.1)
-    if size < 0 { throw .invalidArgument }
-    let path = try state.path(task, at: here, call.arguments.0)
-    let position = try state.vfs.resolve(path, task.caller)
-    if let inode = position.dentry.inode, state.isExecuting(inode) { throw .textFileBusy }
-    try state.vfs.truncate(position, to: size, task.caller)
-    return .value(0)
-  }),
+  ),
+  (
+    SYS_utimes,
+    { (state, task, call) throws(Errno) in
+      let times = try state.timevals(task, call.arguments.1)
+      return try state.changeTimes(task, here, call.arguments.0, times, [])
+    }
+  ),
+  (
+    SYS_futimesat,
+    { (state, task, call) throws(Errno) in
+      let times = try state.timevals(task, call.arguments.2)
+      return try state.changeTimes(task, call.arguments.0, call.arguments.1, times, [])
+    }
+  ),
+  (
+    SYS_utimensat,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
+      let times = try state.twoTimes(task, call.arguments.2) { (memory, address) throws(Errno) in
+        let pair = try memory.load((Int64, Int64, Int64, Int64).self, at: address)
+        // Nothing is looked up if both are UTIME_OMIT.
+        if pair.1 == utimeOmit && pair.3 == utimeOmit { return (.keep, .keep) }
+        if !SentryState.isTime(pair.1) || !SentryState.isTime(pair.3) {
+          // The path's own error comes first (`vfs_utimes` checks the times).
+          _ = try state.timesTarget(task, call.arguments.0, call.arguments.1, flags)
+          throw .invalidArgument
+        }
+        return (SentryState.timeChange(pair.0, pair.1), SentryState.timeChange(pair.2, pair.3))
+      }
+      if times.0 == .keep && times.1 == .keep { return .value(0) }
+      guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
+      return try state.changeTimes(task, call.arguments.0, call.arguments.1, times, flags)
+    }
+  ),
+  (
+    SYS_truncate,
+    { (state, task, call) throws(Errno) in
+      let size = Int64(bitPattern: call.arguments.1)
+      if size < 0 { throw .invalidArgument }
+      let path = try state.path(task, at: here, call.arguments.0)
+      let position = try state.vfs.resolve(path, task.caller)
+      if let inode = position.dentry.inode, state.isExecuting(inode) { throw .textFileBusy }
+      try state.vfs.truncate(position, to: size, task.caller)
+      return .value(0)
+    }
+  ),
 ]
 
 extension SentryState {
@@ -119,7 +158,8 @@ extension SentryState {
     return .value(0)
   }
 
-  fileprivate func changeOwner(_ task: Task, _ target: Target, _ user: UInt64, _ group: UInt64) throws(Errno) -> Outcome {
+  fileprivate func changeOwner(_ task: Task, _ target: Target, _ user: UInt64, _ group: UInt64) throws(Errno) -> Outcome
+  {
     guard let position = try ours(target) else { return .value(0) }
     let user = UInt32(truncatingIfNeeded: user)
     let group = UInt32(truncatingIfNeeded: group)

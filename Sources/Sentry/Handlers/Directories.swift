@@ -8,39 +8,55 @@ import VFS
 let directoryHandlers: [(CInt, Handler)] = [
   (SYS_getdents64, { (state, task, call) throws(Errno) in try state.getdents(task, call, isLegacy: false) }),
   (SYS_getdents, { (state, task, call) throws(Errno) in try state.getdents(task, call, isLegacy: true) }),
-  (SYS_chdir, { (state, task, call) throws(Errno) in
-    let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
-    task.context.workingDirectory = try state.enterable(try state.vfs.resolve(path, task.caller), task)
-    return .value(0)
-  }),
-  (SYS_fchdir, { (state, task, call) throws(Errno) in
-    guard case .position(let position) = try state.target(task, descriptor: state.descriptorOnly(call.arguments.0)) else {
-      throw .notDirectory
+  (
+    SYS_chdir,
+    { (state, task, call) throws(Errno) in
+      let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
+      task.context.workingDirectory = try state.enterable(try state.vfs.resolve(path, task.caller), task)
+      return .value(0)
     }
-    task.context.workingDirectory = try state.enterable(position, task)
-    return .value(0)
-  }),
-  (SYS_chroot, { (state, task, call) throws(Errno) in
-    let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
-    let position = try state.enterable(try state.vfs.resolve(path, task.caller), task)
-    if !task.credentials.fileCredentials.has(.systemChroot) { throw .notPermitted }
-    task.context.root = position
-    return .value(0)
-  }),
-  (SYS_getcwd, { (state, task, call) throws(Errno) in
-    let position = task.context.workingDirectory
-    if state.vfs.isUnlinked(position) { throw .noSuchFileOrDirectory }
-    var path = state.vfs.path(of: position, from: task.context.root) ?? state.unreachablePath(position)
-    path.append(0)
-    if UInt64(path.count) > call.arguments.1 { throw .outOfRange }
-    try task.memory.write(path, at: call.arguments.0)
-    return .value(path.count)
-  }),
-  (SYS_umask, { (state, task, call) throws(Errno) in
-    let old = task.context.umask
-    task.context.umask = Permissions(rawValue: UInt16(truncatingIfNeeded: call.arguments.0) & 0o777)
-    return .value(Int(old.rawValue))
-  }),
+  ),
+  (
+    SYS_fchdir,
+    { (state, task, call) throws(Errno) in
+      guard case .position(let position) = try state.target(task, descriptor: state.descriptorOnly(call.arguments.0))
+      else {
+        throw .notDirectory
+      }
+      task.context.workingDirectory = try state.enterable(position, task)
+      return .value(0)
+    }
+  ),
+  (
+    SYS_chroot,
+    { (state, task, call) throws(Errno) in
+      let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
+      let position = try state.enterable(try state.vfs.resolve(path, task.caller), task)
+      if !task.credentials.fileCredentials.has(.systemChroot) { throw .notPermitted }
+      task.context.root = position
+      return .value(0)
+    }
+  ),
+  (
+    SYS_getcwd,
+    { (state, task, call) throws(Errno) in
+      let position = task.context.workingDirectory
+      if state.vfs.isUnlinked(position) { throw .noSuchFileOrDirectory }
+      var path = state.vfs.path(of: position, from: task.context.root) ?? state.unreachablePath(position)
+      path.append(0)
+      if UInt64(path.count) > call.arguments.1 { throw .outOfRange }
+      try task.memory.write(path, at: call.arguments.0)
+      return .value(path.count)
+    }
+  ),
+  (
+    SYS_umask,
+    { (state, task, call) throws(Errno) in
+      let old = task.context.umask
+      task.context.umask = Permissions(rawValue: UInt16(truncatingIfNeeded: call.arguments.0) & 0o777)
+      return .value(Int(old.rawValue))
+    }
+  ),
 ]
 
 extension SentryState {

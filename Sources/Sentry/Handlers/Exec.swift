@@ -6,18 +6,26 @@ import LinuxABI
 import VFS
 
 let execHandlers: [(CInt, Handler)] = [
-  (SYS_execve, { (state, task, call) throws(Errno) in
-    try state.execute(task, at: UInt64(bitPattern: -100), call.arguments.0, [])
-  }),
-  (SYS_execveat, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4))
-    guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
-    return try state.execute(task, at: call.arguments.0, call.arguments.1, flags)
-  }),
+  (
+    SYS_execve,
+    { (state, task, call) throws(Errno) in
+      try state.execute(task, at: UInt64(bitPattern: -100), call.arguments.0, [])
+    }
+  ),
+  (
+    SYS_execveat,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4))
+      guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
+      return try state.execute(task, at: call.arguments.0, call.arguments.1, flags)
+    }
+  ),
 ]
 
 extension SentryState {
-  fileprivate func execute(_ task: Task, at directory: UInt64, _ address: UInt64, _ flags: AtFlags) throws(Errno) -> Outcome {
+  fileprivate func execute(_ task: Task, at directory: UInt64, _ address: UInt64, _ flags: AtFlags) throws(Errno)
+    -> Outcome
+  {
     let bytes = try path(task, address)
     let number = CInt(truncatingIfNeeded: directory)
     var request = ExecPlan.Request(filename: [UInt8](bytes))
@@ -159,7 +167,9 @@ extension SentryState {
 }
 
 /// `Array.withUnsafeBytes` with a typed error.
-func withUnsafeBytesOf<T: ~Copyable>(_ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Errno) -> T) throws(Errno) -> T {
+func withUnsafeBytesOf<T: ~Copyable>(_ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Errno) -> T)
+  throws(Errno) -> T
+{
   var result: T?
   let failure: Errno? = bytes.withUnsafeBytes { buffer in
     do throws(Errno) {

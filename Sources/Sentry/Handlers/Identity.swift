@@ -9,15 +9,18 @@ let credentialHandlers: [(CInt, Handler)] = [
   SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_getgroups, SYS_setgroups,
   SYS_capget, SYS_capset, SYS_prctl,
 ].map { number in
-  (number, { (state, task, call) throws(Errno) in
-    let context = CredentialContext(thread: state.insideID(of: task)) { id in
-      state.task(insideID: id)?.credentials
+  (
+    number,
+    { (state, task, call) throws(Errno) in
+      let context = CredentialContext(thread: state.insideID(of: task)) { id in
+        state.task(insideID: id)?.credentials
+      }
+      guard
+        let result = handleCredentialCall(call, memory: task.memory, credentials: &task.credentials, context: context)
+      else { throw .invalidArgument }
+      return .value(result)
     }
-    guard
-      let result = handleCredentialCall(call, memory: task.memory, credentials: &task.credentials, context: context)
-    else { throw .invalidArgument }
-    return .value(result)
-  })
+  )
 }
 
 extension SentryState {

@@ -8,68 +8,112 @@ import VFS
 private let here = UInt64(bitPattern: Int64(AtFlags.currentDirectory))
 
 let nameHandlers: [(CInt, Handler)] = [
-  (SYS_mkdir, { (state, task, call) throws(Errno) in
-    try state.makeDirectory(task, here, call.arguments.0, call.arguments.1)
-  }),
-  (SYS_mkdirat, { (state, task, call) throws(Errno) in
-    try state.makeDirectory(task, call.arguments.0, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_mknod, { (state, task, call) throws(Errno) in
-    try state.makeNode(task, here, call.arguments.0, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_mknodat, { (state, task, call) throws(Errno) in
-    try state.makeNode(task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3)
-  }),
-  (SYS_symlink, { (state, task, call) throws(Errno) in
-    try state.makeSymlink(task, call.arguments.0, here, call.arguments.1)
-  }),
-  (SYS_symlinkat, { (state, task, call) throws(Errno) in
-    try state.makeSymlink(task, call.arguments.0, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_link, { (state, task, call) throws(Errno) in
-    try state.link(task, here, call.arguments.0, here, call.arguments.1, [])
-  }),
-  (SYS_linkat, { (state, task, call) throws(Errno) in
-    try state.link(
-      task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3,
-      AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4)))
-  }),
-  (SYS_unlink, { (state, task, call) throws(Errno) in
-    try state.vfs.unlink(try state.path(task, at: here, call.arguments.0), task.caller)
-    state.reclaim()
-    return .value(0)
-  }),
-  (SYS_unlinkat, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.2))
-    guard flags.isSubset(of: .removeDirectory) else { throw .invalidArgument }
-    let path = try state.path(task, at: call.arguments.0, call.arguments.1)
-    if flags.contains(.removeDirectory) {
-      try state.vfs.removeDirectory(path, task.caller)
-    } else {
-      try state.vfs.unlink(path, task.caller)
+  (
+    SYS_mkdir,
+    { (state, task, call) throws(Errno) in
+      try state.makeDirectory(task, here, call.arguments.0, call.arguments.1)
     }
-    state.reclaim()
-    return .value(0)
-  }),
-  (SYS_rmdir, { (state, task, call) throws(Errno) in
-    try state.vfs.removeDirectory(try state.path(task, at: here, call.arguments.0), task.caller)
-    return .value(0)
-  }),
-  (SYS_rename, { (state, task, call) throws(Errno) in
-    try state.rename(task, here, call.arguments.0, here, call.arguments.1, [])
-  }),
-  (SYS_renameat, { (state, task, call) throws(Errno) in
-    try state.rename(task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3, [])
-  }),
-  (SYS_renameat2, { (state, task, call) throws(Errno) in
-    try state.rename(
-      task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3,
-      RenameFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4)))
-  }),
+  ),
+  (
+    SYS_mkdirat,
+    { (state, task, call) throws(Errno) in
+      try state.makeDirectory(task, call.arguments.0, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_mknod,
+    { (state, task, call) throws(Errno) in
+      try state.makeNode(task, here, call.arguments.0, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_mknodat,
+    { (state, task, call) throws(Errno) in
+      try state.makeNode(task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3)
+    }
+  ),
+  (
+    SYS_symlink,
+    { (state, task, call) throws(Errno) in
+      try state.makeSymlink(task, call.arguments.0, here, call.arguments.1)
+    }
+  ),
+  (
+    SYS_symlinkat,
+    { (state, task, call) throws(Errno) in
+      try state.makeSymlink(task, call.arguments.0, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_link,
+    { (state, task, call) throws(Errno) in
+      try state.link(task, here, call.arguments.0, here, call.arguments.1, [])
+    }
+  ),
+  (
+    SYS_linkat,
+    { (state, task, call) throws(Errno) in
+      try state.link(
+        task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3,
+        AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4)))
+    }
+  ),
+  (
+    SYS_unlink,
+    { (state, task, call) throws(Errno) in
+      try state.vfs.unlink(try state.path(task, at: here, call.arguments.0), task.caller)
+      state.reclaim()
+      return .value(0)
+    }
+  ),
+  (
+    SYS_unlinkat,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.2))
+      guard flags.isSubset(of: .removeDirectory) else { throw .invalidArgument }
+      let path = try state.path(task, at: call.arguments.0, call.arguments.1)
+      if flags.contains(.removeDirectory) {
+        try state.vfs.removeDirectory(path, task.caller)
+      } else {
+        try state.vfs.unlink(path, task.caller)
+      }
+      state.reclaim()
+      return .value(0)
+    }
+  ),
+  (
+    SYS_rmdir,
+    { (state, task, call) throws(Errno) in
+      try state.vfs.removeDirectory(try state.path(task, at: here, call.arguments.0), task.caller)
+      return .value(0)
+    }
+  ),
+  (
+    SYS_rename,
+    { (state, task, call) throws(Errno) in
+      try state.rename(task, here, call.arguments.0, here, call.arguments.1, [])
+    }
+  ),
+  (
+    SYS_renameat,
+    { (state, task, call) throws(Errno) in
+      try state.rename(task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3, [])
+    }
+  ),
+  (
+    SYS_renameat2,
+    { (state, task, call) throws(Errno) in
+      try state.rename(
+        task, call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3,
+        RenameFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4)))
+    }
+  ),
 ]
 
 extension SentryState {
-  fileprivate func makeDirectory(_ task: Task, _ directory: UInt64, _ path: UInt64, _ mode: UInt64) throws(Errno) -> Outcome {
+  fileprivate func makeDirectory(_ task: Task, _ directory: UInt64, _ path: UInt64, _ mode: UInt64) throws(Errno)
+    -> Outcome
+  {
     try vfs.makeDirectory(try self.path(task, at: directory, path), mode: Permissions(mode: mode), task.caller)
     return .value(0)
   }
@@ -85,7 +129,9 @@ extension SentryState {
     return .value(0)
   }
 
-  fileprivate func makeSymlink(_ task: Task, _ target: UInt64, _ directory: UInt64, _ path: UInt64) throws(Errno) -> Outcome {
+  fileprivate func makeSymlink(_ task: Task, _ target: UInt64, _ directory: UInt64, _ path: UInt64) throws(Errno)
+    -> Outcome
+  {
     let content = [UInt8](try self.path(task, target, .second))
     if content.isEmpty { throw .noSuchFileOrDirectory }
     try vfs.makeSymlink(content, try self.path(task, at: directory, path), task.caller)

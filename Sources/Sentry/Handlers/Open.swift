@@ -6,17 +6,26 @@ import LinuxABI
 import VFS
 
 let openHandlers: [(CInt, Handler)] = [
-  (SYS_open, { (state, task, call) throws(Errno) in
-    try state.open(task, at: UInt64(bitPattern: -100), call.arguments.0, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_creat, { (state, task, call) throws(Errno) in
-    let flags: OpenFlags = [.create, .writeOnly, .truncate]
-    return try state.open(
-      task, at: UInt64(bitPattern: -100), call.arguments.0, UInt64(flags.rawValue), call.arguments.1)
-  }),
-  (SYS_openat, { (state, task, call) throws(Errno) in
-    try state.open(task, at: call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3)
-  }),
+  (
+    SYS_open,
+    { (state, task, call) throws(Errno) in
+      try state.open(task, at: UInt64(bitPattern: -100), call.arguments.0, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_creat,
+    { (state, task, call) throws(Errno) in
+      let flags: OpenFlags = [.create, .writeOnly, .truncate]
+      return try state.open(
+        task, at: UInt64(bitPattern: -100), call.arguments.0, UInt64(flags.rawValue), call.arguments.1)
+    }
+  ),
+  (
+    SYS_openat,
+    { (state, task, call) throws(Errno) in
+      try state.open(task, at: call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3)
+    }
+  ),
   (SYS_openat2, { (state, task, call) throws(Errno) in try state.open2(task, call) }),
 ]
 
@@ -75,7 +84,9 @@ extension SentryState {
     let flags = OpenFlags(rawValue: UInt32(rawFlags))
     let makes = flags.contains(.create) || flags.isTemporary
     if makes ? mode & ~0o7777 != 0 : mode != 0 { throw .invalidArgument }
-    if flags.contains(.path), !flags.isSubset(of: [.path, .directory, .noFollow, .closeOnExec]) { throw .invalidArgument }
+    if flags.contains(.path), !flags.isSubset(of: [.path, .directory, .noFollow, .closeOnExec]) {
+      throw .invalidArgument
+    }
     if resolve.contains(.cached), makes || flags.contains(.truncate) { throw .resourceTemporarilyUnavailable }
     return try open(task, at: call.arguments.0, call.arguments.1, flags, Permissions(mode: mode), resolve)
   }

@@ -23,33 +23,45 @@ let processHandlers: [(CInt, Handler)] = [
   (SYS_setpgid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
   (SYS_getpgid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
   (SYS_getsid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_setpriority, { (state, task, call) throws(Errno) in
-    // PRIO_PROCESS only: a process group or a user's processes may hold others.
-    guard call.arguments.0 == 0 else { throw .permissionDenied }
-    return try state.nativeIfGuestOrSelf(call.arguments.1)
-  }),
-  (SYS_ioprio_set, { (state, task, call) throws(Errno) in
-    guard call.arguments.0 == 1 else { throw .notPermitted }
-    return try state.nativeIfGuestOrSelf(call.arguments.1)
-  }),
-  (SYS_fcntl, { (state, task, call) throws(Errno) in
-    switch CInt(truncatingIfNeeded: call.arguments.1) {
-    case F_GETFL:
-      let number = CInt(truncatingIfNeeded: call.arguments.0)
-      guard let node = state.registry.node(try task.descriptors.stat(number)), node.isPath else { return .native }
-      return .value(Int(OpenFlags.path.rawValue))
-    case 8 /* F_SETOWN */:
-      // A process group, which a negative number names, may hold processes that are no guests.
-      if CInt(truncatingIfNeeded: call.arguments.2) < 0 { throw .notPermitted }
-      return try state.nativeIfGuestOrSelf(call.arguments.2)
-    default: return .native
+  (
+    SYS_setpriority,
+    { (state, task, call) throws(Errno) in
+      // PRIO_PROCESS only: a process group or a user's processes may hold others.
+      guard call.arguments.0 == 0 else { throw .permissionDenied }
+      return try state.nativeIfGuestOrSelf(call.arguments.1)
     }
-  }),
-  (SYS_unshare, { (state, task, call) throws(Errno) in
-    let allowed = UInt64(CLONE_FS) | UInt64(CLONE_FILES) | UInt64(CLONE_SYSVSEM)
-    guard call.arguments.0 & ~allowed == 0 else { throw .notPermitted }
-    return .observed
-  }),
+  ),
+  (
+    SYS_ioprio_set,
+    { (state, task, call) throws(Errno) in
+      guard call.arguments.0 == 1 else { throw .notPermitted }
+      return try state.nativeIfGuestOrSelf(call.arguments.1)
+    }
+  ),
+  (
+    SYS_fcntl,
+    { (state, task, call) throws(Errno) in
+      switch CInt(truncatingIfNeeded: call.arguments.1) {
+      case F_GETFL:
+        let number = CInt(truncatingIfNeeded: call.arguments.0)
+        guard let node = state.registry.node(try task.descriptors.stat(number)), node.isPath else { return .native }
+        return .value(Int(OpenFlags.path.rawValue))
+      case 8 /* F_SETOWN */:
+        // A process group, which a negative number names, may hold processes that are no guests.
+        if CInt(truncatingIfNeeded: call.arguments.2) < 0 { throw .notPermitted }
+        return try state.nativeIfGuestOrSelf(call.arguments.2)
+      default: return .native
+      }
+    }
+  ),
+  (
+    SYS_unshare,
+    { (state, task, call) throws(Errno) in
+      let allowed = UInt64(CLONE_FS) | UInt64(CLONE_FILES) | UInt64(CLONE_SYSVSEM)
+      guard call.arguments.0 & ~allowed == 0 else { throw .notPermitted }
+      return .observed
+    }
+  ),
   (SYS_mmap, { (state, task, call) throws(Errno) in try state.map(task, call) }),
 ]
 

@@ -12,10 +12,13 @@ let socketHandlers: [(CInt, Handler)] = [
   (SYS_connect, { (state, task, call) throws(Errno) in try state.connect(task, call) }),
   (SYS_sendto, { (state, task, call) throws(Errno) in try state.sendTo(task, call) }),
   (SYS_sendmsg, { (state, task, call) throws(Errno) in try state.sendMessage(task, call) }),
-  (SYS_recvfrom, { (state, task, call) throws(Errno) in
-    let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
-    return try state.option(39 /* SO_DOMAIN */, of: socket.rawValue) == AF_UNIX ? .observed : .native
-  }),
+  (
+    SYS_recvfrom,
+    { (state, task, call) throws(Errno) in
+      let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
+      return try state.option(39 /* SO_DOMAIN */, of: socket.rawValue) == AF_UNIX ? .observed : .native
+    }
+  ),
   (SYS_getsockname, { (state, task, call) throws(Errno) in try state.socketName(task, call, SYS_getsockname) }),
   (SYS_getpeername, { (state, task, call) throws(Errno) in try state.socketName(task, call, SYS_getpeername) }),
 ]
@@ -198,7 +201,8 @@ extension SentryState {
   /// - Throws: `.notSupportedOnSocket` for a path together with several parts or ancillary data.
   fileprivate func sendMessage(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     // struct msghdr: name, its length, iovec, their number, control, its length, flags.
-    let header = try task.memory.load((UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64).self, at: call.arguments.1)
+    let header = try task.memory.load(
+      (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64).self, at: call.arguments.1)
     if header.0 == 0 || header.1 & 0xffff_ffff == 0 { return .native }
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
     guard try domain(socket.rawValue) == AF_UNIX else { return .native }

@@ -6,49 +6,83 @@ import LinuxABI
 import VFS
 
 let statusHandlers: [(CInt, Handler)] = [
-  (SYS_stat, { (state, task, call) throws(Errno) in
-    try state.stat(task, path: call.arguments.0, into: call.arguments.1, follow: true)
-  }),
-  (SYS_lstat, { (state, task, call) throws(Errno) in
-    try state.stat(task, path: call.arguments.0, into: call.arguments.1, follow: false)
-  }),
-  (SYS_fstat, { (state, task, call) throws(Errno) in
-    try state.writeStat(task, try state.target(task, descriptor: state.descriptorOnly(call.arguments.0)), call.arguments.1)
-  }),
-  (SYS_newfstatat, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
-    guard flags.isSubset(of: [.symlinkNoFollow, .noAutomount, .emptyPath]) else { throw .invalidArgument }
-    let target = try state.target(
-      task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
-    return try state.writeStat(task, target, call.arguments.2)
-  }),
-  (SYS_statx, { (state, task, call) throws(Errno) in try state.statx(task, call) }),
-  (SYS_access, { (state, task, call) throws(Errno) in
-    try state.access(task, at: UInt64(bitPattern: -100), call.arguments.0, call.arguments.1, [])
-  }),
-  (SYS_faccessat, { (state, task, call) throws(Errno) in
-    try state.access(task, at: call.arguments.0, call.arguments.1, call.arguments.2, [])
-  }),
-  (439 /* faccessat2 */, { (state, task, call) throws(Errno) in
-    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
-    return try state.access(task, at: call.arguments.0, call.arguments.1, call.arguments.2, flags)
-  }),
-  (SYS_readlink, { (state, task, call) throws(Errno) in
-    try state.readlink(task, at: UInt64(bitPattern: -100), call.arguments.0, call.arguments.1, call.arguments.2)
-  }),
-  (SYS_readlinkat, { (state, task, call) throws(Errno) in
-    try state.readlink(task, at: call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3)
-  }),
-  (SYS_statfs, { (state, task, call) throws(Errno) in
-    let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
-    return try state.writeStatfs(task, try state.vfs.resolve(path, task.caller), call.arguments.1)
-  }),
-  (SYS_fstatfs, { (state, task, call) throws(Errno) in
-    switch try state.target(task, descriptor: state.descriptorOnly(call.arguments.0)) {
-    case .position(let position): return try state.writeStatfs(task, position, call.arguments.1)
-    case .foreign: return .native
+  (
+    SYS_stat,
+    { (state, task, call) throws(Errno) in
+      try state.stat(task, path: call.arguments.0, into: call.arguments.1, follow: true)
     }
-  }),
+  ),
+  (
+    SYS_lstat,
+    { (state, task, call) throws(Errno) in
+      try state.stat(task, path: call.arguments.0, into: call.arguments.1, follow: false)
+    }
+  ),
+  (
+    SYS_fstat,
+    { (state, task, call) throws(Errno) in
+      try state.writeStat(
+        task, try state.target(task, descriptor: state.descriptorOnly(call.arguments.0)), call.arguments.1)
+    }
+  ),
+  (
+    SYS_newfstatat,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
+      guard flags.isSubset(of: [.symlinkNoFollow, .noAutomount, .emptyPath]) else { throw .invalidArgument }
+      let target = try state.target(
+        task, at: call.arguments.0, call.arguments.1, flags, follow: !flags.contains(.symlinkNoFollow))
+      return try state.writeStat(task, target, call.arguments.2)
+    }
+  ),
+  (SYS_statx, { (state, task, call) throws(Errno) in try state.statx(task, call) }),
+  (
+    SYS_access,
+    { (state, task, call) throws(Errno) in
+      try state.access(task, at: UInt64(bitPattern: -100), call.arguments.0, call.arguments.1, [])
+    }
+  ),
+  (
+    SYS_faccessat,
+    { (state, task, call) throws(Errno) in
+      try state.access(task, at: call.arguments.0, call.arguments.1, call.arguments.2, [])
+    }
+  ),
+  (
+    439 /* faccessat2 */,
+    { (state, task, call) throws(Errno) in
+      let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.3))
+      return try state.access(task, at: call.arguments.0, call.arguments.1, call.arguments.2, flags)
+    }
+  ),
+  (
+    SYS_readlink,
+    { (state, task, call) throws(Errno) in
+      try state.readlink(task, at: UInt64(bitPattern: -100), call.arguments.0, call.arguments.1, call.arguments.2)
+    }
+  ),
+  (
+    SYS_readlinkat,
+    { (state, task, call) throws(Errno) in
+      try state.readlink(task, at: call.arguments.0, call.arguments.1, call.arguments.2, call.arguments.3)
+    }
+  ),
+  (
+    SYS_statfs,
+    { (state, task, call) throws(Errno) in
+      let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
+      return try state.writeStatfs(task, try state.vfs.resolve(path, task.caller), call.arguments.1)
+    }
+  ),
+  (
+    SYS_fstatfs,
+    { (state, task, call) throws(Errno) in
+      switch try state.target(task, descriptor: state.descriptorOnly(call.arguments.0)) {
+      case .position(let position): return try state.writeStatfs(task, position, call.arguments.1)
+      case .foreign: return .native
+      }
+    }
+  ),
 ]
 
 extension SentryState {
@@ -58,7 +92,8 @@ extension SentryState {
     return argument
   }
 
-  fileprivate func stat(_ task: Task, path address: UInt64, into buffer: UInt64, follow: Bool) throws(Errno) -> Outcome {
+  fileprivate func stat(_ task: Task, path address: UInt64, into buffer: UInt64, follow: Bool) throws(Errno) -> Outcome
+  {
     let path = try path(task, at: UInt64(bitPattern: -100), address)
     return try writeStat(task, .position(try vfs.resolve(path, task.caller, follow: follow)), buffer)
   }

@@ -8,42 +8,78 @@ import VFS
 private let here = UInt64(bitPattern: Int64(AtFlags.currentDirectory))
 
 let xattrHandlers: [(CInt, Handler)] = [
-  (SYS_getxattr, { (state, task, call) throws(Errno) in
-    try state.getXattr(task, try state.named(task, call, follow: true), call)
-  }),
-  (SYS_lgetxattr, { (state, task, call) throws(Errno) in
-    try state.getXattr(task, try state.named(task, call, follow: false), call)
-  }),
-  (SYS_fgetxattr, { (state, task, call) throws(Errno) in
-    try state.getXattr(task, try state.opened(task, call), call)
-  }),
-  (SYS_setxattr, { (state, task, call) throws(Errno) in
-    try state.setXattr(task, call) { () throws(Errno) in try state.named(task, call, follow: true) }
-  }),
-  (SYS_lsetxattr, { (state, task, call) throws(Errno) in
-    try state.setXattr(task, call) { () throws(Errno) in try state.named(task, call, follow: false) }
-  }),
-  (SYS_fsetxattr, { (state, task, call) throws(Errno) in
-    try state.setXattr(task, call) { () throws(Errno) in try state.opened(task, call) }
-  }),
-  (SYS_listxattr, { (state, task, call) throws(Errno) in
-    try state.listXattrs(task, try state.named(task, call, follow: true), call)
-  }),
-  (SYS_llistxattr, { (state, task, call) throws(Errno) in
-    try state.listXattrs(task, try state.named(task, call, follow: false), call)
-  }),
-  (SYS_flistxattr, { (state, task, call) throws(Errno) in
-    try state.listXattrs(task, try state.opened(task, call), call)
-  }),
-  (SYS_removexattr, { (state, task, call) throws(Errno) in
-    try state.removeXattr(task, try state.named(task, call, follow: true), call)
-  }),
-  (SYS_lremovexattr, { (state, task, call) throws(Errno) in
-    try state.removeXattr(task, try state.named(task, call, follow: false), call)
-  }),
-  (SYS_fremovexattr, { (state, task, call) throws(Errno) in
-    try state.removeXattr(task, try state.opened(task, call), call)
-  }),
+  (
+    SYS_getxattr,
+    { (state, task, call) throws(Errno) in
+      try state.getXattr(task, try state.named(task, call, follow: true), call)
+    }
+  ),
+  (
+    SYS_lgetxattr,
+    { (state, task, call) throws(Errno) in
+      try state.getXattr(task, try state.named(task, call, follow: false), call)
+    }
+  ),
+  (
+    SYS_fgetxattr,
+    { (state, task, call) throws(Errno) in
+      try state.getXattr(task, try state.opened(task, call), call)
+    }
+  ),
+  (
+    SYS_setxattr,
+    { (state, task, call) throws(Errno) in
+      try state.setXattr(task, call) { () throws(Errno) in try state.named(task, call, follow: true) }
+    }
+  ),
+  (
+    SYS_lsetxattr,
+    { (state, task, call) throws(Errno) in
+      try state.setXattr(task, call) { () throws(Errno) in try state.named(task, call, follow: false) }
+    }
+  ),
+  (
+    SYS_fsetxattr,
+    { (state, task, call) throws(Errno) in
+      try state.setXattr(task, call) { () throws(Errno) in try state.opened(task, call) }
+    }
+  ),
+  (
+    SYS_listxattr,
+    { (state, task, call) throws(Errno) in
+      try state.listXattrs(task, try state.named(task, call, follow: true), call)
+    }
+  ),
+  (
+    SYS_llistxattr,
+    { (state, task, call) throws(Errno) in
+      try state.listXattrs(task, try state.named(task, call, follow: false), call)
+    }
+  ),
+  (
+    SYS_flistxattr,
+    { (state, task, call) throws(Errno) in
+      try state.listXattrs(task, try state.opened(task, call), call)
+    }
+  ),
+  (
+    SYS_removexattr,
+    { (state, task, call) throws(Errno) in
+      try state.removeXattr(task, try state.named(task, call, follow: true), call)
+    }
+  ),
+  (
+    SYS_lremovexattr,
+    { (state, task, call) throws(Errno) in
+      try state.removeXattr(task, try state.named(task, call, follow: false), call)
+    }
+  ),
+  (
+    SYS_fremovexattr,
+    { (state, task, call) throws(Errno) in
+      try state.removeXattr(task, try state.opened(task, call), call)
+    }
+  ),
 ]
 
 extension SentryState {
@@ -71,11 +107,14 @@ extension SentryState {
 
   fileprivate func getXattr(_ task: Task, _ position: Position, _ call: SystemCall) throws(Errno) -> Outcome {
     let name = try attributeName(task, call.arguments.1)
-    return try deliver(try vfs.extendedAttribute(name, of: position, task.caller), task, call.arguments.2, call.arguments.3)
+    return try deliver(
+      try vfs.extendedAttribute(name, of: position, task.caller), task, call.arguments.2, call.arguments.3)
   }
 
   /// Name, size and value are looked at before the file is, as in the kernel (`setxattr_copy`).
-  fileprivate func setXattr(_ task: Task, _ call: SystemCall, _ find: () throws(Errno) -> Position) throws(Errno) -> Outcome {
+  fileprivate func setXattr(_ task: Task, _ call: SystemCall, _ find: () throws(Errno) -> Position) throws(Errno)
+    -> Outcome
+  {
     let flags = XattrFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.4))
     guard flags.isSubset(of: [.create, .replace]) else { throw .invalidArgument }
     let name = try attributeName(task, call.arguments.1)

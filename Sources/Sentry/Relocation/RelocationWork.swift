@@ -65,7 +65,8 @@ extension Relocation {
   ///   - numbers: the numbers in use.
   ///   - isLocked: the space has locked memory (`man 2 mlock`).
   private func move(
-    _ mappings: [KernelMapping], through number: CInt?, free numbers: [CInt], isLocked: Bool, in guest: any StoppedThread
+    _ mappings: [KernelMapping], through number: CInt?, free numbers: [CInt], isLocked: Bool,
+    in guest: any StoppedThread
   ) throws(Errno) {
     if mappings.isEmpty { return }
     let used = Set(numbers)

@@ -59,10 +59,8 @@ public struct ApplyPlan {
     // A directory that is put brings what is below it; a list sorted by bytes has a parent before its children.
     var whole: Set<[UInt8]> = []
     for change in found.changes {
-      let isBelow = change.path.indices.contains {
-        change.path[$0] == 0x2f && whole.contains([UInt8](change.path[..<$0]))
-      }
-      if isBelow {
+      if let slash = change.path.lastIndex(of: 0x2f), whole.contains([UInt8](change.path[..<slash])) {
+        if change.inode?.isDirectory == true { whole.insert(change.path) }
         countSetID(change.inode)
         continue
       }

@@ -134,6 +134,8 @@ public struct LayerExport {
 
   /// The directories on the way, as they are now: a layer says of each directory it touches what it is.
   private mutating func writeParents(of path: [UInt8], _ root: Inode) throws(Errno) {
+    // A directory with an entry has had its own parents written: deep trees cost one look at each name.
+    guard let last = path.lastIndex(of: 0x2f), !directories.contains([UInt8](path[..<last])) else { return }
     var directory = root
     var start = 0
     while let slash = path[start...].firstIndex(of: 0x2f) {
