@@ -26,6 +26,8 @@ public struct CallRecord: Sendable {
     case native
   }
   public var thread: ThreadID
+  /// The same thread as guests number it; 0 unless strings are wanted.
+  public var insideThread: Int32
   public var call: SystemCall
   public var strings: [[UInt8]]
   public var result: Result
@@ -49,12 +51,12 @@ public final class Sentry: SystemCallHandler {
 
   public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
     guard let recorder else {
-      var strings: [[UInt8]] = []
-      return serve(call, from: thread, by: gate, &strings)
+      var traced = Traced()
+      return serve(call, from: thread, by: gate, &traced)
     }
     let begin = monotonicNanoseconds()
-    var strings: [[UInt8]] = []
-    let outcome = serve(call, from: thread, by: gate, &strings)
+    var traced = Traced()
+    let outcome = serve(call, from: thread, by: gate, &traced)
     let result: CallRecord.Result
     switch outcome {
     case .value(let value): result = .value(value)
@@ -64,14 +66,21 @@ public final class Sentry: SystemCallHandler {
     }
     recorder.record(
       CallRecord(
-        thread: thread, call: call, strings: strings, result: result, duration: monotonicNanoseconds() - begin))
+        thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: result,
+        duration: monotonicNanoseconds() - begin))
     return outcome
+  }
+
+  /// What a trace line tells beyond the registers.
+  private struct Traced {
+    var strings: [[UInt8]] = []
+    var insideThread: Int32 = 0
   }
 
   /// Serves the call under the tree lock, then does what must not be done under it: moving what a copy-up has left
   /// behind, and waking sleepers. Both wait for the tracer, which may be waiting for the lock.
   private func serve(
-    _ call: SystemCall, from thread: ThreadID, by gate: GateKind, _ strings: inout [[UInt8]]
+    _ call: SystemCall, from thread: ThreadID, by gate: GateKind, _ traced: inout Traced
   ) -> Outcome {
     var mustSettle = false
     var wakes: [ThreadID] = []
@@ -85,7 +94,8 @@ public final class Sentry: SystemCallHandler {
         control = state.control
       }
       if state.isTracing {
-        strings = state.tracedStrings
+        traced.strings = state.tracedStrings
+        traced.insideThread = state.tasks[thread].map { state.insideID(of: $0) } ?? 0
         state.tracedStrings.removeAll(keepingCapacity: true)
       }
       return outcome

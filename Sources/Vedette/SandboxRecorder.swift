@@ -28,15 +28,20 @@ final class SandboxRecorder: CallRecorder {
   func record(_ record: CallRecord) {
     statistics?.record(callNumber: record.call.number, nanoseconds: record.duration)
     guard let trace else { return }
-    var arguments: [(StaticString, TraceValue)] = []
-    for string in record.strings { arguments.append(("path", .bytes(string))) }
+    var arguments = TraceArguments.decode(record.call, record.strings)
     let result: Int
     switch record.result {
     case .value(let value): result = value
-    case .descriptor, .native: result = 0
+    case .descriptor:
+      // The kernel chooses the number while the guest is being answered.
+      arguments.append(("answer", .word("descriptor")))
+      result = 0
+    case .native:
+      arguments.append(("answer", .word("native")))
+      result = 0
     }
     trace.record(
-      time: Timestamp.now(), pid: record.thread, name: SystemCallName.of(record.call.number) ?? "unknown",
+      time: Timestamp.now(), pid: record.insideThread, name: SystemCallName.of(record.call.number) ?? "unknown",
       arguments: arguments, result: result)
   }
 
