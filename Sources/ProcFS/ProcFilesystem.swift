@@ -41,6 +41,8 @@ public final class ProcFilesystem: KernFilesystem {
 
   public override func tearDown() { top = nil }
 
+  public override var hasFixedNames: Bool { true }
+
   /// Processes come and go.
   public override var revalidates: Bool { true }
 

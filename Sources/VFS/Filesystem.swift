@@ -33,6 +33,9 @@ open class Filesystem {
   /// through `Inode.isValid(child:name:)` at each use, and negative dentries are not kept.
   open var revalidates: Bool { false }
 
+  /// No name can be made: looking up one that is not there is ENOENT whatever is wanted of it, as in the kernel's /proc.
+  open var hasFixedNames: Bool { false }
+
   /// Inodes can hold POSIX access lists, so a new inode's directory is asked for a default list.
   open var supportsAccessLists: Bool { false }
 

@@ -103,6 +103,7 @@ public final class VirtualFileSystem {
     }
     if directory.isDeleted { throw .noSuchFileOrDirectory }
     let found = try inode.lookup(name)
+    if found == nil, inode.filesystem.hasFixedNames { throw .noSuchFileOrDirectory }
     if found == nil && inode.filesystem.revalidates {
       return Dentry(id: 0, parent: directory, name: name.copy, inode: nil)
     }
