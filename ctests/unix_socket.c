@@ -28,6 +28,14 @@ static long connectTo(int fd, const char *path) {
 
 static int stream(void) { return (int)CHECK_OK(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
+// There the sentry connects for the guest, and refuses what would name its target in memory that the guest can change.
+static bool isWithoutNamespaces(void) {
+    if (!getenv("VEDETTE_INSIDE")) return false;
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (fd >= 0) close(fd);
+    return fd < 0;
+}
+
 static void names(int fd, const char *wanted, bool peer) {
     struct sockaddr_un a;
     socklen_t length = sizeof a;
@@ -71,7 +79,7 @@ static void scenario(void) {
     struct ucred credentials;
     socklen_t length = sizeof credentials;
     CHECK_OK(getsockopt(accepted, SOL_SOCKET, SO_PEERCRED, &credentials, &length));
-    CHECK_EQ(credentials.pid, child);
+    if (!isWithoutNamespaces()) CHECK_EQ(credentials.pid, child);
     CHECK_EQ(credentials.uid, geteuid());
     CHECK_EQ(credentials.gid, getegid());
     char byte;
@@ -89,7 +97,7 @@ static void scenario(void) {
     CHECK_ERRNO(connectTo(stream(), "file"), ECONNREFUSED);
     CHECK_ERRNO(connectTo(stream(), "dir"), ECONNREFUSED);
     CHECK_ERRNO(open("dir/s", O_RDWR), ENXIO);
-    CHECK_ERRNO(connectTo((int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0)), "dir/s"), EPROTOTYPE);
+    if (!isWithoutNamespaces()) CHECK_ERRNO(connectTo((int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0)), "dir/s"), EPROTOTYPE);
 
     // The name moves with its inode; a symlink is followed; without a name nobody finds it.
     CHECK_OK(rename("dir/s", "moved"));
@@ -119,6 +127,10 @@ static void scenario(void) {
     CHECK(exists(name));
     CHECK_ERRNO(bind(stream(), (struct sockaddr *)&a, sizeof a + 1), EINVAL);
 
+    if (isWithoutNamespaces()) {
+        SKIP_PART("--isolation no-namespaces makes no datagram sockets: sendmsg names its target in guest memory");
+        return;
+    }
     // Datagrams by sendto and by sendmsg name their target at each call.
     int receiver = (int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0)), sender = (int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
     CHECK_OK(bindTo(receiver, "datagram"));

@@ -80,7 +80,8 @@ extension VirtualFileSystem {
     var walk = try walk(path, caller, resolve)
     while true {
       let last = try walk.walkToParent()
-      guard last.kind == .normal, !last.hasTrailingSlash else { throw .isDirectory }
+      if last.hasTrailingSlash, last.kind == .normal { throw .isDirectory }
+      guard last.kind == .normal else { throw flags.contains(.exclusive) ? .fileExists : .isDirectory }
       let found = try child(last.name, of: walk.position)
       guard let inode = found.dentry.inode else {
         try checkWritable(walk.position.mount)
