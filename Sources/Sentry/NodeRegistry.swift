@@ -71,9 +71,10 @@ final class NodeRegistry {
 
   /// Remembers what stands for `position` in the kernel.
   func register(_ descriptor: CInt, _ position: Position, _ inode: Inode) throws(Errno) {
-    let identity = BackingIdentity(try Host.stat(descriptor))
+    let status = try Host.stat(descriptor)
     // /dev/tty opens the terminal itself, which has a name of its own.
-    if inode.type == .characterDevice, let known = nodes[identity], known.inode.type == .characterDevice { return }
+    if inode.type == .characterDevice, try inode.attributes().device != UInt64(status.st_rdev) { return }
+    let identity = BackingIdentity(status)
     nodes[identity] = Node(position: position, inode: inode)
   }
 

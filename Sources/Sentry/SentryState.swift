@@ -16,6 +16,8 @@ public final class SentryState {
   let identity: IdentityMap
   var tasks: [ThreadID: Task] = [:]
   var processes: [ThreadID: Process] = [:]
+  /// `st_dev` of the sandbox's own devpts on the host; nil if it has none.
+  public var terminalDevice: UInt64?
   /// `st_dev` of the store on the host.
   let storeDevice: UInt64
   let fifoWaits = FIFOWaits()
@@ -137,8 +139,27 @@ public final class SentryState {
     let number = CInt(truncatingIfNeeded: descriptor)
     if number == AtFlags.currentDirectory { return .position(task.context.workingDirectory) }
     let status = try task.descriptors.stat(number)
-    if let node = registry.node(status) { return .position(node.position) }
+    if let node = node(status) { return .position(node.position) }
     return .foreign(number, status)
+  }
+
+  /// What a descriptor with this host status stands for. The slave of a pseudo-terminal can come without an open of ours
+  /// (TIOCGPTPEER): it is found by its number.
+  func node(_ status: stat) -> NodeRegistry.Node? {
+    if let known = registry.node(status) { return known }
+    guard let terminalDevice, UInt64(status.st_dev) == terminalDevice,
+      FileType(mode: status.st_mode) == .characterDevice
+    else { return nil }
+    let path = Array("/dev/pts/\(DeviceNumber.minor(UInt64(status.st_rdev)))".utf8)
+    do throws(Errno) {
+      return try withUnsafeBytesOf(path) { bytes throws(Errno) in
+        let position = try vfs.resolve(VirtualFileSystem.Path(bytes, from: vfs.root), .supervisor(of: vfs))
+        guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+        return NodeRegistry.Node(position: position, inode: inode)
+      }
+    } catch {
+      return nil
+    }
   }
 
   // MARK: - Descriptors

@@ -114,7 +114,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   public func descriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ProcessDescriptor {
     let table = try task(thread).descriptors
-    if let node = state.registry.node(try table.stat(number)) { return .node(node.position) }
+    if let node = state.node(try table.stat(number)) { return .node(node.position) }
     return .foreign(try table.kernelText(number))
   }
 
@@ -192,10 +192,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
     let path = Array("/dev/pts/\(DeviceNumber.minor(guestTerminal))".utf8)
     return try withUnsafeBytesOf(path) { bytes throws(Errno) in
       let position = try state.vfs.resolve(
-        VirtualFileSystem.Path(bytes, from: state.vfs.root),
-        VirtualFileSystem.Caller(
-          context: FilesystemContext(root: state.vfs.root, workingDirectory: state.vfs.root, umask: []),
-          credentials: Credentials(user: 0, group: 0, capabilities: Credentials.allCapabilities)))
+        VirtualFileSystem.Path(bytes, from: state.vfs.root), .supervisor(of: state.vfs))
       guard let inode = position.dentry.inode else { throw .noSuchAddressOrDevice }
       return try inode.open(flags)
     }

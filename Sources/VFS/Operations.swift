@@ -14,6 +14,14 @@ extension VirtualFileSystem {
       self.context = context
       self.credentials = credentials
     }
+
+    /// We ourselves: everything is allowed in the virtual tree.
+    public static func supervisor(of filesystem: VirtualFileSystem) -> Caller {
+      Caller(
+        context: FilesystemContext(
+          root: filesystem.root, workingDirectory: filesystem.root, umask: Permissions(rawValue: 0o022)),
+        credentials: Credentials(user: 0, group: 0, capabilities: Credentials.allCapabilities))
+    }
   }
 
   /// A path and where it starts.

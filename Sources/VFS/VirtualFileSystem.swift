@@ -225,9 +225,7 @@ extension VirtualFileSystem {
   ///
   /// - Throws: `.notDirectory`, `.readOnlyFileSystem` and what making directories throws.
   public func makeMountPoint(_ path: [UInt8], isDirectory: Bool = true) throws(Errno) -> Position {
-    let context = FilesystemContext(root: root, workingDirectory: root, umask: Permissions(rawValue: 0o022))
-    let caller = Caller(
-      context: context, credentials: Credentials(user: 0, group: 0, capabilities: Credentials.allCapabilities))
+    let caller = Caller.supervisor(of: self)
     var position = root
     let components = path.split(separator: 0x2f)
     for (index, component) in components.enumerated() {

@@ -21,7 +21,12 @@ struct SystemMounts {
     let source = state.source
     try mount(try ProcFilesystem(source: source, store: state.store), at: "/proc", "proc")
     let terminals: OwnedDescriptor?
-    if let devpts { terminals = try Host.duplicate(devpts) } else { terminals = nil }
+    if let devpts {
+      terminals = try Host.duplicate(devpts)
+      state.terminalDevice = UInt64(try Host.stat(devpts).st_dev)
+    } else {
+      terminals = nil
+    }
     let devices = DevFilesystem(
       store: state.store, terminals: source, devpts: terminals, user: identity.user, group: identity.group)
     try mount(devices, at: "/dev", "devtmpfs")

@@ -23,6 +23,15 @@ func runCommand(_ arguments: [String], environment: [String: String] = [:]) -> C
   posix_spawn_file_actions_addclose(&actions, ends[0])
   posix_spawn_file_actions_addclose(&actions, ends[1])
 
+  // The test runner's threads block signals, and a blocked signal stays blocked over exec.
+  var attributes = posix_spawnattr_t()
+  posix_spawnattr_init(&attributes)
+  defer { posix_spawnattr_destroy(&attributes) }
+  var none = sigset_t()
+  sigemptyset(&none)
+  posix_spawnattr_setsigmask(&attributes, &none)
+  posix_spawnattr_setflags(&attributes, CShort(POSIX_SPAWN_SETSIGMASK))
+
   // `env` sets the variables: the C global `environ` is not safe to touch under Swift 6.
   let words =
     ["/usr/bin/env"] + environment.map { "\($0.key)=\($0.value)" }.sorted() + arguments
@@ -31,7 +40,7 @@ func runCommand(_ arguments: [String], environment: [String: String] = [:]) -> C
   var inherited: [UnsafeMutablePointer<CChar>?] = currentEnvironment().map { strdup($0) } + [nil]
   defer { for pointer in inherited { free(pointer) } }
   var child: pid_t = 0
-  let failure = posix_spawn(&child, "/usr/bin/env", &actions, nil, &pointers, &inherited)
+  let failure = posix_spawn(&child, "/usr/bin/env", &actions, &attributes, &pointers, &inherited)
   close(ends[1])
   defer { close(ends[0]) }
   guard failure == 0 else { return CommandResult(status: 127, output: "posix_spawn: error \(failure)") }

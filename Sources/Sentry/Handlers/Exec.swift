@@ -148,11 +148,23 @@ extension SentryState {
         try checkExecutable(task, candidate)
         return candidate
       } catch {
-        // A candidate that may not be executed is remembered, as execvp does; one that is not there is not.
-        if error == .permissionDenied { failure = error }
+        // A candidate that may not be executed is remembered. One that is not there is not, and neither is a directory
+        // that may not be searched: shells say "not found" then.
+        if error == .permissionDenied, isFound(task, candidate) { failure = error }
       }
     }
     throw failure
+  }
+
+  private func isFound(_ task: Task, _ path: [UInt8]) -> Bool {
+    do throws(Errno) {
+      return try withUnsafeBytesOf(path) { bytes throws(Errno) in
+        let start = bytes.first == 0x2f ? task.context.root : task.context.workingDirectory
+        return try vfs.resolve(VirtualFileSystem.Path(bytes, from: start), task.caller).dentry.inode != nil
+      }
+    } catch {
+      return false
+    }
   }
 
   private func checkExecutable(_ task: Task, _ path: [UInt8]) throws(Errno) {
