@@ -25,8 +25,9 @@ user=() options=()
 case $mode in
 root|native) ;;
 nobody) user=(nobody) ;;
-no-namespaces) user=(nobody); options=(--isolation no-namespaces) ;;
-root-no-namespaces) options=(--isolation no-namespaces) ;;
+# Without a network namespace there is no loopback of one's own: the host's.
+no-namespaces) user=(nobody); options=(--isolation no-namespaces --net host) ;;
+root-no-namespaces) options=(--isolation no-namespaces --net host) ;;
 notify) options=(--gate notify) ;;
 *) echo "run.sh: no mode '$mode'" >&2; exit 2 ;;
 esac
