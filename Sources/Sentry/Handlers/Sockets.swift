@@ -151,9 +151,19 @@ extension SentryState {
 
   fileprivate func connect(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
-    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
-    // AF_UNSPEC dissolves a datagram socket's association.
-    if call.arguments.2 >= 2, try task.memory.load(UInt16.self, at: call.arguments.1) == 0 { return .native }
+    let domain = try domain(socket.rawValue)
+    guard domain == AF_UNIX else {
+      // Without namespaces a native call may find another socket and another address than we saw: the host's Unix sockets
+      // would be in reach. Internet sockets exist there with `--net host` only (README, Security).
+      guard hasPidNamespace || domain == AF_INET || domain == AF_INET6 else { throw .notPermitted }
+      return .native
+    }
+    // AF_UNSPEC dissolves a datagram socket's association; without namespaces there are no datagram sockets, and the
+    // kernel must not read the address again.
+    if call.arguments.2 >= 2, try task.memory.load(UInt16.self, at: call.arguments.1) == 0 {
+      guard hasPidNamespace else { throw .invalidArgument }
+      return .native
+    }
     let address = try unixAddress(task, call.arguments.1, call.arguments.2)
     guard let bytes = path(in: address) else {
       if isAbstract(address), !abstractSocketsAreScoped { throw .connectionRefused }
