@@ -110,6 +110,9 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   if (result < 0) vd_fail(control, VD_STAGE_PRIVATE_MOUNTS, result);
   if (plan->wants_loopback && (result = loopback_up()) < 0) vd_fail(control, VD_STAGE_LOOPBACK, result);
 
+  // The sysctl is that of the network namespace of whoever opens the file: the new one. A kernel without it keeps 1024.
+  if (plan->wants_loopback && plan->opens_low_ports) write_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+
   char size[24], inodes[24];
   const char *store_options[] = {
       "size", decimal(plan->store_size, size), "nr_inodes", decimal(plan->store_inodes, inodes), "mode", "0700",

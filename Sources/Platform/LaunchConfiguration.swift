@@ -8,6 +8,9 @@ public struct LaunchConfiguration: Sendable {
   /// Nil: `full` if the kernel and the user's rights allow it, else `no-namespaces`.
   public var isolation: IsolationLevel?
   public var network = NetworkAccess.none
+  /// Ports below 1024 may be bound in the sandbox's own network (`ip_unprivileged_port_start` of `man 7 ip`), which is what
+  /// uid 0 expects; guests have no capability for it. Means nothing with the host's network.
+  public var opensLowPorts = false
   /// Which gate carries path calls whose answer is a value.
   public var gate = GateKind.trace
   /// The one user and group id that exists in the user namespace, mapped to the caller's. What guests are told by getuid is

@@ -19,6 +19,7 @@ final class LaunchPlan {
       if configuration.network == .none {
         namespaces |= 0x4000_0000
         plan.pointee.wants_loopback = 1
+        plan.pointee.opens_low_ports = configuration.opensLowPorts ? 1 : 0
       }
       plan.pointee.namespaces = namespaces
       plan.pointee.wants_devpts = 1

@@ -113,6 +113,7 @@ private struct SandboxSession {
     case .noNamespaces: launch.isolation = .noNamespaces
     }
     launch.network = configuration.network == .host ? .host : .none
+    launch.opensLowPorts = identity.user == 0
     launch.gate = configuration.gate == .notify ? .notify : .trace
     launch.user = identity.user
     launch.group = identity.group

@@ -56,6 +56,8 @@ struct vd_plan {
   uint64_t store_size, store_inodes;
   int wants_devpts;
   int wants_loopback;
+  /// Ports below 1024 may be bound in the sandbox's own network: no guest has a capability that could.
+  int opens_low_ports;
   int drops_groups;
   /// No namespaces: the directory of the trampolines; the guest's kernel working directory. Else -1.
   int trampoline_directory;

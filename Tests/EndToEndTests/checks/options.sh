@@ -36,6 +36,7 @@ if [ "$(id -u)" -ne 0 ] || [ ${#as[@]} -gt 0 ]; then
 fi
 # Without namespaces there is no network of one's own (sockets are refused) and no bound on the store (README).
 if [[ $MODE != *no-namespaces ]]; then
+expect fake-root-low-port 0 'bound' v --fake-root -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.bind(("127.0.0.1", 80)); print("bound")'
 expect net-none 0 'lo' v -- sh -c "sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' /proc/net/dev"
 expect net-none-unreachable 0 'no' v -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.settimeout(2)\ntry: s.connect(("192.0.2.1", 80)); print("yes")\nexcept OSError: print("no")'
 expect size-enospc 0 'full' v --size 1M -- sh -c 'head -c 4M /dev/zero >big 2>/dev/null || echo full'
