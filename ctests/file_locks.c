@@ -101,10 +101,25 @@ static void descriptions(void) {
     close(second);
 }
 
+// A lock goes with the last close of its description, and a new descriptor's only owner is the one who opened it.
+static void lastClose(void) {
+    int other = (int)CHECK_OK(open("flocked", O_RDWR)), refused = 0;
+    for (int i = 0; i < 500; i++) {
+        int fd = (int)CHECK_OK(open("flocked", O_RDWR));
+        CHECK_OK(flock(fd, LOCK_EX | LOCK_NB));
+        close(fd);
+        if (flock(other, LOCK_EX | LOCK_NB) != 0) refused++;
+        flock(other, LOCK_UN);
+    }
+    CHECK_EQ(refused, 0);
+    close(other);
+}
+
 static void scenario(void) {
     whole();
     ranges();
     descriptions();
+    lastClose();
 }
 
 SCENARIO("file_locks", prepare, scenario)

@@ -125,10 +125,6 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
   struct sock_fprog program = {.len = (unsigned short)command->filter_count,
                                .filter = (struct sock_filter *)((char *)command + command->filter)};
   long listener = VD_CALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, command->listener_flags, &program, 0, 0, 0);
-  if (listener == -EINVAL && (command->listener_flags & VD_FILTER_WAIT_KILLABLE_RECV))
-    listener = VD_CALL(
-        SYS_seccomp, SECCOMP_SET_MODE_FILTER, command->listener_flags & ~(uint64_t)VD_FILTER_WAIT_KILLABLE_RECV, &program,
-        0, 0, 0);
   if (listener < 0) vd_fail(control, VD_STAGE_FILTER, listener);
 
   // From here on the filter decides; these calls are native in its table.

@@ -34,14 +34,10 @@ public struct Doctor: Sendable {
     lines.append(Self.kernel())
     let tracing = Int(vd_probe_ptrace())
     add("ptrace", needed: true, tracing, "a child can be seized", lacking: "see kernel.yama.ptrace_scope")
-    let listening = Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER)))
+    let listening = Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV)))
     add(
       "seccomp user notification", needed: true, listening, "libseccomp API level \(seccomp_api_get())",
-      lacking: "needs Linux 5.14, and no other listener above us")
-    add(
-      "seccomp WAIT_KILLABLE_RECV",
-      Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV))),
-      "received calls are not interrupted", lacking: "needs Linux 5.19; without it a signal can interrupt an open")
+      lacking: "needs Linux 5.19, and no other listener above us")
 
     let namespaces = Self.namespaces()
     lines.append(namespaces)
@@ -129,8 +125,8 @@ struct KernelVersion: Comparable, CustomStringConvertible {
   var major: Int
   var minor: Int
 
-  /// ADDFD_SEND, which the notify gate stands on.
-  static let oldest = KernelVersion(major: 5, minor: 14)
+  /// WAIT_KILLABLE_RECV: without it a signal could come between a new descriptor and its number.
+  static let oldest = KernelVersion(major: 5, minor: 19)
 
   static func < (one: KernelVersion, other: KernelVersion) -> Bool {
     (one.major, one.minor) < (other.major, other.minor)

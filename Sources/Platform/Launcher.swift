@@ -190,7 +190,7 @@ final class Launcher {
         errno: errno)
     case VD_STAGE_FILTER:
       return LaunchError(
-        .unsupported, "the seccomp filter was refused (user notification needs Linux 5.14)", errno: errno)
+        .unsupported, "the seccomp filter was refused (user notification needs Linux 5.19)", errno: errno)
     case VD_STAGE_LANDLOCK: return LaunchError(.unsupported, "Landlock refused the rules", errno: errno)
     case VD_STAGE_RLIMIT: return LaunchError(.system, "a resource limit cannot be set (see --limit)", errno: errno)
     case VD_STAGE_FORK: return LaunchError(.system, "fork of the guest", errno: errno)

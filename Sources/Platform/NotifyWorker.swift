@@ -90,8 +90,11 @@ final class NotifyWorker: Sendable {
     case .value(let value):
       reply(id, value)
     case .descriptor(let descriptor, let closeOnExec):
-      let result = add(descriptor.rawValue, to: id, flags: VD_ADDFD_SEND, closeOnExec: closeOnExec)
-      if result < 0 { reply(id, Self.refusal(result)) }
+      // Not ADDFD_FLAG_SEND: ours must be closed before the guest goes on, or what hangs on the last close of an open file
+      // (ETXTBSY at exec, flock, a pipe's end) would still find it open.
+      let result = add(descriptor.rawValue, to: id, flags: 0, closeOnExec: closeOnExec)
+      _ = consume descriptor
+      reply(id, result < 0 ? Self.refusal(result) : result)
     case .install(let program, let number, let interpreter, let interpreterNumber):
       var result = add(program.rawValue, to: id, flags: VD_ADDFD_SETFD, number: number)
       if result >= 0, let interpreter {
