@@ -54,7 +54,7 @@ hostSocket=vedette-ctests-$$ listener=
 if [ "$mode" = inside ] && [ -x "$OUT/escape_calls" ]; then
     "$OUT/escape_calls" --listen "$hostSocket" >"$work/listener.log" 2>&1 </dev/null &
     listener=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10; do grep -q listening "$work/listener.log" && break; sleep 0.05; done
+    for _ in 1 2 3 4 5 6 7 8 9 10; do grep -q listening "$work/listener.log" 2>/dev/null && break; sleep 0.05; done
     trap 'kill "$listener" 2>/dev/null; cleanUp' EXIT
 fi
 
