@@ -17,13 +17,26 @@ struct AttributeRecord {
   var group: UInt32
   var device: UInt64 = 0
 
-  /// The record at `path`; nil if there is none, or one that is not ours.
-  static func read(_ path: ProcPath?) -> AttributeRecord? {
+  /// The record at `path`; nil if there is none.
+  ///
+  /// - Throws: EUCLEAN for one that means nothing, or that is of another kind of file than the host's is.
+  static func read(_ path: ProcPath?, of type: FileType) throws(Errno) -> AttributeRecord? {
     guard let path else { return nil }
+    let bytes: [UInt8]
     do throws(Errno) {
-      return AttributeRecord(try Host.extendedAttribute("user.vedette.attributes", at: path))
+      bytes = try Host.extendedAttribute("user.vedette.attributes", at: path)
     } catch {
       return nil
+    }
+    guard let record = AttributeRecord(bytes), record.fits(type) else { throw Errno(rawValue: EUCLEAN) }
+    return record
+  }
+
+  /// A device node that may not be made on the host is a regular file there.
+  func fits(_ hostType: FileType) -> Bool {
+    switch type {
+    case .characterDevice, .blockDevice: hostType == .regular
+    default: hostType == type
     }
   }
 
@@ -48,6 +61,7 @@ struct AttributeRecord {
     let text =
       "\(String(type.rawValue, radix: 8)) \(String(permissions.rawValue, radix: 8)) \(owner) \(group) \(device)"
     try Host.setExtendedAttribute("user.vedette.attributes", at: path, to: [UInt8](text.utf8), [])
+    CrashPoint.passed("record")
   }
 
   /// The mode that the host file gets: ours to read and write. The set-user-ID bit stands on it too, so that the kernel
@@ -70,10 +84,13 @@ extension HostInode {
     guard host.recordsAttributes, type == .regular || type == .directory || isRecordedNode else { return }
     let record: AttributeRecord?
     do throws(Errno) {
-      record = try atProc { path throws(Errno) in AttributeRecord.read(path) }
+      let type = isRecordedNode ? FileType.regular : self.type
+      record = try atProc { path throws(Errno) in try AttributeRecord.read(path, of: type) }
     } catch {
+      isDamaged = error.rawValue == EUCLEAN
       return
     }
+    isDamaged = false
     guard let record else { return }
     let isCleared = record.permissions.contains(.setUserID) && !permissions.contains(.setUserID)
     permissions = record.permissions
@@ -90,9 +107,18 @@ extension HostInode {
     let record = AttributeRecord(
       type: type, permissions: change.permissions ?? permissions, owner: change.owner ?? owner,
       group: change.group ?? group, device: cached.device)
+    // Between the two steps the file is shown as it was, or as it is to be: a set-user-ID bit of the record that the host's
+    // file lacks counts as cleared by a write, so on the host it comes first and goes last.
+    let isFirst = record.permissions.contains(.setUserID)
+    if isFirst { try changeHostMode(to: record) }
     try atProc { path throws(Errno) in try record.write(path) }
+    if !isFirst { try changeHostMode(to: record) }
+  }
+
+  private func changeHostMode(to record: AttributeRecord) throws(Errno) {
     try at { (directory, name, flags) throws(Errno) in
       try Host.changeMode(name, in: directory, flags, to: Permissions(mode: UInt64(record.hostMode)))
     }
+    CrashPoint.passed("mode")
   }
 }

@@ -43,6 +43,7 @@ final class HostDirectory: HostInode {
     guard host.isWritable else { throw .readOnlyFileSystem }
     return try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in try make(name, new, in: descriptor) }
+      CrashPoint.passed("make")
       do throws(Errno) {
         let stored = name.copy
         try dress(stored, new, in: descriptor)
@@ -93,6 +94,7 @@ final class HostDirectory: HostInode {
       if facts.st_uid != owner || facts.st_gid != group {
         do throws(Errno) {
           try Host.changeOwner(name, in: descriptor, .symlinkNoFollow, to: owner, group)
+          CrashPoint.passed("owner")
         } catch {
           // On a bind mount new files belong to whom the host says if we may not give them away.
           guard host.policy == .shared, error == .notPermitted else { throw error }
@@ -101,6 +103,7 @@ final class HostDirectory: HostInode {
       guard new.type != .symlink else { return }
       if try Permissions(mode: UInt64(Host.stat(name, in: descriptor).st_mode)) != new.permissions {
         try Host.changeMode(name, in: descriptor, .symlinkNoFollow, to: new.permissions)
+        CrashPoint.passed("mode")
       }
     }
   }
@@ -111,6 +114,7 @@ final class HostDirectory: HostInode {
     let opened = try host.descriptors.with(self) { descriptor throws(Errno) in
       try Host.open(".", in: descriptor, [.temporaryBit, .directory, .readWrite], mode: mode)
     }
+    CrashPoint.passed("nameless")
     // What is kept is no writer: the file may be executed.
     let kept = try Host.withProcName(of: opened.rawValue) { path throws(Errno) in try Host.openTrusted(path, .path) }
     let inode = try host.namelessFile(kept)
@@ -140,6 +144,7 @@ final class HostDirectory: HostInode {
         }
       }
     }
+    CrashPoint.passed("link")
     if file.held >= 0 {
       _ = OwnedDescriptor(file.held)
       file.held = -1
@@ -162,6 +167,7 @@ final class HostDirectory: HostInode {
     try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in try Host.unlink(name, in: descriptor, flags) }
     }
+    CrashPoint.passed("unlink")
   }
 
   override func rename(
@@ -181,6 +187,7 @@ final class HostDirectory: HostInode {
         }
       }
     }
+    CrashPoint.passed("rename")
     file.parent = target
     file.name = newName.copy
     if flags.contains(.exchange), let other {

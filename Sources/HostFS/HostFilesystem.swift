@@ -36,10 +36,11 @@ public final class HostFilesystem: Filesystem {
   /// The tree may be changed through this file system.
   public let isWritable: Bool
   let ownership: Ownership?
+  let isLenient: Bool
   /// This tree is ours alone, and writable: the store of an overlay. Owner, mode and all xattrs are at our disposal.
   var isStore: Bool { isWritable && policy == .immutable }
   /// Attributes that this user may not give to host files stand in `user.vedette.attributes` (AttributeRecord.swift).
-  private(set) var recordsAttributes = false
+  public private(set) var recordsAttributes = false
 
   let descriptors: DirectoryDescriptors
   /// The listing that was read last, so that a large directory is not opened anew for every `getdents64`.
@@ -58,13 +59,16 @@ public final class HostFilesystem: Filesystem {
   /// A writable file system clears the supervisor's umask: the modes it is given are final.
   /// - Parameters:
   ///   - keepsOwners: a store gives host files the owners and modes of its inodes; nil to find out whether it may.
+  ///   - lenient: for a check: damaged records are shown as they stand, and their files as the host has them.
   ///   - directoryDescriptors: how many descriptors the cache of open directories may hold.
-  /// - Throws: `.notDirectory`; `.permissionDenied`; other errnos of `statx(2)`.
+  /// - Throws: `.notDirectory`; `.permissionDenied`; EUCLEAN for a store whose root has a damaged record; other errnos of
+  ///   `statx(2)`.
   public init(
     rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: Ownership? = nil,
-    keepsOwners: Bool? = nil, directoryDescriptors: Int = 512
+    keepsOwners: Bool? = nil, lenient: Bool = false, directoryDescriptors: Int = 512
   ) throws(Errno) {
     self.policy = policy
+    isLenient = lenient
     isWritable = writable
     self.ownership = ownership
     let facts = try Host.statx("", in: rootDescriptor.rawValue, .emptyPath)
@@ -79,7 +83,13 @@ public final class HostFilesystem: Filesystem {
     if isStore {
       recordsAttributes = !(keepsOwners ?? mayGiveAway())
       root.applyRecord()
+      if root.isDamaged && !lenient { throw Errno(rawValue: EUCLEAN) }
     }
+  }
+
+  /// Whether `record` is a `user.vedette.attributes` that a host file of this type can have.
+  public static func isRecord(_ record: [UInt8], of type: FileType) -> Bool {
+    AttributeRecord(record)?.fits(type) ?? false
   }
 
   public override var root: Inode {
@@ -130,10 +140,12 @@ public final class HostFilesystem: Filesystem {
       // A number that the host has used again is another file.
       if inode.isSame(facts) {
         inode.isFound(facts, parent, name)
+        if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
         return inode
       }
     }
     let inode = make(type, facts, parent, name)
+    if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
     if isTracked { known[key] = Unmanaged.passUnretained(inode) }
     return inode
   }
@@ -143,8 +155,19 @@ public final class HostFilesystem: Filesystem {
     switch type {
     case .directory: return HostDirectory(host: self, facts, parent: parent, name: stored).prepared()
     case .regular:
-      if recordsAttributes, let record = AttributeRecord.read(.child(of: parent, stored)), record.type != .regular {
-        return HostNode(host: self, facts, parent: parent, name: stored, as: record.type).prepared()
+      if recordsAttributes {
+        let record: AttributeRecord?
+        do throws(Errno) {
+          record = try AttributeRecord.read(.child(of: parent, stored), of: .regular)
+        } catch {
+          // The file tells of it itself.
+          record = nil
+        }
+        if let record, record.type != .regular {
+          let node = HostNode(host: self, facts, parent: parent, name: stored, as: record.type)
+          node.isRecord = true
+          return node.prepared()
+        }
       }
       return HostRegularFile(host: self, facts, parent: parent, name: stored).prepared()
     case .symlink: return HostSymlink(host: self, facts, parent: parent, name: stored)

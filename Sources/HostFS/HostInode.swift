@@ -14,6 +14,8 @@ class HostInode: Inode {
   final var held: CInt = -1
   final let hostDevice: UInt64
   final let hostNumber: UInt64
+  /// Its record means nothing: who may do what with the file cannot be told.
+  final var isDamaged = false
   /// As last seen; type, permissions and ids stand in the stored fields of `Inode`.
   final var cached: HostFacts
 
@@ -144,10 +146,12 @@ class HostInode: Inode {
         if change.owner != nil || change.group != nil {
           try Host.changeOwner(
             name, in: directory, flags, to: change.owner.map(host.hostUser), change.group.map(host.hostGroup))
+          CrashPoint.passed("owner")
         }
         // After the owner: chown clears the set-id bits.
         if let permissions = change.permissions, type != .symlink {
           try Host.changeMode(name, in: directory, flags, to: permissions)
+          CrashPoint.passed("mode")
         }
       }
     }
@@ -156,6 +160,7 @@ class HostInode: Inode {
         try Host.changeTimes(
           name, in: directory, flags, access: change.accessTime, modification: change.modificationTime)
       }
+      CrashPoint.passed("times")
     }
     try refresh()
   }
@@ -168,7 +173,7 @@ class HostInode: Inode {
 
   /// A store shows all; elsewhere `trusted.*` and `security.*` are the host's business and have no power inside.
   private func isShown(_ name: Name) -> Bool {
-    if host.isStore { return !name.isAttributeRecord }
+    if host.isStore { return host.isLenient || !name.isAttributeRecord }
     return name.hasPrefix("user.") || name.hasPrefix("system.posix_acl_")
   }
 
@@ -196,6 +201,7 @@ class HostInode: Inode {
     try name.withCString { name throws(Errno) in
       try atProc { path throws(Errno) in try Host.setExtendedAttribute(name, at: path, to: value, flags) }
     }
+    CrashPoint.passed("attribute")
     if name.isAccessList { try listChanged(to: value) }
   }
 
@@ -205,6 +211,7 @@ class HostInode: Inode {
     try name.withCString { name throws(Errno) in
       try atProc { path throws(Errno) in try Host.removeExtendedAttribute(name, at: path) }
     }
+    CrashPoint.passed("attribute")
     if name.isAccessList { try listChanged(to: nil) }
   }
 

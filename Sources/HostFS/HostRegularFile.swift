@@ -34,6 +34,7 @@ final class HostRegularFile: HostInode {
     guard host.isWritable else { throw .readOnlyFileSystem }
     let descriptor = try open(.writeOnly)
     try Host.truncate(descriptor.rawValue, to: size)
+    CrashPoint.passed("truncate")
     try refresh()
   }
 
@@ -86,9 +87,9 @@ final class HostSymlink: HostInode {
 
 /// A FIFO, socket or device node: shown by stat. One that the host made is never opened; a FIFO of a store is the guest's.
 final class HostNode: HostInode {
-  override var isRecordedNode: Bool {
-    host.recordsAttributes && (type == .characterDevice || type == .blockDevice)
-  }
+  /// The host's own file is a regular one; RENAME_WHITEOUT leaves a true device 0:0, which has no record.
+  var isRecord = false
+  override var isRecordedNode: Bool { isRecord }
 
   /// Opens a FIFO of a writable tree, without waiting for the other end: that is the sentry's to do.
   ///

@@ -55,7 +55,8 @@ extension OverlayInode {
             try DataCopy.copy(from: lower, to: copy, size: from.size)
           }
           moved = extent != .metadata || overlay.isPersistent
-          try setTimes(of: copy, from)
+          // A content thrown away is a change of its own, and this is its only step.
+          if extent != .noContent || from.size == 0 { try setTimes(of: copy, from) }
           // The mode again: writing may have cleared set-id bits.
           if !permissions.isDisjoint(with: [.setUserID, .setGroupID]) {
             var mode = AttributeChange()
@@ -66,8 +67,14 @@ extension OverlayInode {
           try setTimes(of: copy, from)
         }
         try marks.setOrigin(number, of: copy)
-        if isLinked || links != nil { try marks.enterIndex(self, copy, links: links ?? from.linkCount) }
-        try place(copy, prepared, in: work)
+        if isLinked || links != nil, links != 0,
+          try marks.enterIndex(self, copy, links: links ?? from.linkCount, overlay.temporaryName())
+        {
+          // Its names lead to the copy already: one that cannot be put beside it shows it all the same.
+          do throws(Errno) { try place(copy, prepared, in: work) } catch { _ = try? work.unlink(prepared, copy) }
+        } else {
+          try place(copy, prepared, in: work)
+        }
         // The commit point has passed.
         upper = copy
         if isLinked && links == nil { links = from.linkCount }
@@ -80,7 +87,7 @@ extension OverlayInode {
         }
         return copy
       } catch {
-        discard(prepared, copy, in: work)
+        overlay.discard(prepared, copy, in: work)
         throw error
       }
     }
@@ -90,6 +97,7 @@ extension OverlayInode {
   private func place(_ copy: Inode, _ prepared: Name, in work: Inode) throws(Errno) {
     guard let parent, let directory = parent.upper else {
       guard type != .directory else { throw .noSuchFileOrDirectory }
+      overlay.marks?.forgetLastLink(copy)
       try work.unlink(prepared, copy)
       return
     }
@@ -107,14 +115,6 @@ extension OverlayInode {
   private func keepTimes(changeTime: Timestamp, birthTime: Timestamp?) {
     guard let made = try? upper?.attributes().changeTime else { return }
     copied = CopiedTimes(upperChangeTime: made, changeTime: changeTime, birthTime: birthTime)
-  }
-
-  private func discard(_ prepared: Name, _ copy: Inode, in work: Inode) {
-    if copy.isDirectory {
-      _ = try? work.removeDirectory(prepared, copy)
-    } else {
-      _ = try? work.unlink(prepared, copy)
-    }
   }
 
   private func kind(of lower: Inode, _ from: Attributes) throws(Errno) -> NewInode.Kind {

@@ -17,9 +17,13 @@ enum DataCopy {
     if size == 0 { return }
     let source = try from.open([])
     let target = try to.open(.writeOnly)
-    if vd_syscall(Int(SYS_ioctl), Int(target.rawValue), FICLONE, Int(source.rawValue), 0, 0, 0) == 0 { return }
+    if vd_syscall(Int(SYS_ioctl), Int(target.rawValue), FICLONE, Int(source.rawValue), 0, 0, 0) == 0 {
+      CrashPoint.passed("content")
+      return
+    }
     let end = Int64(try Host.stat(source.rawValue).st_size)
     try Host.truncate(target.rawValue, to: end)
+    CrashPoint.passed("size")
     var offset: Int64 = 0
     while offset < end {
       let data = vd_syscall(Int(SYS_lseek), Int(source.rawValue), Int(offset), SEEK_DATA, 0, 0, 0)
@@ -29,6 +33,7 @@ enum DataCopy {
       let hole = data < 0 ? -1 : vd_syscall(Int(SYS_lseek), Int(source.rawValue), Int(start), SEEK_HOLE, 0, 0, 0)
       let stop = hole < 0 ? end : min(Int64(hole), end)
       try copyRange(source.rawValue, target.rawValue, start, stop)
+      CrashPoint.passed("content")
       offset = max(stop, start + 1)
     }
   }

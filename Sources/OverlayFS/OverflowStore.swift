@@ -20,8 +20,19 @@ final class OverflowStore {
     case mark = 2
   }
 
-  init(in work: Inode) throws(Errno) {
-    directory = try Self.directory("overflow", in: work)
+  convenience init(in work: Inode) throws(Errno) {
+    try self.init(directory: Self.directory("overflow", in: work))
+  }
+
+  /// For a check, which makes nothing; nil if there is none.
+  convenience init?(readIn work: Inode) throws(Errno) {
+    let found = try Name.with("overflow") { name throws(Errno) in try work.lookup(name) }
+    guard let found, found.isDirectory else { return nil }
+    try self.init(directory: found)
+  }
+
+  private init(directory: Inode) throws(Errno) {
+    self.directory = directory
     var found: Set<UInt64> = []
     try directory.iterate(from: 0) { entry in
       if let number = UInt64(String(decoding: entry.name.bytes, as: UTF8.self), radix: 16) { found.insert(number) }
@@ -68,10 +79,11 @@ final class OverflowStore {
   }
 
   /// The inode goes, and its number may be used again.
-  func forget(_ inode: Inode) {
-    guard present.remove(inode.number) != nil else { return }
-    if current?.number == inode.number { current = nil }
-    _ = try? remove(fileName(inode.number))
+  func forget(_ number: UInt64) throws(Errno) {
+    guard present.contains(number) else { return }
+    if current?.number == number { current = nil }
+    try remove(fileName(number))
+    present.remove(number)
   }
 
   private func remove(_ stored: [UInt8]) throws(Errno) {
@@ -96,6 +108,7 @@ final class OverflowStore {
     let written = try record.withUnsafeBufferPointer { bytes throws(Errno) -> Int in
       try Host.call(SYS_write, Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count)
     }
+    CrashPoint.passed("overflow record")
     // A disk that is full in the middle of a record: the reader stops at the torn end, so nothing may follow it.
     if written < record.count {
       let end = try Host.call(SYS_lseek, Int(descriptor), 0, 1)
@@ -116,6 +129,7 @@ final class OverflowStore {
     // A torn record of a run that was killed goes before the next is appended.
     let bytes = try content(file)
     let whole = Self.parse(bytes) { _, _, _ in }
+    guard Self.isTorn(bytes[whole...]) else { throw Errno(rawValue: EUCLEAN) }
     let descriptor = try file.open([.writeOnly, .append])
     if whole < bytes.count { try Host.truncate(descriptor.rawValue, to: Int64(whole)) }
     let box = OwnedDescriptorBox(descriptor.release())
@@ -127,10 +141,23 @@ final class OverflowStore {
     guard present.contains(inode.number) else { return }
     let found = try Name.with(fileName(inode.number)) { name throws(Errno) in try directory.lookup(name) }
     guard let found else { return }
-    _ = Self.parse(try content(found), body)
+    let bytes = try content(found)
+    let whole = Self.parse(bytes, body)
+    // What cannot be read may be whiteouts: names that were deleted must not come back.
+    guard Self.isTorn(bytes[whole...]) else { throw Errno(rawValue: EUCLEAN) }
+  }
+
+  /// The start of a record whose end never reached the disk, or nothing at all.
+  static func isTorn(_ rest: ArraySlice<UInt8>) -> Bool {
+    if rest.count < 7 { return true }
+    let bytes = [UInt8](rest.prefix(7))
+    let length = (0..<4).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
+    let key = Int(bytes[5]) | Int(bytes[6]) << 8
+    return Kind(rawValue: bytes[4]) != nil && length >= 7 + key && length > rest.count && length <= 7 + 65535 + 65536
   }
 
   private func content(_ file: Inode) throws(Errno) -> [UInt8] {
+    guard file.type == .regular else { throw Errno(rawValue: EUCLEAN) }
     let descriptor = try file.open([])
     return try Host.readAll(descriptor.rawValue)
   }

@@ -1,6 +1,6 @@
 // `vedette fsck`: looks through a persistent upper without opening it as an overlay, so that nothing changes by being
-// looked at. What a run that was killed leaves behind by design (prepared files, a torn record at the end of an overflow
-// file, an index entry whose file never got its name) is no problem: the next run deals with it.
+// looked at. What a run that was killed leaves behind by design (prepared files, an intent, a torn record at the end of an
+// overflow file, an index entry whose file never got its name) is no problem: the next run deals with it.
 
 public import LinuxABI
 public import VFS
@@ -28,26 +28,44 @@ public struct OverlayCheck {
   /// Topmost first; nil if they are not known: then what needs them is not checked.
   private let lowers: [Filesystem]?
   private let repairs: Bool
+  private let isRecord: ([UInt8], FileType) -> Bool
   private var prefix: [UInt8] = []
+  private var overflow: OverflowStore?
   /// Types of all inodes below `upper`, by number.
   private var seen: [UInt64: FileType] = [:]
+  /// The same of inodes that have a place in the work directory only.
+  private var alive: [UInt64: FileType] = [:]
+  /// Numbers whose marks go, by the intent of a killed run.
+  private var forgotten: Set<UInt64> = []
   /// Which upper inode says that it came from a lower number.
   private var origins: [UInt64: (upper: UInt64, path: [UInt8])] = [:]
+  private var originOf: [UInt64: UInt64] = [:]
+  /// Numbers that some lower must have, and who says so.
+  private var wanted: [UInt64: (path: [UInt8], repair: (() throws(Errno) -> Void)?)] = [:]
 
   /// Looks at everything.
   ///
   /// - Throws: `.resourceBusy` if a run uses the upper; `.notDirectory` if this is none; errnos of the store.
-  public init(store: Filesystem, lowers: [Filesystem]?, repair: Bool) throws(Errno) {
+  ///
+  /// - Parameters:
+  ///   - store: shows the attribute records, if it has any.
+  ///   - isRecord: whether such a record can be that of a host file of this type.
+  public init(
+    store: Filesystem, lowers: [Filesystem]?, repair: Bool, isRecord: @escaping ([UInt8], FileType) -> Bool
+  ) throws(Errno) {
     self.store = store
     self.lowers = lowers
+    self.isRecord = isRecord
     repairs = repair
-    guard let work = try Self.child("work", of: store.root), work.isDirectory,
-      let upper = try Self.child("upper", of: store.root), upper.isDirectory
-    else { throw .notDirectory }
+    guard let work = try Self.child("work", of: store.root), work.isDirectory else { throw .notDirectory }
+    // A run that was killed at its very start has made no upper yet.
+    let upper = try Self.child("upper", of: store.root)
+    if let upper, !upper.isDirectory { throw .notDirectory }
     let lock = try Self.lock(in: work)
-    prefix = Self.prefix(on: upper)
-    try checkUpper(upper)
+    prefix = try OverlayMarks.prefix(on: work)
+    if let upper { try checkUpper(upper) }
     try checkWork(work)
+    try checkOrigins()
     if lock >= 0 {
       DataCopy.unlock(lock)
       _ = OwnedDescriptor(lock)
@@ -67,20 +85,6 @@ public struct OverlayCheck {
     let descriptor = try file.open(.readWrite)
     guard try DataCopy.tryLock(descriptor.rawValue) else { throw .resourceBusy }
     return descriptor.release()
-  }
-
-  /// The prefix that a run of this user would use, found out as it would.
-  private static func prefix(on upper: Inode) -> [UInt8] {
-    let trusted = [UInt8]("trusted.overlay.".utf8)
-    do throws(Errno) {
-      try Name.with(trusted + [UInt8]("probe".utf8)) { name throws(Errno) in
-        try upper.setExtendedAttribute(name, to: [], [])
-        try upper.removeExtendedAttribute(name)
-      }
-      return trusted
-    } catch {
-      return [UInt8]("user.overlay.".utf8)
-    }
   }
 
   private mutating func note(_ path: [UInt8], _ message: String, repair: (() throws(Errno) -> Void)? = nil) {
@@ -113,8 +117,12 @@ public struct OverlayCheck {
           return true
         }
         for name in names.sorted(by: { $1.lexicographicallyPrecedes($0) }) {
-          guard let child = try Self.child(name, of: inode) else { continue }
-          stack.append((path + [0x2f] + name, child))
+          do throws(Errno) {
+            guard let child = try Self.child(name, of: inode) else { continue }
+            stack.append((path + [0x2f] + name, child))
+          } catch {
+            note(path + [0x2f] + name, "cannot be looked at: \(error)")
+          }
         }
       } catch {
         note(path, "cannot be read: \(error)")
@@ -125,17 +133,74 @@ public struct OverlayCheck {
   private mutating func checkMarks(_ inode: Inode, _ path: [UInt8]) throws(Errno) {
     for name in try inode.extendedAttributeNames() {
       guard name.starts(with: prefix) else {
-        if OverlayMarks.isReserved(name), !name.starts(with: "user.vedette.".utf8) {
+        if name.starts(with: "user.vedette.".utf8) {
+          try checkRecord(name, inode, path)
+        } else if OverlayMarks.isReserved(name) {
           note(path, "'\(Self.text(name))' was written by another user: runs of this one do not see it")
         }
         continue
       }
       let word = [UInt8](name.dropFirst(prefix.count))
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
+      if word == [UInt8]("origin".utf8), let number = UInt64(String(decoding: value, as: UTF8.self)) {
+        wanted[number] = (
+          path,
+          { () throws(Errno) in
+            try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
+          }
+        )
+      }
       guard let message = checkMark(word, value, inode.type, inode.number, path) else { continue }
       note(path, message) { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
       }
+    }
+  }
+
+  /// `user.vedette.attributes`, the only one of that prefix. Without it a file is the caller's own, and for him alone.
+  private mutating func checkRecord(_ name: [UInt8], _ inode: Inode, _ path: [UInt8]) throws(Errno) {
+    let message: String
+    if name == [UInt8]("user.vedette.attributes".utf8) {
+      let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
+      // The host's own type: a recorded node is a regular file.
+      let isNode = inode.type == .characterDevice || inode.type == .blockDevice
+      if isRecord(value, isNode ? .regular : inode.type) { return }
+      message = "its owner and mode are damaged"
+    } else {
+      message = "an unknown attribute, '\(Self.text(name))'"
+    }
+    note(path, message) { () throws(Errno) in
+      try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
+    }
+  }
+
+  // MARK: - Origins
+
+  /// Files that came from a lower, and index entries, must have a number that some lower has. Lowers are looked through
+  /// only as long as numbers are wanted. Numbers of other devices below a lower (`HostFilesystem.number`) are not followed.
+  private mutating func checkOrigins() throws(Errno) {
+    guard let lowers, !wanted.isEmpty else { return }
+    for (place, lower) in lowers.enumerated() {
+      let bits = lowers.count == 1 ? 0 : UInt64(place) << 57
+      wanted[lower.root.number | bits] = nil
+      var stack: [Inode] = [lower.root]
+      while let directory = stack.popLast(), !wanted.isEmpty {
+        var directories: [[UInt8]] = []
+        // What may not be read has not been copied up either, but for itself.
+        _ = try? directory.iterate(from: 0) { entry in
+          wanted[entry.number | bits] = nil
+          if entry.type == .directory { directories.append(entry.name.copy) }
+          return true
+        }
+        for name in directories {
+          guard let child = try? Self.child(name, of: directory), child.isDirectory else { continue }
+          wanted[child.number | bits] = nil
+          if child.number >> 48 == 0 { stack.append(child) }
+        }
+      }
+    }
+    for (number, place) in wanted.sorted(by: { $0.key < $1.key }) where number >> 48 & 0x1ff == 0 {
+      note(place.path, "came from number \(number), which no lower has", repair: place.repair)
     }
   }
 
@@ -155,6 +220,7 @@ public struct OverlayCheck {
         return "has the same origin as '\(Self.text(other.path))'"
       }
       origins[origin] = (number, path)
+      originOf[number] = origin
       return nil
     case "links":
       if type == .directory { return "a link count on a directory" }
@@ -197,16 +263,33 @@ public struct OverlayCheck {
   // MARK: - The work directory
 
   private mutating func checkWork(_ work: Inode) throws(Errno) {
+    var directory: Inode?
+    overflow = try OverflowStore(readIn: work)
     for name in try names(in: work) {
       let path = [UInt8]("work/".utf8) + name
       guard let inode = try Self.child(name, of: work) else { continue }
       switch (String(decoding: name, as: UTF8.self), inode.type) {
       case ("lock", .regular), ("layers", .regular): continue
-      case ("overflow", .directory): try checkOverflow(inode, path)
+      case ("intent", .regular): try readIntent(inode)
+      case ("overflow", .directory): directory = inode
       case ("index", .directory): try checkIndex(inode, path)
-      case (let word, _) where word.hasPrefix("prepared-"): continue
+      case (let word, _) where word.hasPrefix("prepared-"):
+        // Its marks go with it when the next run discards it.
+        alive[inode.number] = inode.type
+        if inode.isDirectory, try !names(in: inode).isEmpty { note(path, "is not empty, so no run has prepared it") }
       default: note(path, "does not belong there")
       }
+    }
+    // Last: index entries and what was prepared have marks too.
+    if let directory { try checkOverflow(directory, [UInt8]("work/overflow".utf8)) }
+  }
+
+  /// What a killed run intended is neither done nor undone yet.
+  private mutating func readIntent(_ file: Inode) throws(Errno) {
+    let descriptor = try file.open([])
+    guard let intent = OverlayIntent(try Host.readAll(descriptor.rawValue)) else { return }
+    for step in intent.followUps {
+      if case .forget(let number) = step { forgotten.insert(number) }
     }
   }
 
@@ -230,7 +313,8 @@ public struct OverlayCheck {
         note(path, "is no file of marks", repair: file.isDirectory ? nil : remove)
         continue
       }
-      guard let type = seen[number] else {
+      if forgotten.contains(number) { continue }
+      guard let type = seen[number] ?? alive[number] else {
         note(path, "marks of a file that is gone: the next file with its number would get them", repair: remove)
         continue
       }
@@ -248,20 +332,22 @@ public struct OverlayCheck {
         if let problem = checkMark(key, value, type, number, path) { found.append(problem) }
       }
       for problem in found { note(path, problem) }
-      if !Self.isTorn(bytes[whole...]) {
+      if !OverflowStore.isTorn(bytes[whole...]) {
         note(path, "does not parse from byte \(whole) on") { () throws(Errno) in try file.truncate(to: Int64(whole)) }
       }
     }
   }
 
-  /// The start of a record whose end never reached the disk, or nothing at all.
-  private static func isTorn(_ rest: ArraySlice<UInt8>) -> Bool {
-    if rest.count < 7 { return true }
-    let bytes = [UInt8](rest.prefix(7))
-    let length = (0..<4).reduce(0) { $0 | Int(bytes[$1]) << (8 * $1) }
-    let key = Int(bytes[5]) | Int(bytes[6]) << 8
-    return OverflowStore.Kind(rawValue: bytes[4]) != nil && length >= 7 + key && length > rest.count
-      && length <= 7 + 65535 + 65536
+  /// Where an index entry says that it came from: in the overflow store if it carries no attributes.
+  private func origin(of entry: Inode) throws(Errno) -> UInt64? {
+    let value: [UInt8]?
+    do throws(Errno) {
+      value = try Name.with(prefix + [UInt8]("origin".utf8)) { name throws(Errno) in try entry.extendedAttribute(name) }
+    } catch {
+      guard error == .noData || error == .notSupportedOnSocket else { throw error }
+      value = try overflow?.mark("origin", of: entry)
+    }
+    return value.flatMap { UInt64(String(decoding: $0, as: UTF8.self)) }
   }
 
   private mutating func checkIndex(_ directory: Inode, _ path: [UInt8]) throws(Errno) {
@@ -275,15 +361,24 @@ public struct OverlayCheck {
         note(path, "is no index entry", repair: entry.isDirectory ? nil : remove)
         continue
       }
-      if entry.type == .symlink, let target = try? entry.readlink(), target.starts(with: "links=".utf8) {
-        if UInt32(String(decoding: target.dropFirst(6), as: UTF8.self)) == nil {
-          note(path, "its link count is no number", repair: remove)
-        }
+      alive[entry.number] = entry.type
+      if wanted[number] == nil, originOf[entry.number] == nil { wanted[number] = (path, remove) }
+      do throws(Errno) {
+        if try OverlayMarks.count(entry) != nil { continue }
+      } catch {
+        note(path, "its link count is no number", repair: remove)
         continue
       }
       // A link to the file itself, which knows where it came from.
-      if let origin = origins.first(where: { $0.value.upper == entry.number })?.key, origin != number {
-        note(path, "is a file that came from number \(origin)", repair: remove)
+      do throws(Errno) {
+        let origin = try origin(of: entry)
+        if origin != number {
+          note(
+            path, origin.map { "is a file that came from number \($0)" } ?? "is a file of unknown origin",
+            repair: remove)
+        }
+      } catch {
+        note(path, "cannot be looked at: \(error)", repair: remove)
       }
     }
   }

@@ -70,7 +70,7 @@ public final class OverlayDirectory: OverlayInode {
   private func find(_ name: Name, upperChild child: Inode) throws(Errno) -> OverlayInode {
     let marks = overlay.marks
     let number = try marks?.origin(of: child) ?? overlay.number(ofUpper: child.number)
-    if let known = overlay.known(number), known.upper == nil || known.upper === child {
+    if let known = overlay.known(number), known.upper == nil || known.upper === child, known.type == child.type {
       if known.upper == nil { known.upper = child }
       known.isFound(in: self, name)
       return known
@@ -101,7 +101,7 @@ public final class OverlayDirectory: OverlayInode {
     var upper: Inode?
     var links: UInt32?
     if !lowers[0].isDirectory, overlay.isPersistent, lowers[0].linkCount > 1,
-      let indexed = try overlay.marks?.indexed(number)
+      let indexed = try overlay.marks?.indexed(number, lowers[0].type)
     {
       upper = indexed.upper
       links = indexed.links
@@ -163,8 +163,11 @@ public final class OverlayDirectory: OverlayInode {
     let upper = try copiedUp()
     willChange()
     let linked = try file.copiedUp(.metadata)
-    if lower == nil && file.lower != nil { try overlay.marks?.setImpure(upper) }
-    try upper.link(name, to: linked)
+    if lower == nil && file.hasOrigin { try overlay.marks?.setImpure(upper) }
+    let followUps = file.links.map { [OverlayIntent.FollowUp.links(number: file.number, count: $0 + 1)] } ?? []
+    try overlay.commit(.holds(linked.number), name, in: self, followUps) { () throws(Errno) in
+      try upper.link(name, to: linked)
+    }
     file.gainedName(name, in: self)
     didAdd(name, file)
   }
@@ -186,15 +189,14 @@ public final class OverlayDirectory: OverlayInode {
     let upper = try copiedUp()
     willChange()
     let entry = try upper.lookup(name)
-    try whiteOut(name)
+    let followUps = overlay.followUps(ofLosing: inode, entry: entry)
     if let entry {
-      if entry.isDirectory {
-        try upper.removeDirectory(name, entry)
-        overlay.marks?.directoryRemoved(entry)
-      } else {
-        try upper.unlink(name, entry)
+      try whiteOut(name)
+      try overlay.commit(.isGone, name, in: self, followUps) { () throws(Errno) in
+        if entry.isDirectory { try upper.removeDirectory(name, entry) } else { try upper.unlink(name, entry) }
       }
     } else {
+      try overlay.commit(.isWhiteout, name, in: self, followUps) { () throws(Errno) in try whiteOut(name) }
       touch()
     }
     inode.lostName(name, in: self)

@@ -52,8 +52,10 @@ public final class OverlayFilesystem: Filesystem {
   /// A directory of the upper file system, beside the visible tree, where new things are prepared.
   private(set) var work: Inode?
   private(set) var marks: OverlayMarks?
+  /// What must follow a step of ours (OverlayIntent.swift); nil in memory.
+  private(set) var intents: IntentLog?
   private var lock: CInt = -1
-  private var rootDirectory: OverlayDirectory?
+  private(set) var rootDirectory: OverlayDirectory?
   private var temporaryCounter: UInt64 = 0
 
   /// Every live inode by its number: one object per file, however it is reached.
@@ -110,15 +112,19 @@ public final class OverlayFilesystem: Filesystem {
         let work = try child("work", of: store)
         if case .store = upper {
           guard try takeLock(in: work) else { throw Errno.resourceBusy }
-          // Whatever the last run was preparing when it ended was never seen.
-          try discardPreparations(in: work)
         }
         self.work = work
+        marks = try OverlayMarks(work: work, isPersistent: isPersistent)
+        // Whatever the last run was preparing when it ended was never seen.
+        if isPersistent { try discardPreparations(in: work) }
         let existing = try Name.with("upper") { name throws(Errno) in try store.lookup(name) }
         let root: Inode
         if let existing { root = existing } else { root = try makeUpperRoot(in: store, like: lowerRoots.first) }
         upperRoot = root
-        marks = try OverlayMarks(root: root, work: work, isPersistent: isPersistent)
+        if isPersistent {
+          intents = IntentLog(in: work)
+          try finishPending(in: work, root: root)
+        }
       } catch {
         throw error == .resourceBusy ? .upperIsBusy : .upper(error)
       }
@@ -139,6 +145,9 @@ public final class OverlayFilesystem: Filesystem {
     guard let rootDirectory else { preconditionFailure("set by init") }
     return rootDirectory
   }
+
+  /// The root directory of the upper layer.
+  public var upperRoot: Inode? { rootDirectory?.upper }
 
   public override var isReadOnly: Bool { upper == nil }
 
@@ -173,10 +182,11 @@ public final class OverlayFilesystem: Filesystem {
       owner: attributes?.owner ?? store.owner, group: attributes?.group ?? store.group)
     return try Name.with(temporaryName()) { prepared throws(Errno) in
       let root = try work.create(prepared, new)
+      // A failure from here on leaves it to the next run to discard.
       if let lower, let attributes {
         for name in try lower.extendedAttributeNames() where !OverlayMarks.isReserved(name) {
           try Name.with(name) { name throws(Errno) in
-            try root.setExtendedAttribute(name, to: try lower.extendedAttribute(name), [])
+            try marks?.setGuestAttribute(name, of: root, to: try lower.extendedAttribute(name), [])
           }
         }
         var times = AttributeChange()
@@ -213,19 +223,30 @@ public final class OverlayFilesystem: Filesystem {
     for name in names {
       try Name.with(name) { name throws(Errno) in
         guard let found = try work.lookup(name) else { return }
-        if found.isDirectory {
-          try work.removeDirectory(name, found)
-        } else {
-          try work.unlink(name, found)
-        }
+        // A directory that is not empty is none of ours: it stays, and the check tells of it.
+        discard(name, found, in: work)
       }
     }
   }
 
-  /// A name in the work directory that nobody uses.
+  /// Removes what was prepared under a name in the work directory, and its marks.
+  func discard(_ prepared: Name, _ inode: Inode, in work: Inode) {
+    marks?.forgetLastLink(inode)
+    if inode.isDirectory {
+      _ = try? work.removeDirectory(prepared, inode)
+    } else {
+      _ = try? work.unlink(prepared, inode)
+    }
+  }
+
+  /// A name in the work directory that nobody uses; no other run has used it either.
   func temporaryName() -> [UInt8] {
-    temporaryCounter += 1
-    return [UInt8]("prepared-\(temporaryCounter)".utf8)
+    if temporaryCounter == 0 {
+      let now = Timestamp.now()
+      temporaryCounter = UInt64(bitPattern: now.seconds) &* 1_000_000_000 &+ UInt64(now.nanoseconds)
+    }
+    temporaryCounter &+= 1
+    return [UInt8]("prepared-\(String(temporaryCounter, radix: 16))".utf8)
   }
 
   // MARK: - Inodes

@@ -64,26 +64,28 @@ public class OverlayInode: Inode {
       parent = nil
       self.name = []
     }
-    if let links {
-      self.links = links > 0 ? links - 1 : 0
-    } else if upper == nil, let lower {
-      let count = lower.linkCount
-      links = count > 0 ? count - 1 : 0
-    }
+    if let count = linksWithoutOneName { links = count }
     let left = links ?? upper?.linkCount ?? 0
     if left == 0 {
       overlay.drop(self)
     } else if lower != nil {
       overlay.keep(self)
     }
-    overlay.marks?.linksChanged(of: self)
+  }
+
+  /// The link count that is ours to tell, once a name has gone; nil if the layers tell it. Written down before that
+  /// (OverlayFilesystem.followUps).
+  final var linksWithoutOneName: UInt32? {
+    if let links { return links > 0 ? links - 1 : 0 }
+    guard upper == nil, let lower else { return nil }
+    let count = lower.linkCount
+    return count > 0 ? count - 1 : 0
   }
 
   final func gainedName(_ name: Name, in directory: OverlayDirectory) {
     copied?.isPast = true
     if let links { self.links = links + 1 }
     isFound(in: directory, name)
-    overlay.marks?.linksChanged(of: self)
   }
 
   // MARK: - Metadata
@@ -123,6 +125,10 @@ public class OverlayInode: Inode {
     removed = new
   }
 
+  /// Its number is not that of its upper inode: a listing must look it up, in this run and, where it is written down, in
+  /// the next.
+  final var hasOrigin: Bool { upper.map { number != OverlayFilesystem.born($0.number) } ?? true }
+
   // MARK: - Extended attributes
 
   public override func extendedAttribute(_ name: Name) throws(Errno) -> [UInt8] {
@@ -140,6 +146,28 @@ public class OverlayInode: Inode {
     try marks.setGuestAttribute(name, of: upper, to: value, flags)
     copied?.isPast = true
     if name.isAccessList { accessList = value }
+    refresh()
+  }
+
+  /// In a store the list stands under a name of ours, so the host does not keep the mode in step with it.
+  public override func setAccessList(_ list: [UInt8]?, _ permissions: Permissions) throws(Errno) {
+    guard overlay.isPersistent, let parent, let marks = overlay.marks else {
+      return try super.setAccessList(list, permissions)
+    }
+    let upper = try copiedUp(.metadata)
+    try Name.with(name) { name throws(Errno) in
+      // The intent finds the file by its name.
+      if let directory = parent.upper, try directory.lookup(name) == nil { try directory.link(name, to: upper) }
+      try overlay.commit(.list(OverlayIntent.checksum(list ?? [])), name, in: parent, [.mode(permissions)]) {
+        () throws(Errno) in
+        try Name.with("system.posix_acl_access") { name throws(Errno) in
+          if let list { return try marks.setGuestAttribute(name, of: upper, to: list, []) }
+          do throws(Errno) { try marks.removeGuestAttribute(name, of: upper) } catch  where error == .noData {}
+        }
+      }
+    }
+    copied?.isPast = true
+    accessList = list
     refresh()
   }
 

@@ -4,6 +4,7 @@
 // A whiteout stays when something new is made under its name, and so makes that opaque: below a whiteout nothing of a
 // lower ever shows again. `redirect` gives a directory that was moved its lowers back, wherever it stands.
 
+import CLinux
 import LinuxABI
 import VFS
 
@@ -17,20 +18,37 @@ struct OverlayMarks {
   /// Upper inodes of lower files with several links, by number; nil in memory.
   private let index: Inode?
 
-  init(root: Inode, work: Inode, isPersistent: Bool) throws(Errno) {
+  private let work: Inode
+
+  /// - Throws: `.notSupportedOnSocket` if the upper's file system keeps no extended attributes.
+  init(work: Inode, isPersistent: Bool) throws(Errno) {
     self.isPersistent = isPersistent
-    var prefix = [UInt8]("trusted.overlay.".utf8)
-    do throws(Errno) {
-      try Name.with(prefix + [UInt8]("probe".utf8)) { name throws(Errno) in
-        try root.setExtendedAttribute(name, to: [], [])
-        try root.removeExtendedAttribute(name)
-      }
-    } catch {
-      prefix = [UInt8]("user.overlay.".utf8)
-    }
-    self.prefix = prefix
+    self.work = work
+    prefix = try Self.prefix(on: work)
     overflow = isPersistent ? try OverflowStore(in: work) : nil
     index = isPersistent ? try OverflowStore.directory("index", in: work) : nil
+  }
+
+  /// The prefix of marks that this user may write; tried on the work directory, which shows nowhere.
+  static func prefix(on work: Inode) throws(Errno) -> [UInt8] {
+    let trusted = [UInt8]("trusted.overlay.".utf8)
+    let user = [UInt8]("user.overlay.".utf8)
+    do throws(Errno) {
+      try probe(trusted, on: work)
+      return trusted
+    } catch {
+      // A disk that is full says nothing of rights.
+      guard error == .notPermitted || error == .permissionDenied || error == .notSupportedOnSocket else { throw error }
+      try probe(user, on: work)
+      return user
+    }
+  }
+
+  private static func probe(_ prefix: [UInt8], on work: Inode) throws(Errno) {
+    try Name.with(prefix + [UInt8]("probe".utf8)) { name throws(Errno) in
+      try work.setExtendedAttribute(name, to: [], [])
+      try work.removeExtendedAttribute(name)
+    }
   }
 
   // MARK: - Names that guests do not see
@@ -65,6 +83,16 @@ struct OverlayMarks {
   func accessList(of upper: Inode) -> [UInt8]? {
     guard isPersistent, upper.accessList == nil else { return upper.accessList }
     return Name.with("system.posix_acl_access") { name in try? guestAttribute(name, of: upper) }
+  }
+
+  /// As it stands in the store; empty for none.
+  func storedAccessList(of upper: Inode) throws(Errno) -> [UInt8] {
+    do throws(Errno) {
+      return try Name.with("system.posix_acl_access") { name throws(Errno) in try guestAttribute(name, of: upper) }
+    } catch {
+      guard error == .noData || error == .notSupportedOnSocket else { throw error }
+      return []
+    }
   }
 
   func removeGuestAttribute(_ name: Name, of upper: Inode) throws(Errno) {
@@ -110,9 +138,17 @@ struct OverlayMarks {
     try overflow.addWhiteout(name, to: directory)
   }
 
-  /// `directory` is about to be removed, with nothing in it but marks.
-  func directoryRemoved(_ directory: Inode) {
-    overflow?.forget(directory)
+  /// The overflow store has marks of `upper`, which must go with it: its number may be used again.
+  func areElsewhere(of upper: Inode) -> Bool { overflow?.isInUse(for: upper) ?? false }
+
+  /// The upper inode with this number is gone, and so are its marks in the overflow store.
+  func forgetElsewhere(_ number: UInt64) throws(Errno) { try overflow?.forget(number) }
+
+  /// The marks in the overflow store go if this is the last link of `upper`, which nobody has seen yet or nobody sees
+  /// any more.
+  func forgetLastLink(_ upper: Inode) {
+    guard let overflow, overflow.isInUse(for: upper), upper.isDirectory || upper.linkCount <= 1 else { return }
+    _ = try? overflow.forget(upper.number)
   }
 
   // MARK: - Origin and redirect
@@ -150,9 +186,17 @@ struct OverlayMarks {
   }
 
   /// Where the lowers of a moved directory are: for each a layer and the names that lead there; empty for an opaque one.
+  ///
+  /// - Throws: EUCLEAN for what this overlay has not written.
   func redirect(of upper: Inode) throws(Errno) -> [LayerPath]? {
     guard isPersistent, let value = try mark("redirect", of: upper) else { return nil }
-    return value.split(separator: 0).compactMap { LayerPath([UInt8]($0)) }
+    var paths: [LayerPath] = []
+    for field in value.split(separator: 0) {
+      // Without its lowers the directory would show less than it holds.
+      guard let path = LayerPath([UInt8](field)) else { throw Errno(rawValue: EUCLEAN) }
+      paths.append(path)
+    }
+    return paths
   }
 
   func setRedirect(_ paths: [LayerPath], of upper: Inode) throws(Errno) {
@@ -173,27 +217,59 @@ struct OverlayMarks {
 
   // MARK: - Links
 
-  /// Lower files with several links: the index says which upper inode, or which link count, the number has now.
-  func enterIndex(_ inode: OverlayInode, _ copy: Inode, links: UInt32) throws(Errno) {
-    guard let index else { return }
+  /// Lower files with several links: the index says which upper inode, or which link count, the number has now. From here
+  /// on every name of the file leads to `copy`, so it must be whole.
+  ///
+  /// - Parameter prepared: a free name in the work directory.
+  /// - Returns: false in memory, where no index is needed.
+  func enterIndex(_ inode: OverlayInode, _ copy: Inode, links: UInt32, _ prepared: [UInt8]) throws(Errno) -> Bool {
+    guard index != nil else { return false }
     try set("links", of: copy, to: [UInt8](String(links).utf8))
-    try Name.with(Self.indexName(inode.number)) { name throws(Errno) in
-      if let old = try index.lookup(name) { try index.unlink(name, old) }
-      try index.link(name, to: copy)
+    try Name.with(prepared) { prepared throws(Errno) in
+      try work.link(prepared, to: copy)
+      try moveToIndex(prepared, copy, inode.number)
+    }
+    return true
+  }
+
+  /// Replaces the entry of `number`, if there is one, in one step.
+  private func moveToIndex(_ prepared: Name, _ new: Inode, _ number: UInt64) throws(Errno) {
+    guard let index else { return }
+    do throws(Errno) {
+      try Name.with(Self.indexName(number)) { name throws(Errno) in
+        let old = try index.lookup(name)
+        try work.rename(prepared, new, to: index, name, replacing: old, [])
+      }
+    } catch {
+      _ = try? work.unlink(prepared, new)
+      throw error
     }
   }
 
-  /// What the index holds for a lower file with several links.
-  func indexed(_ number: UInt64) throws(Errno) -> (upper: Inode?, links: UInt32?)? {
+  /// What the index holds for a lower file of this type with several links.
+  ///
+  /// - Throws: EUCLEAN for an entry that is not of that file.
+  func indexed(_ number: UInt64, _ type: FileType) throws(Errno) -> (upper: Inode?, links: UInt32?)? {
     guard let index else { return nil }
     return try Name.with(Self.indexName(number)) { name throws(Errno) in
       guard let found = try index.lookup(name) else { return nil }
-      // A symlink of ours holds a count for a file that has no copy yet.
-      if found.type == .symlink, let target = try? found.readlink(), target.starts(with: [UInt8]("links=".utf8)) {
-        return (nil, UInt32(String(decoding: target.dropFirst(6), as: UTF8.self)))
-      }
+      if let count = try Self.count(found) { return (nil, count) }
+      guard found.type == type, try origin(of: found) == number else { throw Errno(rawValue: EUCLEAN) }
       return (found, try links(of: found))
     }
+  }
+
+  /// A symlink of ours holds a count for a file that has no copy yet; nil for another entry.
+  ///
+  /// - Throws: EUCLEAN for one that holds no number.
+  static func count(_ entry: Inode) throws(Errno) -> UInt32? {
+    guard entry.type == .symlink else { return nil }
+    let target = try entry.readlink()
+    guard target.starts(with: "links=".utf8) else { return nil }
+    guard let count = UInt32(String(decoding: target.dropFirst(6), as: UTF8.self)) else {
+      throw Errno(rawValue: EUCLEAN)
+    }
+    return count
   }
 
   func links(of upper: Inode) throws(Errno) -> UInt32? {
@@ -201,27 +277,25 @@ struct OverlayMarks {
     return UInt32(String(decoding: value, as: UTF8.self))
   }
 
-  /// Writes down the link count that the layers do not tell. A count that cannot be written is wrong after a restart only.
-  func linksChanged(of inode: OverlayInode) {
-    guard let index, let links = inode.links, !inode.isDirectory else { return }
-    do throws(Errno) {
-      try Name.with(Self.indexName(inode.number)) { name throws(Errno) in
-        let entry = try index.lookup(name)
-        if links == 0 {
-          if let entry { try index.unlink(name, entry) }
-        } else if let upper = inode.upper {
-          try set("links", of: upper, to: [UInt8](String(links).utf8))
-        } else {
-          if let entry { try index.unlink(name, entry) }
-          _ = try index.create(
-            name,
-            NewInode(
-              .symlink(target: [UInt8]("links=\(links)".utf8)), permissions: Permissions(rawValue: 0o777),
-              owner: index.owner, group: index.group))
-        }
-      }
-    } catch {
-      return
+  /// Writes down the link count that the layers do not tell.
+  func setLinks(_ number: UInt64, to count: UInt32) throws(Errno) {
+    guard let index else { return }
+    let entry = try Name.with(Self.indexName(number)) { name throws(Errno) in try index.lookup(name) }
+    if count == 0 {
+      guard let entry else { return }
+      return try Name.with(Self.indexName(number)) { name throws(Errno) in try index.unlink(name, entry) }
+    }
+    if let entry, try Self.count(entry) == nil {
+      return try set("links", of: entry, to: [UInt8](String(count).utf8))
+    }
+    let prepared = [UInt8]("prepared-count-\(number)".utf8)
+    try Name.with(prepared) { prepared throws(Errno) in
+      let new = try work.create(
+        prepared,
+        NewInode(
+          .symlink(target: [UInt8]("links=\(count)".utf8)), permissions: Permissions(rawValue: 0o777),
+          owner: work.owner, group: work.group))
+      try moveToIndex(prepared, new, number)
     }
   }
 

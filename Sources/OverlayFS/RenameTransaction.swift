@@ -3,6 +3,7 @@
 //
 // No lower data moves: a file is copied up (in memory its attributes only), a directory takes its lowers along.
 
+import CLinux
 import LinuxABI
 import VFS
 
@@ -41,19 +42,26 @@ struct RenameTransaction {
 
     try takeLowersAlong(inode, to: to, newName)
     if isExchange, let replaced { try takeLowersAlong(replaced, to: from, name) }
-    if to.lower == nil && inode.lower != nil { try from.overlay.marks?.setImpure(toUpper) }
-    if isExchange, from.lower == nil, replaced?.lower != nil { try from.overlay.marks?.setImpure(fromUpper) }
+    if to.lower == nil && inode.hasOrigin { try from.overlay.marks?.setImpure(toUpper) }
+    if isExchange, from.lower == nil, replaced?.hasOrigin == true { try from.overlay.marks?.setImpure(fromUpper) }
     if !isExchange { try from.whiteOut(name) }
 
-    let deviceZero = flags.contains(.whiteout) ? try prepareWhiteoutNode() : nil
     var upperReplaced = oldEntry
     if upperReplaced == nil { upperReplaced = try toUpper.lookup(newName) }
-    try fromUpper.rename(
-      name, entry, to: toUpper, newName, replacing: upperReplaced, isExchange ? .exchange : [])
+    let followUps =
+      if !isExchange, let replaced { from.overlay.followUps(ofLosing: replaced, entry: upperReplaced) } else {
+        [OverlayIntent.FollowUp]()
+      }
+    try from.overlay.commit(.holds(entry.number), newName, in: to, followUps) { () throws(Errno) in
+      // The upper leaves the device 0:0 of RENAME_WHITEOUT itself, in the same step.
+      try fromUpper.rename(
+        name, entry, to: toUpper, newName, replacing: upperReplaced, flags.intersection([.exchange, .whiteout]))
+    }
     // The commit point has passed.
-    if let upperReplaced, upperReplaced.isDirectory, !isExchange { from.overlay.marks?.directoryRemoved(upperReplaced) }
     remember(name, newName)
-    if let deviceZero { try showWhiteoutNode(deviceZero, name, in: fromUpper) }
+    if flags.contains(.whiteout), let node = try? fromUpper.lookup(name) {
+      from.listing?.insert(name, ListedChild(number: OverlayFilesystem.born(node.number), type: node.type))
+    }
   }
 
   /// The upper entry at `name`, which is a link to `upper`; made if the name was a lower's only.
@@ -75,31 +83,6 @@ struct RenameTransaction {
       moved.redirect = paths
     }
     overlay.keep(moved)
-  }
-
-  // MARK: - RENAME_WHITEOUT
-
-  /// The character device 0:0 that `RENAME_WHITEOUT` leaves behind: a node like any other to us. It takes
-  /// CAP_MKNOD, so it is root's.
-  private func prepareWhiteoutNode() throws(Errno) -> (name: [UInt8], node: Inode)? {
-    guard let work = from.overlay.work else { return nil }
-    let stored = from.overlay.temporaryName()
-    let node = try Name.with(stored) { name throws(Errno) in
-      try work.create(
-        name,
-        NewInode(
-          .node(.characterDevice, device: 0), permissions: Permissions(rawValue: 0), owner: 0, group: 0))
-    }
-    return (stored, node)
-  }
-
-  private func showWhiteoutNode(_ prepared: (name: [UInt8], node: Inode), _ name: Name, in upper: Inode) throws(Errno) {
-    guard let work = from.overlay.work else { return }
-    try Name.with(prepared.name) { stored throws(Errno) in
-      try work.rename(stored, prepared.node, to: upper, name, replacing: nil, [])
-    }
-    from.listing?.insert(
-      name, ListedChild(number: OverlayFilesystem.born(prepared.node.number), type: .characterDevice))
   }
 
   // MARK: - After the commit point
@@ -156,9 +139,12 @@ extension OverlayDirectory {
 
 extension OverlayFilesystem {
   /// The lower directories that a redirect names. One that is gone, or a directory no more, is left out.
+  ///
+  /// - Throws: EUCLEAN for a layer that there is not.
   func directories(at paths: [LayerPath]) throws(Errno) -> [Inode] {
     var result: [Inode] = []
-    for path in paths where path.layer < layers.count {
+    for path in paths {
+      guard path.layer < layers.count else { throw Errno(rawValue: EUCLEAN) }
       var current: Inode? = layers[path.layer].root
       for component in path.path.split(separator: 0x2f) {
         guard let directory = current, directory.isDirectory else {
@@ -180,11 +166,7 @@ extension OverlayFilesystem {
       do throws(Errno) {
         try work.rename(prepared, child, to: upper, name, replacing: nil, .noReplace)
       } catch {
-        if child.isDirectory {
-          _ = try? work.removeDirectory(prepared, child)
-        } else {
-          _ = try? work.unlink(prepared, child)
-        }
+        discard(prepared, child, in: work)
         throw error
       }
       return child

@@ -12,16 +12,12 @@ extension VirtualFileSystem {
     if !caller.credentials.isMember(of: inode.group), !caller.credentials.has(.setID) {
       permissions.remove(.setGroupID)
     }
+    if let list = inode.accessList {
+      return try inode.setAccessList(AccessControlList.changingMode(list, to: permissions), permissions)
+    }
     var change = AttributeChange()
     change.permissions = permissions
     try inode.setAttributes(change)
-    if let list = inode.accessList {
-      let changed = AccessControlList.changingMode(list, to: permissions)
-      try Name.with("system.posix_acl_access") { name throws(Errno) in
-        try inode.setExtendedAttribute(name, to: changed, [])
-      }
-      inode.accessList = changed
-    }
   }
 
   /// `fchownat(2)` on something resolved; nil keeps an id.
@@ -140,18 +136,11 @@ extension VirtualFileSystem {
       if kind == .defaultList && !inode.isDirectory { throw value.count > 4 ? .permissionDenied : .invalidArgument }
     }
     if kind == .accessList {
+      // The flags mean nothing for a list (fs/posix_acl.c).
       let (permissions, isMinimal) = AccessControlList.equivalentMode(value, keeping: inode.permissions)
-      var change = AttributeChange()
-      change.permissions = permissions
-      try inode.setAttributes(change)
-      if isMinimal {
-        inode.accessList = nil
-        do throws(Errno) { try inode.removeExtendedAttribute(name) } catch  where error == .noData {}
-        return
-      }
+      return try inode.setAccessList(isMinimal ? nil : value, permissions)
     }
     try inode.setExtendedAttribute(name, to: value, flags)
-    if kind == .accessList { inode.accessList = value }
   }
 
   /// `removexattr(2)`.

@@ -125,6 +125,19 @@ open class Inode {
     throw .notSupportedOnSocket
   }
 
+  /// Sets the access ACL and the mode that goes with it, or, with nil, removes the list and sets the mode: one operation
+  /// to whoever looks at the file.
+  open func setAccessList(_ list: [UInt8]?, _ permissions: Permissions) throws(Errno) {
+    var change = AttributeChange()
+    change.permissions = permissions
+    try setAttributes(change)
+    try Name.with("system.posix_acl_access") { name throws(Errno) in
+      if let list { return try setExtendedAttribute(name, to: list, []) }
+      do throws(Errno) { try removeExtendedAttribute(name) } catch  where error == .noData {}
+    }
+    accessList = list
+  }
+
   /// `removexattr(2)`.
   open func removeExtendedAttribute(_ name: Name) throws(Errno) { throw .notSupportedOnSocket }
 

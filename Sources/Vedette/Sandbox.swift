@@ -1,6 +1,7 @@
 // The library's front door: runs one command in one sandbox.
 
 import CLinux
+import Glibc
 public import Gate
 import KernFS
 import LinuxABI
@@ -65,7 +66,10 @@ private struct SandboxSession {
     }
     let environment = configuration.environment(from: try callerEnvironment())
     let directory = workingDirectory()
+    let crashPoint = Self.crashPoint
+    if let crashPoint, crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
     let sentry = try makeSentry(guest, directory, recorder)
+    if let crashPoint, !crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
     let path = try findCommand(sentry, environment, directory)
     let status: ExitStatus
     var changes: Result<ChangeReport, Errno>?
@@ -103,6 +107,15 @@ private struct SandboxSession {
       if let complaint = report.complaint { text += Array("vedette: --changes: \(complaint)\n".utf8) }
       DescriptorOutput.write(text, to: 2)
     }
+  }
+
+  /// For tests of crash safety (docc page UpperDirectory): VEDETTE_CRASH_POINT=N ends the supervisor as by `kill -9` behind
+  /// the Nth step that its guests cause on a host upper; `start:N` counts the steps of taking up the upper too.
+  private static var crashPoint: (place: Int, fromStart: Bool)? {
+    guard let value = getenv("VEDETTE_CRASH_POINT") else { return nil }
+    let text = String(cString: value)
+    let fromStart = text.hasPrefix("start:")
+    return Int(fromStart ? text.dropFirst(6) : text[...]).map { ($0, fromStart) }
   }
 
   private func launchConfiguration() -> LaunchConfiguration {

@@ -24,16 +24,21 @@ struct SandboxTree {
       lowers.append(try hostTree(path, .immutable, writable: false, at: "layer"))
     }
     let upper = try upper()
+    var layers: UpperLayers?
+    if case .store(let store) = upper, let store = store as? HostFilesystem {
+      layers = try UpperLayers.verified(
+        configuration, store, caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
+        inside: .init(uid: identity.user, gid: identity.group))
+    }
     let overlay: OverlayFilesystem
     do throws(OverlayError) {
       overlay = try OverlayFilesystem(upper: upper, lowers: lowers)
     } catch {
       throw SandboxError(describe(error))
     }
-    UpperLayers.remember(
-      configuration,
-      caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
-      inside: .init(uid: identity.user, gid: identity.group))
+    if case .directory(let path) = configuration.upper {
+      layers?.remember(path, root: overlay.upperRoot)
+    }
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8))
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
     vfs.protectsStickyFiles = Self.hostSetting("/proc/sys/fs/protected_regular")
@@ -121,6 +126,8 @@ struct SandboxTree {
     case .upperIsOverlay: "--upper: the directory is itself an overlay"
     case .upperIsReadOnly: "--upper: the directory is on a read-only file system"
     case .upperIsBusy: "--upper: another run is using the directory (wait for it to end, or name another one)"
+    case .upper(.notSupportedOnSocket): "--upper: the directory is on a file system without extended attributes"
+    case .upper(Errno(rawValue: EUCLEAN)): "--upper: the directory is damaged (see what vedette fsck says of it)"
     case .upper(let errno): "--upper: the directory cannot be prepared: \(errno)"
     case .lowerIsDynamic(let index): "--lower: layer \(index) changes by itself and cannot be a layer"
     case .lower(let index, let errno): "--lower: layer \(index) cannot be read: \(errno)"

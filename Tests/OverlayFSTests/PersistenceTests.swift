@@ -1,3 +1,4 @@
+import CLinux
 import HostFS
 import LinuxABI
 import OverlayFS
@@ -128,18 +129,22 @@ import VFS
   }
 
   @Test func foreignMarksAreHarmless() throws {
-    let stage = try Stage(.store, "mkdir -p d/e && echo 1 > d/f")
+    let stage = try Stage(.store, "mkdir -p d/e r && echo 1 > d/f && echo 3 > r/f")
     try stage.client.append("d/f", "2\n")
+    try stage.client.chmod("r", 0o700)
     let store = Client(try HostFilesystem.store(stage.upperTree))
     let prefix = "trusted.overlay."
     try store.setAttribute("upper/d/f", prefix + "origin", "not a number")
-    try store.setAttribute("upper/d", prefix + "redirect", "77/nowhere\0" + "x/y\0" + "0/../../etc")
+    // A directory whose lowers cannot be told would show less than it holds.
+    try store.setAttribute("upper/r", prefix + "redirect", "77/nowhere\0" + "x/y\0" + "0/../../etc")
     try store.setAttribute("upper/d", prefix + "links", "\u{1}\u{2}")
     stage.upperTree("printf 'garbage that is no record' > work/overflow/ff")
     stage.upperTree("touch work/prepared-77; mkdir work/prepared-78")
     try stage.restart()
     #expect(try stage.client.read("d/f") == "1\n2\n")
-    #expect(try stage.client.list("d") == ["f"])
+    #expect(try stage.client.list("d") == ["e", "f"])
+    #expect(throws: Errno(rawValue: EUCLEAN)) { try stage.client.list("r") }
+    #expect(try stage.client.list("") == ["d", "r"])
     #expect(stage.upperTree.output("ls work") == "index\nlock\noverflow\n")
   }
 

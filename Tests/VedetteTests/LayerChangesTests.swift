@@ -108,8 +108,8 @@ import VFS
     #expect(UpperLayers(layers.encoded) == layers)
     #expect(UpperLayers([]) == nil)
     #expect(UpperLayers(Array(layers.encoded.dropLast())) == nil)
-    #expect(UpperLayers(Array("vedette layers 2\0 0 0 0 0\0/\0".utf8)) == nil)
-    #expect(UpperLayers(Array("vedette layers 1\0".utf8) + Array("0 0 0 0\0relative\0".utf8)) == nil)
+    #expect(UpperLayers(Array("vedette layers 1\0 0 0 0 0\0/\0".utf8)) == nil)
+    #expect(UpperLayers(Array("vedette layers 2\0".utf8) + Array("0 0 0 0\0 7\0x\0y\0relative\0".utf8)) == nil)
   }
 
   @Test func pathsArePrintedOnOneLine() {

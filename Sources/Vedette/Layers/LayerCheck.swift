@@ -28,7 +28,7 @@ public struct LayerCheck: Sendable {
       layers = try other.layers()
       problems.append(OverlayCheck.Problem(path: Array("work/layers".utf8), message: "does not parse"))
     }
-    let store = try upper.store(inside: layers)
+    let store = try upper.store(inside: layers, forCheck: true)
     var lowers: [HostFilesystem]?
     do throws(SandboxError) {
       lowers = try upper.lowerFilesystems(layers)
@@ -37,7 +37,8 @@ public struct LayerCheck: Sendable {
     }
     let files: Int
     do throws(Errno) {
-      let check = try OverlayCheck(store: store, lowers: lowers, repair: repair)
+      let check = try OverlayCheck(
+        store: store, lowers: lowers, repair: repair, isRecord: { HostFilesystem.isRecord($0, of: $1) })
       problems += check.problems
       files = check.files
     } catch {

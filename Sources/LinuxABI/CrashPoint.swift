@@ -1,0 +1,32 @@
+// Crash points: the places between two steps on a persistent upper that the host can see. The tests of crash safety have
+// the supervisor kill itself at the Nth of them; in every other run a point is one load and one branch.
+
+import CLinux
+
+/// The counter of crash points. Set once, before any other thread runs; the guest has no way to it.
+public enum CrashPoint {
+  /// How many points are still to be passed; 0 in every run that is no test.
+  @usableFromInline
+  nonisolated(unsafe) static var remaining = 0
+
+  /// A step on the host has just been taken.
+  @inlinable
+  @inline(__always)
+  public static func passed(_ step: StaticString) {
+    if remaining != 0 { count(step) }
+  }
+
+  /// The process ends itself, as by `kill -9`, behind the `place`th step from now on.
+  public static func arm(at place: Int) { remaining = max(0, place) }
+
+  @usableFromInline
+  @inline(never)
+  static func count(_ step: StaticString) {
+    remaining -= 1
+    guard remaining == 0 else { return }
+    for part in [StaticString("crash point: "), step, "\n"] {
+      _ = vd_syscall(Int(SYS_write), 2, Int(bitPattern: part.utf8Start), part.utf8CodeUnitCount, 0, 0, 0)
+    }
+    _ = vd_syscall(Int(SYS_kill), vd_syscall(Int(SYS_getpid), 0, 0, 0, 0, 0, 0), Int(SIGKILL), 0, 0, 0, 0)
+  }
+}

@@ -1,0 +1,176 @@
+// `DIR/work/layers`: what a persistent upper directory lies over, who wrote it and how, so that nobody has to say it again,
+// and so that a run under which its marks would mean something else is refused.
+
+import CLinux
+import HostFS
+import LinuxABI
+import OverlayFS
+import VFS
+
+/// Which lowers an upper directory lies over, and how its owners are to be read.
+public struct UpperLayers: Sendable, Equatable {
+  /// The lowest layer.
+  public var rootfs: ByteString
+  /// Topmost first.
+  public var lowers: [ByteString]
+  /// The user that ran vedette, and whom it was inside.
+  var caller: SandboxConfiguration.User
+  var inside: SandboxConfiguration.User
+  /// File system and inode number of each layer's root, topmost first: a directory may be moved, and another one may take
+  /// its place.
+  var identities: [String] = []
+  /// Where marks and owners stand (OverlayFormat); empty if it is not known.
+  var format = ""
+  /// The inode number of `DIR/upper`; 0 if it is not known. A copy of the directory has another.
+  var number: UInt64 = 0
+
+  init(
+    rootfs: ByteString, lowers: [ByteString], caller: SandboxConfiguration.User, inside: SandboxConfiguration.User
+  ) {
+    self.rootfs = rootfs
+    self.lowers = lowers
+    self.caller = caller
+    self.inside = inside
+  }
+
+  static let firstField: [UInt8] = Array("vedette layers 2".utf8)
+
+  /// The content of `DIR/work/layers`: fields that end in NUL.
+  var encoded: [UInt8] {
+    let ids = "\(caller.uid) \(caller.gid) \(inside.uid) \(inside.gid)"
+    let fields = [ids, String(number), format, identities.joined(separator: " ")].map { [UInt8]($0.utf8) }
+    return ([Self.firstField] + fields + [rootfs.bytes] + lowers.map(\.bytes)).flatMap { $0 + [0] }
+  }
+
+  /// nil for what this version has not written.
+  init?(_ bytes: [UInt8]) {
+    guard bytes.last == 0 else { return nil }
+    let fields = bytes.dropLast().split(separator: 0, omittingEmptySubsequences: false).map { [UInt8]($0) }
+    guard fields.count >= 6, fields[0] == Self.firstField, fields[5...].allSatisfy({ $0.first == 0x2f }) else {
+      return nil
+    }
+    let words = fields[1...4].map { String(decoding: $0, as: UTF8.self) }
+    let ids = words[0].split(separator: " ").compactMap { UInt32($0) }
+    guard ids.count == 4, let number = UInt64(words[1]) else { return nil }
+    self.init(
+      rootfs: ByteString(fields[5]), lowers: fields[6...].map { ByteString($0) },
+      caller: .init(uid: ids[0], gid: ids[1]), inside: .init(uid: ids[2], gid: ids[3]))
+    self.number = number
+    format = words[2]
+    identities = words[3].split(separator: " ").map(String.init)
+  }
+
+  // MARK: - One run after another
+
+  /// The layers of a run that is about to begin, once it is clear that the upper may lie over them.
+  ///
+  /// - Throws: one line for people if the upper was written by another user or in another format, lies over other lowers,
+  ///   or was copied, and something in it would be lost or mean another thing.
+  static func verified(
+    _ configuration: SandboxConfiguration, _ store: HostFilesystem, caller: SandboxConfiguration.User,
+    inside: SandboxConfiguration.User
+  ) throws(SandboxError) -> UpperLayers? {
+    guard case .directory(let upper) = configuration.upper else { return nil }
+    var layers = UpperLayers(
+      rootfs: absolute(configuration.rootfs), lowers: configuration.lowers.map(absolute), caller: caller, inside: inside
+    )
+    layers.identities = (layers.lowers + [layers.rootfs]).map(identity)
+    let recorded = try UpperDirectory(upper).recorded(at: "--upper: ")
+    let refusal: String?
+    do throws(Errno) {
+      refusal = try layers.refusal(recorded, store)
+    } catch {
+      refusal =
+        error == .notSupportedOnSocket ? "is on a file system without extended attributes" : "cannot be used: \(error)"
+    }
+    if let refusal { throw SandboxError("--upper: '\(upper)' \(refusal)") }
+    return layers
+  }
+
+  /// Why this run may not have the upper that `recorded` tells of; nil if it may. Learns the format that it would write.
+  private mutating func refusal(_ recorded: UpperLayers?, _ store: HostFilesystem) throws(Errno) -> String? {
+    guard let work = try store.child("work") else { return nil }
+    if let recorded, recorded.caller.uid != caller.uid {
+      return "was written by user \(recorded.caller.uid) (run as that user, or use another directory)"
+    }
+    format = try OverlayFormat(work: work, keepsOwners: !store.recordsAttributes).description
+    guard let recorded, let root = try store.child("upper") else { return nil }
+    if try OverlayFormat.isFresh(root: root, work: work) { return nil }
+    if recorded.format != format, !recorded.format.isEmpty {
+      return "was written with other rights (\(recorded.format); now: \(format))"
+    }
+    if !recorded.isOver(self) {
+      let names = recorded.lowers.map { "--lower \($0) " }.joined() + "--rootfs \(recorded.rootfs)"
+      return "lies over other layers: \(names) (use those, or remove its work/layers to use it over these)"
+    }
+    if recorded.number != 0, recorded.number != root.number, try OverlayFormat.hasOverflow(work: work) {
+      return "is a copy, and its work/overflow goes by inode numbers (move the directory, or export it)"
+    }
+    return nil
+  }
+
+  /// The same layers, in the same order: each is what it was, or was moved, or has moved to another device number.
+  private func isOver(_ other: UpperLayers) -> Bool {
+    if identities.count != other.identities.count { return false }
+    let paths = zip(lowers + [rootfs], other.lowers + [other.rootfs])
+    return zip(zip(identities, other.identities), paths).allSatisfy { identities, paths in
+      if identities.0 == identities.1 { return true }
+      return paths.0 == paths.1 && identities.0.split(separator: ":").last == identities.1.split(separator: ":").last
+    }
+  }
+
+  /// f_fsid and the inode number; only the latter where the former cannot be had.
+  private static func identity(_ path: ByteString) -> String {
+    do throws(Errno) {
+      let directory = try path.open([.path, .directory])
+      let number = try Host.stat(directory.rawValue).st_ino
+      var facts = statfs()
+      _ = try Errno.check(
+        withUnsafeMutablePointer(to: &facts) { facts in
+          vd_syscall(Int(SYS_fstatfs), Int(directory.rawValue), Int(bitPattern: facts), 0, 0, 0, 0)
+        })
+      let words = (UInt32(bitPattern: facts.f_fsid.__val.0), UInt32(bitPattern: facts.f_fsid.__val.1))
+      return "\(String(words.0, radix: 16)).\(String(words.1, radix: 16)):\(number)"
+    } catch {
+      return "?"
+    }
+  }
+
+  /// Writes down what a run uses. A record that cannot be written costs the user two options later, no more.
+  func remember(_ upper: ByteString, root: Inode?) {
+    var layers = self
+    layers.number = root?.number ?? 0
+    _ = try? layers.write(to: upper)
+  }
+
+  private func write(to upper: ByteString) throws(Errno) {
+    let bytes = encoded
+    let directory = try ByteString(upper.bytes + Array("/work".utf8)).open([.path, .directory])
+    if let old = try? Host.open("layers", in: directory.rawValue, []), let content = try? Host.readAll(old.rawValue),
+      content == bytes
+    {
+      return
+    }
+    // Prepared aside, under a name that the next run discards if we are killed in between.
+    _ = try? Host.unlink("prepared-layers", in: directory.rawValue)
+    let file = try Host.open(
+      "prepared-layers", in: directory.rawValue, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
+    try DescriptorOutput.writeAll(bytes, to: file.rawValue)
+    CrashPoint.passed("layers")
+    try Host.rename("prepared-layers", in: directory.rawValue, to: "layers", in: directory.rawValue)
+    CrashPoint.passed("rename")
+  }
+
+  private static func absolute(_ path: ByteString) -> ByteString {
+    if path.isAbsolute { return path }
+    guard let directory = try? Host.readlink("/proc/self/cwd", in: AtFlags.currentDirectory) else { return path }
+    return ByteString(directory + [0x2f] + path.bytes)
+  }
+}
+
+extension HostFilesystem {
+  /// A directory of the store; nil if there is none.
+  func child(_ name: StaticString) throws(Errno) -> Inode? {
+    try Name.with(name) { name throws(Errno) in try root.lookup(name) }.flatMap { $0.isDirectory ? $0 : nil }
+  }
+}
