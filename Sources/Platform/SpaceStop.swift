@@ -59,12 +59,15 @@ final class SpaceStop: StoppedSpace {
         return
       case VD_PTRACE_EVENT_SECCOMP:
         tracer.rewind(tracee)
+        // Any trap takes back a PTRACE_INTERRUPT that came before it (kernel/signal.c, ptrace_stop): asked for again.
+        tracee.request(VD_PTRACE_INTERRUPT)
         tracee.resume()
       case VD_PTRACE_EVENT_EXEC:
         tracee.space = AddressSpace()
         return tracer.putOff(tracee.thread, status)
       default:
         // Signals, births, returns of calls: what the handler must hear of is put off by `Tracer.report`.
+        tracee.request(VD_PTRACE_INTERRUPT)
         tracer.stopped(tracee, status)
       }
     }

@@ -94,7 +94,8 @@ private final class GuestsStop: StoppedGuests {
     if let thread = tracer.requests.held.withLock({ $0?.thread }) { later([thread], work) }
   }
 
-  /// Not needed twice: an EVENT_STOP that is pending stays so until the thread leaves the kernel.
+  /// An EVENT_STOP that is pending stays so until the thread leaves the kernel, or traps for another reason: then `Tracer.stopped`
+  /// asks again.
   private func interrupt(_ tracee: Tracee) {
     tracee.wasInterrupted = true
     tracee.request(VD_PTRACE_INTERRUPT)

@@ -185,6 +185,8 @@ final class Tracer {
   /// Decides what a stop of a known thread means.
   func stopped(_ tracee: Tracee, _ status: CInt) {
     let signal = (status >> 8) & 0xff
+    // Any other trap takes back the PTRACE_INTERRUPT that unfinished work waits for.
+    if !tracee.unfinished.isEmpty, Int(status >> 16) != VD_PTRACE_EVENT_STOP { tracee.request(VD_PTRACE_INTERRUPT) }
     switch Int(status >> 16) {
     case VD_PTRACE_EVENT_SECCOMP: seccompStop(tracee)
     case VD_PTRACE_EVENT_FORK, VD_PTRACE_EVENT_VFORK, VD_PTRACE_EVENT_CLONE: birth(by: tracee)
