@@ -15,7 +15,7 @@ BUILD_PACKAGES := libseccomp-dev libcap-dev pkg-config gcc make git
 TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps bc mmdebstrap
 BENCH_PACKAGES := bubblewrap proot runsc
 
-.PHONY: help deps build release run test lint bench bench-deps doc install uninstall clean
+.PHONY: help deps build release run demo-coherence test lint bench bench-deps doc install uninstall clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ release: deps ## static executable: .build/release/vedette
 
 run: release ## the main job: a script changes files all over inside; the host stays as it was
 	@Tests/EndToEndTests/demo.sh .build/release/vedette
+
+demo-coherence: release ## a mapping sees another program's writes: a plain file system, kernel overlayfs and Vedette side by side
+	@Tests/EndToEndTests/demo-coherence.sh .build/release/vedette
 
 test: deps release ## all tests: units, conformance guests natively and inside, real programs
 	@Tests/EndToEndTests/all.sh

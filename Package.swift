@@ -80,7 +80,10 @@ let package = Package(
     tests(of: "Vedette", ["CLinux", "HostFS", "OverlayFS", "VFS"]),
     tests(of: "VedetteCLI"),
     .testTarget(
-      name: "EndToEndTests", exclude: ["all.sh", "apt-install.sh", "checks", "demo.sh", "run.sh", "scenarios"],
+      name: "EndToEndTests",
+      exclude: [
+        "all.sh", "apt-install.sh", "checks", "coherence.c", "demo-coherence.sh", "demo.sh", "run.sh", "scenarios",
+      ],
       swiftSettings: strict),
   ]
 )

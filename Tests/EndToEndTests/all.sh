@@ -5,7 +5,7 @@
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
-PARTS=${PARTS:-units native inside nobody no-namespaces notify differential e2e}
+PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential e2e}
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
@@ -57,6 +57,14 @@ conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, 
     else total "conformance $name" 0 1 0
     fi
 }
+# The long random walk over mappings and descriptors, every step of it compared.
+walk() {
+    local log=$logs/walk counts
+    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total 'mapping walk' 0 1 0; return; }
+    MAPPING_RANDOM_STEPS=${WALK:-100000} MAPPING_RANDOM_SEED=2 TIMEOUT=600 ctests/run.sh inside mapping_random 2>&1 | tee "$log"
+    read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
+    total 'mapping walk' "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
+}
 # The random test: the same seeded operations natively and inside, over four kinds of layers.
 differential() {
     local log=$logs/differential
@@ -101,6 +109,7 @@ for part in $PARTS; do
     nobody) conformance inside inside-nobody ;;
     no-namespaces) conformance inside inside-no-namespaces --isolation no-namespaces ;;
     notify) conformance inside inside-notify --gate notify ;;
+    walk) walk ;;
     differential) differential ;;
     e2e) endToEnd ;;
     *) echo "all.sh: no part '$part'" >&2; exit 2 ;;
