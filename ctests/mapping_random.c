@@ -1,7 +1,7 @@
 // A random walk over descriptors and mappings of lower files. Several processes open, map, unmap, move, write and fork, as
 // one of them tells each what to do; the one that tells keeps a model of what each must see, and compares. Beside them
 // another process causes copy-ups all the time, with threads that look on. MAPPING_RANDOM_STEPS, _SEED and _FILES set the
-// length, the start and how many lower files there are (the last at prepare too).
+// length, the start and how many lower files there are (the last at prepare too): a file is in use for 50 steps.
 #include "harness.h"
 #include <pthread.h>
 
@@ -11,21 +11,23 @@
 #define MAPS 12
 #define FDS 10
 #define WINDOW 5
+#define NOISES 256
 
 static int setting(const char *name, int otherwise) {
     const char *text = getenv(name);
     return text ? atoi(text) : otherwise;
 }
-static int files(void) { return setting("MAPPING_RANDOM_FILES", 96); }
+static long steps(void) { return setting("MAPPING_RANDOM_STEPS", 10000); }
+static int files(void) { return setting("MAPPING_RANDOM_FILES", (int)(steps() / 50)); }
 
 static void makeFile(const char *name, uint32_t base) {
     int fd = (int)MUST(open(name, O_CREAT | O_WRONLY | O_TRUNC, 0644));
-    char page[PAGE] = "";
+    char bytes[PAGES * PAGE] = "";
     for (uint32_t p = 0; p < PAGES; p++) {
         uint32_t value = base + p;
-        memcpy(page, &value, sizeof value);
-        MUST(write(fd, page, PAGE) == PAGE ? 0 : -1);
+        memcpy(bytes + p * PAGE, &value, sizeof value);
     }
+    MUST(write(fd, bytes, sizeof bytes) == sizeof bytes ? 0 : -1);
     close(fd);
 }
 
@@ -34,6 +36,8 @@ static void prepare(void) {
     for (int f = 0; f < files(); f++) {
         snprintf(name, sizeof name, "walk%d", f);
         makeFile(name, (uint32_t)f * PAGES);
+    }
+    for (int f = 0; f < NOISES; f++) {
         snprintf(name, sizeof name, "noise%d", f);
         makeFile(name, 7);
     }
@@ -41,7 +45,7 @@ static void prepare(void) {
 
 // MARK: - The actors: they do as they are told, and know nothing
 
-enum Op { OPEN, MAP, UNMAP, MOVE, PEEK, POKE, READ, WRITE, SEEK, CLOSE, PROTECT, FORK, EMPTY, QUIT };
+enum Op { OPEN, MAP, UNMAP, MOVE, PEEK, POKE, READ, WRITE, SEEK, CLOSE, PROTECT, FORK, EMPTY, GIVEUP, QUIT };
 struct Command {
     enum Op op;
     int file, flags, fd, target;
@@ -49,6 +53,8 @@ struct Command {
     long offset, length;
     uint32_t value;
 };
+// To PEEK the answer is the first word of each page that is not hidden.
+struct Reply { long result; uint32_t words[PAGES]; };
 static int commands[ACTORS][2], replies[ACTORS][2];
 
 static long obey(const struct Command *c) {
@@ -60,13 +66,13 @@ static long obey(const struct Command *c) {
     case UNMAP: return munmap(c->at, (size_t)c->length);
     case MOVE: return (long)mremap(c->at, (size_t)c->length, (size_t)c->length, MREMAP_MAYMOVE | MREMAP_FIXED,
                                    mmap(NULL, (size_t)c->length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    case PEEK: return *(volatile uint32_t *)c->at;
     case POKE: *(volatile uint32_t *)c->at = c->value; return 0;
     case READ: return read(c->fd, &value, sizeof value) == sizeof value ? (long)value : -1;
     case WRITE: return pwrite(c->fd, &c->value, sizeof c->value, c->offset);
     case SEEK: return lseek(c->fd, c->offset, SEEK_SET);
     case CLOSE: return close(c->fd);
     case PROTECT: return mprotect(c->at, (size_t)c->length, (int)c->value);
+    case GIVEUP: return madvise(c->at, (size_t)c->length, MADV_DONTNEED);
     case EMPTY: snprintf(name, sizeof name, "walk%d", c->file); return truncate(name, c->length);
     default: return 0;
     }
@@ -77,8 +83,8 @@ static void act(int self) {
     // The end of the one that tells is the end of all.
     for (int a = 0; a < ACTORS; a++) close(commands[a][1]);
     while (read(commands[self][0], &c, sizeof c) == sizeof c) {
-        long result = 0;
-        if (c.op == QUIT) _exit(write(replies[self][1], &result, sizeof result) < 0);
+        struct Reply reply = {0};
+        if (c.op == QUIT) _exit(write(replies[self][1], &reply, sizeof reply) < 0);
         if (c.op == FORK) {
             // The middle one goes, so that the new actor is nobody's child to wait for.
             pid_t middle = fork();
@@ -88,23 +94,27 @@ static void act(int self) {
                 continue;
             }
             waitpid(middle, NULL, 0);
-        } else result = obey(&c);
-        if (result == -1) result = -errno;
-        if (write(replies[self][1], &result, sizeof result) != sizeof result) _exit(1);
+        } else if (c.op == PEEK) {
+            for (int p = 0; p < c.length; p++)
+                if (!(c.flags >> p & 1)) reply.words[p] = *(volatile uint32_t *)(c.at + p * PAGE);
+        } else reply.result = obey(&c);
+        if (reply.result == -1) reply.result = -errno;
+        if (write(replies[self][1], &reply, sizeof reply) != sizeof reply) _exit(1);
     }
     _exit(0);
 }
 
-static long tell(int actor, struct Command c) {
-    long result = -1;
+static struct Reply ask(int actor, struct Command c) {
+    struct Reply reply;
     MUST(write(commands[actor][1], &c, sizeof c) == sizeof c ? 0 : -1);
-    if (read(replies[actor][0], &result, sizeof result) != sizeof result) {
+    if (read(replies[actor][0], &reply, sizeof reply) != sizeof reply) {
         printf("  FAILED: mapping_random: actor %d is gone\n", actor);
         tally->failures++;
         exit(1);
     }
-    return result;
+    return reply;
 }
+static long tell(int actor, struct Command c) { return ask(actor, c).result; }
 
 // MARK: - The model
 
@@ -129,12 +139,12 @@ static int freeDescription(void) {
 }
 
 static void checkMapping(int a, struct Mapping *m, long step) {
+    struct Reply reply = ask(a, (struct Command){.op = PEEK, .at = m->at, .length = m->count, .flags = m->opaque});
     for (int p = 0; p < m->count; p++) {
         if (m->opaque >> p & 1) continue;
-        uint32_t expected = m->dirty[p] ? m->own[p] : content[m->file][m->first + p];
-        long seen = tell(a, (struct Command){.op = PEEK, .at = m->at + p * PAGE});
-        if (!harnessCheck(__LINE__, NULL, seen == (long)expected,
-                          "step %ld: actor %d sees %ld in page %d of its %s mapping of walk%d, not %u", step, a, seen, m->first + p,
+        uint32_t expected = m->dirty[p] ? m->own[p] : content[m->file][m->first + p], seen = reply.words[p];
+        if (!harnessCheck(__LINE__, NULL, seen == expected,
+                          "step %ld: actor %d sees %u in page %d of its %s mapping of walk%d, not %u", step, a, seen, m->first + p,
                           m->shared ? "shared" : "private", m->file, expected)) exit(harnessEnd());
     }
 }
@@ -175,10 +185,10 @@ static void step(long number) {
     int a = (int)pick(ACTORS);
     struct Actor *actor = &actors[a];
     if (!actor->lives) return;
-    int file = (int)((number / 25 + pick(WINDOW)) % files()), i = (int)pick(FDS);
+    int file = (int)((number / 50 + pick(WINDOW)) % files()), i = (int)pick(FDS);
     struct Mapping *m = &actor->map[pick(MAPS)];
     struct Description *d = actor->fd[i] >= 0 ? &descriptions[actor->description[i]] : NULL;
-    switch (pick(16)) {
+    switch (pick(17)) {
     case 0: case 1: case 2: {
         closeFd(a, i);
         int slot = freeDescription();
@@ -207,8 +217,8 @@ static void step(long number) {
         CHECK_EQ(tell(a, (struct Command){.op = UNMAP, .at = m->at + m->count * PAGE, .length = PAGE}), 0);
         break;
     case 8:
-        // mremap takes one kernel mapping at a time; what is written in part may be several by now.
-        if (!m->used || !m->shared || m->opaque) break;
+        // mremap takes one kernel mapping at a time, and what is protected in part is several.
+        if (!m->used || m->opaque) break;
         m->at = (char *)tell(a, (struct Command){.op = MOVE, .at = m->at, .length = m->count * PAGE});
         CHECK((long)m->at > 0);
         break;
@@ -254,6 +264,14 @@ static void step(long number) {
         // truncate(2) to the size it has copies up and changes nothing.
         else if (pick(8) == 0) CHECK_EQ(tell(a, (struct Command){.op = EMPTY, .file = file, .length = PAGES * PAGE}), 0);
         break;
+    case 16: {
+        // A private page that is given up is the file's again, as it is now.
+        if (!m->used) break;
+        int p = (int)pick((uint32_t)m->count);
+        CHECK_EQ(tell(a, (struct Command){.op = GIVEUP, .at = m->at + p * PAGE, .length = PAGE}), 0);
+        m->dirty[p] = false;
+        break;
+    }
     }
     if (m->used) checkMapping(a, m, number);
 }
@@ -264,8 +282,10 @@ static volatile uint32_t *watched;
 static atomic_bool quiet;
 static void *watch(void *argument) {
     (void)argument;
-    while (!quiet)
-        if (watched && watched[PAGE / 4] != 8) return (void *)1;
+    while (!quiet) {
+        for (int i = 0; i < 200; i++) if (watched && watched[PAGE / 4] != 8) return (void *)1;
+        usleep(100);
+    }
     return NULL;
 }
 
@@ -273,11 +293,11 @@ static void noise(int end) {
     pthread_t threads[2];
     for (int a = 0; a < ACTORS; a++) close(commands[a][1]);
     for (int i = 0; i < 2; i++) MUST(pthread_create(&threads[i], NULL, watch, NULL));
-    struct timespec soon = {0, 300000};
+    struct timespec soon = {0, 2000000};
     char byte;
     void *former[16] = {NULL};
     fcntl(end, F_SETFL, O_NONBLOCK);
-    for (unsigned round = 0, f = 0; read(end, &byte, 1) < 0 && errno == EAGAIN; round++, f = round % (unsigned)files()) {
+    for (unsigned round = 0, f = 0; read(end, &byte, 1) < 0 && errno == EAGAIN; round++, f = round % NOISES) {
         char name[32];
         snprintf(name, sizeof name, "noise%u", f);
         int fd = (int)CHECK_OK(open(name, O_RDONLY));
@@ -315,7 +335,6 @@ static void noise(int end) {
 
 static void scenario(void) {
     state = (uint64_t)setting("MAPPING_RANDOM_SEED", 1);
-    long steps = setting("MAPPING_RANDOM_STEPS", 3000);
     content = calloc((size_t)files(), sizeof *content);
     for (int f = 0; f < files(); f++) for (int p = 0; p < PAGES; p++) content[f][p] = (uint32_t)(f * PAGES + p);
     for (int a = 0; a < ACTORS; a++) {
@@ -337,11 +356,11 @@ static void scenario(void) {
             act(a);
         }
     }
-    for (long number = 0; number < steps; number++) {
+    for (long number = 0; number < steps(); number++) {
         step(number);
         if (number % 100 == 99) checkAll(number);
     }
-    checkAll(steps);
+    checkAll(steps());
     for (int a = 0; a < ACTORS; a++) CHECK_EQ(tell(a, (struct Command){.op = QUIT}), 0);
     CHECK_EQ(write(end[1], "x", 1), 1);
     CHECK_EXITS_OK(beside);

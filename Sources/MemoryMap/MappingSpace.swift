@@ -1,7 +1,10 @@
-// Which files an address space may have mapped. The kernel's list of mappings is the truth; this record only says where it
-// is worth asking, so that a copy-up looks into the spaces concerned and no others.
+// A guest's address space, as far as files go: which mappables it may show. What exactly shows where is each mappable's own
+// record; the kernel's list is the truth, and the record says where that list is worth reading.
 
-/// The identity of a host file: device and inode number as `stat(2)` gives them.
+public import LinuxABI
+import Synchronization
+
+/// The identity of a file: device and inode number as `stat(2)` gives them.
 public struct FileIdentity: Hashable, Sendable {
   public var device: UInt64
   public var number: UInt64
@@ -12,25 +15,61 @@ public struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// A guest's address space, shared by the tasks that CLONE_VM ties together.
+/// A guest's address space, shared by the tasks that CLONE_VM ties together. Used under the tree lock.
 ///
-/// Invariant: every file that is mapped in the space is in `files`. The reverse need not hold: munmap and mremap run
-/// natively, and what they take away is noticed when the kernel is asked.
+/// Invariant: every mappable that is not settled and of which the kernel may have a mapping in the space is in `mappables`, and
+/// is held by it: as the kernel's mapping holds its file. A space that goes (its last task exits or executes) takes its records with it.
 public final class MappingSpace {
-  public private(set) var files: Set<FileIdentity>
+  /// Unique in the process, and growing: a child's is larger than its parent's.
+  public let number: Int
+  public private(set) var mappables: [FileIdentity: any Mappable]
 
-  public init() { files = [] }
+  private static let last = Atomic<Int>(0)
 
-  private init(_ files: Set<FileIdentity>) { self.files = files }
+  public init() {
+    number = Self.last.add(1, ordering: .relaxed).newValue
+    mappables = [:]
+  }
 
-  /// A mapping of `file` is about to be made.
-  public func add(_ file: FileIdentity) { files.insert(file) }
+  private init(copying parent: MappingSpace) {
+    number = Self.last.add(1, ordering: .relaxed).newValue
+    mappables = parent.mappables
+    for mappable in mappables.values { mappable.copyMapping(from: parent.number, to: number) }
+  }
 
-  /// The kernel says that nothing of `file` is mapped any more.
-  public func remove(_ file: FileIdentity) { files.remove(file) }
+  deinit {
+    for mappable in mappables.values { mappable.removeMapping(nil, in: number) }
+  }
 
-  public func mayMap(_ file: FileIdentity) -> Bool { files.contains(file) }
+  /// A mapping is about to be made: see `Mappable.addMapping`.
+  public func map(
+    _ mappable: any Mappable, _ range: Range<UInt64>, at address: UInt64?, access: MappingAccess
+  ) throws(Errno) {
+    try mappable.addMapping(range, at: address, in: number, access: access)
+    let identity = mappable.mappableIdentity
+    if mappables[identity] == nil { mappables[identity] = mappable }
+  }
 
-  /// The space of a forked child: a copy that costs nothing until one of the two changes.
-  public func copy() -> MappingSpace { MappingSpace(files) }
+  /// The kernel says where the file is mapped in this space. A mappable that is mapped nowhere is let go.
+  public func reconcile(_ identity: FileIdentity, with list: [Mapping]) {
+    guard let mappable = mappables[identity] else { return }
+    mappable.reconcileMappings(of: number, with: list)
+    if list.isEmpty {
+      mappable.removeMapping(nil, in: number)
+      mappables[identity] = nil
+    }
+  }
+
+  /// Lets go of what will never move.
+  public func forgetSettled() {
+    for (identity, mappable) in mappables where mappable.isSettled {
+      mappable.removeMapping(nil, in: number)
+      mappables[identity] = nil
+    }
+  }
+
+  public func mayMap(_ identity: FileIdentity) -> Bool { mappables[identity] != nil }
+
+  /// The space of a forked child.
+  public func copy() -> MappingSpace { MappingSpace(copying: self) }
 }

@@ -67,6 +67,8 @@ extension OverlayInode {
           try setTimes(of: copy, from)
         }
         try marks.setOrigin(number, of: copy)
+        // If the copy is discarded, so is its record.
+        if moved { copy.addMappings(of: lower) }
         if isLinked || links != nil, links != 0,
           try marks.enterIndex(self, copy, links: links ?? from.linkCount, overlay.temporaryName())
         {
@@ -83,7 +85,7 @@ extension OverlayInode {
         keepTimes(changeTime: from.changeTime, birthTime: from.birthTime)
         if let file = self as? OverlayRegularFile {
           file.isMetadataOnly = !moved
-          if moved { overlay.onCopyUp?(file, lower, copy) }
+          if moved { file.contentHasMoved() }
         }
         return copy
       } catch {
@@ -168,7 +170,8 @@ extension OverlayRegularFile {
         upperChangeTime: try upper.attributes().changeTime, changeTime: shown ?? before.changeTime,
         birthTime: try lower.attributes().birthTime)
     }
+    upper.addMappings(of: lower)
     isMetadataOnly = false
-    overlay.onCopyUp?(self, lower, upper)
+    contentHasMoved()
   }
 }

@@ -4,6 +4,7 @@
 import CLinux
 public import Gate
 public import LinuxABI
+import MemoryMap
 import Synchronization
 public import VFS
 
@@ -110,6 +111,24 @@ public final class Sentry: SystemCallHandler {
 
   /// See `SentryState.beginRelocations`.
   func beginRelocations() -> [(Relocation, [SentryState.Holders])] { state.withLock { $0.beginRelocations() } }
+
+  /// See `SentryState.reconcile`.
+  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) -> [Mapping]? {
+    state.withLock { $0.reconcile(file, of: thread, with: list) }
+  }
+
+  /// A space has been moved to another host file: for the check, if there is one.
+  func checkMove(of file: FileIdentity, in thread: ThreadID, _ files: (lower: ListedFile, upper: ListedFile)) {
+    state.withLock { state in
+      guard let check = state.mappingCheck, let space = state.tasks[thread]?.space else { return }
+      check.lookAtMove(of: file, in: space, of: thread, files)
+    }
+  }
+
+  /// What the check of mappings has found: how many comparisons, how many differences. Nil without the check.
+  public var mappingCheckResult: (comparisons: Int, differences: Int)? {
+    state.withLock { state in state.mappingCheck.map { ($0.comparisons, $0.differences) } }
+  }
 
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
     state.withLock { $0.completed(call, from: thread, result: result) }

@@ -29,6 +29,8 @@ public final class SentryState {
   var pendingRelocations: [Relocation] = []
   /// How many seccomp filters the first guest started with; Int.max as long as it is not known.
   var guestFilters = Int.max
+  /// Compares the record of mappings with the kernel's, for tests; nil otherwise.
+  public var mappingCheck: MappingCheck?
   let socketPlaces = SocketPlaces()
   /// A pid namespace bounds what guests can name.
   let hasPidNamespace: Bool
@@ -213,6 +215,8 @@ public final class SentryState {
       }
     }
     registry.sweep(open)
+    var spaces: Set<ObjectIdentifier> = []
+    for task in tasks.values where spaces.insert(ObjectIdentifier(task.space)).inserted { task.space.forgetSettled() }
   }
 }
 

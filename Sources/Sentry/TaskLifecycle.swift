@@ -83,11 +83,12 @@ extension SentryState {
     // exec ends sharing: the table is this task's own now (`man 2 execve`), and is reached anew.
     task.descriptors = DescriptorTable(thread: thread)
     task.space = MappingSpace()
-    for file in plan.mappedFiles() { task.space.add(file) }
     task.isLoading = true
     task.process.executable = plan.executable
     task.credentials = plan.credentials
-    return try plan.begin(memory: task.memory, stackPointer: stackPointer, layout: layout)
+    let start = try plan.begin(memory: task.memory, stackPointer: stackPointer, layout: layout)
+    try plan.recordMappings(in: task.space)
+    return start
   }
 
   func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {

@@ -5,9 +5,10 @@
 // before it calls; an inode may rely on that. All calls happen under the tree lock (Filesystem.swift).
 
 public import LinuxABI
+public import MemoryMap
 
 /// A file, directory, symlink or node of one file system. Identity is object identity: all names of one file have one object.
-open class Inode {
+open class Inode: Mappable {
   public final let filesystem: Filesystem
   public final let type: FileType
   /// `st_ino`: constant for the life of the inode, over copy-up and rename too.
@@ -23,6 +24,9 @@ open class Inode {
 
   /// Made by O_TMPFILE without O_EXCL: it may be given a name although it has none (`man 2 open`).
   public final var isLinkable = false
+
+  /// Who maps this inode's own backing file; nil as long as nobody ever has.
+  private final var mappings: MappingRecord?
 
   public init(
     filesystem: Filesystem, type: FileType, number: UInt64, permissions: Permissions, owner: UInt32, group: UInt32
@@ -143,4 +147,61 @@ open class Inode {
 
   /// `listxattr(2)`: the names.
   open func extendedAttributeNames() throws(Errno) -> [[UInt8]] { [] }
+
+  // MARK: - Mappings (the contract of each is `Mappable`'s)
+
+  public final var mappableIdentity: FileIdentity { FileIdentity(device: filesystem.deviceNumber, number: number) }
+
+  open var isSettled: Bool { true }
+
+  open func addMapping(
+    _ range: Range<UInt64>, at address: UInt64?, in space: Int, access: MappingAccess
+  ) throws(Errno) {
+    let record = mappings ?? MappingRecord()
+    mappings = record
+    record.set.add(range, at: address, in: space, access: access)
+  }
+
+  open func removeMapping(_ addresses: Range<UInt64>?, in space: Int) {
+    guard let mappings else { return }
+    if let addresses { mappings.set.remove(addresses, in: space) } else { mappings.set.remove(space: space) }
+  }
+
+  open func copyMapping(from space: Int, to child: Int) { mappings?.set.copy(from: space, to: child) }
+
+  open func reconcileMappings(of space: Int, with list: [Mapping]) {
+    let record = mappings ?? MappingRecord()
+    mappings = record
+    record.set.reconcile(space, with: list)
+  }
+
+  open var recordedMappings: MappingSet { mappings?.set ?? MappingSet() }
+
+  /// The whole of `optional`: a backing file has the same offsets as the inode.
+  open func translate(
+    required: Range<UInt64>, optional: Range<UInt64>, access: MappingAccess
+  ) throws(Errno) -> Translation {
+    let isWriting = access.isSuperset(of: [.write, .shared])
+    let file = try open(isWriting ? [.readWrite, .largeFile] : [.largeFile])
+    return Translation(file: file, range: optional, offset: optional.lowerBound, access: access)
+  }
+
+  /// Nothing to tell: this inode's backing file is never another one.
+  open func invalidateUnsavable() {}
+
+  /// Everything that is recorded of `other` is recorded here as well.
+  public final func addMappings(of other: Inode) {
+    guard let theirs = other.mappings, !theirs.set.isEmpty else { return }
+    let record = mappings ?? MappingRecord()
+    mappings = record
+    record.set.add(theirs.set)
+  }
+
+  /// Nothing is recorded here any more.
+  public final func removeMappings() { mappings = nil }
+}
+
+/// A box, so that an inode that nobody maps pays for a pointer only.
+private final class MappingRecord {
+  var set = MappingSet()
 }

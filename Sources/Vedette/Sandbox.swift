@@ -83,7 +83,22 @@ private struct SandboxSession {
     }
     recorder?.finish()
     if let changes { try printChanges(changes) }
+    try reportMappings(sentry)
     return status
+  }
+
+  /// `VEDETTE_CHECK=mappings` in the caller's environment, for tests: the record of file mappings is compared with the
+  /// kernel's list at each `mmap` and each move. Each difference is a line on standard error, and ends in status 125.
+  private static var checksMappings: Bool {
+    guard let environment = try? Host.readFile("/proc/self/environ") else { return false }
+    return environment.split(separator: 0).contains { $0.elementsEqual("VEDETTE_CHECK=mappings".utf8) }
+  }
+
+  private func reportMappings(_ sentry: Sentry) throws(SandboxError) {
+    guard let (comparisons, differences) = sentry.mappingCheckResult else { return }
+    let line = "mapping check: \(comparisons) comparisons, \(differences) differences"
+    if differences > 0 { throw SandboxError(line) }
+    DescriptorOutput.write(Array("vedette: \(line)\n".utf8), to: 2)
   }
 
   /// `--changes`: what the guests have left.
@@ -169,7 +184,10 @@ private struct SandboxSession {
     state.workingDirectory = directory
     state.umask = umask
     state.control = guest.control
-    overlay.onCopyUp = { [unowned state] (_, lower, upper) in state.contentMoved(from: lower, to: upper) }
+    overlay.onCopyUp = { [unowned state] (file, lower, upper) in
+      state.contentMoved(of: file, from: lower, to: upper)
+    }
+    if Self.checksMappings { state.mappingCheck = MappingCheck() }
     try tree.mountExtras(in: vfs)
     return Sentry(state, recorder: recorder)
   }

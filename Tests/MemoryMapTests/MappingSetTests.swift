@@ -6,7 +6,7 @@ import Testing
 private func mapping(_ space: Int, _ range: Range<UInt64>, at address: UInt64, writable: Bool = false) -> Mapping {
   Mapping(
     space: space, range: range.lowerBound * 4096..<range.upperBound * 4096, address: address * 4096,
-    isWritable: writable)
+    access: writable ? [.read, .write, .shared] : [.read, .shared])
 }
 
 @Suite struct MappingSetTests {
@@ -73,6 +73,43 @@ private func mapping(_ space: Int, _ range: Range<UInt64>, at address: UInt64, w
     }
   }
 
+  @Test func requestsAreMetByWhatTheKernelLists() {
+    var set = MappingSet()
+    set.add(4096..<3 * 4096, at: nil, in: 1, access: [.read, .shared])
+    set.add(2 * 4096..<5 * 4096, at: nil, in: 1, access: [.read, .shared])
+    set.add(0..<4096, at: nil, in: 1, access: [.read, .write])
+    set.add(9 * 4096..<10 * 4096, at: 4096, in: 1, access: .read)
+    #expect(set.isConsistent)
+    #expect(set.requests.count == 2)
+    #expect(set.expects(mapping(1, 1..<5, at: 100)))
+    // Grown by mremap, and its head unmapped.
+    #expect(set.expects(mapping(1, 4..<9, at: 100)))
+    #expect(!set.expects(mapping(1, 0..<1, at: 100)))
+    #expect(!set.expects(mapping(2, 1..<2, at: 100)))
+    set.reconcile(1, with: [mapping(1, 3..<4, at: 7), mapping(1, 1..<3, at: 5), mapping(2, 0..<1, at: 1)])
+    #expect(set.mappings == [mapping(1, 1..<4, at: 5)])
+    #expect(set.requests.isEmpty && set.isConsistent)
+  }
+
+  @Test func manyRequestsBecomeOne() {
+    var set = MappingSet()
+    set.add(1000 * 4096..<1001 * 4096, at: nil, in: 1, access: [.read])
+    for page in stride(from: UInt64(0), to: 200, by: 2) {
+      set.add(page * 4096..<(page + 1) * 4096, at: nil, in: 2, access: [.read, .shared])
+      set.add(page * 4096..<(page + 1) * 4096, at: nil, in: 1, access: [.read, .shared])
+      #expect(set.isConsistent && set.expects(mapping(2, page..<page + 1, at: 1)))
+    }
+    #expect(set.requests.filter { $0.space == 2 }.count <= 16)
+    let known = set
+    set.add(0..<4096, at: nil, in: 2, access: [.read, .shared])
+    #expect(set == known)
+    set.copy(from: 2, to: 3)
+    #expect(set.isConsistent && set.spaces == [1, 2, 3])
+    set.remove(space: 2)
+    set.remove(space: 1)
+    #expect(set.spaces == [3])
+  }
+
   private func agrees(_ set: MappingSet, _ pages: [[Mapping?]]) -> Bool {
     for space in 0..<2 {
       for page in 0..<64 {
@@ -81,7 +118,7 @@ private func mapping(_ space: Int, _ range: Range<UInt64>, at address: UInt64, w
         if (found == nil) != (expected == nil) { return false }
         guard let found, let expected else { continue }
         let offset = found.range.lowerBound + (expected.address - found.address)
-        if found.isWritable != expected.isWritable || offset != expected.range.lowerBound { return false }
+        if found.access != expected.access || offset != expected.range.lowerBound { return false }
       }
     }
     return true

@@ -66,12 +66,26 @@ let processHandlers: [(CInt, Handler)] = [
 ]
 
 extension SentryState {
-  /// `mmap(2)` of a file: the kernel does it, and the space is known to have the file from now on.
+  /// `mmap(2)` of a file: the kernel does it, and what may move with a copy-up is recorded before it is made.
   fileprivate func map(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.4))
+    mappingCheck?.look(at: task.space, of: task.thread)
+    guard let node = registry.node(status) else { return .native }
     // The stand-in for an O_PATH descriptor is one that the kernel would answer with EACCES.
-    if let node = registry.node(status), node.isPath { throw .badFileDescriptor }
-    task.space.add(FileIdentity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)))
+    if node.isPath { throw .badFileDescriptor }
+    // While a move is due, an old descriptor may still be one of the lower file.
+    guard node.inode.type == .regular, !node.inode.isSettled || !pendingRelocations.isEmpty else { return .native }
+    let (address, length, offset) = (call.arguments.0, call.arguments.1, call.arguments.5)
+    let (end, overflow) = offset.addingReportingOverflow(length)
+    // What the kernel refuses need not be recorded.
+    guard length > 0, !overflow, end <= UInt64(Int64.max) - 4095, offset & 4095 == 0 else { return .native }
+    let isFixed = call.arguments.3 & UInt64(MAP_FIXED) != 0
+    var access = MappingAccess(rawValue: UInt8(truncatingIfNeeded: call.arguments.2 & 7))
+    // MAP_SHARED and MAP_SHARED_VALIDATE.
+    if call.arguments.3 & UInt64(MAP_SHARED) != 0 { access.insert(.shared) }
+    try task.space.map(
+      node.inode, offset..<((end + 4095) & ~4095), at: isFixed && address & 4095 == 0 ? address : nil, access: access)
+    if !node.inode.isSettled { mappingCheck?.lowerDevice(UInt64(status.st_dev)) }
     return .native
   }
 

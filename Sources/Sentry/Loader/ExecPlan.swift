@@ -48,6 +48,7 @@ final class ExecPlan {
   private let interpreter: ELFFile?
   private var programDescriptor: OwnedDescriptor?
   private var interpreterDescriptor: OwnedDescriptor?
+  private let interpreterPosition: Position?
   private let filename: [UInt8]
   private let argumentHead: [[UInt8]]?
   private var loading: Loading?
@@ -60,12 +61,13 @@ final class ExecPlan {
     var entry: UInt64
     var numbers: (program: CInt, interpreter: CInt)
     var zeroTails: [Range<UInt64>]
+    var images: [(Position, ImageLayout)]
   }
 
   private init(
     executable: Position, name: [UInt8], credentials: TaskCredentials, program: ELFFile, interpreter: ELFFile?,
     programDescriptor: consuming OwnedDescriptor, interpreterDescriptor: consuming OwnedDescriptor?,
-    filename: [UInt8], argumentHead: [[UInt8]]?
+    interpreterPosition: Position?, filename: [UInt8], argumentHead: [[UInt8]]?
   ) {
     self.executable = executable
     hasExecutableStack = program.hasExecutableStack
@@ -75,6 +77,7 @@ final class ExecPlan {
     self.interpreter = interpreter
     self.programDescriptor = consume programDescriptor
     self.interpreterDescriptor = consume interpreterDescriptor
+    self.interpreterPosition = interpreterPosition
     self.filename = filename
     self.argumentHead = argumentHead
   }
@@ -114,10 +117,12 @@ final class ExecPlan {
     let program = try ELFFile(program: file.descriptor.rawValue, start: start)
     var interpreter: ELFFile?
     var interpreterDescriptor: OwnedDescriptor?
+    var interpreterPosition: Position?
     if let path = try program.interpreterPath(from: file.descriptor.rawValue) {
       if path.isEmpty { throw .permissionDenied }
       let opened = try open(path)
       interpreter = try ELFFile(interpreter: opened.descriptor.rawValue)
+      interpreterPosition = opened.position
       interpreterDescriptor = Self.descriptor(of: opened)
     }
     let position = file.position
@@ -125,7 +130,8 @@ final class ExecPlan {
     return ExecPlan(
       executable: position, name: Array(name.prefix(15)), credentials: credentials.afterExecve(), program: program,
       interpreter: interpreter, programDescriptor: Self.descriptor(of: file),
-      interpreterDescriptor: interpreterDescriptor, filename: request.filename, argumentHead: head)
+      interpreterDescriptor: interpreterDescriptor, interpreterPosition: interpreterPosition,
+      filename: request.filename, argumentHead: head)
   }
 
   private static func descriptor(of file: consuming OpenedProgram) -> OwnedDescriptor { file.descriptor }
@@ -185,10 +191,12 @@ final class ExecPlan {
     try process.growStack(to: tableAddress)
     try memory.write(bytes, at: tableAddress)
 
+    var images = [(executable, placement.program)]
+    if let position = interpreterPosition, let image = placement.interpreter { images.append((position, image)) }
     loading = Loading(
       table: table, tableAddress: tableAddress, stackPointer: stack.address,
       entry: placement.interpreter?.entry ?? placement.program.entry, numbers: numbers,
-      zeroTails: placement.program.zeroTails + (placement.interpreter?.zeroTails ?? []))
+      zeroTails: placement.program.zeroTails + (placement.interpreter?.zeroTails ?? []), images: images)
     return TrampolineStart(table: tableAddress, stackPointer: tableAddress)
   }
 
@@ -210,14 +218,29 @@ final class ExecPlan {
     return values.map { StackBlock.AuxiliaryEntry(type: UInt64($0.0), value: $0.1) }
   }
 
-  /// What the table maps.
-  func mappedFiles() -> [FileIdentity] {
-    var files: [FileIdentity] = []
-    for number in [programDescriptor?.rawValue, interpreterDescriptor?.rawValue] {
-      guard let number, let status = try? Host.stat(number) else { continue }
-      files.append(FileIdentity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)))
+  /// Records in the new space what the table is going to map.
+  ///
+  /// - Precondition: `begin` has succeeded.
+  func recordMappings(in space: MappingSpace) throws(Errno) {
+    for (position, image) in loading?.images ?? [] {
+      guard let inode = position.dentry.inode, !inode.isSettled else { continue }
+      for mapping in image.mappings {
+        guard let offset = mapping.offset else { continue }
+        try space.map(
+          inode, offset..<(offset + mapping.length), at: mapping.address,
+          access: MappingAccess(rawValue: UInt8(truncatingIfNeeded: mapping.protection & 7)))
+      }
     }
-    return files
+  }
+
+  /// The content of a file has moved to another one before the table could map it.
+  func contentMoved(from lower: BackingIdentity, to upper: CInt) throws(Errno) {
+    if let number = programDescriptor?.rawValue, BackingIdentity(try Host.stat(number)) == lower {
+      programDescriptor = try Host.openTrusted("/proc/self/fd/\(upper)", [.largeFile])
+    }
+    if let number = interpreterDescriptor?.rawValue, BackingIdentity(try Host.stat(number)) == lower {
+      interpreterDescriptor = try Host.openTrusted("/proc/self/fd/\(upper)", [.largeFile])
+    }
   }
 
   // MARK: - While the table runs

@@ -1,44 +1,100 @@
-// The kernel's own list of an address space's mappings: /proc/PID/maps, and /proc/PID/pagemap for what a private mapping
-// has made its own.
+// The kernel's own list of an address space's mappings: PROCMAP_QUERY, or the text of /proc/PID/maps before Linux 6.11; and
+// /proc/PID/pagemap for what a private mapping has made its own.
 
 import CLinux
 import Gate
 import LinuxABI
+import MemoryMap
 
-/// One line of /proc/PID/maps (`man 5 proc_pid_maps`).
-struct KernelMapping {
+/// One mapping of a file as the kernel lists it.
+struct KernelMapping: Sendable, Equatable {
   var range: Range<UInt64>
-  /// PROT_READ, PROT_WRITE, PROT_EXEC.
-  var protection: CInt
-  var isShared: Bool
+  var access: MappingAccess
   var offset: UInt64
   var file: ListedFile
 
-  /// All mappings of a text; a line that cannot be read is passed over.
+  func mapping(in space: Int) -> Mapping {
+    Mapping(
+      space: space, range: offset..<(offset &+ (range.upperBound - range.lowerBound)), address: range.lowerBound,
+      access: access)
+  }
+
+  /// The file mappings in the space of `thread`, upwards.
+  static func list(of thread: ThreadID) throws(Errno) -> [KernelMapping] {
+    let maps = try Host.openTrusted("/proc/\(thread)/maps", [])
+    do throws(Errno) {
+      var list: [KernelMapping] = []
+      var address: UInt64 = 0
+      while let found = try query(maps.rawValue, from: address) {
+        list.append(found)
+        address = found.range.upperBound
+      }
+      return list
+    } catch {
+      guard error == .inappropriateIOCTLForDevice || error == .invalidArgument else { throw error }
+      return KernelMapping.list(try Host.readAll(maps.rawValue))
+    }
+  }
+
+  /// `struct procmap_query` (linux/fs.h, Linux 6.11): size, query_flags, query_addr, vma_start, vma_end, vma_flags,
+  /// vma_page_size, vma_offset, inode, dev_major and dev_minor, the sizes and addresses of name and build id.
+  private typealias Query = (
+    UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
+  )
+
+  /// The first file mapping that ends behind `address`; nil if there is none.
+  private static func query(_ maps: CInt, from address: UInt64) throws(Errno) -> KernelMapping? {
+    // PROCMAP_QUERY_COVERING_OR_NEXT_VMA | PROCMAP_QUERY_FILE_BACKED_VMA
+    var query: Query = (UInt64(MemoryLayout<Query>.size), 0x30, address, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    let result = withUnsafeMutablePointer(to: &query) {
+      vd_syscall(Int(SYS_ioctl), Int(maps), 0xc068_6611, Int(bitPattern: $0), 0, 0, 0)
+    }
+    if result == -Int(ENOENT) { return nil }
+    _ = try Errno.check(result)
+    // dev_major is the lower half of its word.
+    let device = query.9 << 32 | query.9 >> 32
+    return KernelMapping(
+      range: query.3..<query.4, access: MappingAccess(rawValue: UInt8(truncatingIfNeeded: query.5 & 15)),
+      offset: query.7, file: ListedFile(device: device, number: query.8))
+  }
+
+  /// The file mappings of a text (`man 5 proc_pid_maps`); a line that cannot be read is passed over.
   static func list(_ text: [UInt8]) -> [KernelMapping] {
     text.split(separator: 0x0a).compactMap { KernelMapping(line: $0) }
   }
 
-  /// The mappings of one file in the space of `thread`.
-  static func list(_ file: ListedFile, in thread: ThreadID) throws(Errno) -> [KernelMapping] {
-    list(try Host.readFile("/proc/\(thread)/maps")).filter { $0.file == file }
+  /// The addresses with which a line of /proc/PID/maps, or the head of one in /proc/PID/smaps, begins.
+  static func range(line: ArraySlice<UInt8>) -> Range<UInt64>? {
+    guard let span = line.split(separator: 0x20, maxSplits: 1).first, let dash = span.firstIndex(of: 0x2d),
+      let start = hexadecimal(span[..<dash]), let end = hexadecimal(span[(dash + 1)...]), start < end
+    else { return nil }
+    return start..<end
   }
 
   private init?(line: ArraySlice<UInt8>) {
     var fields = line.split(separator: 0x20, maxSplits: 5, omittingEmptySubsequences: true)[...]
-    guard fields.count >= 5, let span = fields.popFirst(), let dash = span.firstIndex(of: 0x2d),
-      let start = Self.hexadecimal(span[..<dash]), let end = Self.hexadecimal(span[(dash + 1)...]), start < end,
-      let access = fields.popFirst(), access.count == 4, let offset = fields.popFirst().flatMap(Self.hexadecimal),
-      let device = fields.popFirst(), let number = fields.popFirst().flatMap(Self.decimal)
+    guard let range = Self.range(line: line), fields.count >= 5, fields.popFirst() != nil,
+      let letters = fields.popFirst(), letters.count == 4, let offset = fields.popFirst().flatMap(Self.hexadecimal),
+      let device = fields.popFirst(), let colon = device.firstIndex(of: 0x3a),
+      let major = Self.hexadecimal(device[..<colon]), let minor = Self.hexadecimal(device[(colon + 1)...]),
+      let number = fields.popFirst().flatMap(Self.decimal), number != 0
     else { return nil }
-    range = start..<end
-    let bits = [UInt8](access)
-    protection =
-      (bits[0] == 0x72 ? CInt(PROT_READ) : 0) | (bits[1] == 0x77 ? CInt(PROT_WRITE) : 0)
-      | (bits[2] == 0x78 ? CInt(PROT_EXEC) : 0)
-    isShared = bits[3] == 0x73
+    let bits = [UInt8](letters)
+    access = []
+    if bits[0] == 0x72 { access.insert(.read) }
+    if bits[1] == 0x77 { access.insert(.write) }
+    if bits[2] == 0x78 { access.insert(.execute) }
+    if bits[3] == 0x73 { access.insert(.shared) }
+    self.range = range
     self.offset = offset
-    file = ListedFile(device: [UInt8](device), number: number)
+    file = ListedFile(device: major << 32 | minor, number: number)
+  }
+
+  private init(range: Range<UInt64>, access: MappingAccess, offset: UInt64, file: ListedFile) {
+    self.range = range
+    self.access = access
+    self.offset = offset
+    self.file = file
   }
 
   private static func hexadecimal(_ text: ArraySlice<UInt8>) -> UInt64? {
@@ -50,7 +106,7 @@ struct KernelMapping {
       default: return nil
       }
     }
-    return value
+    return text.isEmpty ? nil : value
   }
 
   private static func decimal(_ text: ArraySlice<UInt8>) -> UInt64? {
@@ -59,34 +115,67 @@ struct KernelMapping {
       guard byte >= 0x30, byte <= 0x39 else { return nil }
       value = value &* 10 &+ UInt64(byte - 0x30)
     }
-    return value
+    return text.isEmpty ? nil : value
+  }
+}
+
+/// A file as the kernel's lists of mappings name it: device (major number in the upper half) and inode number. Some file
+/// systems show another device there than stat(2) does (btrfs, overlayfs).
+struct ListedFile: Sendable, Hashable {
+  var device: UInt64
+  var number: UInt64
+
+  init(device: UInt64, number: UInt64) {
+    self.device = device
+    self.number = number
+  }
+
+  /// The file of a descriptor of ours: the kernel is asked with a mapping of our own.
+  ///
+  /// - Throws: `.noDevice` and what else `mmap(2)` says.
+  init(of descriptor: CInt) throws(Errno) {
+    let address = UInt64(
+      UInt(bitPattern: try Host.call(SYS_mmap, 0, 4096, Int(PROT_READ), Int(MAP_PRIVATE), Int(descriptor), 0)))
+    defer { _ = vd_syscall(Int(SYS_munmap), Int(address), 4096, 0, 0, 0, 0) }
+    guard let entry = try KernelMapping.find(address) else { throw .ioError }
+    self = entry.file
   }
 }
 
 extension KernelMapping {
-  /// The parts of a private mapping whose pages are still the file's: not yet read, or read and never written.
-  func cleanRanges(in thread: ThreadID) throws(Errno) -> [Range<UInt64>] {
+  /// The mapping of ours at `address`.
+  fileprivate static func find(_ address: UInt64) throws(Errno) -> KernelMapping? {
+    let maps = try Host.openTrusted("/proc/self/maps", [])
+    do throws(Errno) {
+      return try query(maps.rawValue, from: address)
+    } catch {
+      guard error == .inappropriateIOCTLForDevice || error == .invalidArgument else { throw error }
+      return list(try Host.readAll(maps.rawValue)).first { $0.range.contains(address) }
+    }
+  }
+
+  /// The parts of `part`, of a private mapping, whose pages are the space's own: written, and not the file's any more.
+  static func ownRanges(of part: Range<UInt64>, in thread: ThreadID) throws(Errno) -> [Range<UInt64>] {
     let pagemap = try Host.openTrusted("/proc/\(thread)/pagemap", [])
     var ranges: [Range<UInt64>] = []
-    var start: UInt64?
-    var address = range.lowerBound
+    var address = part.lowerBound
     return try withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 4096) { entries throws(Errno) in
-      while address < range.upperBound {
-        let count = Int(min(UInt64(entries.count), (range.upperBound - address) / 4096))
+      while address < part.upperBound {
+        let count = Int(min(UInt64(entries.count), (part.upperBound - address) / 4096))
         let bytes = UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: entries[..<count]))
         let got = try Host.read(into: bytes, from: pagemap.rawValue, at: Int64(address / 4096 * 8)) / 8
         if got == 0 { break }
-        for index in 0..<got {
-          if Self.isOwn(entries[index]) {
-            if let begin = start { ranges.append(begin..<address) }
-            start = nil
-          } else if start == nil {
-            start = address
+        for entry in entries[..<got] {
+          if isOwn(entry) {
+            if let last = ranges.last, last.upperBound == address {
+              ranges[ranges.count - 1] = last.lowerBound..<(address + 4096)
+            } else {
+              ranges.append(address..<(address + 4096))
+            }
           }
           address += 4096
         }
       }
-      if let start { ranges.append(start..<range.upperBound) }
       return ranges
     }
   }

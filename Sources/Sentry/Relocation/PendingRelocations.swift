@@ -7,27 +7,50 @@ import MemoryMap
 public import VFS
 
 extension SentryState {
-  /// The content of a file has moved from `lower` to `upper`: to be called from the overlay's hook, under the tree lock.
+  /// The content of `file` has moved from `lower` to `upper`: to be called from the overlay's hook, under the tree lock.
   ///
-  /// Nothing is recorded unless some guest may hold the lower file: it has been opened and not been swept since, or some
-  /// address space may map it.
-  public func contentMoved(from lower: Inode, to upper: Inode) {
+  /// Nothing is due unless some guest may hold the lower file: it has been opened and not been swept since, or some
+  /// address space is recorded to map it, or some process is about to execute it.
+  public func contentMoved(of file: Inode, from lower: Inode, to upper: Inode) {
     do throws(Errno) {
-      let lowerFile = try lower.open([.largeFile])
+      let lowerFile = try lower.translate(required: 0..<4096, optional: 0..<4096, access: .read).takeFile()
       let identity = BackingIdentity(try Host.stat(lowerFile.rawValue))
-      let file = FileIdentity(device: identity.device, number: identity.number)
       let node = registry.node(identity)
-      guard node != nil || tasks.values.contains(where: { $0.space.mayMap(file) }) else { return }
+      let isMapped = !file.recordedMappings.isEmpty
+      let plans = tasks.values.compactMap(\.execPlan)
+      guard node != nil || isMapped || !plans.isEmpty else { return }
       // Opened once and closed again: the most frequent case, and the tracer thread need not hear of it. While the tracer
       // serves a call, the (one) notify worker may be giving a descriptor of the lower file to a guest at this moment.
-      if currentGate == .notify, holders(of: file).isEmpty { return }
-      let upperFile = try upper.open([.largeFile])
+      if currentGate == .notify, plans.isEmpty, holders(of: file.mappableIdentity, identity).isEmpty { return }
+      let upperFile = try upper.translate(required: 0..<4096, optional: 0..<4096, access: .read).takeFile()
+      for plan in plans { try plan.contentMoved(from: identity, to: upperFile.rawValue) }
       if let node { try registry.register(upperFile.rawValue, node.position, node.inode) }
       pendingRelocations.append(
-        Relocation(lower: file, lowerFile: lowerFile, upperFile: upperFile, filters: guestFilters))
+        Relocation(
+          of: file.mappableIdentity, from: identity, lowerFile: lowerFile, upperFile: upperFile,
+          filters: guestFilters))
     } catch {
       // A file that cannot be read again was not copied up either; without descriptors to spare nothing can be moved.
     }
+  }
+
+  /// The kernel's list of what `thread` has mapped of a file takes the record's place; gives the record back.
+  ///
+  /// - Returns: nil if no such task is known: it is being born.
+  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) -> [Mapping]? {
+    guard let space = tasks[thread]?.space else { return nil }
+    let places = list.map { $0.mapping(in: space.number) }
+    guard let mappable = space.mappables[file] else {
+      if !places.isEmpty { mappingCheck?.differ(thread, "maps a file that is moved and was not recorded") }
+      return places
+    }
+    if let mappingCheck {
+      for place in places where !mappable.recordedMappings.expects(place) {
+        mappingCheck.differ(thread, "maps \(place), which was not recorded")
+      }
+    }
+    space.reconcile(file, with: places)
+    return Array(mappable.recordedMappings.mappings(in: space.number))
   }
 
   /// Whoever shares both the descriptor table and the address space: one of them is enough to work on both.
@@ -40,7 +63,7 @@ extension SentryState {
   func beginRelocations() -> [(Relocation, [Holders])] {
     let relocations = pendingRelocations
     pendingRelocations = []
-    return relocations.map { ($0, holders(of: $0.lower)) }
+    return relocations.map { ($0, holders(of: $0.file, $0.lower)) }
   }
 
   private struct HolderKey: Hashable {
@@ -48,7 +71,7 @@ extension SentryState {
     var space: ObjectIdentifier
   }
 
-  private func holders(of file: FileIdentity) -> [Holders] {
+  private func holders(of file: FileIdentity, _ lower: BackingIdentity) -> [Holders] {
     var groups: [HolderKey: [Task]] = [:]
     for task in tasks.values {
       groups[HolderKey(table: ObjectIdentifier(task.descriptors), space: ObjectIdentifier(task.space)), default: []]
@@ -57,7 +80,7 @@ extension SentryState {
     var opened: [ObjectIdentifier: Bool] = [:]
     return groups.compactMap { (key, tasks) in
       guard let table = tasks.first?.descriptors, let space = tasks.first?.space else { return nil }
-      let isOpen = opened[key.table] ?? table.mayHold(file)
+      let isOpen = opened[key.table] ?? table.mayHold(lower)
       opened[key.table] = isOpen
       let mayMap = space.mayMap(file)
       return isOpen || mayMap ? Holders(threads: tasks.map(\.thread), mayMap: mayMap) : nil
@@ -67,12 +90,11 @@ extension SentryState {
 
 extension DescriptorTable {
   /// True also if the table cannot be read: then its process is on its way out, or in.
-  fileprivate func mayHold(_ file: FileIdentity) -> Bool {
+  fileprivate func mayHold(_ file: BackingIdentity) -> Bool {
     do throws(Errno) {
       for number in try numbers() {
         do throws(Errno) {
-          let status = try stat(number)
-          if UInt64(status.st_ino) == file.number, UInt64(status.st_dev) == file.device { return true }
+          if BackingIdentity(try stat(number)) == file { return true }
         } catch {
           // Closed meanwhile.
         }
@@ -101,12 +123,12 @@ extension Sentry {
         for group in holders {
           let mayMap = group.mayMap
           if let guest = guests.injectable(among: group.threads) {
-            relocation.perform(in: guest, mapped: mayMap)
+            relocation.perform(in: guest, mapped: mayMap, for: self)
           } else {
-            guests.later(group.threads) { relocation.perform(in: $0, mapped: mayMap) }
+            guests.later(group.threads) { relocation.perform(in: $0, mapped: mayMap, for: self) }
           }
         }
-        guests.laterInUnknown { relocation.perform(in: $0, mapped: true) }
+        guests.laterInUnknown { relocation.perform(in: $0, mapped: true, for: self) }
       }
     }
   }

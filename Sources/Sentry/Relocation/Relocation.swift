@@ -13,9 +13,11 @@ import Synchronization
 
 /// One file on its way. Used on the tracer thread once it is made; the two descriptors never change.
 final class Relocation: Sendable {
-  /// The lower file.
-  let lower: FileIdentity
-  /// Open for reading: the source of the lower file's name in /proc/PID/maps.
+  /// The file, whichever layer holds its content.
+  let file: FileIdentity
+  /// The lower file on the host.
+  let lower: BackingIdentity
+  /// Open for reading: by it the kernel tells how its lists of mappings name the lower file.
   private let lowerFile: OwnedDescriptor
   /// Open for reading: what new descriptors are opened from.
   private let upperFile: OwnedDescriptor
@@ -33,11 +35,13 @@ final class Relocation: Sendable {
   /// How many seccomp filters a guest has that has added none.
   let filters: Int
   private let moved = Mutex<[Description]>([])
-  private let listed = Mutex<ListedFile?>(nil)
+  private let listed = Mutex<(lower: ListedFile, upper: ListedFile)?>(nil)
 
   init(
-    lower: FileIdentity, lowerFile: consuming OwnedDescriptor, upperFile: consuming OwnedDescriptor, filters: Int
+    of file: FileIdentity, from lower: BackingIdentity, lowerFile: consuming OwnedDescriptor,
+    upperFile: consuming OwnedDescriptor, filters: Int
   ) {
+    self.file = file
     self.lower = lower
     self.filters = filters
     self.lowerFile = lowerFile
@@ -46,11 +50,10 @@ final class Relocation: Sendable {
 
   var upperDescriptor: CInt { upperFile.rawValue }
 
-  /// How /proc/PID/maps words the lower file. Some file systems show another device there than stat(2) does (btrfs,
-  /// overlayfs), so the kernel is asked with a mapping of our own.
-  func listedFile() throws(Errno) -> ListedFile {
+  /// How the kernel's lists of mappings name the two files.
+  func listedFiles() throws(Errno) -> (lower: ListedFile, upper: ListedFile) {
     if let known = listed.withLock({ $0 }) { return known }
-    let found = try ListedFile(of: lowerFile.rawValue)
+    let found = (lower: try ListedFile(of: lowerFile.rawValue), upper: try ListedFile(of: upperFile.rawValue))
     listed.withLock { $0 = found }
     return found
   }
@@ -82,26 +85,5 @@ final class Relocation: Sendable {
   /// `kcmp(2)`, KCMP_FILE: our descriptor and the guest's are one open file description.
   private static func isSame(_ ours: CInt, _ thread: ThreadID, _ number: CInt) -> Bool {
     vd_syscall(Int(SYS_kcmp), Int(getpid()), Int(thread), 0, Int(ours), Int(number), 0) == 0
-  }
-}
-
-/// A file as /proc/PID/maps names it: the device's text and the inode number.
-struct ListedFile: Sendable, Equatable {
-  var device: [UInt8]
-  var number: UInt64
-
-  init(device: [UInt8], number: UInt64) {
-    self.device = device
-    self.number = number
-  }
-
-  /// - Throws: `.noDevice` and what else `mmap(2)` says.
-  init(of descriptor: CInt) throws(Errno) {
-    let address = UInt64(
-      UInt(bitPattern: try Host.call(SYS_mmap, 0, 4096, Int(PROT_READ), Int(MAP_PRIVATE), Int(descriptor), 0)))
-    defer { _ = vd_syscall(Int(SYS_munmap), Int(address), 4096, 0, 0, 0, 0) }
-    let entries = KernelMapping.list(try Host.readFile("/proc/self/maps"))
-    guard let entry = entries.first(where: { $0.range.contains(address) }) else { throw .ioError }
-    self = entry.file
   }
 }

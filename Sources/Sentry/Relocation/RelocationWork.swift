@@ -7,6 +7,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import MemoryMap
 
 extension Relocation {
   /// A descriptor of the lower file.
@@ -15,15 +16,19 @@ extension Relocation {
     var information: DescriptorInformation
   }
 
-  /// Moves everything that the process of `guest` has of the lower file.
-  func perform(in guest: any StoppedThread, mapped: Bool) {
+  /// Moves everything that the process of `guest` has of the lower file. The tree lock is not held.
+  ///
+  /// - Parameters:
+  ///   - mapped: the space may map the file.
+  ///   - sentry: has the record of mappings.
+  func perform(in guest: any StoppedThread, mapped: Bool, for sentry: Sentry) {
     do throws(Errno) {
       let status = try ProcessStatus(of: guest.thread)
       // A filter of the guest's own might kill it for a call that it did not make.
       if status.number("Seccomp_filters:") > filters { return }
       let table = DescriptorTable(thread: guest.thread)
       let numbers = try table.numbers()
-      let mappings = mapped ? try KernelMapping.list(try listedFile(), in: guest.thread) : []
+      let mappings = mapped ? try mappings(of: guest.thread, for: sentry) : []
       var holdings: [Holding] = []
       for number in numbers {
         guard let status = try? table.stat(number), holds(status) else { continue }
@@ -37,7 +42,10 @@ extension Relocation {
         number = holding.number
         locks += holding.information.locks.filter { $0.kind == .process }.map { (holding.number, $0) }
       }
-      try move(mappings, through: number, free: numbers, isLocked: status.number("VmLck:") > 0, in: guest)
+      try move(
+        mappings, through: number, free: numbers,
+        locked: !mappings.isEmpty && status.number("VmLck:") > 0 ? Self.lockedRanges(of: guest.thread) : [], in: guest)
+      if !mappings.isEmpty { sentry.checkMove(of: file, in: guest.thread, try listedFiles()) }
       // Last: a process loses its locks on a file with any descriptor of that file that it closes.
       for (number, lock) in locks { try lock.take(on: number, in: guest) }
     } catch {
@@ -46,7 +54,7 @@ extension Relocation {
   }
 
   private func holds(_ status: stat) -> Bool {
-    UInt64(status.st_dev) == lower.device && UInt64(status.st_ino) == lower.number
+    BackingIdentity(status) == lower
   }
 
   private func move(_ holding: Holding, of table: DescriptorTable, in guest: any StoppedThread) throws(Errno) {
@@ -58,14 +66,23 @@ extension Relocation {
 
   // MARK: - Mappings
 
+  /// What the process has mapped of the file: the record, once the kernel's list has taken its place. Empty if nothing of
+  /// the lower file is left.
+  private func mappings(of thread: ThreadID, for sentry: Sentry) throws(Errno) -> [Mapping] {
+    let files = try listedFiles()
+    let list = try KernelMapping.list(of: thread).filter { $0.file == files.lower || $0.file == files.upper }
+    let recorded = sentry.reconcile(file, of: thread, with: list) ?? list.map { $0.mapping(in: 0) }
+    return list.contains { $0.file == files.lower } ? recorded : []
+  }
+
   /// Maps the upper file over what is mapped of the lower one.
   ///
   /// - Parameters:
   ///   - number: a descriptor of the upper file that the guest has already; nil to lend it one.
   ///   - numbers: the numbers in use.
-  ///   - isLocked: the space has locked memory (`man 2 mlock`).
+  ///   - locked: the locked memory of the space (`man 2 mlock`).
   private func move(
-    _ mappings: [KernelMapping], through number: CInt?, free numbers: [CInt], isLocked: Bool,
+    _ mappings: [Mapping], through number: CInt?, free numbers: [CInt], locked: [Range<UInt64>],
     in guest: any StoppedThread
   ) throws(Errno) {
     if mappings.isEmpty { return }
@@ -73,45 +90,153 @@ extension Relocation {
     let lent = number == nil ? (0..<CInt.max).first { !used.contains($0) } : nil
     if let lent { try guest.replaceDescriptor(lent, by: upperDescriptor, closeOnExec: true) }
     guard let source = number ?? lent else { return }
-    for mapping in mappings { move(mapping, through: source, isLocked: isLocked, in: guest) }
+    let size = UInt64(clamping: try Host.stat(upperDescriptor).st_size)
+    for mapping in mappings {
+      do throws(Errno) {
+        if mapping.isShared {
+          try map(mapping.addresses, of: mapping, access: mapping.access, source, in: guest)
+        } else {
+          try movePrivate(mapping, source, size: size, in: guest)
+        }
+      } catch {
+        // One mapping that cannot be moved (mseal, a guest's own filter, no memory) does not keep the others.
+      }
+      for range in locked {
+        let part = range.clamped(to: mapping.addresses)
+        if part.isEmpty { continue }
+        _ = try? guest.call(
+          SystemCall(
+            number: Int(SYS_mlock),
+            arguments: (part.lowerBound, part.upperBound - part.lowerBound, 0, 0, 0, 0)))
+      }
+    }
     if let lent {
       _ = try guest.call(SystemCall(number: Int(SYS_close), arguments: (UInt64(lent), 0, 0, 0, 0, 0)))
     }
   }
 
-  private func move(_ mapping: KernelMapping, through source: CInt, isLocked: Bool, in guest: any StoppedThread) {
-    do throws(Errno) {
-      let ranges = mapping.isShared ? [mapping.range] : try mapping.cleanRanges(in: guest.thread)
-      let isLocked = isLocked && Self.isLocked(mapping.range.lowerBound, guest.thread)
-      for range in ranges {
-        let flags = (mapping.isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
-        let length = range.upperBound - range.lowerBound
-        _ = try guest.call(
-          SystemCall(
-            number: Int(SYS_mmap),
-            arguments: (
-              range.lowerBound, length, UInt64(mapping.protection), UInt64(flags), UInt64(source),
-              mapping.offset + (range.lowerBound - mapping.range.lowerBound)
-            )))
-        if isLocked {
-          _ = try guest.call(
-            SystemCall(number: Int(SYS_mlock), arguments: (range.lowerBound, length, 0, 0, 0, 0)))
+  /// Maps the upper file over `addresses`, which are part of `mapping`.
+  private func map(
+    _ addresses: Range<UInt64>, of mapping: Mapping, access: MappingAccess, _ source: CInt,
+    in guest: any StoppedThread
+  ) throws(Errno) {
+    if addresses.isEmpty { return }
+    let flags = (mapping.isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
+    let offset = mapping.range.lowerBound + (addresses.lowerBound - mapping.address)
+    let length = addresses.upperBound - addresses.lowerBound
+    _ = try guest.call(
+      SystemCall(
+        number: Int(SYS_mmap),
+        arguments: (addresses.lowerBound, length, access.protection, UInt64(flags), UInt64(source), offset)))
+  }
+
+  // MARK: - Private mappings
+
+  /// How much of a process's own pages is held here at a time.
+  private static let pieceSize: UInt64 = 4 << 20
+
+  /// A private mapping's own pages are written back over the new file's: so the whole of it stays one mapping, and what
+  /// becomes of a page that is given up (`man 2 madvise`, MADV_DONTNEED) is the new file's.
+  private func movePrivate(_ mapping: Mapping, _ source: CInt, size: UInt64, in guest: any StoppedThread) throws(Errno)
+  {
+    // Behind the file's end there are no pages, not even one's own: truncation has taken them (`man 2 mmap`, SIGBUS).
+    let end =
+      mapping.address &+ min(max(size.nextPage, mapping.range.lowerBound), mapping.range.upperBound)
+      &- mapping.range.lowerBound
+    let own = try KernelMapping.ownRanges(of: mapping.address..<max(end, mapping.address), in: guest.thread)
+    var next = mapping.address
+    for piece in Self.pieces(of: own) {
+      guard let first = piece.first, let last = piece.last else { continue }
+      try map(next..<first.lowerBound, of: mapping, access: mapping.access, source, in: guest)
+      try moveOwn(piece, in: first.lowerBound..<last.upperBound, of: mapping, source, guest)
+      next = last.upperBound
+    }
+    try map(next..<mapping.addresses.upperBound, of: mapping, access: mapping.access, source, in: guest)
+  }
+
+  /// Neighbouring ranges together, as long as they span no more than `pieceSize`; longer ones cut.
+  private static func pieces(of own: [Range<UInt64>]) -> [[Range<UInt64>]] {
+    var pieces: [[Range<UInt64>]] = []
+    for range in own {
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: Int(pieceSize)) {
+        let part = start..<min(start + pieceSize, range.upperBound)
+        if let first = pieces.last?.first, part.upperBound - first.lowerBound <= pieceSize {
+          pieces[pieces.count - 1].append(part)
+        } else {
+          pieces.append([part])
         }
       }
+    }
+    return pieces
+  }
+
+  private func moveOwn(
+    _ own: [Range<UInt64>], in addresses: Range<UInt64>, of mapping: Mapping, _ source: CInt,
+    _ guest: any StoppedThread
+  ) throws(Errno) {
+    let memory = GuestMemory(thread: guest.thread)
+    let readable = mapping.access.contains(.read)
+    if !readable { try protect(addresses, .read, guest) }
+    let contents: [[UInt8]]
+    do throws(Errno) {
+      contents = try own.map { range throws(Errno) in
+        try memory.bytes(Int(range.upperBound - range.lowerBound), at: range.lowerBound)
+      }
+      try map(addresses, of: mapping, access: [.read, .write], source, in: guest)
     } catch {
-      // One mapping that cannot be moved (mseal, a guest's own filter, no memory) does not keep the others.
+      if !readable { try protect(addresses, mapping.access, guest) }
+      throw error
+    }
+    do throws(Errno) {
+      for (range, bytes) in zip(own, contents) { try memory.write(bytes, at: range.lowerBound) }
+      if mapping.access != [.read, .write] { try protect(addresses, mapping.access, guest) }
+    } catch {
+      // Its own pages are gone and could not be put back (no memory): it must not go on without them.
+      _ = vd_syscall(Int(SYS_tkill), Int(guest.thread), Int(SIGKILL), 0, 0, 0, 0)
+      throw error
     }
   }
 
-  /// Whether the mapping that begins at `address` is locked: `lo` among its VmFlags in /proc/PID/smaps.
-  private static func isLocked(_ address: UInt64, _ thread: ThreadID) -> Bool {
-    guard let text = try? Host.readFile("/proc/\(thread)/smaps") else { return false }
-    let lines = text.split(separator: 0x0a)
-    let head = Array((String(address, radix: 16) + "-").utf8)
-    guard let first = lines.firstIndex(where: { $0.starts(with: head) }),
-      let flags = lines[first...].first(where: { $0.starts(with: "VmFlags:".utf8) })
-    else { return false }
-    return flags.split(separator: 0x20).contains { $0.elementsEqual("lo".utf8) }
+  private func protect(_ addresses: Range<UInt64>, _ access: MappingAccess, _ guest: any StoppedThread) throws(Errno) {
+    _ = try guest.call(
+      SystemCall(
+        number: Int(SYS_mprotect),
+        arguments: (
+          addresses.lowerBound, addresses.upperBound - addresses.lowerBound, access.protection, 0, 0, 0
+        )))
+  }
+
+  /// The mappings with `lo` among their VmFlags in /proc/PID/smaps.
+  private static func lockedRanges(of thread: ThreadID) -> [Range<UInt64>] {
+    guard let text = try? Host.readFile("/proc/\(thread)/smaps") else { return [] }
+    var ranges: [Range<UInt64>] = []
+    var current: Range<UInt64>?
+    for line in text.split(separator: 0x0a) {
+      if line.starts(with: "VmFlags:".utf8) {
+        let isLocked = line.split(separator: 0x20).contains { $0.elementsEqual("lo".utf8) }
+        if isLocked, let current { ranges.append(current) }
+      } else if let range = KernelMapping.range(line: line) {
+        current = range
+      }
+    }
+    return ranges
+  }
+}
+
+extension UInt64 {
+  /// The first page boundary at or behind it.
+  fileprivate var nextPage: UInt64 { (self + 4095) & ~4095 }
+}
+
+extension GuestMemory {
+  /// `count` bytes from `address` on.
+  fileprivate func bytes(_ count: Int, at address: UInt64) throws(Errno) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let outcome: Result<Void, Errno> = bytes.withUnsafeMutableBytes { buffer in
+      do throws(Errno) { return .success(try read(into: buffer, at: address)) } catch { return .failure(error) }
+    }
+    try outcome.get()
+    return bytes
   }
 }
 
