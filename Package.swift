@@ -83,6 +83,7 @@ let package = Package(
       name: "EndToEndTests",
       exclude: [
         "all.sh", "apt-install.sh", "checks", "coherence.c", "demo-coherence.sh", "demo.sh", "run.sh", "scenarios",
+        "tools",
       ],
       swiftSettings: strict),
   ]

@@ -63,9 +63,10 @@ int vd_launch_janitor(const char *path) {
       if (ends[0] > 0) VD_CALL(SYS_close_range, 0, ends[0] - 1, 0, 0, 0, 0);
       VD_CALL(SYS_close_range, ends[0] + 1, ~0u, 0, 0, 0, 0);
       char byte;
-      while (VD_CALL(SYS_read, ends[0], &byte, 1, 0, 0, 0) == -EINTR) {
-      }
-      vd_remove_tree(path);
+      long received;
+      do received = VD_CALL(SYS_read, ends[0], &byte, 1, 0, 0, 0);
+      while (received == -EINTR);
+      if (received == 0) vd_remove_tree(path);
     }
     for (;;) VD_CALL(SYS_exit_group, 0, 0, 0, 0, 0, 0);
   }

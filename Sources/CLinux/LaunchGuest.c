@@ -60,8 +60,9 @@ static long drop_capabilities(void) {
   return VD_CALL(SYS_capset, &header, data, 0, 0, 0, 0);
 }
 
-static void close_others(const struct vd_plan *plan) {
+static long close_others(const struct vd_plan *plan) {
   unsigned from = 0;
+  long result = 0;
   size_t next = 0;
   int control_done = 0;
   while (next < plan->keep_count || !control_done) {
@@ -73,10 +74,11 @@ static void close_others(const struct vd_plan *plan) {
       control_done = 1;
     }
     if (keep < 0 || (unsigned)keep < from) continue;
-    if ((unsigned)keep > from) VD_CALL(SYS_close_range, from, keep - 1, 0, 0, 0, 0);
+    if ((unsigned)keep > from) result = VD_CALL(SYS_close_range, from, keep - 1, 0, 0, 0, 0);
+    if (result < 0) return result;
     from = (unsigned)keep + 1;
   }
-  VD_CALL(SYS_close_range, from, ~0u, 0, 0, 0, 0);
+  return VD_CALL(SYS_close_range, from, ~0u, 0, 0, 0, 0);
 }
 
 static struct vd_command *map_command(int control, int file) {
@@ -120,7 +122,7 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
     vd_fail(control, VD_STAGE_NO_NEW_PRIVS, result);
   if ((result = restrict_paths(plan, devpts)) < 0) vd_fail(control, VD_STAGE_LANDLOCK, result);
   if ((result = drop_capabilities()) < 0) vd_fail(control, VD_STAGE_CAPABILITIES, result);
-  close_others(plan);
+  if ((result = close_others(plan)) < 0) vd_fail(control, VD_STAGE_DESCRIPTORS, result);
 
   struct sock_fprog program = {.len = (unsigned short)command->filter_count,
                                .filter = (struct sock_filter *)((char *)command + command->filter)};

@@ -145,10 +145,7 @@ final class HostDirectory: HostInode {
       }
     }
     CrashPoint.passed("link")
-    if file.held >= 0 {
-      _ = OwnedDescriptor(file.held)
-      file.held = -1
-    }
+    file.letGo()
     file.parent = self
     file.name = name.copy
     try file.refresh()

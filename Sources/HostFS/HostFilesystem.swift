@@ -100,6 +100,11 @@ public final class HostFilesystem: Filesystem {
   public override var isReadOnly: Bool { !isWritable }
   public override var revalidates: Bool { policy == .shared }
 
+  /// Of those that lost their name while their object lived.
+  final var nameless = Orphans()
+
+  public override var orphans: Orphans { nameless }
+
   public override func statistics() throws(Errno) -> FilesystemStatistics {
     let facts = try descriptors.with(hostRoot) { root throws(Errno) in try Host.filesystemStatistics(root) }
     var result = FilesystemStatistics(
@@ -180,7 +185,7 @@ public final class HostFilesystem: Filesystem {
   func namelessFile(_ descriptor: consuming OwnedDescriptor) throws(Errno) -> HostInode {
     let facts = try Host.statx("", in: descriptor.rawValue, .emptyPath)
     let inode = HostRegularFile(host: self, facts, parent: nil, name: [])
-    inode.held = descriptor.release()
+    inode.keep(descriptor)
     known[HostKey(device: facts.device, number: facts.stx_ino)] = Unmanaged.passUnretained(inode)
     return inode
   }

@@ -12,6 +12,8 @@ class HostInode: Inode {
   final var name: [UInt8]
   /// A descriptor (O_PATH) of a file whose name is gone; -1 for others.
   final var held: CInt = -1
+  /// What the file took when it lost its name; counted in `HostFilesystem.orphans` as long as `held` is there.
+  private var heldBytes: Int64 = 0
   final let hostDevice: UInt64
   final let hostNumber: UInt64
   /// Its record means nothing: who may do what with the file cannot be told.
@@ -39,7 +41,7 @@ class HostInode: Inode {
   }
 
   deinit {
-    if held >= 0 { _ = OwnedDescriptor(held) }
+    letGo()
     host.forget(self)
   }
 
@@ -111,12 +113,32 @@ class HostInode: Inode {
     return try host.descriptors.with(parent) { descriptor throws(Errno) in try body(.child(descriptor, name)) }
   }
 
+  /// The file has a name again, or nobody asks for it any more.
+  final func letGo() {
+    guard held >= 0 else { return }
+    _ = OwnedDescriptor(held)
+    held = -1
+    host.nameless.count -= 1
+    host.nameless.bytes -= heldBytes
+  }
+
+  /// The file is reached through `descriptor` from now on.
+  final func keep(_ descriptor: consuming OwnedDescriptor) {
+    var bytes: Int64 = 0
+    do throws(Errno) { bytes = Int64(try Host.stat(descriptor.rawValue).st_blocks) * 512 } catch {}
+    held = descriptor.release()
+    heldBytes = bytes
+    host.nameless.count += 1
+    host.nameless.bytes += bytes
+  }
+
   /// The name is about to go: keeps the file reachable for those who still have it open.
   func hold() throws(Errno) {
     if held >= 0 { return }
-    held = try at { (directory, name, flags) throws(Errno) in
+    let descriptor = try at { (directory, name, flags) throws(Errno) in
       try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks]).release()
     }
+    keep(OwnedDescriptor(descriptor))
   }
 
   // MARK: - Metadata

@@ -154,6 +154,8 @@ public final class OverlayFilesystem: Filesystem {
   /// What is deleted or changed here is remembered for another run.
   var isPersistent: Bool { if case .store = upper { true } else { false } }
 
+  public override var orphans: Orphans { upper?.filesystem.orphans ?? Orphans() }
+
   public override func statistics() throws(Errno) -> FilesystemStatistics {
     guard let filesystem = upper?.filesystem ?? layers.first else { throw .noFunction }
     return try filesystem.statistics()

@@ -39,6 +39,8 @@ public struct Doctor: Sendable {
       "seccomp user notification", needed: true, listening, "libseccomp API level \(seccomp_api_get())",
       lacking: "needs Linux 5.19, and no other listener above us")
 
+    let calls = Self.calls()
+    lines.append(calls)
     let namespaces = Self.namespaces()
     lines.append(namespaces)
     add(
@@ -58,7 +60,6 @@ public struct Doctor: Sendable {
     add(
       "PR_SET_MM_MAP", Int(vd_probe_memory_map()), "the break can be placed as the kernel does",
       lacking: "needs CONFIG_CHECKPOINT_RESTORE; the heap of static programs lies elsewhere")
-    add("pidfd_getfd", Self.pidfd(), "", lacking: "needs Linux 5.6")
     let vdso = Vdso()
     lines.append(
       Line(
@@ -66,7 +67,9 @@ public struct Doctor: Sendable {
         detail: vdso.syscall == nil ? "no system call can be injected" : "holds a syscall instruction and the names"))
     lines.append(Self.capabilities())
     self.lines = lines
-    isolation = tracing < 0 || listening < 0 ? nil : namespaces.isAvailable ? .full : .noNamespaces
+    isolation =
+      tracing < 0 || listening < 0 || !calls.isAvailable
+      ? nil : namespaces.isAvailable ? .full : landlock > 0 ? .noNamespaces : nil
   }
 
   private static func raw(_ number: CInt, _ a: Int, _ b: Int, _ c: Int) -> Int {
@@ -95,14 +98,13 @@ public struct Doctor: Sendable {
     }
   }
 
-  private static func pidfd() -> Int {
-    let process = raw(SYS_pidfd_open, Int(getpid()), 0, 0)
-    if process < 0 { return process }
-    defer { close(CInt(process)) }
-    let copy = raw(SYS_pidfd_getfd, process, 0, 0)
-    if copy >= 0 { close(CInt(copy)) }
-    // EBADF: descriptor 0 is closed; the call is there.
-    return copy == -Int(EBADF) ? 0 : copy
+  private static func calls() -> Line {
+    do throws(LaunchError) {
+      try KernelNeeds.check()
+      return Line(name: "calls", isAvailable: true, isNeeded: true, detail: "all that a supervisor needs")
+    } catch {
+      return Line(name: "calls", isAvailable: false, isNeeded: true, detail: error.description)
+    }
   }
 
   private static func capabilities() -> Line {

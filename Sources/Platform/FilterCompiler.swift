@@ -16,8 +16,13 @@ package enum FilterCompiler {
   /// below 0x100.
   static let traceData: UInt32 = 0x100
 
-  /// The filter program.
+  /// The filter program of guests.
   package static func compile(_ table: DispositionTable) -> [sock_filter] {
+    compile(table.policies, otherwise: .errno(ENOSYS))
+  }
+
+  /// The filter program of a list indexed by number; `otherwise` is what applies to the numbers that have no policy.
+  package static func compile(_ policies: [CallPolicy?], otherwise: Disposition) -> [sock_filter] {
     var program: [sock_filter] = []
     program.append(load(offset: 4))
     program.append(jump(.equal, UInt32(bitPattern: Int32(bitPattern: 0xc000_003e)), 1, 0))
@@ -25,7 +30,7 @@ package enum FilterCompiler {
     program.append(load(offset: 0))
     program.append(jump(.anyBit, 0x4000_0000, 0, 1))
     program.append(result(.errno(ENOSYS)))
-    program += search(ranges(of: table)[...])
+    program += search(ranges(of: policies, CallPolicy(otherwise: otherwise))[...])
     return program
   }
 
@@ -35,11 +40,10 @@ package enum FilterCompiler {
     var policy: CallPolicy
   }
 
-  private static func ranges(of table: DispositionTable) -> [Run] {
-    let absent = CallPolicy(otherwise: .errno(ENOSYS))
+  private static func ranges(of policies: [CallPolicy?], _ absent: CallPolicy) -> [Run] {
     var runs: [Run] = []
-    for number in 0...DispositionTable.count {
-      let policy = number < DispositionTable.count ? table.policies[number] ?? absent : absent
+    for number in 0...policies.count {
+      let policy = number < policies.count ? policies[number] ?? absent : absent
       if let last = runs.last, last.policy == policy { continue }
       runs.append(Run(first: number, policy: policy))
     }

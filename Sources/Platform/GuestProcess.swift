@@ -23,6 +23,9 @@ public final class GuestProcess {
   /// What the sentry may ask of the platform while the command runs.
   public var control: any GuestControl { requests }
 
+  /// The walls are weaker than they should be, on the caller's explicit wish; one line for people.
+  public let warning: String?
+
   private let requests = TracerRequests()
   private let configuration: LaunchConfiguration
   private let launcher: Launcher
@@ -33,11 +36,18 @@ public final class GuestProcess {
     if kernel < KernelVersion.oldest {
       throw LaunchError(.unsupported, "this is \(kernel); \(KernelVersion.oldest) or newer is needed")
     }
+    try KernelNeeds.check()
     let chosen = configuration.isolation
     do throws(LaunchError) {
       return try GuestProcess(configuration, isolation: chosen ?? .full)
     } catch {
       guard chosen == nil, case .namespaces = error.kind else { throw error }
+      // Without namespaces Landlock is the wall behind the filter. To do without both must be asked for.
+      guard vd_landlock_abi() > 0 else {
+        throw LaunchError(
+          .unsupported, "neither namespaces nor Landlock here; --isolation no-namespaces has the filter alone",
+          errno: error.errno)
+      }
       return try GuestProcess(configuration, isolation: .noNamespaces)
     }
   }
@@ -47,6 +57,9 @@ public final class GuestProcess {
     self.isolation = isolation
     let launcher = try Launcher(configuration, isolation: isolation)
     self.launcher = launcher
+    warning =
+      isolation == .noNamespaces && vd_landlock_abi() == 0
+      ? "no namespaces and no Landlock: the filter is the only wall around the command" : nil
     store = launcher.store
     devpts = launcher.devpts
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
@@ -71,16 +84,27 @@ public final class GuestProcess {
       throw LaunchError(.system, "the system call filter is too long: \(filter.count) instructions")
     }
     let command = try CommandImage.make(filter: filter, path: path, arguments: arguments, environment: environment)
-    let started = try launcher.start(command)
+    var confinement: Confinement?
+    let started = try launcher.start(command) {
+      if configuration.confinesProcess { confinement = Confinement(keeping: configuration.keptCapabilities) }
+    }
     let tracer = Tracer(
       handler: handler, table: table, listener: started.listener, trampolines: launcher.trampolines,
       requests: requests, stopsWithGuest: configuration.forwardsSignals)
     try tracer.attach(main: started.thread)
+    try confinement?.giveUpPrivileges()
     let worker = NotifyWorker(
       listener: started.listener, handler: handler, requests: requests, jobs: tracer.jobs)
-    worker.start()
+    try worker.start()
     let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread) : nil
-    forwarder?.start()
+    do throws(LaunchError) {
+      try forwarder?.start()
+      try confinement?.restrictCalls()
+    } catch {
+      forwarder?.stop()
+      worker.stop()
+      throw error
+    }
     launcher.letGo()
     let status = tracer.run(endingWith: launcher.initProcess)
     forwarder?.stop()

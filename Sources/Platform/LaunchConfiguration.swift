@@ -30,6 +30,13 @@ public struct LaunchConfiguration: Sendable {
   /// Signals sent to this process go to the guest, and it stops when the guest stops. For command line use: the signals
   /// are blocked in the thread that calls `GuestProcess.prepare`, which must be the only one.
   public var forwardsSignals = true
+  /// Before the guest runs, this whole process gives up, for good, what a supervisor does not need: capabilities but
+  /// those of `keptCapabilities`, new privileges by exec, and all calls but those of `SupervisorCalls` (it can then neither
+  /// fork nor execute). For a process that does nothing else.
+  public var confinesProcess = false
+  /// What `confinesProcess` leaves of the capabilities, bit N for capability N: by default CAP_DAC_READ_SEARCH, with
+  /// which a privileged caller's layers can be read.
+  public var keptCapabilities: UInt64 = 1 << 2
 
   public init() {}
 }

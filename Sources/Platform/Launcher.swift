@@ -75,8 +75,8 @@ final class Launcher {
   private var hasFinished = false
   private var initIsReaped = false
 
-  /// Starts the guest's first process up to the loaded filter; it waits there.
-  func start(_ command: borrowing OwnedDescriptor) throws(LaunchError) -> Started {
+  /// Starts the guest's first process up to the loaded filter; it waits there. `meanwhile` is called while it gets there.
+  func start(_ command: borrowing OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
     var forked: ThreadID = 0
     if initProcess == nil {
       forked = plan.withPlan { vd_launch_guest($0) }
@@ -87,6 +87,7 @@ final class Launcher {
     var descriptor = command.rawValue
     let sent = vd_send(control, &byte, 1, &descriptor, 1)
     if sent < 0 { throw LaunchError(.system, "the command could not be sent", errno: Errno(rawValue: -sent)) }
+    meanwhile()
     let report = try Self.receive(control)
     let thread = report.sender != 0 ? report.sender : forked
     guard let listener = report.descriptors.first, thread > 0 else {
@@ -191,6 +192,8 @@ final class Launcher {
     case VD_STAGE_FILTER:
       return LaunchError(
         .unsupported, "the seccomp filter was refused (user notification needs Linux 5.19)", errno: errno)
+    case VD_STAGE_DESCRIPTORS:
+      return LaunchError(.unsupported, "close_range was refused: the guest would inherit our descriptors", errno: errno)
     case VD_STAGE_LANDLOCK: return LaunchError(.unsupported, "Landlock refused the rules", errno: errno)
     case VD_STAGE_RLIMIT: return LaunchError(.system, "a resource limit cannot be set (see --limit)", errno: errno)
     case VD_STAGE_FORK: return LaunchError(.system, "fork of the guest", errno: errno)

@@ -25,8 +25,9 @@ final class NotifyWorker: Sendable {
     self.jobs = jobs
   }
 
-  func start() {
-    let worker = WorkerThread { [self] in work() }
+  /// - Throws: `.system` if the system has no thread to give (RLIMIT_NPROC, pids.max).
+  func start() throws(LaunchError) {
+    let worker = try WorkerThread.start { [self] in work() }
     thread.withLock { $0 = worker }
   }
 

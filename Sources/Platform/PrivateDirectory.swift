@@ -17,7 +17,7 @@ final class PrivateDirectory {
   let store: CInt
   let trampolineDirectory: CInt
   let trampolines: TrampolineFiles
-  /// Closing it, by us or by our death, has the directory removed; negative if there is no janitor.
+  /// Closing it, by us or by our death, has the directory removed.
   private let janitor: CInt
 
   static func make() throws(LaunchError) -> PrivateDirectory {
@@ -42,24 +42,41 @@ final class PrivateDirectory {
     }
     _ = try Errno.check(result)
     if status.f_flags & 8 /* ST_NOEXEC */ != 0 { throw .permissionDenied }
+    let mayWrite = place.withCString {
+      vd_syscall(Int(SYS_faccessat), Int(AT_FDCWD), Int(bitPattern: $0), 3 /* W_OK | X_OK */, 0, 0, 0)
+    }
+    _ = try Errno.check(mayWrite)
     var number: UInt64 = 0
     let got = withUnsafeMutablePointer(to: &number) {
       vd_syscall(Int(SYS_getrandom), Int(bitPattern: $0), 8, 0, 0, 0, 0)
     }
     _ = try Errno.check(got)
     path = "\(place)/vedette-\(String(number, radix: 36))"
-    try Kernel.makeDirectory(path, mode: 0o700)
-    let directory = OwnedDescriptor(try Self.open(path, in: AT_FDCWD))
-    try Kernel.makeDirectory("store", in: directory.rawValue, mode: 0o700)
-    store = try Self.open("store", in: directory.rawValue)
-    try Kernel.makeDirectory("trampoline", in: directory.rawValue, mode: 0o700)
-    trampolineDirectory = try Self.open("trampoline", in: directory.rawValue)
-    let plain = try Self.write(executableStack: false, in: trampolineDirectory)
-    let executable = try Self.write(executableStack: true, in: trampolineDirectory)
-    trampolines = TrampolineFiles(
-      device: UInt64(plain.st_dev), plain: UInt64(plain.st_ino), executableStack: UInt64(executable.st_ino))
-    try Kernel.call(SYS_fchmod, Int(trampolineDirectory), 0o500)
-    janitor = path.withCString { vd_launch_janitor($0) }
+    // Before the directory: whenever we die, somebody knows of it.
+    janitor = CInt(try Errno.check(Int(path.withCString { vd_launch_janitor($0) })))
+    do throws(Errno) { try Kernel.makeDirectory(path, mode: 0o700) } catch {
+      // What is there is not ours.
+      var byte: UInt8 = 0
+      _ = vd_syscall(
+        Int(SYS_write), Int(janitor), withUnsafeMutablePointer(to: &byte) { Int(bitPattern: $0) }, 1, 0, 0, 0)
+      close(janitor)
+      throw error
+    }
+    do throws(Errno) {
+      let directory = OwnedDescriptor(try Self.open(path, in: AT_FDCWD))
+      try Kernel.makeDirectory("store", in: directory.rawValue, mode: 0o700)
+      store = try Self.open("store", in: directory.rawValue)
+      try Kernel.makeDirectory("trampoline", in: directory.rawValue, mode: 0o700)
+      trampolineDirectory = try Self.open("trampoline", in: directory.rawValue)
+      let plain = try Self.write(executableStack: false, in: trampolineDirectory)
+      let executable = try Self.write(executableStack: true, in: trampolineDirectory)
+      trampolines = TrampolineFiles(
+        device: UInt64(plain.st_dev), plain: UInt64(plain.st_ino), executableStack: UInt64(executable.st_ino))
+      try Kernel.call(SYS_fchmod, Int(trampolineDirectory), 0o500)
+    } catch {
+      close(janitor)
+      throw error
+    }
   }
 
   private static func open(_ name: String, in parent: CInt) throws(Errno) -> CInt {
@@ -80,6 +97,6 @@ final class PrivateDirectory {
     _ = fchmod(trampolineDirectory, 0o700)
     close(trampolineDirectory)
     vd_remove_tree(path)
-    if janitor >= 0 { close(janitor) }
+    close(janitor)
   }
 }

@@ -26,8 +26,9 @@ final class SignalForwarder: Sendable {
 
   private static var mask: UInt64 { signals.reduce(0) { $0 | 1 << (UInt64($1) - 1) } }
 
-  func start() {
-    let worker = WorkerThread { [self] in work() }
+  /// - Throws: `.system` if the system has no thread to give.
+  func start() throws(LaunchError) {
+    let worker = try WorkerThread.start { [self] in work() }
     thread.withLock { $0 = worker }
   }
 

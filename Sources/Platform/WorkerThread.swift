@@ -49,6 +49,13 @@ final class WorkerThread: Sendable {
     handle.withLock { $0 = created }
   }
 
+  /// A thread that must be there.
+  static func start(_ body: @escaping @Sendable () -> Void) throws(LaunchError) -> WorkerThread {
+    if let thread = WorkerThread(body) { return thread }
+    throw LaunchError(
+      .system, "no thread for the supervisor (ulimit -u, pids.max)", errno: .resourceTemporarilyUnavailable)
+  }
+
   /// Lets the kick through in the calling thread; a thread pool's threads block everything.
   static func allowKick() {
     _ = vd_install_kick(kick)

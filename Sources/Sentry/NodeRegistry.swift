@@ -55,9 +55,27 @@ final class NodeRegistry {
   private var sweepAtNodes = 4096
   private var sweepAtOrphans = 64
   private var sweepAtBytes: Int64 = 64 << 20
+  /// At fewer of their bytes nobody asks how full the file system is.
+  private var leastBytes: Int64 = 256 << 10
 
-  var isSweepDue: Bool {
-    nodes.count >= sweepAtNodes || store.orphanCount >= sweepAtOrphans || store.orphanBytes >= sweepAtBytes
+  /// Whether nodes should be forgotten: there are many of them, or what they keep is much, or much of what is left.
+  /// `filesystem` is the root's, where guests' files lie, apart from those in the store.
+  func isSweepDue(_ filesystem: Filesystem) -> Bool {
+    if nodes.count >= sweepAtNodes { return true }
+    let orphans = orphans(filesystem)
+    if orphans.count >= sweepAtOrphans || orphans.bytes >= sweepAtBytes { return true }
+    guard orphans.bytes >= leastBytes else { return false }
+    do throws(Errno) {
+      let space = try filesystem.statistics()
+      return UInt64(orphans.bytes) >= space.availableBlocks &* UInt64(space.blockSize) / 4
+    } catch {
+      return false
+    }
+  }
+
+  private func orphans(_ filesystem: Filesystem) -> Orphans {
+    let others = filesystem.orphans
+    return Orphans(count: store.orphanCount + others.count, bytes: store.orphanBytes + others.bytes)
   }
 
   init(store: BackingStore) { self.store = store }
@@ -98,11 +116,13 @@ final class NodeRegistry {
   }
 
   /// Forgets what no guest has open. `isOpen` tells of an identity whether one has.
-  func sweep(_ open: Set<BackingIdentity>) {
+  func sweep(_ open: Set<BackingIdentity>, _ filesystem: Filesystem) {
     nodes = nodes.filter { open.contains($0.key) }
     placeholders = placeholders.filter { open.contains($0.value.identity) }
     sweepAtNodes = max(4096, nodes.count * 2)
-    sweepAtOrphans = max(64, store.orphanCount * 2)
-    sweepAtBytes = max(64 << 20, store.orphanBytes * 2)
+    let left = orphans(filesystem)
+    sweepAtOrphans = max(64, left.count * 2)
+    sweepAtBytes = max(64 << 20, left.bytes * 2)
+    leastBytes = max(256 << 10, left.bytes * 2)
   }
 }

@@ -202,7 +202,8 @@ public final class SentryState {
   /// Drops the nodes that no guest has open any more, and with them the bytes of files without a name, when there are
   /// enough of them for the question to be worth its cost.
   func reclaim() {
-    guard registry.isSweepDue else { return }
+    let filesystem = vfs.root.mount.filesystem
+    guard registry.isSweepDue(filesystem) else { return }
     var open: Set<BackingIdentity> = []
     var seen: Set<ObjectIdentifier> = []
     for task in tasks.values where seen.insert(ObjectIdentifier(task.descriptors)).inserted {
@@ -214,7 +215,7 @@ public final class SentryState {
         // A task that is going away: what only it had open need not be known.
       }
     }
-    registry.sweep(open)
+    registry.sweep(open, filesystem)
     var spaces: Set<ObjectIdentifier> = []
     for task in tasks.values where spaces.insert(ObjectIdentifier(task.space)).inserted { task.space.forgetSettled() }
   }

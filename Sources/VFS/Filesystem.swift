@@ -7,6 +7,19 @@
 public import LinuxABI
 import Synchronization
 
+/// How much a file system keeps for those who may still have it open: a reason to look who has.
+public struct Orphans: Sendable {
+  /// Files.
+  public var count = 0
+  /// What they took on the disk when they lost their last name.
+  public var bytes: Int64 = 0
+
+  public init(count: Int = 0, bytes: Int64 = 0) {
+    self.count = count
+    self.bytes = bytes
+  }
+}
+
 /// The super-block of one mounted or layered file system.
 open class Filesystem {
   /// `st_dev` of every inode, in the encoding of `stat(2)`; unique within the process.
@@ -41,6 +54,9 @@ open class Filesystem {
 
   /// Set-user-ID bits, devices and the like mean nothing here; shown in mountinfo.
   open var mountOptions: [UInt8] { [] }
+
+  /// Files that no name leads to any more and that an inode object keeps on the disk.
+  open var orphans: Orphans { Orphans() }
 
   /// `statfs(2)`.
   open func statistics() throws(Errno) -> FilesystemStatistics { throw .noFunction }

@@ -64,6 +64,7 @@ private struct SandboxSession {
     } catch {
       throw SandboxError(error.description)
     }
+    if let warning = guest.warning { DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2) }
     let environment = configuration.environment(from: try callerEnvironment())
     let directory = workingDirectory()
     let crashPoint = Self.crashPoint
@@ -149,7 +150,22 @@ private struct SandboxSession {
     launch.storeSize = size
     launch.storeInodes = inodes
     launch.descriptors = configuration.extraDescriptors
+    launch.confinesProcess = configuration.confinesProcess
+    launch.keptCapabilities = keptCapabilities
     return launch
+  }
+
+  /// What a privileged supervisor needs of its capabilities: to read the layers CAP_DAC_READ_SEARCH; to write to the host
+  /// as its caller could CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID and CAP_MKNOD; for the marks of an upper
+  /// directory (trusted.overlay.*) CAP_SYS_ADMIN.
+  private var keptCapabilities: UInt64 {
+    var kept: UInt64 = 1 << 2
+    let keepsChanges = configuration.upper != .memory
+    if keepsChanges || configuration.binds.contains(where: { !$0.readOnly }) {
+      kept |= 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 27
+    }
+    if keepsChanges { kept |= 1 << 21 }
+    return kept
   }
 
   /// The bounds of the memory upper: as asked, or as tmpfs has it by default, half of the memory (`man 5 tmpfs`).

@@ -163,6 +163,7 @@ struct RunCommand: ParsableCommand {
   /// The configuration that the file and the command line ask for together; not validated yet.
   func configuration(command: [ByteString]) throws(ConfigurationError) -> SandboxConfiguration {
     var result = SandboxConfiguration(command: command)
+    result.confinesProcess = true
     let fromFile =
       if let config { try ConfigurationFile(path: ArgumentBytes.bytes(of: config)).settings } else { [Setting]() }
     // Lowers are given topmost first, so those of the command line come before the file's.

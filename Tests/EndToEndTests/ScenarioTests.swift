@@ -49,6 +49,8 @@ struct CheckTests {
       } else if line.hasPrefix("FAIL ") {
         report("e2e \(check.testDescription) \(line.dropFirst(5)): failed")
         failed.append(line)
+      } else if line.hasPrefix("skipped ") {
+        report("e2e \(check.testDescription) \(line.dropFirst(8).prefix { $0 != ":" }): skipped: \(line)")
       }
     }
     if result.status == 77 { report("e2e \(check.testDescription): skipped: \(result.output)") }

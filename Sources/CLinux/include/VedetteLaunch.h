@@ -110,8 +110,9 @@ const uint8_t *vd_trampoline_code(size_t *size);
 /// The supervisor's own vdso, which every guest shares byte for byte at an address of its own; 0 if there is none.
 uint64_t vd_vdso_base(size_t *size);
 
-/// Starts a process that removes the directory when the returned descriptor is closed, by us or by our death. The path must
-/// stay in memory until this returns. Returns a negative errno on failure.
+/// Starts a process that removes the directory when the returned descriptor is closed, by us or by our death; a byte
+/// written to it before says that the directory is not to be removed. The path must stay in memory until this returns.
+/// Returns a negative errno on failure.
 int vd_launch_janitor(const char *path);
 
 /// Removes a directory and everything in it, never following a link.

@@ -1,0 +1,100 @@
+import CLinux
+import Foundation
+import Gate
+import Testing
+
+@testable import Platform
+
+/// What the supervisor may call once its guests run.
+@Suite struct SupervisorCallsTests {
+  private let filter = BPFInterpreter(
+    program: FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal))
+  private let allowed: UInt32 = 0x7fff_0000
+  private let refused: UInt32 = 0x0005_0000 | UInt32(EPERM)
+
+  private func run(_ number: CInt, _ first: UInt64 = 0, _ second: UInt64 = 0, _ third: UInt64 = 0) -> UInt32? {
+    filter.run(SystemCall(number: Int(number), arguments: (first, second, third, 0, 0, 0)))
+  }
+
+  @Test func filterAgreesWithTable() {
+    #expect(
+      FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal).count
+        <= FilterCompiler.limit)
+    for number in 0..<CInt(DispositionTable.count + 50) {
+      let policy = Int(number) < DispositionTable.count ? SupervisorCalls.policies[Int(number)] : nil
+      guard policy?.rules.isEmpty != false else { continue }
+      #expect(run(number) == (policy == nil ? refused : allowed), "\(number)")
+    }
+  }
+
+  @Test func whatASupervisorNeverDoesIsRefused() {
+    let never = [
+      SYS_execve, SYS_execveat, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, SYS_mount, SYS_umount2, SYS_pivot_root,
+      SYS_chroot, SYS_open_tree, SYS_move_mount, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_mount_setattr,
+      SYS_setns, SYS_unshare, SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load,
+      SYS_kexec_file_load, SYS_bpf, SYS_perf_event_open, SYS_add_key, SYS_request_key, SYS_keyctl, SYS_userfaultfd,
+      SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register, SYS_socket, SYS_socketpair, SYS_accept,
+      SYS_listen, SYS_setuid, SYS_setresuid, SYS_setgid, SYS_setresgid, SYS_setgroups, SYS_setfsuid, SYS_capset,
+      SYS_seccomp, SYS_prctl, SYS_personality, SYS_memfd_create, SYS_open_by_handle_at, SYS_name_to_handle_at,
+      SYS_swapon, SYS_reboot, SYS_sethostname, SYS_settimeofday, SYS_clock_settime, SYS_iopl, SYS_ioperm,
+      SYS_modify_ldt, SYS_chdir, SYS_fchdir, SYS_setsid, SYS_process_madvise,
+    ]
+    for number in never { #expect(run(number) == refused, "\(number)") }
+  }
+
+  @Test func onlyTraceesAreTraced() {
+    let used = [
+      VD_PTRACE_PEEKUSER, VD_PTRACE_POKEUSER, VD_PTRACE_CONT, VD_PTRACE_GETREGS, VD_PTRACE_SETREGS, VD_PTRACE_SYSCALL,
+      VD_PTRACE_GETEVENTMSG, VD_PTRACE_INTERRUPT, VD_PTRACE_LISTEN, VD_PTRACE_GETSIGMASK, VD_PTRACE_SETSIGMASK,
+      VD_PTRACE_GET_SYSCALL_INFO,
+    ]
+    for request in used { #expect(run(SYS_ptrace, UInt64(request)) == allowed, "\(request)") }
+    // TRACEME, PEEKTEXT, POKETEXT, ATTACH, DETACH, SETOPTIONS, SEIZE, SETREGSET.
+    for request in [0, 1, 4, 16, 17, 0x4200, 0x4206, 0x4205] as [UInt64] {
+      #expect(run(SYS_ptrace, request) == refused, "\(request)")
+    }
+  }
+
+  @Test func noMemoryIsMadeExecutable() {
+    for number in [SYS_mmap, SYS_mprotect] {
+      #expect(run(number, 0, 4096, UInt64(PROT_READ | PROT_WRITE)) == allowed)
+      #expect(run(number, 0, 4096, UInt64(PROT_READ | PROT_EXEC)) == refused)
+    }
+    #expect(run(SYS_ioctl, 0, UInt64(vd_ioctl_notify_receive)) == allowed)
+    #expect(run(SYS_ioctl, 0, 0x5412 /* TIOCSTI */) == refused)
+  }
+
+  /// Every call that the rooms of a running sandbox make by name is in the table, or belongs to the set-up.
+  @Test func everyCallOfTheSourcesIsInTheTable() throws {
+    let setUp: Set<String> = ["seccomp", "prctl", "capset", "memfd_create", "socketpair"]
+    let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Sources")
+    let rooms = [
+      "LinuxABI", "Gate", "Platform", "MemoryMap", "VFS", "KernFS", "HostFS", "TmpFS", "OverlayFS", "ProcFS", "DevFS",
+      "Sentry",
+    ]
+    let direct = /(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_([a-z0-9_]+)/
+    var numbers: [String: Int] = [:]
+    for number in 0..<SystemCallName.count {
+      if let name = SystemCallName.of(number) { numbers["\(name)"] = number }
+    }
+    var seen = 0
+    for room in rooms {
+      let folder = sources.appendingPathComponent(room)
+      let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
+      for case let file as URL in files where file.pathExtension == "swift" {
+        let text = try String(contentsOf: file, encoding: .utf8)
+        for match in text.matches(of: direct) {
+          let name = String(match.1)
+          if setUp.contains(name) { continue }
+          seen += 1
+          let number = try #require(numbers[name], "\(name) in \(file.lastPathComponent)")
+          #expect(
+            SupervisorCalls.policies[number] != nil, "\(file.lastPathComponent) calls \(name), which the filter refuses"
+          )
+        }
+      }
+    }
+    #expect(seen > 60)
+  }
+}
