@@ -146,6 +146,7 @@ pid_t vd_launch_guest(const struct vd_plan *plan) {
   long pid = VD_CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
   if (pid != 0) return (pid_t)pid;
   uint64_t all = ~0ull;
+  VD_CALL(SYS_close, plan->supervisor_control, 0, 0, 0, 0, 0);
   VD_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8, 0, 0);
   VD_CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
   char byte;

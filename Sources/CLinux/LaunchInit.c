@@ -101,6 +101,7 @@ static long enter_root(long root) {
 static _Noreturn void be_init(const struct vd_plan *plan) {
   int control = plan->control;
   uint64_t all = ~0ull;
+  VD_CALL(SYS_close, plan->supervisor_control, 0, 0, 0, 0, 0);
   VD_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8, 0, 0);
   VD_CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
   vd_wait_go(control);

@@ -9,10 +9,11 @@ final class LaunchPlan {
   private let plan: UnsafeMutablePointer<vd_plan>
   private var allocations: [UnsafeMutableRawPointer] = []
 
-  init(_ configuration: LaunchConfiguration, isolation: IsolationLevel, control: CInt) {
+  init(_ configuration: LaunchConfiguration, isolation: IsolationLevel, control: (ours: CInt, theirs: CInt)) {
     plan = .allocate(capacity: 1)
     plan.initialize(to: vd_plan())
-    plan.pointee.control = control
+    plan.pointee.control = control.theirs
+    plan.pointee.supervisor_control = control.ours
     plan.pointee.trampoline_directory = -1
     if isolation == .full {
       var namespaces: UInt64 = 0x1000_0000 | 0x0002_0000 | 0x2000_0000 | 0x0800_0000 | 0x0400_0000 | 0x0200_0000

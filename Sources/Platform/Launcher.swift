@@ -30,7 +30,7 @@ final class Launcher {
     terminal = Terminal()
     let sockets = try Self.controlSockets()
     control = sockets.ours
-    plan = LaunchPlan(configuration, isolation: isolation, control: sockets.theirs)
+    plan = LaunchPlan(configuration, isolation: isolation, control: sockets)
     switch isolation {
     case .full:
       directory = nil

@@ -51,6 +51,9 @@ struct vd_rlimit {
 struct vd_plan {
   /// The child's end of the control socket (SOCK_SEQPACKET).
   int control;
+  /// The supervisor's end, which a child closes first: otherwise it would never see the supervisor's death, and the
+  /// parent-death signal does not come to who asks for it too late.
+  int supervisor_control;
   /// CLONE_NEW... flags; 0 for no namespaces.
   uint64_t namespaces;
   uint64_t store_size, store_inodes;
