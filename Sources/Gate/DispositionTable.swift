@@ -156,8 +156,9 @@ public struct DispositionTable: Sendable {
     let isConnected = ArgumentRule(.native, when: .equal(argument: 4, mask: .max, value: 0))
     set(SYS_sendto, isConnected, otherwise: .trace)
     set(SYS_recvfrom, isConnected, otherwise: .trace)
-    // So may the one in a message's header, where the kernel would look it up in an empty root.
-    set(policy.isolation == .full ? .trace : .native, [SYS_sendmsg])
+    // So may the one in a message's header, where the kernel would look it up in an empty root. And a message may carry
+    // descriptors, of files that move at copy-up.
+    set(.trace, [SYS_sendmsg])
     switch policy.isolation {
     case .full:
       set(

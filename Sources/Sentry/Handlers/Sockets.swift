@@ -5,6 +5,7 @@ import CLinux
 import Gate
 import KernFS
 import LinuxABI
+import MemoryMap
 import VFS
 
 let socketHandlers: [(CInt, Handler)] = [
@@ -213,7 +214,12 @@ extension SentryState {
     // struct msghdr: name, its length, iovec, their number, control, its length, flags.
     let header = try task.memory.load(
       (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64).self, at: call.arguments.1)
-    if header.0 == 0 || header.1 & 0xffff_ffff == 0 { return .native }
+    if try mustMoveBeforeSending(task, control: header.4, header.5) {
+      wakes.append(task.thread)
+      return .sleep
+    }
+    // Without namespaces there are no Unix sockets that take a name here.
+    if header.0 == 0 || header.1 & 0xffff_ffff == 0 || !hasPidNamespace { return .native }
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
     guard try domain(socket.rawValue) == AF_UNIX else { return .native }
     guard path(in: try unixAddress(task, header.0, header.1 & 0xffff_ffff)) != nil else { return .native }
@@ -222,6 +228,59 @@ extension SentryState {
     var send = SystemCall(number: Int(SYS_sendto), arguments: call.arguments)
     send.arguments = (call.arguments.0, part.0, part.1, call.arguments.2, header.0, header.1 & 0xffff_ffff)
     return try sendTo(task, send)
+  }
+
+  /// How large a lower file may be that is copied up because its descriptor is sent.
+  private static let sentFileLimit: Int64 = 64 << 20
+
+  /// A descriptor in SCM_RIGHTS flight is in no table, so a later copy-up could not exchange it. Lower files are therefore
+  /// copied up before a descriptor of theirs is sent; larger ones, and where there is no room, are sent as they are.
+  ///
+  /// - Returns: something has been copied up, and the sender's own descriptors move before its call comes again.
+  private func mustMoveBeforeSending(_ task: Task, control address: UInt64, _ length: UInt64) throws(Errno) -> Bool {
+    // struct cmsghdr: length, level, type; then the descriptors. More than the kernel takes (SCM_MAX_FD) is not looked at.
+    guard address != 0, length >= 20 else { return false }
+    var control = [UInt8](repeating: 0, count: Int(min(length, 8192)))
+    let result: Result<Int, Errno> = control.withUnsafeMutableBytes { buffer in
+      do throws(Errno) { return .success(try task.memory.readPrefix(of: buffer, at: address)) } catch {
+        return .failure(error)
+      }
+    }
+    let count = try result.get()
+    var hasMoved = false
+    var start = 0
+    while start + 20 <= count {
+      let (size, level, type) = control.withUnsafeBytes { bytes in
+        (
+          bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self),
+          bytes.loadUnaligned(fromByteOffset: start + 8, as: CInt.self),
+          bytes.loadUnaligned(fromByteOffset: start + 12, as: CInt.self)
+        )
+      }
+      guard size >= 16, size <= UInt64(count - start) else { break }
+      if level == 1 /* SOL_SOCKET */, type == 1 /* SCM_RIGHTS */ {
+        for offset in stride(from: start + 16, through: start + Int(size) - 4, by: 4) {
+          let number = control.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: CInt.self) }
+          if copyUp(number, of: task) { hasMoved = true }
+        }
+      }
+      start += (Int(size) + 7) & ~7
+    }
+    return hasMoved
+  }
+
+  /// Whether the file of a descriptor was a lower one, and is not any more.
+  private func copyUp(_ number: CInt, of task: Task) -> Bool {
+    do throws(Errno) {
+      guard let node = registry.node(try task.descriptors.stat(number)), node.inode.type == .regular,
+        !node.isPath, !node.inode.isSettled, try node.inode.attributes().size <= Self.sentFileLimit
+      else { return false }
+      let page: Range<UInt64> = 0..<4096
+      _ = try node.inode.translate(required: page, optional: page, access: [.read, .write, .shared])
+      return node.inode.isSettled
+    } catch {
+      return false
+    }
   }
 
   /// A `recvfrom` of a Unix socket has returned: the sender's kernel address becomes the path it was bound to.
