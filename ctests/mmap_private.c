@@ -6,7 +6,7 @@
 #define PAGE 4096
 #define PAGES 8
 
-static const char *const names[] = {"given-up", "moved", "protected", "locked", "truncated", "emptied", "many", "code", "forked", "regrown"};
+static const char *const names[] = {"given-up", "moved", "protected", "locked", "truncated", "emptied", "many", "code", "forked", "regrown", "denied"};
 
 static void prepare(void) {
     char page[PAGE];
@@ -112,6 +112,19 @@ static void scenario(void) {
     CHECK_EQ(at[2 * PAGE + 1], 'p');
     at[2 * PAGE] = 'w';
     CHECK_EQ(at[4 * PAGE], 'Z');
+
+    // A process that may make no writable page executable, nor the other way.
+    IN_CHILD({
+        char *denied = map("denied", PROT_READ | PROT_WRITE);
+        denied[1] = 'p';
+        CHECK_OK(mprotect(denied, 2 * PAGE, PROT_READ | PROT_EXEC));
+        if (prctl(65 /* PR_SET_MDWE */, 1UL, 0, 0, 0) == 0) CHECK_ERRNO(mprotect(denied, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC), EACCES);
+        otherWrites("denied", 'D');
+        CHECK_EQ(denied[0], 'a');
+        CHECK_EQ(denied[1], 'p');
+        CHECK_EQ(denied[PAGE], 'D');
+        CHECK_EQ(denied[2 * PAGE], 'D');
+    });
 
     // Locked memory stays locked and right.
     at = map("locked", PROT_READ | PROT_WRITE);

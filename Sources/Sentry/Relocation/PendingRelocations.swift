@@ -23,7 +23,10 @@ extension SentryState {
       // serves a call, the (one) notify worker may be giving a descriptor of the lower file to a guest at this moment.
       if currentGate == .notify, plans.isEmpty, holders(of: file.mappableIdentity, identity).isEmpty { return }
       let upperFile = try upper.translate(required: 0..<4096, optional: 0..<4096, access: .read).takeFile()
-      for plan in plans { try plan.contentMoved(from: identity, to: upperFile.rawValue) }
+      for plan in plans {
+        // One that cannot be opened anew goes on with what it has, as below.
+        do throws(Errno) { try plan.contentMoved(from: identity, to: upperFile.rawValue) } catch {}
+      }
       if let node { try registry.register(upperFile.rawValue, node.position, node.inode) }
       pendingRelocations.append(
         Relocation(

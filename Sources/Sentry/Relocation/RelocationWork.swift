@@ -182,18 +182,42 @@ extension Relocation {
       contents = try own.map { range throws(Errno) in
         try memory.bytes(Int(range.upperBound - range.lowerBound), at: range.lowerBound)
       }
-      try map(addresses, of: mapping, access: [.read, .write], source, in: guest)
+      try map(addresses, of: mapping, access: mapping.access, source, in: guest)
     } catch {
       if !readable { try protect(addresses, mapping.access, guest) }
       throw error
     }
     do throws(Errno) {
-      for (range, bytes) in zip(own, contents) { try memory.write(bytes, at: range.lowerBound) }
-      if mapping.access != [.read, .write] { try protect(addresses, mapping.access, guest) }
+      for (range, bytes) in zip(own, contents) { try write(bytes, to: range, of: mapping, guest) }
     } catch {
       // Its own pages are gone and could not be put back (no memory): it must not go on without them.
       _ = vd_syscall(Int(SYS_tkill), Int(guest.thread), Int(SIGKILL), 0, 0, 0, 0)
       throw error
+    }
+  }
+
+  /// Writes own pages, protected ones through /proc/PID/mem: a process that has given up writable code for good (`man 2 prctl`,
+  /// PR_SET_MDWE) could not have them protected again. Where the kernel forbids that file to write to protected pages, they
+  /// are unprotected for a moment after all.
+  private func write(
+    _ bytes: [UInt8], to range: Range<UInt64>, of mapping: Mapping, _ guest: any StoppedThread
+  ) throws(Errno) {
+    let memory = GuestMemory(thread: guest.thread)
+    if mapping.access.contains(.write) { return try memory.write(bytes, at: range.lowerBound) }
+    do throws(Errno) {
+      let file = try Host.openTrusted("/proc/\(guest.thread)/mem", .readWrite)
+      let result: Result<Void, Errno> = bytes.withUnsafeBytes { bytes in
+        do throws(Errno) {
+          return .success(try Host.write(bytes, to: file.rawValue, at: Int64(range.lowerBound)))
+        } catch {
+          return .failure(error)
+        }
+      }
+      try result.get()
+    } catch {
+      try protect(range, [.read, .write], guest)
+      try memory.write(bytes, at: range.lowerBound)
+      try protect(range, mapping.access, guest)
     }
   }
 
