@@ -150,12 +150,16 @@ static void scenario(void) {
     CHECK(exists("/"));
 }
 
-// On the host: listens on an abstract name until it is killed, for the check above.
-static int listenOnHost(const char *name) {
+// On the host: listens on an abstract name until it is killed, for the check above, and at a path, for escape_race.
+static int listenOnHost(const char *name, const char *path) {
     struct sockaddr_un a;
     socklen_t length = abstractAddress(&a, name);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&a, length) != 0 || listen(fd, 8) != 0) return 1;
+    struct sockaddr_un named = {.sun_family = AF_UNIX};
+    strncpy(named.sun_path, path, sizeof named.sun_path - 1);
+    int other = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (bind(other, (struct sockaddr *)&named, sizeof named) != 0 || listen(other, 8) != 0) return 1;
     printf("listening\n");
     fflush(stdout);
     alarm(600);
@@ -164,6 +168,6 @@ static int listenOnHost(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 3 && strcmp(argv[1], "--listen") == 0) return listenOnHost(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "--listen") == 0) return listenOnHost(argv[2], argv[3]);
     return harnessMain(argc, argv, "escape_calls", NULL, scenario, true);
 }

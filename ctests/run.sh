@@ -52,7 +52,7 @@ trap 'exit 130' INT TERM
 # A listener on the host that no guest may reach (escape_calls).
 hostSocket=vedette-ctests-$$ listener=
 if [ "$mode" = inside ] && [ -x "$OUT/escape_calls" ]; then
-    "$OUT/escape_calls" --listen "$hostSocket" >"$work/listener.log" 2>&1 </dev/null &
+    "$OUT/escape_calls" --listen "$hostSocket" "$work/host-socket" >"$work/listener.log" 2>&1 </dev/null &
     listener=$!
     for _ in 1 2 3 4 5 6 7 8 9 10; do grep -q listening "$work/listener.log" 2>/dev/null && break; sleep 0.05; done
     trap 'kill "$listener" 2>/dev/null; cleanUp' EXIT
@@ -78,7 +78,7 @@ for name in "${names[@]}"; do
         MANIFEST_NOATIME=1 "$here/manifest.sh" "$directory" >"$work/before"
         # The record of mappings is compared with the kernel's list; a difference is status 125 (Vedette/Sandbox.swift).
         check=; case $name in mmap_*|mapping_*|open_coherence) check=mappings ;; esac
-        VEDETTE_CHECK=$check VEDETTE_INSIDE=1 VEDETTE_EXPECTED=$labels VEDETTE_HOST_PID=$$ VEDETTE_HOST_SOCKET=$hostSocket \
+        VEDETTE_CHECK=$check VEDETTE_INSIDE=1 VEDETTE_EXPECTED=$labels VEDETTE_HOST_PID=$$ VEDETTE_HOST_SOCKET=$hostSocket VEDETTE_HOST_PATH=$work/host-socket \
             timeout -k 5 "$TIMEOUT" "$VEDETTE" run ${options[@]+"${options[@]}"} -- "$program" "$directory" >"$log" 2>&1 </dev/null
         status=$?
         MANIFEST_NOATIME=1 "$here/manifest.sh" "$directory" >"$work/after"

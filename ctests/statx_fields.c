@@ -95,6 +95,14 @@ static void scenario(void) {
     CHECK_OK(statfs("/proc", &f));
     CHECK_EQ(f.f_type, 0x9fa0);
     CHECK_ERRNO(statfs("missing", &f), ENOENT);
+    // ustat(2): a file system by its device number. struct ustat is int, long, two names of six bytes.
+    struct { int blocks; unsigned long files; char names[12]; } u;
+    memset(&u, 0x55, sizeof u);
+    CHECK_OK(statfs("dir", &f));
+    CHECK_OK(syscall(SYS_ustat, (unsigned)statOf("dir").st_dev, &u));
+    CHECK(u.files <= f.f_files && u.names[0] == 0 && u.names[6] == 0);
+    CHECK_ERRNO(syscall(SYS_ustat, 0xfff1234, &u), EINVAL);
+    CHECK_ERRNO(syscall(SYS_ustat, (unsigned)statOf("dir").st_dev, (void *)8), EFAULT);
     CHECK_ERRNO(fstatfs(99, &f), EBADF);
     CHECK_ERRNO(syscall(SYS_statfs, "dir", (void *)8), EFAULT);
     close(fd);

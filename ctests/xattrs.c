@@ -67,12 +67,76 @@ static void flagsAndSizes(void) {
     free(large);
 }
 
+// The calls of Linux 6.13, which the C library has no names for.
+enum { SETXATTRAT = 463, GETXATTRAT, LISTXATTRAT, REMOVEXATTRAT };
+struct at {
+    uint64_t value;
+    uint32_t size, flags;
+};
+
+static void atCalls(void) {
+    char value[64], names[256];
+    int dir = (int)CHECK_OK(open("dir", O_RDONLY | O_DIRECTORY));
+    struct at set = {(uintptr_t)"at", 2, 0}, get = {(uintptr_t)value, sizeof value, 0};
+    if (syscall(GETXATTRAT, dir, "missing", 0, "user.x", &get, sizeof get) < 0 && errno == ENOSYS && !isInside()) {
+        SKIP_PART("no *xattrat calls before Linux 6.13");
+        close(dir);
+        return;
+    }
+    CHECK_ERRNO(syscall(GETXATTRAT, dir, "missing", 0, "user.x", &get, sizeof get), ENOENT);
+    writeFile("dir/at", "");
+    MUST(symlink("at", "dir/link"));
+    CHECK_OK(syscall(SETXATTRAT, dir, "at", 0, "user.at", &set, sizeof set));
+    CHECK_EQ(syscall(GETXATTRAT, dir, "at", 0, "user.at", &get, sizeof get), 2);
+    CHECK(memcmp(value, "at", 2) == 0);
+    CHECK_EQ(syscall(GETXATTRAT, dir, "link", 0, "user.at", &get, sizeof get), 2);
+    CHECK_ERRNO(syscall(GETXATTRAT, dir, "link", AT_SYMLINK_NOFOLLOW, "user.at", &get, sizeof get), ENODATA);
+    CHECK_ERRNO(syscall(SETXATTRAT, dir, "link", AT_SYMLINK_NOFOLLOW, "user.at", &set, sizeof set), EPERM);
+    CHECK_ERRNO(syscall(GETXATTRAT, dir, "at", 0x400, "user.at", &get, sizeof get), EINVAL);
+    set.flags = XATTR_CREATE;
+    CHECK_ERRNO(syscall(SETXATTRAT, dir, "at", 0, "user.at", &set, sizeof set), EEXIST);
+    CHECK_ERRNO(syscall(SETXATTRAT, dir, "at", 0, "user.at", &set, 8), EINVAL);
+    CHECK_ERRNO(syscall(SETXATTRAT, dir, "at", 0, "user.at", &set, 5000), E2BIG);
+    struct {
+        struct at known;
+        uint64_t more;
+    } longer = {set, 0};
+    CHECK_ERRNO(syscall(SETXATTRAT, dir, "at", 0, "user.at", &longer, sizeof longer), EEXIST);
+    longer.more = 1;
+    CHECK_ERRNO(syscall(SETXATTRAT, dir, "at", 0, "user.at", &longer, sizeof longer), E2BIG);
+    get.flags = 1;
+    CHECK_ERRNO(syscall(GETXATTRAT, dir, "at", 0, "user.at", &get, sizeof get), EINVAL);
+    get.flags = 0;
+    get.size = 1;
+    CHECK_ERRNO(syscall(GETXATTRAT, dir, "at", 0, "user.at", &get, sizeof get), ERANGE);
+    get.size = 0;
+    CHECK_EQ(syscall(GETXATTRAT, dir, "at", 0, "user.at", &get, sizeof get), 2);
+    get.size = sizeof value;
+    int fd = (int)CHECK_OK(open("dir/at", O_RDONLY));
+    CHECK_EQ(syscall(GETXATTRAT, fd, "", AT_EMPTY_PATH, "user.at", &get, sizeof get), 2);
+    CHECK_ERRNO(syscall(GETXATTRAT, fd, "", 0, "user.at", &get, sizeof get), ENOENT);
+    CHECK_ERRNO(syscall(GETXATTRAT, 99, "", AT_EMPTY_PATH, "user.at", &get, sizeof get), EBADF);
+    int path = (int)CHECK_OK(open("dir/at", O_PATH));
+    CHECK_ERRNO(syscall(GETXATTRAT, path, "", AT_EMPTY_PATH, "user.at", &get, sizeof get), EBADF);
+    close(path);
+    CHECK(syscall(LISTXATTRAT, fd, "", AT_EMPTY_PATH, names, sizeof names) >= (long)sizeof "user.at");
+    CHECK_ERRNO(syscall(LISTXATTRAT, dir, "at", 0, names, 2), ERANGE);
+    CHECK_OK(syscall(REMOVEXATTRAT, dir, "at", 0, "user.at"));
+    CHECK_ERRNO(syscall(REMOVEXATTRAT, dir, "at", 0, "user.at"), ENODATA);
+    CHECK_ERRNO(syscall(REMOVEXATTRAT, dir, "at", 1, "user.at"), EINVAL);
+    close(fd);
+    close(dir);
+    CHECK_OK(unlink("dir/link"));
+    CHECK_OK(unlink("dir/at"));
+}
+
 static void scenario(void) {
     char value[64];
     if (!supported()) SKIP_ALL("no user.* attributes on this file system");
     CHECK_EQ(getxattr("file", "user.kept", value, sizeof value), 11);
     CHECK(memcmp(value, "lower value", 11) == 0);
     flagsAndSizes();
+    atCalls();
 
     // user.* belongs to regular files and directories only.
     CHECK_ERRNO(lsetxattr("link", "user.x", "v", 1, 0), EPERM);

@@ -41,6 +41,10 @@ public enum Outcome: ~Copyable, Sendable {
   /// As `substitute`, with `bytes` laid below the guest's stack pointer for it; `argument` becomes their address. Another
   /// thread of the guest can change them before the kernel reads them: only for what may be anything the guest can name.
   case substituteReading(SystemCall, [UInt8], argument: Int)
+  /// The kernel runs this call first, with `bytes` laid as for `substituteReading`: a wait that signals interrupt as they
+  /// would the guest's own (SA_RESTART decides whether that is made again). When it has returned the guest makes its own call
+  /// again, unless it failed. Trace gate only.
+  case after(SystemCall, [UInt8], argument: Int)
   /// The guest gets a new descriptor, the lowest free number, that shares this open file. Notify gate only.
   case descriptor(OwnedDescriptor, closeOnExec: Bool)
   /// While an image is loaded: both descriptors are installed at the numbers given, and the call answers 0. Notify gate only.

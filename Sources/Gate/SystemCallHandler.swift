@@ -32,6 +32,9 @@ public protocol SystemCallHandler: AnyObject, Sendable {
   /// An `observed` call returned `result`.
   func completed(_ call: SystemCall, from thread: ThreadID, result: Int)
 
+  /// The call was answered with `.descriptor`: the number that the guest got, or a negative errno.
+  func installed(_ number: Int, in thread: ThreadID)
+
   /// A new thread exists and is still stopped. `leader` is its thread group's leader (itself for a new process).
   /// `parent` is 0 for the sandbox's first process.
   func created(_ child: ThreadID, leader: ThreadID, by parent: ThreadID, sharing: Sharing)
@@ -49,6 +52,10 @@ public protocol SystemCallHandler: AnyObject, Sendable {
 
   /// An `exec` outcome did not come to pass: the kernel refused the call and the old image runs on.
   func execFailed(_ thread: ThreadID, errno: Errno)
+}
+
+extension SystemCallHandler {
+  public func installed(_ number: Int, in thread: ThreadID) {}
 }
 
 /// What the platform sets in the trampoline's registers.

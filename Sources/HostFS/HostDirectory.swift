@@ -13,6 +13,21 @@ final class HostDirectory: HostInode {
 
   override func hold() throws(Errno) { try host.descriptors.hold(self) }
 
+  /// Found readable once; of a tree that does not change that is for ever.
+  private var isListable = false
+
+  override func checkListing() throws(Errno) {
+    if isListable || host.readsAll { return }
+    try host.descriptors.with(self) { descriptor throws(Errno) in
+      // R_OK, by the ids that will read: AT_EMPTY_PATH, AT_EACCESS.
+      let result = [0 as UInt8].withUnsafeBufferPointer {
+        vd_syscall(Int(SYS_faccessat2), Int(descriptor), Int(bitPattern: $0.baseAddress), 4, 0x1000 | 0x200, 0, 0)
+      }
+      _ = try Errno.check(result)
+    }
+    isListable = host.policy == .immutable && !host.isWritable
+  }
+
   // MARK: - Lookup
 
   override func lookup(_ name: Name) throws(Errno) -> Inode? { try find(name) }

@@ -35,6 +35,8 @@ public final class HostFilesystem: Filesystem {
   public let policy: Policy
   /// The tree may be changed through this file system.
   public let isWritable: Bool
+  /// Root, who may read every directory of the host.
+  let readsAll = geteuid() == 0
   let ownership: Ownership?
   let isLenient: Bool
   /// This tree is ours alone, and writable: the store of an overlay. Owner, mode and all xattrs are at our disposal.

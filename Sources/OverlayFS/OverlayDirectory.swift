@@ -43,6 +43,10 @@ public final class OverlayDirectory: OverlayInode {
     return try find(name, lowerChildren: lowers)
   }
 
+  public override func checkListing() throws(Errno) {
+    for layer in lowers { try layer.checkListing() }
+  }
+
   /// What the lowers show at `name`: one inode, or the directories to merge; nil if nothing.
   func lowerChildren(_ name: Name) throws(Errno) -> [Inode]? {
     guard let lower, !isWhiteout(name) else { return nil }

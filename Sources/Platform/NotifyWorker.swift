@@ -95,7 +95,9 @@ final class NotifyWorker: Sendable {
       // (ETXTBSY at exec, flock, a pipe's end) would still find it open.
       let result = add(descriptor.rawValue, to: id, flags: 0, closeOnExec: closeOnExec)
       _ = consume descriptor
-      reply(id, result < 0 ? Self.refusal(result) : result)
+      let answer = result < 0 ? Self.refusal(result) : result
+      handler.installed(answer, in: thread)
+      reply(id, answer)
     case .install(let program, let number, let interpreter, let interpreterNumber):
       var result = add(program.rawValue, to: id, flags: VD_ADDFD_SETFD, number: number)
       if result >= 0, let interpreter {
@@ -107,6 +109,7 @@ final class NotifyWorker: Sendable {
     case .observed: reply(id, -Int(ENOSYS))
     case .substitute: reply(id, -Int(ENOSYS))
     case .substituteReading: reply(id, -Int(ENOSYS))
+    case .after: reply(id, -Int(ENOSYS))
     case .exec: reply(id, -Int(ENOSYS))
     case .start: reply(id, -Int(ENOSYS))
     case .kill: reply(id, -Int(ENOSYS))

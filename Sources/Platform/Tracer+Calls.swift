@@ -21,22 +21,13 @@ extension Tracer {
       tracee.resumeToExitStop()
     case .substitute(let other):
       guard let saved = tracee.registers() else { return tracee.resume() }
-      substitute(other, for: saved, in: tracee)
+      substitute(other, for: saved, .substitute(saved), in: tracee)
     case .substituteReading(let other, let bytes, let argument):
       guard let saved = tracee.registers() else { return tracee.resume() }
-      // Below the red zone of 128 bytes that the ABI lets a leaf function use.
-      let address = (saved.rsp &- 128 &- UInt64(bytes.count)) & ~15
-      var call = other
-      call.setArgument(argument, address)
-      do throws(Errno) {
-        try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
-          try GuestMemory(thread: tracee.thread).write(UnsafeRawBufferPointer(bytes), at: address)
-        }
-        substitute(call, for: saved, in: tracee)
-      } catch {
-        tracee.finish(error.result)
-        tracee.resume()
-      }
+      substitute(other, reading: bytes, argument, for: saved, .substitute(saved), in: tracee)
+    case .after(let other, let bytes, let argument):
+      guard let saved = tracee.registers() else { return tracee.resume() }
+      substitute(other, reading: bytes, argument, for: saved, .repeating(saved), in: tracee)
     case .exec(let executableStack):
       exec(tracee, executableStack: executableStack)
     case .start(let start):
@@ -52,12 +43,33 @@ extension Tracer {
     }
   }
 
-  private func substitute(_ other: SystemCall, for saved: vd_registers, in tracee: Tracee) {
+  private func substitute(
+    _ other: SystemCall, reading bytes: [UInt8], _ argument: Int, for saved: vd_registers, _ pending: PendingCall,
+    in tracee: Tracee
+  ) {
+    // Below the red zone of 128 bytes that the ABI lets a leaf function use.
+    let address = (saved.rsp &- 128 &- UInt64(bytes.count)) & ~15
+    var call = other
+    call.setArgument(argument, address)
+    do throws(Errno) {
+      try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+        try GuestMemory(thread: tracee.thread).write(UnsafeRawBufferPointer(bytes), at: address)
+      }
+      substitute(call, for: saved, pending, in: tracee)
+    } catch {
+      tracee.finish(error.result)
+      tracee.resume()
+    }
+  }
+
+  private func substitute(
+    _ other: SystemCall, for saved: vd_registers, _ pending: PendingCall, in tracee: Tracee
+  ) {
     var registers = saved
     registers.orig_rax = UInt64(bitPattern: Int64(other.number))
     (registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9) = other.arguments
     tracee.setRegisters(registers)
-    tracee.pending = .substitute(saved)
+    tracee.pending = pending
     tracee.resumeToExitStop()
   }
 
@@ -92,6 +104,8 @@ extension Tracer {
       }
     case .substitute(let saved):
       if let result = tracee.peek(.rax) { putBack(saved, result: result, in: tracee) }
+    case .repeating(let saved):
+      if let result = tracee.peek(.rax) { makeAgain(saved, after: Int64(bitPattern: result), in: tracee) }
     case .exec(let saved):
       // Only a failed exec comes here: a successful one has its event before, which clears `pending`.
       if let result = tracee.peek(.rax) {
@@ -102,6 +116,19 @@ extension Tracer {
       }
     }
     tracee.resume()
+  }
+
+  /// The call that came first has returned: the guest's own comes again, or fails as the other one did.
+  private func makeAgain(_ saved: vd_registers, after result: Int64, in tracee: Tracee) {
+    // Whatever kind of restart the other call has (poll's keeps its state in the kernel), the guest's own is restarted as
+    // a slow call is: ERESTARTSYS.
+    if (-516 ... -512).contains(result) { return putBack(saved, result: UInt64(bitPattern: -512), in: tracee) }
+    if result < 0 { return putBack(saved, result: UInt64(bitPattern: result), in: tracee) }
+    var registers = saved
+    registers.rax = saved.orig_rax
+    registers.orig_rax = UInt64.max
+    registers.rip = saved.rip &- 2
+    tracee.setRegisters(registers)
   }
 
   /// The guest's own registers, and the result. orig_rax is the guest's too: if the call is restarted, its own is.

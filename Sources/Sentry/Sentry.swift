@@ -21,8 +21,8 @@ public struct CallRecord: Sendable {
   public enum Result: Sendable {
     /// Answered with this value (a negative errno for an error).
     case value(Int)
-    /// Answered with a new descriptor; the kernel chose its number.
-    case descriptor
+    /// Answered with a new descriptor, for which the kernel chose this number.
+    case descriptor(Int)
     /// Left to the kernel, after checks.
     case native
   }
@@ -58,18 +58,33 @@ public final class Sentry: SystemCallHandler {
     let begin = monotonicNanoseconds()
     var traced = Traced()
     let outcome = serve(call, from: thread, by: gate, &traced)
-    let result: CallRecord.Result
+    var record = CallRecord(
+      thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: .native,
+      duration: monotonicNanoseconds() - begin)
+    var isNumbered = true
     switch outcome {
-    case .value(let value): result = .value(value)
-    case .descriptor: result = .descriptor
-    case .install: result = .value(0)
-    default: result = .native
+    case .value(let value): record.result = .value(value)
+    case .descriptor: isNumbered = false
+    case .install: record.result = .value(0)
+    default: break
     }
-    recorder.record(
-      CallRecord(
-        thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: result,
-        duration: monotonicNanoseconds() - begin))
+    if isNumbered {
+      recorder.record(record)
+    } else {
+      // The kernel chooses the number while the guest is being answered.
+      let waiting = record
+      unnumbered.withLock { $0[thread] = waiting }
+    }
     return outcome
+  }
+
+  /// Records of calls whose descriptor is on its way to the guest.
+  private let unnumbered = Mutex<[ThreadID: CallRecord]>([:])
+
+  public func installed(_ number: Int, in thread: ThreadID) {
+    guard let recorder, var record = unnumbered.withLock({ $0.removeValue(forKey: thread) }) else { return }
+    record.result = number < 0 ? .value(number) : .descriptor(number)
+    recorder.record(record)
   }
 
   /// What a trace line tells beyond the registers.

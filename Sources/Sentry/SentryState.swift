@@ -173,6 +173,7 @@ public final class SentryState {
     reclaim()
     let inode = opened.inode
     if inode.isDirectory || flags.contains(.path) {
+      if !flags.contains(.path) { try inode.checkListing() }
       return try registry.openPlaceholder(opened.position, inode, flags)
     }
     var hostFlags = flags.subtracting([

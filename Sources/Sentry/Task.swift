@@ -22,6 +22,8 @@ final class Task {
   var space: MappingSpace
   /// Set between an `execve` stop and the start of the new image.
   var execPlan: ExecPlan?
+  /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
+  var connectDeadline: UInt64?
   /// The trampoline is the image and runs its table.
   var isLoading = false
 

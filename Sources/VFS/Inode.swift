@@ -93,6 +93,11 @@ open class Inode: Mappable {
     _ flags: RenameFlags
   ) throws(Errno) { throw .notPermitted }
 
+  /// Whether the directory can be read at all: asked at `open(2)`, where a program expects the refusal.
+  ///
+  /// - Throws: `.permissionDenied` for what the supervisor's caller may not read on the host, whoever the guest is inside.
+  open func checkListing() throws(Errno) {}
+
   /// Shows the children from `cursor` on to `body` until it returns false (that entry will be shown again).
   ///
   /// Cursor 0 is the start; `.` and `..` are the VFS's. A cursor stays good while names come and go: what is there all

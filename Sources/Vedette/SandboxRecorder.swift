@@ -32,10 +32,9 @@ final class SandboxRecorder: CallRecorder {
     let result: Int
     switch record.result {
     case .value(let value): result = value
-    case .descriptor:
-      // The kernel chooses the number while the guest is being answered.
+    case .descriptor(let number):
       arguments.append(("answer", .word("descriptor")))
-      result = 0
+      result = number
     case .native:
       arguments.append(("answer", .word("native")))
       result = 0

@@ -77,6 +77,9 @@ enum TraceArguments {
     SYS_listxattr: [path, buffer, size], SYS_llistxattr: [path, buffer, size],
     SYS_flistxattr: [descriptor, buffer, size],
     SYS_removexattr: [path, name], SYS_lremovexattr: [path, name], SYS_fremovexattr: [descriptor, name],
+    463: [directory, name, flags, path], 464: [directory, path, flags, name],
+    465: [directory, path, flags, buffer, size],
+    466: [directory, path, flags, name], SYS_ustat: [("device", .hexadecimal), buffer],
     SYS_execve: [path, ("argv", .hexadecimal), ("envp", .hexadecimal)],
     SYS_execveat: [directory, path, ("argv", .hexadecimal), ("envp", .hexadecimal), flags],
     SYS_mmap: [

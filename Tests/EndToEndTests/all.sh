@@ -107,7 +107,11 @@ for part in $PARTS; do
     native) conformance native ;;
     inside) conformance inside ;;
     nobody) conformance inside inside-nobody ;;
-    no-namespaces) conformance inside inside-no-namespaces --isolation no-namespaces ;;
+    no-namespaces)
+        conformance inside inside-no-namespaces --isolation no-namespaces
+        # Internet sockets are there with the host's network only.
+        conformance inside inside-no-namespaces-host --isolation no-namespaces --net host inet_socket escape_race unix_socket
+        ;;
     notify) conformance inside inside-notify --gate notify ;;
     walk) walk ;;
     differential) differential ;;

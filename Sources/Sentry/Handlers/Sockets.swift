@@ -95,7 +95,15 @@ extension SentryState {
 
   fileprivate func bind(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
-    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    guard try domain(socket.rawValue) == AF_UNIX else {
+      // As for connect: without namespaces the kernel does not read the address again.
+      if hasPidNamespace { return .native }
+      let address = try plainAddress(task, call)
+      let result = address.withUnsafeBytes {
+        vd_syscall(Int(SYS_bind), Int(socket.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+      }
+      return .value(result)
+    }
     let address = try unixAddress(task, call.arguments.1, call.arguments.2)
     guard let bytes = path(in: address) else {
       if isAbstract(address), !abstractSocketsAreScoped { throw .notPermitted }
@@ -155,9 +163,10 @@ extension SentryState {
     let domain = try domain(socket.rawValue)
     guard domain == AF_UNIX else {
       // Without namespaces a native call may find another socket and another address than we saw: the host's Unix sockets
-      // would be in reach. Internet sockets exist there with `--net host` only (README, Security).
-      guard hasPidNamespace || domain == AF_INET || domain == AF_INET6 else { throw .notPermitted }
-      return .native
+      // would be in reach. Internet sockets exist there with `--net host` only.
+      if hasPidNamespace { return .native }
+      guard domain == AF_INET || domain == AF_INET6 else { throw .notPermitted }
+      return try connectInternet(task, call, socket.rawValue)
     }
     // AF_UNSPEC dissolves a datagram socket's association; without namespaces there are no datagram sockets, and the
     // kernel must not read the address again.
@@ -178,28 +187,96 @@ extension SentryState {
     }
     // Without namespaces the kernel must not read an address that the guest can still change. Never wait for a listener
     // here: a full backlog is EAGAIN.
-    let flags = try Host.call(SYS_fcntl, Int(socket.rawValue), Int(F_GETFL))
-    let wasBlocking = flags & Int(OpenFlags.nonBlocking.rawValue) == 0
-    if wasBlocking {
-      try Host.call(SYS_fcntl, Int(socket.rawValue), Int(F_SETFL), flags | Int(OpenFlags.nonBlocking.rawValue))
-    }
-    defer {
-      if wasBlocking { _ = vd_syscall(Int(SYS_fcntl), Int(socket.rawValue), Int(F_SETFL), flags, 0, 0, 0) }
-    }
-    try self.call(SYS_connect, socket.rawValue, place)
+    let result = try connectAtOnce(socket.rawValue, [UInt8(AF_UNIX), 0] + place).result
+    _ = try Errno.check(result)
     return .value(0)
+  }
+
+  /// Connects our duplicate of the guest's socket without waiting, whatever the guest's own would do. Tells whether it would
+  /// have waited, and what the kernel answered.
+  private func connectAtOnce(_ socket: CInt, _ address: [UInt8]) throws(Errno) -> (isBlocking: Bool, result: Int) {
+    let flags = try Host.call(SYS_fcntl, Int(socket), Int(F_GETFL))
+    let isBlocking = flags & Int(OpenFlags.nonBlocking.rawValue) == 0
+    if isBlocking {
+      try Host.call(SYS_fcntl, Int(socket), Int(F_SETFL), flags | Int(OpenFlags.nonBlocking.rawValue))
+    }
+    let result = address.withUnsafeBytes {
+      vd_syscall(Int(SYS_connect), Int(socket), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+    }
+    if isBlocking { _ = vd_syscall(Int(SYS_fcntl), Int(socket), Int(F_SETFL), flags, 0, 0, 0) }
+    return (isBlocking, result)
+  }
+
+  /// The address argument of a socket that is not a Unix one, read once.
+  private func plainAddress(_ task: Task, _ call: SystemCall) throws(Errno) -> [UInt8] {
+    // sizeof(struct sockaddr_storage), as in the kernel (`move_addr_to_kernel`).
+    let length = CInt(truncatingIfNeeded: call.arguments.2)
+    guard length >= 0, length <= 128 else { throw .invalidArgument }
+    let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(length)])
+    if length > 0 { try task.memory.read(into: buffer, at: call.arguments.1) }
+    return [UInt8](buffer)
+  }
+
+  /// The connection is begun here, with our copy of the address on our duplicate of the socket. A guest that would wait for
+  /// its end waits in a poll(2) of its own, and then calls again: once the handshake is over, connect(2) tells its outcome
+  /// (`__inet_stream_connect`, the case SS_CONNECTING).
+  private func connectInternet(_ task: Task, _ call: SystemCall, _ socket: CInt) throws(Errno) -> Outcome {
+    let (isBlocking, result) = try connectAtOnce(socket, try plainAddress(task, call))
+    guard isBlocking, result == -Int(EINPROGRESS) || result == -Int(EALREADY) else {
+      task.connectDeadline = nil
+      return .value(result)
+    }
+    var timeout = -1
+    if let deadline = try connectDeadline(task, socket, isFirst: result == -Int(EINPROGRESS)) {
+      let now = monotonicNanoseconds()
+      if now >= deadline {
+        task.connectDeadline = nil
+        return .value(-Int(EINPROGRESS))
+      }
+      timeout = Int((deadline - now + 999_999) / 1_000_000)
+    }
+    // struct pollfd: the descriptor, POLLOUT, no result. Whatever else a thread of the guest makes of it, it wakes too early.
+    let number = UInt32(truncatingIfNeeded: call.arguments.0)
+    let poll = (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } + [4, 0, 0, 0]
+    return .after(
+      SystemCall(number: Int(SYS_poll), arguments: (0, 1, UInt64(bitPattern: Int64(timeout)), 0, 0, 0)), poll,
+      argument: 0)
+  }
+
+  /// SO_SNDTIMEO bounds a connect; nil without it.
+  private func connectDeadline(_ task: Task, _ socket: CInt, isFirst: Bool) throws(Errno) -> UInt64? {
+    if !isFirst, let deadline = task.connectDeadline { return deadline }
+    var time = timeval()
+    var length = socklen_t(MemoryLayout<timeval>.size)
+    let result = withUnsafeMutablePointer(to: &time) { time in
+      withUnsafeMutablePointer(to: &length) { length in
+        // SOL_SOCKET, SO_SNDTIMEO.
+        vd_syscall(Int(SYS_getsockopt), Int(socket), 1, 21, Int(bitPattern: time), Int(bitPattern: length), 0)
+      }
+    }
+    _ = try Errno.check(result)
+    if time.tv_sec == 0 && time.tv_usec == 0 { return nil }
+    task.connectDeadline =
+      monotonicNanoseconds() &+ UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_usec) &* 1000
+    return task.connectDeadline
   }
 
   /// `sendto(2)` with a destination.
   fileprivate func sendTo(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
     guard try domain(socket.rawValue) == AF_UNIX else { return .native }
-    let address = try unixAddress(task, call.arguments.4, call.arguments.5)
+    return try send(task, call, to: try unixAddress(task, call.arguments.4, call.arguments.5), by: socket.rawValue)
+  }
+
+  /// A `sendto` to an address that has been read.
+  private func send(_ task: Task, _ call: SystemCall, to address: UnsafeRawBufferPointer, by socket: CInt)
+    throws(Errno) -> Outcome
+  {
     guard let bytes = path(in: address) else {
       if isAbstract(address), !abstractSocketsAreScoped { throw .connectionRefused }
       return .native
     }
-    let place = try place(at: bytes, task, for: socket.rawValue)
+    let place = try place(at: bytes, task, for: socket)
     // Without namespaces the filter makes no datagram sockets, and a stream ignores the destination.
     guard hasPidNamespace else { throw .notSupportedOnSocket }
     var substitute = call
@@ -222,12 +299,13 @@ extension SentryState {
     if header.0 == 0 || header.1 & 0xffff_ffff == 0 || !hasPidNamespace { return .native }
     let socket = try task.descriptors.duplicate(CInt(truncatingIfNeeded: call.arguments.0))
     guard try domain(socket.rawValue) == AF_UNIX else { return .native }
-    guard path(in: try unixAddress(task, header.0, header.1 & 0xffff_ffff)) != nil else { return .native }
+    let address = try unixAddress(task, header.0, header.1 & 0xffff_ffff)
+    guard path(in: address) != nil else { return .native }
     guard header.3 <= 1, header.4 == 0 || header.5 == 0 else { throw .notSupportedOnSocket }
     let part = header.3 == 1 ? try task.memory.load((UInt64, UInt64).self, at: header.2) : (0, 0)
     var send = SystemCall(number: Int(SYS_sendto), arguments: call.arguments)
     send.arguments = (call.arguments.0, part.0, part.1, call.arguments.2, header.0, header.1 & 0xffff_ffff)
-    return try sendTo(task, send)
+    return try self.send(task, send, to: address, by: socket.rawValue)
   }
 
   /// How large a lower file may be that is copied up because its descriptor is sent.

@@ -74,6 +74,7 @@ let statusHandlers: [(CInt, Handler)] = [
       return try state.writeStatfs(task, try state.vfs.resolve(path, task.caller), call.arguments.1)
     }
   ),
+  (SYS_ustat, { (state, task, call) throws(Errno) in try state.ustat(task, call) }),
   (
     SYS_fstatfs,
     { (state, task, call) throws(Errno) in
@@ -240,6 +241,23 @@ extension SentryState {
     }
     try outcome.get()
     return .value(count)
+  }
+
+  /// `ustat(2)`: free blocks and inodes of the mounted file system with a device number.
+  ///
+  /// - Throws: `.invalidArgument` if none has it.
+  fileprivate func ustat(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let device = call.arguments.0 & 0xffff_ffff
+    guard let filesystem = vfs.mountList.first(where: { $0.filesystem.deviceNumber == device })?.filesystem else {
+      throw .invalidArgument
+    }
+    let statistics = try filesystem.statistics()
+    // struct ustat: f_tfree (int, padded), f_tinode, two names of six bytes that stay empty.
+    let result: (UInt64, UInt64, UInt64, UInt64) = (
+      statistics.freeBlocks & 0xffff_ffff, statistics.freeFiles, 0, 0
+    )
+    try task.memory.store(result, at: call.arguments.1)
+    return .value(0)
   }
 
   fileprivate func writeStatfs(_ task: Task, _ position: Position, _ buffer: UInt64) throws(Errno) -> Outcome {

@@ -80,11 +80,97 @@ let xattrHandlers: [(CInt, Handler)] = [
       try state.removeXattr(task, try state.opened(task, call), call)
     }
   ),
+  (
+    463,  // setxattrat
+    { (state, task, call) throws(Errno) in
+      let arguments = try state.xattrArguments(task, call)
+      try state.checkAtFlags(call)
+      let other = call.likeXattr(name: call.arguments.3, arguments)
+      return try state.setXattr(task, other) { () throws(Errno) in try state.namedAt(task, call) }
+    }
+  ),
+  (
+    464,  // getxattrat
+    { (state, task, call) throws(Errno) in
+      let arguments = try state.xattrArguments(task, call)
+      try state.checkAtFlags(call)
+      guard arguments.flags == 0 else { throw .invalidArgument }
+      return try state.getXattr(
+        task, try state.namedAt(task, call), call.likeXattr(name: call.arguments.3, arguments))
+    }
+  ),
+  (
+    465,  // listxattrat
+    { (state, task, call) throws(Errno) in
+      try state.checkAtFlags(call)
+      var other = call
+      other.arguments = (0, call.arguments.3, call.arguments.4, 0, 0, 0)
+      return try state.listXattrs(task, try state.namedAt(task, call), other)
+    }
+  ),
+  (
+    466,  // removexattrat
+    { (state, task, call) throws(Errno) in
+      try state.checkAtFlags(call)
+      var other = call
+      other.arguments = (0, call.arguments.3, 0, 0, 0, 0)
+      return try state.removeXattr(task, try state.namedAt(task, call), other)
+    }
+  ),
 ]
+
+/// `struct xattr_args` (linux/xattr.h, Linux 6.13).
+private struct XattrArguments: BitwiseCopyable {
+  var value: UInt64
+  var size: UInt32
+  var flags: UInt32
+}
+
+extension SystemCall {
+  /// The same in the places where `setxattr(2)` and `getxattr(2)` have it.
+  fileprivate func likeXattr(name: UInt64, _ given: XattrArguments) -> SystemCall {
+    var other = self
+    other.arguments = (0, name, given.value, UInt64(given.size), UInt64(given.flags), 0)
+    return other
+  }
+}
 
 extension SentryState {
   fileprivate func named(_ task: Task, _ call: SystemCall, follow: Bool) throws(Errno) -> Position {
     try vfs.resolve(try path(task, at: here, call.arguments.0), task.caller, follow: follow)
+  }
+
+  /// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH.
+  fileprivate func checkAtFlags(_ call: SystemCall) throws(Errno) {
+    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.2))
+    guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
+  }
+
+  /// What the first three arguments of the `*xattrat` calls name: a path, or with AT_EMPTY_PATH a descriptor.
+  fileprivate func namedAt(_ task: Task, _ call: SystemCall) throws(Errno) -> Position {
+    let flags = AtFlags(rawValue: UInt32(truncatingIfNeeded: call.arguments.2))
+    let address = call.arguments.1
+    let bytes =
+      address == 0 && flags.contains(.emptyPath)
+      ? UnsafeRawBufferPointer(start: nil, count: 0) : try path(task, address)
+    guard bytes.isEmpty else {
+      let path = VirtualFileSystem.Path(bytes, from: try start(task, call.arguments.0, for: bytes))
+      return try vfs.resolve(path, task.caller, follow: !flags.contains(.symlinkNoFollow))
+    }
+    guard flags.contains(.emptyPath) else { throw .noSuchFileOrDirectory }
+    if CInt(truncatingIfNeeded: call.arguments.0) == AtFlags.currentDirectory { return task.context.workingDirectory }
+    return try opened(task, call)
+  }
+
+  /// The structure of `setxattrat` and `getxattrat`, read once; what lies behind it must be zero (`copy_struct_from_user`).
+  fileprivate func xattrArguments(_ task: Task, _ call: SystemCall) throws(Errno) -> XattrArguments {
+    let size = call.arguments.5
+    if size < 16 { throw .invalidArgument }
+    if size > 4096 { throw .argListTooLong }
+    let structure = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(size)])
+    try task.memory.read(into: structure, at: call.arguments.4)
+    for byte in structure[16...] where byte != 0 { throw .argListTooLong }
+    return structure.loadUnaligned(as: XattrArguments.self)
   }
 
   /// - Throws: `.notSupportedOnSocket` for a descriptor that is none of ours: pipes and sockets have none.

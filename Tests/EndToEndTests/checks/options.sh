@@ -61,6 +61,16 @@ if [ ${#as[@]} -eq 0 ] || [ -s calls.jsonl ]; then
 import json
 lines = [json.loads(l) for l in open('calls.jsonl')]
 print(all({'time', 'pid', 'call', 'arguments', 'result'} <= l.keys() for l in lines), any('hostname' in json.dumps(l) for l in lines))"
+    expect trace-tells-descriptors 0 '3' /usr/bin/python3 -c "
+import json
+lines = [json.loads(l) for l in open('calls.jsonl')]
+print(*[l['result'] for l in lines if l['call'] == 'openat' and l['arguments'].get('path') == '/etc/hostname' and l['arguments'].get('answer') == 'descriptor'])"
+fi
+if [ ${#as[@]} -gt 0 ]; then
+    # What the caller may not read on the host is refused at open, root inside or not.
+    mkdir -m 700 "$work/closed"
+    seen=$(v --fake-root -- ls "$work/closed" 2>&1)
+    [ $? -eq 2 ] && [[ $seen == *'cannot open directory'*'Permission denied' ]] && ok closed-directory || fail closed-directory "$seen"
 fi
 v --stats -- ls -lR /etc >/dev/null 2>"$work/stats"; grep -q '^call .*count .*p50 .*p99 .*max .*total' "$work/stats" && grep -Eq '^(newfstatat|statx|lstat|getdents64) ' "$work/stats" && ok stats || fail stats "$(head -2 "$work/stats")"
 "$VEDETTE" doctor >"$work/doctor"; [ $? -eq 0 ] && [ "$(wc -l <"$work/doctor")" -ge 5 ] && ok doctor || fail doctor "$(head -3 "$work/doctor")"
