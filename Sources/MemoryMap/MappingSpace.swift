@@ -23,6 +23,8 @@ public final class MappingSpace {
   /// Unique in the process, and growing: a child's is larger than its parent's.
   public let number: Int
   public private(set) var mappables: [FileIdentity: any Mappable]
+  /// Those whose bytes have moved to another host file, while the kernel's mappings here have not followed yet.
+  private var invalid: Set<FileIdentity> = []
 
   private static let last = Atomic<Int>(0)
 
@@ -34,6 +36,7 @@ public final class MappingSpace {
   private init(copying parent: MappingSpace) {
     number = Self.last.add(1, ordering: .relaxed).newValue
     mappables = parent.mappables
+    invalid = parent.invalid
     for mappable in mappables.values { mappable.copyMapping(from: parent.number, to: number) }
   }
 
@@ -50,8 +53,15 @@ public final class MappingSpace {
     if mappables[identity] == nil { mappables[identity] = mappable }
   }
 
-  /// The kernel says where the file is mapped in this space. A mappable that is mapped nowhere is let go.
+  /// The bytes of a mappable are in another host file now: the record is kept until `reconcile`.
+  public func invalidate(_ identity: FileIdentity) {
+    if mayMap(identity) { invalid.insert(identity) }
+  }
+
+  /// The kernel says where the file is mapped in this space, and the mappings are about to follow it if they have not. A
+  /// mappable that is mapped nowhere is let go.
   public func reconcile(_ identity: FileIdentity, with list: [Mapping]) {
+    invalid.remove(identity)
     guard let mappable = mappables[identity] else { return }
     mappable.reconcileMappings(of: number, with: list)
     if list.isEmpty {
@@ -60,9 +70,9 @@ public final class MappingSpace {
     }
   }
 
-  /// Lets go of what will never move.
+  /// Lets go of what will never move, and need not follow.
   public func forgetSettled() {
-    for (identity, mappable) in mappables where mappable.isSettled {
+    for (identity, mappable) in mappables where mappable.isSettled && !invalid.contains(identity) {
       mappable.removeMapping(nil, in: number)
       mappables[identity] = nil
     }

@@ -64,6 +64,12 @@ private final class Record: Mappable {
     space.reconcile(file.mappableIdentity, with: [])
     #expect(!space.mayMap(file.mappableIdentity) && file.recordedMappings.isEmpty)
     other.isSettled = true
+    // Its mappings have not followed yet.
+    space.invalidate(other.mappableIdentity)
+    space.forgetSettled()
+    #expect(space.mayMap(other.mappableIdentity))
+    space.reconcile(other.mappableIdentity, with: [])
+    try space.map(other, 0..<4096, at: nil, access: .read)
     space.forgetSettled()
     #expect(space.mappables.isEmpty && other.recordedMappings.isEmpty)
   }

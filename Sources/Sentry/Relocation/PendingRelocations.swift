@@ -28,6 +28,7 @@ extension SentryState {
         do throws(Errno) { try plan.contentMoved(from: identity, to: upperFile.rawValue) } catch {}
       }
       if let node { try registry.register(upperFile.rawValue, node.position, node.inode) }
+      if isMapped { for task in tasks.values { task.space.invalidate(file.mappableIdentity) } }
       pendingRelocations.append(
         Relocation(
           of: file.mappableIdentity, from: identity, lowerFile: lowerFile, upperFile: upperFile,

@@ -71,8 +71,9 @@ extension Relocation {
   private func mappings(of thread: ThreadID, for sentry: Sentry) throws(Errno) -> [Mapping] {
     let files = try listedFiles()
     let list = try KernelMapping.list(of: thread).filter { $0.file == files.lower || $0.file == files.upper }
-    let recorded = sentry.reconcile(file, of: thread, with: list) ?? list.map { $0.mapping(in: 0) }
-    return list.contains { $0.file == files.lower } ? recorded : []
+    // Done already, by another thread of the space.
+    guard list.contains(where: { $0.file == files.lower }) else { return [] }
+    return sentry.reconcile(file, of: thread, with: list) ?? list.map { $0.mapping(in: 0) }
   }
 
   /// Maps the upper file over what is mapped of the lower one.
