@@ -13,6 +13,9 @@ public final class MappingCheck {
   /// Devices of host files that have been mapped and may be copied up: what is mapped of them must be in the record.
   private var devices: Set<UInt64> = []
 
+  /// The host files of settled mappables, which stay what they are.
+  private var settled: [FileIdentity: ListedFile] = [:]
+
   public init() {}
 
   /// A lower file on the host device `number` (`st_dev`) is mapped.
@@ -32,13 +35,19 @@ public final class MappingCheck {
   func look(at space: MappingSpace, of thread: ThreadID) {
     var known: [ListedFile: any Mappable] = [:]
     for mappable in space.mappables.values {
+      if mappable.isSettled, let file = settled[mappable.mappableIdentity] {
+        known[file] = mappable
+        continue
+      }
       do throws(Errno) {
         let page: Range<UInt64> = 0..<4096
         let translation = try mappable.translate(required: page, optional: page, access: .read)
         if let violation = translation.violation(required: page, optional: page, access: .read) {
           differ(thread, "has a translation that is wrong: \(violation)")
         }
-        known[try ListedFile(of: translation.file.rawValue)] = mappable
+        let file = try ListedFile(of: translation.file.rawValue)
+        known[file] = mappable
+        if mappable.isSettled { settled[mappable.mappableIdentity] = file }
       } catch {
         differ(thread, "maps a file that cannot be translated: \(error)")
       }
