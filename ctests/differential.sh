@@ -69,7 +69,6 @@ run() {
     remove "$work/reference" "$work/inside" "$work"/lower* "$other/inside" "$upperRoot/upper"
     mkdir "$work/reference"
     local directory=$work/inside layers=()
-    if [ "$mode" = upper ]; then export DIFFERENTIAL_NO_SET_ID=1; else unset DIFFERENTIAL_NO_SET_ID; fi
     case $mode in
     native) directory=$other/inside; mkdir "$directory" ;;
     empty) mkdir "$directory" ;;

@@ -51,8 +51,8 @@ public final class HostFilesystem: Filesystem {
   private var rootDevice: UInt64 = 0
   /// Every inode that may be found again under another name, or is not cached for ever; entries go with their inodes.
   private var known: [HostKey: Unmanaged<HostInode>] = [:]
-  /// Devices below host mount points, in the order they were met: the upper bits of their inode numbers.
-  private var otherDevices: [UInt64: UInt64] = [:]
+  /// Devices below host mount points (OtherDevices.swift); nil until one is met.
+  private var otherDevices: OtherDevices?
   /// Devices that keep no ACLs: not asked again for each file.
   private var devicesWithoutLists: Set<UInt64> = []
 
@@ -200,14 +200,8 @@ public final class HostFilesystem: Filesystem {
   /// `st_ino`: the host's own on the root's device; on other devices a number that no file of the root's device has.
   func number(device: UInt64, _ number: UInt64) -> UInt64 {
     if device == rootDevice { return number }
-    let index: UInt64
-    if let known = otherDevices[device] {
-      index = known
-    } else {
-      index = UInt64(otherDevices.count + 1)
-      otherDevices[device] = index
-    }
-    return index << 48 | number & (1 << 48 - 1)
+    if otherDevices == nil { otherDevices = OtherDevices() }
+    return (otherDevices?.index(of: device) ?? 0) << 48 | number & (1 << 48 - 1)
   }
 
   func keepsLists(_ device: UInt64) -> Bool { !devicesWithoutLists.contains(device) }

@@ -9,9 +9,12 @@ final class HostRegularFile: HostInode {
   /// Set-id bits that a native write must not clear, because the writer has CAP_FSETID inside; it never has it on the
   /// host, so they are put back when somebody looks.
   private var keptSetIDs: Permissions = []
+  /// Whoever opened the file for writing last has that capability: bits that are set later are kept too.
+  private var keepsSetIDs = false
 
   override func willBeWritten(clearingSetIDs: Bool) {
     guard host.isStore else { return }
+    keepsSetIDs = !clearingSetIDs
     keptSetIDs = clearingSetIDs ? [] : permissions.intersection([.setUserID, .setGroupID])
   }
 
@@ -26,7 +29,10 @@ final class HostRegularFile: HostInode {
   }
 
   override func setAttributes(_ change: AttributeChange) throws(Errno) {
-    if let permissions = change.permissions { keptSetIDs.formIntersection(permissions) }
+    if let permissions = change.permissions {
+      keptSetIDs =
+        keepsSetIDs ? permissions.intersection([.setUserID, .setGroupID]) : keptSetIDs.intersection(permissions)
+    }
     try super.setAttributes(change)
   }
 

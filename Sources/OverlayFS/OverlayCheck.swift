@@ -387,7 +387,7 @@ public struct OverlayCheck {
   private static func text(_ bytes: [UInt8]) -> String {
     String(
       String(decoding: bytes, as: UTF8.self).unicodeScalars.map { scalar in
-        scalar.value < 0x20 || scalar.value == 0x7f || scalar.value == 0xfffd ? "?" : Character(scalar)
+        scalar.value < 0x20 || scalar.value > 0x7e ? "?" : Character(scalar)
       })
   }
 }

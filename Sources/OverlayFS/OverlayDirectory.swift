@@ -75,6 +75,7 @@ public final class OverlayDirectory: OverlayInode {
     let marks = overlay.marks
     let number = try marks?.origin(of: child) ?? overlay.number(ofUpper: child.number)
     if let known = overlay.known(number), known.upper == nil || known.upper === child, known.type == child.type {
+      try known.checkPlace(self, name)
       if known.upper == nil { known.upper = child }
       known.isFound(in: self, name)
       return known
@@ -99,6 +100,7 @@ public final class OverlayDirectory: OverlayInode {
   private func find(_ name: Name, lowerChildren lowers: [Inode]) throws(Errno) -> OverlayInode {
     let number = overlay.number(ofLower: lowers[0])
     if let known = overlay.known(number), known.type == lowers[0].type {
+      try known.checkPlace(self, name)
       known.isFound(in: self, name)
       return known
     }

@@ -1,5 +1,6 @@
 // What every inode of an overlay is: an upper inode, or a lower one, or both after copy-up; one object whatever happens.
 
+import CLinux
 public import LinuxABI
 public import VFS
 
@@ -55,6 +56,14 @@ public class OverlayInode: Inode {
     if parent === directory && name.equals(self.name) { return }
     parent = directory
     self.name = name.copy
+  }
+
+  /// A directory has one name. One that is found at another too is a work of damaged marks, and could hold itself.
+  ///
+  /// - Throws: EUCLEAN.
+  final func checkPlace(_ directory: OverlayDirectory, _ name: Name) throws(Errno) {
+    guard isDirectory, let parent else { return }
+    if parent !== directory || !name.equals(self.name) { throw Errno(rawValue: EUCLEAN) }
   }
 
   /// `name` in `directory` leads here no more, `hadUpperEntry` says in which layer it did.

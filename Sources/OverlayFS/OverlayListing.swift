@@ -26,7 +26,8 @@ extension OverlayDirectory {
           return body(entry)
         }
       }
-      if lower == nil, let upper, try overlay.marks?.isImpure(upper) != true {
+      // One that lost its lowers (they are gone, its redirect was damaged) still has children that came from them.
+      if lower == nil, let upper, !hasOrigin || !overlay.isPersistent, try overlay.marks?.isImpure(upper) != true {
         return try upper.iterate(from: cursor) { entry in
           var entry = entry
           entry.number = overlay.number(ofUpper: entry.number)

@@ -322,6 +322,8 @@ struct LayerPath {
       layer >= 0
     else { return nil }
     let path = [UInt8](bytes[(slash + 1)...])
+    // A layer's root is never moved.
+    if path.isEmpty { return nil }
     for component in path.split(separator: 0x2f) {
       let isWrong = Name.with([UInt8](component)) { $0.isDot || $0.isDotDot || $0.count > Name.maximumLength }
       if isWrong { return nil }

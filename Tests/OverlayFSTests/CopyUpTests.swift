@@ -72,22 +72,51 @@ import VFS
     #expect(try stage.client.stat("a/b").modificationTime > b.modificationTime)
   }
 
+  /// The upper directory refuses the last step, when all else has been prepared.
   @Test(arguments: kinds) func failedCopyUpLeavesNothing(_ kind: UpperKind) throws {
-    let stage = try Stage(kind, "echo x > f && ln f g && echo y > h")
-    // No work directory, no copy-up: the store is broken, not we.
-    let script = "mv work gone && touch work"
-    stage.upperTree(script)
-    // What is open already is reached by descriptor; so break the store where it cannot be reached.
-    stage.upperTree("chattr +i gone 2>/dev/null || true")
-    defer { stage.upperTree("chattr -i gone 2>/dev/null || true") }
-    var isBroken = false
-    do { try stage.client.append("h", "z") } catch { isBroken = true }
-    if isBroken {
-      #expect(try stage.client.read("h") == "y\n")
-      #expect(try stage.client.stat("g").linkCount == 2)
-      #expect(try stage.client.list("") == ["f", "g", "h"])
-      #expect(stage.upperTree.output("find upper gone -name 'prepared*' -o -path 'upper/*'") == "")
+    let stage = try Stage(
+      kind, "echo x > f && ln f g && mkdir -p d && echo y > h && echo z > d/i && ln -s h s && mkfifo p && touch -h s p")
+    _ = try stage.client.list("")
+    stage.upperTree("chmod 555 upper; chattr +i upper 2>/dev/null || true")
+    defer { stage.upperTree("chattr -i upper 2>/dev/null; chmod 755 upper") }
+    try #require(
+      stage.upperTree.output("touch upper/probe 2>/dev/null || echo refused") != "",
+      "the file system knows no immutable directories")
+    let before = try stage.client.listing()
+    #expect(throws: Errno.self) { try stage.client.append("h", "z") }
+    #expect(throws: Errno.self) { try stage.client.chmod("h", 0o600) }
+    #expect(throws: Errno.self) { try stage.client.append("d/i", "z") }
+    #expect(throws: Errno.self) { try stage.client.chmod("d", 0o700) }
+    #expect(throws: Errno.self) { try stage.client.chmod("p", 0o600) }
+    #expect(throws: Errno.self) { try stage.client.rename("h", "other") }
+    #expect(throws: Errno.self) { try stage.client.link("h", "other") }
+    #expect(throws: Errno.self) { try stage.client.unlink("h") }
+    var times = AttributeChange()
+    times.modificationTime = .now
+    #expect(throws: Errno.self) { try stage.client.at("s").setAttributes(times) }
+    #expect(try stage.client.listing() == before)
+    #expect(try stage.client.read("h") == "y\n")
+    #expect(
+      stage.upperTree.output("ls -A upper; find work -name 'prepared*'; ls -A work/overflow 2>/dev/null || true") == "")
+    // And nothing stands in the way of the next try.
+    stage.upperTree("chattr -i upper 2>/dev/null; chmod 755 upper")
+    try stage.client.append("h", "z")
+    try stage.client.append("d/i", "z")
+    #expect(try stage.client.read("h") == "y\nz")
+  }
+
+  /// The lower file vanishes while it is being copied: by then the copy has a name in the work directory.
+  @Test(arguments: kinds) func copyUpOfAVanishedFileLeavesNothing(_ kind: UpperKind) throws {
+    let stage = try Stage(kind, "echo x > f && ln f g && echo y > h && mkfifo p")
+    for name in ["f", "h", "p"] { _ = try stage.client.stat(name) }
+    let held = try ["f", "h", "p"].map { try stage.client.at($0) }
+    stage.lowerTrees[0]("rm f g h p")
+    for inode in held {
+      var change = AttributeChange()
+      change.permissions = Permissions(rawValue: 0o600)
+      #expect(throws: Errno.noSuchFileOrDirectory) { try inode.setAttributes(change) }
     }
+    #expect(stage.upperTree.output("ls -A upper; find work ! -type d ! -name lock") == "")
   }
 
   @Test(arguments: kinds) func deepTreesAreCopiedUp(_ kind: UpperKind) throws {
@@ -110,6 +139,16 @@ import VFS
 }
 
 extension Client {
+  /// Names, numbers, modes and link counts of a whole tree.
+  func listing(_ path: String = "") throws -> [String] {
+    try list(path).sorted().flatMap { name in
+      let child = path.isEmpty ? name : "\(path)/\(name)"
+      let found = try stat(child)
+      let line = "\(child) \(found.type) \(found.permissions) \(found.number) \(found.linkCount) \(found.size)"
+      return [line] + (found.type == .directory ? try listing(child) : [])
+    }
+  }
+
   /// Sets an attribute in the lower directory itself, behind the overlay.
   func setLowerAttribute(_ stage: Stage, _ path: String, _ name: String, _ value: String) throws {
     let lower = Client(try HostFilesystem.store(stage.lowerTrees[0]))

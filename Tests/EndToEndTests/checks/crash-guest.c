@@ -1,6 +1,6 @@
-// The guest of crash-points.sh: `crash-guest COMMAND ARG... [, COMMAND ARG...]` does calls, one for each command;
-// `crash-guest list` shows everything below / that a program can see and promises hold for; `crash-guest busy SEED` changes
-// the tree at random until it is killed.
+// The guest of crash-points.sh and upper-directory.sh: `crash-guest COMMAND ARG... [, COMMAND ARG...]` does calls, one for each command;
+// `crash-guest list` shows everything below / that a program can see and promises hold for (`list numbers`: with the inode
+// numbers of what was born in the upper); `crash-guest busy SEED` changes the tree at random until it is killed.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static int problems;
+static int problems, allNumbers;
 static struct { ino_t number; unsigned links, names; char path[300]; } seen[20000];
 static int seenCount;
 
@@ -44,7 +44,7 @@ static void list(const char *path) {
     if (lstat(path, &s) < 0) { problem(path, "lstat"); return; }
     // What was born in the upper has another number in each upper.
     char number[32], time[32], more[5000] = "";
-    if (s.st_ino >> 40 & 1) strcpy(number, "born"); else sprintf(number, "%lu", s.st_ino);
+    if (s.st_ino >> 40 & 1 && !allNumbers) strcpy(number, "born"); else sprintf(number, "%lu", s.st_ino);
     if (s.st_mtime > 1500000000 || S_ISDIR(s.st_mode)) strcpy(time, "now"); else sprintf(time, "%ld", s.st_mtime);
     if (S_ISREG(s.st_mode)) sprintf(more, "%lx", hashOf(path));
     if (S_ISLNK(s.st_mode) && readlink(path, more, sizeof more - 1) < 0) problem(path, "readlink");
@@ -111,6 +111,23 @@ static int linkNameless(const char *path) {
     return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+// Deletes all files of a directory but one, in the order of its listing; each must be gone for every call.
+static int deleteAll(const char *directory, int expected) {
+    struct dirent **entries;
+    int count = scandir(directory, &entries, NULL, alphasort), deleted = 0;
+    for (int i = 0; i < count; i++) {
+        char path[600];
+        struct stat s;
+        if (entries[i]->d_name[0] == '.' || strcmp(entries[i]->d_name, "kept") == 0) continue;
+        snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
+        if (unlink(path) < 0) return -1;
+        if (lstat(path, &s) == 0 || errno != ENOENT) { errno = EEXIST; return -1; }
+        deleted++;
+    }
+    errno = ERANGE;
+    return deleted == expected && scandir(directory, &entries, NULL, NULL) == 3 ? 0 : -1;
+}
+
 static int command(char **a) {
     const char *c = a[0], *x = a[1], *y = x ? a[2] : NULL;
     static const struct timespec times[2] = {{981173106, 0}, {981173106, 7}};
@@ -133,6 +150,7 @@ static int command(char **a) {
     if (IS("mknod")) return mknod(x, S_IFCHR | 0640, makedev(1, 3));
     if (IS("unlink")) return unlink(x);
     if (IS("rmdir")) return rmdir(x);
+    if (IS("deleteall")) return deleteAll(x, atoi(y));
     if (IS("rename")) return rename(x, y);
     if (IS("exchange")) return renameat2(AT_FDCWD, x, AT_FDCWD, y, RENAME_EXCHANGE);
     if (IS("renamewhiteout")) return renameat2(AT_FDCWD, x, AT_FDCWD, y, RENAME_WHITEOUT);
@@ -189,7 +207,7 @@ int main(int argc, char **argv) {
         int count = 0;
         while (i < argc && strcmp(argv[i], ",") != 0 && count < 7) words[count++] = argv[i++];
         if (count == 0) continue;
-        if (strcmp(words[0], "list") == 0) { list("/"); return finishList(); }
+        if (strcmp(words[0], "list") == 0) { allNumbers = words[1] != NULL; list("/"); return finishList(); }
         if (command(words) < 0) { fprintf(stderr, "%s %s: %s\n", words[0], words[1] ? words[1] : "", strerror(errno)); return 2; }
     }
     return 0;

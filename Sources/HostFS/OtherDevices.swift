@@ -1,0 +1,47 @@
+// Devices below host mount points: inode numbers of several devices in one tree are told apart by their upper bits, which
+// must be the same in the next run over the same upper directory, whatever is met first.
+
+import LinuxABI
+
+/// The place of each device among the 511 that the upper bits can name.
+///
+/// A device is known by what outlasts a reboot: its number if it is a true one, else its first mount point. Its place is a
+/// hash of that; all mounted devices get their places at once, in a fixed order, so that those that collide do so in the same
+/// way in each run.
+struct OtherDevices {
+  private var places: [UInt64: UInt64] = [:]
+  private var taken: Set<UInt64> = []
+
+  init() {
+    var keys: [UInt64: [UInt8]] = [:]
+    let text = (try? Host.readFile("/proc/self/mountinfo")) ?? []
+    for line in text.split(separator: 0x0a) {
+      // Identifier, parent, major:minor, root, mount point (`man 5 proc_pid_mountinfo`).
+      let fields = line.split(separator: 0x20, maxSplits: 5)
+      guard fields.count > 4 else { continue }
+      let numbers = fields[2].split(separator: 0x3a).compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }
+      guard numbers.count == 2 else { continue }
+      let device = numbers[0] << 32 | numbers[1]
+      if keys[device] == nil { keys[device] = numbers[0] == 0 ? [UInt8](fields[4]) : [UInt8](fields[2]) }
+    }
+    let sorted = keys.sorted { $0.value.lexicographicallyPrecedes($1.value) }
+    for (device, key) in sorted { place(device, key) }
+  }
+
+  /// From 1 on; a device that is in no list of mounts (a subvolume of btrfs) gets its place when it is met.
+  mutating func index(of device: UInt64) -> UInt64 {
+    if let place = places[device] { return place }
+    return place(device, [UInt8](String(device).utf8))
+  }
+
+  @discardableResult
+  private mutating func place(_ device: UInt64, _ key: [UInt8]) -> UInt64 {
+    let hash = Name.with(key) { $0.hash }
+    var place = 1 + hash % 511
+    // Beyond 511 devices numbers can be the same.
+    for _ in 0..<511 where taken.contains(place) { place = 1 + place % 511 }
+    taken.insert(place)
+    places[device] = place
+    return place
+  }
+}
