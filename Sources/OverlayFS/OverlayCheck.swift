@@ -142,7 +142,9 @@ public struct OverlayCheck {
       }
       let word = [UInt8](name.dropFirst(prefix.count))
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
-      if word == [UInt8]("origin".utf8), let number = UInt64(String(decoding: value, as: UTF8.self)) {
+      if word == [UInt8]("origin".utf8), let number = UInt64(String(decoding: value, as: UTF8.self)),
+        number != OverlayFilesystem.born(inode.number)
+      {
         wanted[number] = (
           path,
           { () throws(Errno) in
