@@ -200,7 +200,36 @@ static void delivery(void) {
     CHECK_EQ(statusOf(child), SIGTERM);
 }
 
+// A signal that is ignored wakes nobody: not the end of a child, nor one sent by hand.
+static void ignored(void) {
+    int epoll = (int)CHECK_OK(epoll_create1(0)), pipe[2];
+    struct epoll_event event = {.events = EPOLLIN};
+    CHECK_OK(pipe2(pipe, 0));
+    CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_ADD, pipe[0], &event));
+    pid_t child = fork();
+    if (child == 0) {
+        sleepMilliseconds(30);
+        kill(getppid(), SIGWINCH);
+        _exit(0);
+    }
+    CHECK_EQ(epoll_wait(epoll, &event, 1, 150), 0);
+    CHECK_EXITS_OK(child);
+    signal(SIGUSR1, SIG_IGN);
+    child = fork();
+    if (child == 0) {
+        sleepMilliseconds(30);
+        _exit(kill(getppid(), SIGUSR1) != 0);
+    }
+    CHECK_EQ(epoll_wait(epoll, &event, 1, 150), 0);
+    CHECK_EXITS_OK(child);
+    signal(SIGUSR1, SIG_DFL);
+    close(epoll);
+    close(pipe[0]);
+    close(pipe[1]);
+}
+
 static void scenario(void) {
+    ignored();
     storm(0);
     storm(SA_RESTART);
     interrupted();

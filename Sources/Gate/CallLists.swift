@@ -18,7 +18,7 @@ extension DispositionTable {
   /// Served where the descriptor is one of ours, native otherwise.
   static let descriptorCalls: [CInt] = [
     SYS_fstat, SYS_fstatfs, SYS_fchmod, SYS_fchown, SYS_fchdir, SYS_getdents, SYS_getdents64, SYS_fsetxattr,
-    SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_inotify_add_watch,
+    SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_inotify_add_watch, SYS_inotify_rm_watch,
   ]
 
   /// Served: credentials are the sentry's.
@@ -63,11 +63,11 @@ extension DispositionTable {
     SYS_io_submit, SYS_io_cancel, SYS_epoll_create, SYS_remap_file_pages, SYS_set_tid_address, SYS_restart_syscall,
     SYS_fadvise64, SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_getoverrun, SYS_timer_delete,
     SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_exit_group, SYS_epoll_wait, SYS_epoll_ctl, SYS_mbind,
-    SYS_set_mempolicy, SYS_get_mempolicy, SYS_waitid, SYS_ioprio_get, SYS_inotify_init, SYS_inotify_rm_watch,
+    SYS_set_mempolicy, SYS_get_mempolicy, SYS_waitid, SYS_ioprio_get,
     SYS_pselect6, SYS_ppoll, SYS_set_robust_list, SYS_get_robust_list, SYS_splice, SYS_tee, SYS_sync_file_range,
     SYS_vmsplice, SYS_epoll_pwait, SYS_signalfd, SYS_timerfd_create, SYS_eventfd, SYS_fallocate, SYS_timerfd_settime,
     SYS_timerfd_gettime, SYS_accept4, SYS_signalfd4, SYS_eventfd2, SYS_epoll_create1, SYS_dup3, SYS_pipe2,
-    SYS_inotify_init1, SYS_preadv, SYS_pwritev, SYS_recvmmsg, SYS_clock_adjtime, SYS_syncfs, SYS_sendmmsg, SYS_getcpu,
+    SYS_preadv, SYS_pwritev, SYS_recvmmsg, SYS_clock_adjtime, SYS_syncfs, SYS_sendmmsg, SYS_getcpu,
     SYS_sched_getattr, SYS_getrandom, SYS_memfd_create, SYS_membarrier, SYS_mlock2, SYS_copy_file_range, SYS_preadv2,
     SYS_pwritev2, SYS_pkey_mprotect, SYS_pkey_alloc, SYS_pkey_free, SYS_io_pgetevents, SYS_rseq, SYS_close_range,
     SYS_epoll_pwait2, SYS_futex_waitv, SYS_set_mempolicy_home_node,

@@ -79,7 +79,7 @@ public struct DispositionTable: Sendable {
     set(.errno(0), [SYS_sync])
     set(.errno(EACCES), [SYS_perf_event_open])
     set(.errno(EOPNOTSUPP), [SYS_name_to_handle_at])
-    set(.notify, [SYS_open, SYS_creat, SYS_openat, SYS_openat2])
+    set(.notify, [SYS_open, SYS_creat, SYS_openat, SYS_openat2, SYS_inotify_init, SYS_inotify_init1])
     set(.trace, Self.pathCalls + Self.descriptorCalls + Self.identityCalls + Self.watchedCalls)
     if policy.gate == .notify { routeByNotify() }
 

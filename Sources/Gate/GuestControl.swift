@@ -23,6 +23,10 @@ public protocol GuestControl: AnyObject, Sendable {
 
   /// The guest that was given `Outcome.sleep` makes its call again. A wake that comes before the sleep is not lost.
   func wake(_ thread: ThreadID)
+
+  /// Calls `body` on a thread of the platform's own whenever `descriptor`, which must stay open, is readable, until the
+  /// last guest has gone. To be called with no lock held that `body` takes.
+  func whenReadable(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void)
 }
 
 /// An address space in which nothing runs.

@@ -109,6 +109,7 @@ public final class GuestProcess {
     let status = tracer.run(endingWith: launcher.initProcess)
     forwarder?.stop()
     worker.stop()
+    requests.stopWaiting()
     whileStoreExists()
     launcher.finish(initIsReaped: tracer.initIsReaped)
     if let errno = tracer.commandError {

@@ -116,6 +116,19 @@ enum Kinship {
     }
   }
 
+  /// SIG_IGN, or SIG_DFL of a signal whose default is to be ignored (`man 7 signal`).
+  static func ignores(_ signal: CInt, _ thread: ThreadID) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+      let count = ProcessFile.read(thread, "status", into: buffer)
+      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      guard signal > 0, signal <= 64 else { return false }
+      let bit: UInt64 = 1 << UInt64(signal - 1)
+      if hexadecimal("\nSigIgn:\t", in: text) & bit != 0 { return true }
+      let isIgnoredByDefault = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH].contains(signal)
+      return isIgnoredByDefault && hexadecimal("\nSigCgt:\t", in: text) & bit == 0
+    }
+  }
+
   private static func hexadecimal(_ name: StaticString, in text: UnsafeRawBufferPointer) -> UInt64 {
     guard let start = position(of: name, in: text) else { return 0 }
     var number: UInt64 = 0

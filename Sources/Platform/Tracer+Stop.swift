@@ -61,6 +61,16 @@ extension Tracer {
     tracee.poke(.rax, UInt64(bitPattern: -513))
   }
 
+  /// A signal that the guest ignores would not even wake it natively; of a traced thread it ends the call, for the tracer
+  /// to see it (`man 2 ptrace`). A call that the kernel never restarts is made again, unless another signal waits.
+  func hideIgnored(_ signal: CInt, in tracee: Tracee) {
+    guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
+      Int64(bitPattern: number) >= 0, Kinship.ignores(signal, tracee.thread),
+      !Kinship.hasPendingSignal(tracee.thread)
+    else { return }
+    tracee.poke(.rax, UInt64(bitPattern: -513))
+  }
+
   /// Undoes a seccomp stop: the call is skipped and its instruction comes again. The thread is not resumed.
   func rewind(_ tracee: Tracee) {
     guard let number = tracee.peek(.originalRax), let address = tracee.peek(.rip) else { return }

@@ -209,6 +209,7 @@ final class Tracer {
     {
       tracee.poke(.rax, UInt64(bitPattern: -513))
     }
+    hideIgnored(signal, in: tracee)
     endSleep(tracee, restart: -512)
     tracee.resume(signal: signal)
   }

@@ -150,6 +150,22 @@ final class TracerRequests: GuestControl {
     }
   }
 
+  // MARK: - Waiting for a descriptor
+
+  private let watchers = Mutex<[ReadinessThread]>([])
+
+  func whenReadable(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void) {
+    guard !isClosed.load(ordering: .acquiring) else { return }
+    let watcher = ReadinessThread(descriptor, body)
+    watchers.withLock { $0.append(watcher) }
+  }
+
+  /// Ends the threads of `whenReadable`; no body runs any more when it returns.
+  func stopWaiting() {
+    for watcher in watchers.withLock({ $0 }) { watcher.stop() }
+    watchers.withLock { $0 = [] }
+  }
+
   private let isClosed = Atomic<Bool>(false)
 
   /// The tracer has ended: whoever waits is told that there is nobody left.

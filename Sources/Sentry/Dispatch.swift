@@ -17,9 +17,14 @@ extension SentryState {
     if !fifoWaits.isEmpty, !openNumbers.contains(call.number) { fifoWaits.forget(thread) }
     if task.isLoading { return serveLoading(task, call) }
     guard let handler = HandlerTable.handler(call.number) else { return .value(Errno.noFunction.result) }
+    // What happened before this call is told before what it does.
+    notifier?.drain()
     do throws(Errno) {
-      return try handler(self, task, call)
+      let outcome = try handler(self, task, call)
+      notifier?.finishCall()
+      return outcome
     } catch {
+      notifier?.finishCall()
       return .value(error.result)
     }
   }
@@ -44,7 +49,7 @@ public enum HandlerTable {
     var table = [Handler?](repeating: nil, count: count)
     for group in [
       statusHandlers, openHandlers, nameHandlers, attributeHandlers, xattrHandlers, directoryHandlers, execHandlers,
-      credentialHandlers, socketHandlers, processHandlers,
+      credentialHandlers, socketHandlers, processHandlers, inotifyHandlers,
     ] {
       for (number, handler) in group { table[Int(number)] = handler }
     }

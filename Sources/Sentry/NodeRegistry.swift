@@ -87,6 +87,16 @@ final class NodeRegistry {
 
   func node(_ identity: BackingIdentity) -> Node? { nodes[identity] }
 
+  /// The nodes of a kind, each with the identity of what stands for it.
+  func nodes(where isWanted: (Node) -> Bool) -> [(BackingIdentity, Node)] {
+    nodes.compactMap { isWanted($0.value) ? ($0.key, $0.value) : nil }
+  }
+
+  /// Our own descriptor of what stands for a directory; nil for anything else.
+  func placeholder(_ identity: BackingIdentity) -> CInt? {
+    placeholders.values.first { $0.identity == identity }?.descriptor.rawValue
+  }
+
   /// Remembers what stands for `position` in the kernel.
   func register(_ descriptor: CInt, _ position: Position, _ inode: Inode) throws(Errno) {
     let status = try Host.stat(descriptor)

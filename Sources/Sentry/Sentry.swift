@@ -101,8 +101,13 @@ public final class Sentry: SystemCallHandler {
     var mustSettle = false
     var wakes: [ThreadID] = []
     var control: (any GuestControl)?
+    var newNotifier: CInt?
     let outcome = state.withLock { state in
       let outcome = state.serve(call, from: thread, by: gate)
+      if state.notifierToWaitFor != nil {
+        newNotifier = state.notifierToWaitFor.take()
+        control = state.control
+      }
       mustSettle = !state.pendingRelocations.isEmpty
       if !state.wakes.isEmpty {
         wakes = state.wakes
@@ -117,6 +122,9 @@ public final class Sentry: SystemCallHandler {
       return outcome
     }
     if mustSettle { settle() }
+    if let newNotifier {
+      control?.whenReadable(newNotifier) { [weak self] in self?.state.withLock { $0.notifier?.serve() } }
+    }
     for sleeper in wakes { control?.wake(sleeper) }
     return outcome
   }

@@ -32,6 +32,10 @@ public final class SentryState {
   /// Compares the record of mappings with the kernel's, for tests; nil otherwise.
   public var mappingCheck: MappingCheck?
   let socketPlaces = SocketPlaces()
+  /// Exists from the first inotify instance on.
+  var notifier: Notifier?
+  /// The notifier's descriptor, until the platform has been asked to wait for it.
+  var notifierToWaitFor: CInt?
   /// A pid namespace bounds what guests can name.
   let hasPidNamespace: Bool
   /// Abstract socket names end at the sandbox: an own network namespace, or Landlock's scope.
@@ -174,13 +178,17 @@ public final class SentryState {
     let inode = opened.inode
     if inode.isDirectory || flags.contains(.path) {
       if !flags.contains(.path) { try inode.checkListing() }
-      return try registry.openPlaceholder(opened.position, inode, flags)
+      let placeholder = try registry.openPlaceholder(opened.position, inode, flags)
+      if !flags.contains(.path) { tellOpened(placeholder.rawValue, opened.position, inode) }
+      return placeholder
     }
     var hostFlags = flags.subtracting([
       .create, .exclusive, .noFollow, .directory, .noAccessTime, .temporaryBit, .closeOnExec,
     ])
     hostFlags.insert(.noControllingTerminal)
     if opened.isNew { hostFlags.remove(.truncate) }
+    let truncates = hostFlags.contains(.truncate) && inode.type == .regular
+    if truncates { notifier?.willDo(.modify, to: inode) }
     guard let descriptor = try hostDescriptor(inode, hostFlags, for: task) else { return nil }
     if flags.isWriting, inode.type == .regular {
       inode.willBeWritten(clearingSetIDs: !task.credentials.fileCredentials.has(.setID))
@@ -188,7 +196,16 @@ public final class SentryState {
     // What came by /proc/self/fd from outside the tree (a pipe, a memfd) stays the kernel's.
     if opened.position.isDetached { return descriptor }
     try registry.register(descriptor.rawValue, opened.position, inode)
+    tellOpened(descriptor.rawValue, opened.position, inode)
+    if truncates { vfs.report(.modify, of: inode, at: opened.position.dentry) }
     return descriptor
+  }
+
+  /// IN_OPEN; what is done with the open file is watched from here on, if anybody wants to know.
+  func tellOpened(_ descriptor: CInt, _ position: Position, _ inode: Inode) {
+    if vfs.watchCount == 0 { return }
+    notifier?.opened(descriptor, position, inode)
+    vfs.report(.open, of: inode, at: position.dentry)
   }
 
   private func hostDescriptor(_ inode: Inode, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
@@ -205,6 +222,13 @@ public final class SentryState {
   func reclaim() {
     let filesystem = vfs.root.mount.filesystem
     guard registry.isSweepDue(filesystem) else { return }
+    registry.sweep(openIdentities(), filesystem)
+    var spaces: Set<ObjectIdentifier> = []
+    for task in tasks.values where spaces.insert(ObjectIdentifier(task.space)).inserted { task.space.forgetSettled() }
+  }
+
+  /// What stands in any guest's descriptor table.
+  func openIdentities() -> Set<BackingIdentity> {
     var open: Set<BackingIdentity> = []
     var seen: Set<ObjectIdentifier> = []
     for task in tasks.values where seen.insert(ObjectIdentifier(task.descriptors)).inserted {
@@ -216,9 +240,7 @@ public final class SentryState {
         // A task that is going away: what only it had open need not be known.
       }
     }
-    registry.sweep(open, filesystem)
-    var spaces: Set<ObjectIdentifier> = []
-    for task in tasks.values where spaces.insert(ObjectIdentifier(task.space)).inserted { task.space.forgetSettled() }
+    return open
   }
 }
 

@@ -70,6 +70,7 @@ extension SentryState {
     if let other = tasks.values.first(where: { $0.descriptors === task.descriptors }) {
       task.descriptors.reach(through: other.thread)
     }
+    notifier?.checkUnlinked()
   }
 
   func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart {

@@ -114,7 +114,9 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   public func descriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ProcessDescriptor {
     let table = try task(thread).descriptors
-    if let node = state.node(try table.stat(number)) { return .node(node.position) }
+    let status = try table.stat(number)
+    if let node = state.node(status) { return .node(node.position) }
+    if state.notifier?.instance(status) != nil { return .foreign(Array("anon_inode:inotify".utf8)) }
     return .foreign(try table.kernelText(number))
   }
 

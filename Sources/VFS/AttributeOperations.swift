@@ -18,6 +18,7 @@ extension VirtualFileSystem {
     var change = AttributeChange()
     change.permissions = permissions
     try inode.setAttributes(change)
+    report(.attributes, of: inode, at: position.dentry)
   }
 
   /// `fchownat(2)` on something resolved; nil keeps an id.
@@ -43,6 +44,9 @@ extension VirtualFileSystem {
       if permissions != inode.permissions { change.permissions = permissions }
     }
     try inode.setAttributes(change)
+    if user != nil || group != nil || change.permissions != nil {
+      report(.attributes, of: inode, at: position.dentry)
+    }
   }
 
   /// `utimensat(2)` on something resolved.
@@ -59,6 +63,9 @@ extension VirtualFileSystem {
     change.accessTime = access
     change.modificationTime = modification
     try inode.setAttributes(change)
+    // One time alone is a read or a write to who watches (`fsnotify_change`).
+    let event: InotifyMask = access == .keep ? .modify : modification == .keep ? .access : .attributes
+    report(event, of: inode, at: position.dentry)
   }
 
   /// `truncate(2)` on something resolved.
@@ -69,6 +76,7 @@ extension VirtualFileSystem {
     try checkWritable(position.mount)
     try caller.credentials.check(.write, on: inode)
     try inode.truncate(to: size)
+    report(.modify, of: inode, at: position.dentry)
     try dropSetIDs(of: inode, caller)
   }
 
@@ -138,9 +146,11 @@ extension VirtualFileSystem {
     if kind == .accessList {
       // The flags mean nothing for a list (fs/posix_acl.c).
       let (permissions, isMinimal) = AccessControlList.equivalentMode(value, keeping: inode.permissions)
-      return try inode.setAccessList(isMinimal ? nil : value, permissions)
+      try inode.setAccessList(isMinimal ? nil : value, permissions)
+    } else {
+      try inode.setExtendedAttribute(name, to: value, flags)
     }
-    try inode.setExtendedAttribute(name, to: value, flags)
+    report(.attributes, of: inode, at: position.dentry)
   }
 
   /// `removexattr(2)`.
@@ -154,6 +164,7 @@ extension VirtualFileSystem {
       guard error == .noData, kind == .accessList || kind == .defaultList else { throw error }
     }
     if kind == .accessList { inode.accessList = nil }
+    report(.attributes, of: inode, at: position.dentry)
   }
 
   /// `listxattr(2)`: trusted names are shown to who may read them.

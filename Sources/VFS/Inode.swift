@@ -28,6 +28,9 @@ open class Inode: Mappable {
   /// Who maps this inode's own backing file; nil as long as nobody ever has.
   private final var mappings: MappingRecord?
 
+  /// Who is told of what happens to it (Watch.swift); nearly always nobody.
+  public internal(set) final var watches: [Watch] = []
+
   public init(
     filesystem: Filesystem, type: FileType, number: UInt64, permissions: Permissions, owner: UInt32, group: UInt32
   ) {

@@ -101,6 +101,7 @@ extension VirtualFileSystem {
     if let negative = cache.find(name, in: directory.dentry) { cache.remove(negative) }
     let dentry = cache.insert(name, in: directory.dentry, inode)
     try inherit(accessList, defaultList, inode)
+    if watchCount != 0 { report(.create, of: dentry.name, inode, in: parent) }
     return dentry
   }
 
@@ -178,6 +179,10 @@ extension VirtualFileSystem {
       try directory.link(name, to: inode)
       if let negative = cache.find(name, in: parent.dentry) { cache.remove(negative) }
       cache.insert(name, in: parent.dentry, inode)
+      if watchCount != 0 {
+        reportLinks(of: inode)
+        report(.create, of: name.copy, inode, in: directory)
+      }
     }
   }
 
@@ -221,6 +226,10 @@ extension VirtualFileSystem {
     if child.dentry.isMountPoint { throw .resourceBusy }
     try directory.unlink(last.name, victim)
     forget(child.dentry, last.name, in: walk.position.dentry)
+    if watchCount != 0 {
+      reportLinks(of: victim)
+      report(.delete, of: child.dentry.name, victim, in: directory)
+    }
   }
 
   /// `rmdir(2)`.
@@ -243,6 +252,10 @@ extension VirtualFileSystem {
     if child.dentry.isMountPoint { throw .resourceBusy }
     try directory.removeDirectory(last.name, victim)
     forget(child.dentry, last.name, in: walk.position.dentry)
+    if watchCount != 0 {
+      reportLinks(of: victim)
+      report(.delete, of: child.dentry.name, victim, in: directory)
+    }
   }
 
   /// The name is gone; that it is gone is remembered.
@@ -319,8 +332,16 @@ extension VirtualFileSystem {
     if source.isMountPoint || target.isMountPoint { throw .resourceBusy }
     if moved.filesystem !== newDirectory.filesystem { throw .improperLink }
     if flags.contains(.whiteout), !caller.credentials.has(.makeNode) { throw .notPermitted }
-    try oldDirectory.rename(oldName, moved, to: newDirectory, newName, replacing: target.inode, flags)
+    let replaced = target.inode
+    try oldDirectory.rename(oldName, moved, to: newDirectory, newName, replacing: replaced, flags)
     settle(source, target, oldName, in: oldParent.dentry, newName, in: newParent.dentry, flags)
+    if watchCount == 0 { return }
+    let (from, to) = (oldName.copy, newName.copy)
+    reportMove(
+      of: moved, from: from, in: oldDirectory, to: to, in: newDirectory, replacing: isExchange ? nil : replaced)
+    if isExchange, let replaced {
+      reportMove(of: replaced, from: to, in: newDirectory, to: from, in: oldDirectory, replacing: nil)
+    }
   }
 
   /// Brings the dentries in step with a rename that has happened.

@@ -17,6 +17,13 @@ public final class VirtualFileSystem {
   /// fs.protected_hardlinks is on, as on the host.
   public var protectsHardLinks = false
 
+  /// How many watches there are. While there are none nobody looks for any.
+  public internal(set) var watchCount = 0
+  /// Who knows which inodes are in use; set by the sentry with the first watch.
+  public weak var watchKeeper: (any WatchKeeper)?
+  /// Ties the two events of a rename together.
+  var moveCookie: UInt32 = 0
+
   // Two halves of one buffer: a symlink's target and what is left of the path are joined in the half that is not in use.
   // 40 links of at most 4095 bytes each fit.
   private static let expansionCapacity = 41 * 4097

@@ -10,7 +10,7 @@ import Testing
   private static let tracerCalls: Set<String> = ["sched_getaffinity", "sched_setaffinity"]
   /// What is refused with ENOSYS by having no handler: listed in the README as not there yet.
   private static let unserved: Set<String> = [
-    "ustat", "inotify_add_watch", "setxattrat", "getxattrat", "listxattrat", "removexattrat",
+    "ustat", "setxattrat", "getxattrat", "listxattrat", "removexattrat",
   ]
 
   @Test(arguments: [IsolationLevel.full, .noNamespaces], [GateKind.trace, .notify])

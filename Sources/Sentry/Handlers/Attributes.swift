@@ -125,7 +125,11 @@ let attributeHandlers: [(CInt, Handler)] = [
       if size < 0 { throw .invalidArgument }
       let path = try state.path(task, at: here, call.arguments.0)
       let position = try state.vfs.resolve(path, task.caller)
-      if let inode = position.dentry.inode, state.isExecuting(inode) { throw .textFileBusy }
+      if let inode = position.dentry.inode {
+        if state.isExecuting(inode) { throw .textFileBusy }
+        // The backing file is opened for it.
+        state.notifier?.willDo([.modify, .closeWrite], to: inode)
+      }
       try state.vfs.truncate(position, to: size, task.caller)
       return .value(0)
     }
@@ -172,6 +176,7 @@ extension SentryState {
     _ task: Task, _ directory: UInt64, _ address: UInt64, _ times: (TimeChange, TimeChange), _ flags: AtFlags
   ) throws(Errno) -> Outcome {
     guard let position = try ours(try timesTarget(task, directory, address, flags)) else { return .value(0) }
+    if let notifier, let inode = position.dentry.inode { notifier.willDo([.access, .modify], to: inode) }
     try vfs.changeTimes(position, access: times.0, modification: times.1, task.caller)
     return .value(0)
   }

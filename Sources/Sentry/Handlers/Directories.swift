@@ -13,6 +13,7 @@ let directoryHandlers: [(CInt, Handler)] = [
     { (state, task, call) throws(Errno) in
       let path = try state.path(task, at: UInt64(bitPattern: -100), call.arguments.0)
       task.context.workingDirectory = try state.enterable(try state.vfs.resolve(path, task.caller), task)
+      state.notifier?.checkUnlinked()
       return .value(0)
     }
   ),
@@ -24,6 +25,7 @@ let directoryHandlers: [(CInt, Handler)] = [
         throw .notDirectory
       }
       task.context.workingDirectory = try state.enterable(position, task)
+      state.notifier?.checkUnlinked()
       return .value(0)
     }
   ),
@@ -98,6 +100,7 @@ extension SentryState {
         return true
       }
     }
+    vfs.report(.access, of: directory, at: position.dentry)
     if writer.count == 0 {
       if writer.isFull { throw .invalidArgument }
       return .value(0)

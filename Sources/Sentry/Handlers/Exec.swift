@@ -97,6 +97,7 @@ extension SentryState {
     if try hasWriter(descriptor.rawValue) { throw .textFileBusy }
     // /proc/PID/maps names the image by this.
     try registry.register(descriptor.rawValue, position, inode)
+    tellOpened(descriptor.rawValue, position, inode)
     return OpenedProgram(descriptor: descriptor, position: position)
   }
 

@@ -12,6 +12,7 @@ extension SentryState {
   /// Nothing is due unless some guest may hold the lower file: it has been opened and not been swept since, or some
   /// address space is recorded to map it, or some process is about to execute it.
   public func contentMoved(of file: Inode, from lower: Inode, to upper: Inode) {
+    notifier?.contentMoved(of: file, to: upper)
     do throws(Errno) {
       let lowerFile = try lower.translate(required: 0..<4096, optional: 0..<4096, access: .read).takeFile()
       let identity = BackingIdentity(try Host.stat(lowerFile.rawValue))
@@ -23,6 +24,7 @@ extension SentryState {
       // serves a call, the (one) notify worker may be giving a descriptor of the lower file to a guest at this moment.
       if currentGate == .notify, plans.isEmpty, holders(of: file.mappableIdentity, identity).isEmpty { return }
       let upperFile = try upper.translate(required: 0..<4096, optional: 0..<4096, access: .read).takeFile()
+      notifier?.willClose(upperFile.rawValue)
       for plan in plans {
         // One that cannot be opened anew goes on with what it has, as below.
         do throws(Errno) { try plan.contentMoved(from: identity, to: upperFile.rawValue) } catch {}

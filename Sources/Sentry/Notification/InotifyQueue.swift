@@ -1,0 +1,181 @@
+// One inotify instance: its watches, and the queue of events that the guest reads. The guest holds the read end of a pipe
+// in packet mode (`man 2 pipe`, O_DIRECT): each event is one packet and never split, so read, poll, epoll and FIONREAD are
+// the kernel's own. What the pipe has no room for waits here. The write end never blocks.
+//
+// Part of the sentry's state, under the tree lock.
+
+import CLinux
+import LinuxABI
+import VFS
+
+/// One event as a guest reads it (`struct inotify_event`).
+struct InotifyEvent {
+  var descriptor: Int32
+  var mask: InotifyMask
+  var cookie: UInt32 = 0
+  var name: [UInt8] = []
+
+  /// The kernel's bytes: the name is followed by NULs up to a multiple of the structure's size (`round_event_name_len`).
+  var record: [UInt8] {
+    let length = name.isEmpty ? 0 : (name.count + 16) & ~15
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(16 + length)
+    for word in [UInt32(bitPattern: descriptor), mask.rawValue, cookie, UInt32(length)] {
+      withUnsafeBytes(of: word) { bytes.append(contentsOf: $0) }
+    }
+    bytes.append(contentsOf: name)
+    bytes.append(contentsOf: repeatElement(0, count: length - name.count))
+    return bytes
+  }
+
+  /// The same again is told once (`inotify_merge`; the cookie is not compared there either).
+  func repeats(_ other: InotifyEvent) -> Bool {
+    !other.mask.contains(.ignored) && mask == other.mask && descriptor == other.descriptor && name == other.name
+  }
+}
+
+/// The queue and the watches of one instance.
+final class InotifyQueue: WatchReceiver {
+  private unowned let vfs: VirtualFileSystem
+  private let writeEnd: OwnedDescriptor
+  /// At most so many events wait (fs.inotify.max_queued_events); one more is an overflow.
+  private let bound: Int
+  private(set) var watches: [Int32: Watch] = [:]
+  private var lastDescriptor: Int32 = 0
+  /// What the pipe had no room for: from `head` on.
+  private var waiting: [[UInt8]] = []
+  private var head = 0
+  /// What was added last, read or not.
+  private var last: InotifyEvent?
+  private var hasOverflowed = false
+  /// Called when events begin to wait for room, and when none does any more.
+  var onWaiting: ((Bool) -> Void)?
+
+  init(vfs: VirtualFileSystem, writeEnd: consuming OwnedDescriptor, bound: Int) {
+    self.vfs = vfs
+    self.writeEnd = writeEnd
+    self.bound = bound
+  }
+
+  var writeDescriptor: CInt { writeEnd.rawValue }
+
+  /// A pipe as described at the head of this file.
+  static func pipe(nonBlocking: Bool) throws(Errno) -> (read: CInt, write: CInt) {
+    var pair: (CInt, CInt) = (0, 0)
+    let flags: OpenFlags = [.closeOnExec, .direct, .nonBlocking]
+    _ = try withUnsafeMutablePointer(to: &pair) { pair throws(Errno) in
+      try Host.call(SYS_pipe2, Int(bitPattern: pair), Int(flags.rawValue))
+    }
+    // The mode is the write end's; F_GETFL of the guest's end is to say what inotify_init1(2) was asked for.
+    _ = vd_syscall(Int(SYS_fcntl), Int(pair.0), Int(F_SETFL), nonBlocking ? Int(O_NONBLOCK) : 0, 0, 0, 0)
+    // A page for each of more events than the default of 16 (F_SETPIPE_SZ). What the user's limits refuse waits here.
+    _ = vd_syscall(Int(SYS_fcntl), Int(pair.1), 1031, 64 * 4096, 0, 0, 0)
+    return pair
+  }
+
+  // MARK: - Watches
+
+  /// `inotify_add_watch(2)` of an inode that has been found and may be read.
+  ///
+  /// - Throws: `.fileExists` with IN_MASK_CREATE; `.noSpace` if a new watch may not be added.
+  func watch(_ inode: Inode, _ mask: InotifyMask, mayAdd: Bool) throws(Errno) -> Int32 {
+    let wanted = mask.intersection([.allEvents, .excludeUnlinked, .oneShot])
+    if let known = inode.watches.first(where: { $0.receiver === self }) {
+      if mask.contains(.maskCreate) { throw .fileExists }
+      known.mask = mask.contains(.maskAdd) ? known.mask.union(wanted) : wanted
+      return known.descriptor
+    }
+    guard mayAdd, lastDescriptor < .max else { throw .noSpace }
+    lastDescriptor += 1
+    let watch = Watch(inode: inode, receiver: self, descriptor: lastDescriptor, mask: wanted)
+    watches[lastDescriptor] = watch
+    vfs.attach(watch)
+    return lastDescriptor
+  }
+
+  /// `inotify_rm_watch(2)`. - Throws: `.invalidArgument` for a number that is none of this instance's.
+  func remove(_ descriptor: Int32) throws(Errno) {
+    guard let watch = watches[descriptor] else { throw .invalidArgument }
+    end(watch)
+  }
+
+  private func end(_ watch: Watch) {
+    vfs.detach(watch)
+    watches[watch.descriptor] = nil
+    add(InotifyEvent(descriptor: watch.descriptor, mask: .ignored))
+  }
+
+  /// The last descriptor of the instance has been closed.
+  func close() {
+    for watch in watches.values { vfs.detach(watch) }
+    watches = [:]
+    waiting = []
+    head = 0
+  }
+
+  // MARK: - Events
+
+  func receive(_ event: InotifyMask, cookie: UInt32, name: [UInt8], from watch: Watch) {
+    // These two never say IN_ISDIR (`inotify_handle_inode_event`).
+    let mask = event.isDisjoint(with: [.deleteSelf, .moveSelf]) ? event : event.subtracting(.isDirectory)
+    add(InotifyEvent(descriptor: watch.descriptor, mask: mask, cookie: cookie, name: name))
+    if watch.mask.contains(.oneShot) { end(watch) }
+  }
+
+  func inodeIsGone(_ watch: Watch) { end(watch) }
+
+  /// Something may have been missed.
+  func overflow() {
+    if hasOverflowed { return }
+    hasOverflowed = true
+    append(InotifyEvent(descriptor: -1, mask: .queueOverflow))
+  }
+
+  private func add(_ event: InotifyEvent) {
+    if let last, event.repeats(last), hasUnread { return }
+    if waitingCount >= bound { return overflow() }
+    append(event)
+  }
+
+  private func append(_ event: InotifyEvent) {
+    last = event
+    if waitingCount == 0, write(event.record) { return }
+    waiting.append(event.record)
+    if waitingCount == 1 { onWaiting?(true) }
+  }
+
+  private var waitingCount: Int { waiting.count - head }
+
+  /// The guest has not yet read all that was added. FIONREAD of a pipe counts the bytes in it.
+  private var hasUnread: Bool {
+    if waitingCount > 0 { return true }
+    var count: CInt = 0
+    let result = withUnsafeMutablePointer(to: &count) {
+      vd_syscall(Int(SYS_ioctl), Int(writeEnd.rawValue), 0x541b, Int(bitPattern: $0), 0, 0, 0)
+    }
+    return result == 0 && count > 0
+  }
+
+  /// False if there is no room. Without a reader (EPIPE) there is nobody to miss anything.
+  private func write(_ record: [UInt8]) -> Bool {
+    let result = record.withUnsafeBufferPointer {
+      vd_syscall(Int(SYS_write), Int(writeEnd.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+    }
+    return result != -Int(EAGAIN)
+  }
+
+  /// There is room in the pipe: what waits moves on, in order.
+  func feed() {
+    guard waitingCount > 0 else { return }
+    while head < waiting.count, write(waiting[head]) { head += 1 }
+    if head == waiting.count {
+      waiting = []
+      head = 0
+      hasOverflowed = false
+      onWaiting?(false)
+    } else if head >= 4096 {
+      waiting.removeFirst(head)
+      head = 0
+    }
+  }
+}
