@@ -127,6 +127,15 @@ static void reading(void) {
     CHECK_EQ(event->mask, IN_DELETE);
     CHECK_ERRNO(read(queue.fd, buffer, sizeof buffer), EAGAIN);
     writeFile("dir/fifteen-letters", "");
+    CHECK_OK(unlink("dir/fifteen-letters"));
+    CHECK_LABEL("one-event-a-read", read(queue.fd, buffer, sizeof buffer) == 2 * (16 + 16));
+    while (read(queue.fd, buffer, sizeof buffer) > 0) {}
+    writeFile("dir/fifteen-letters", "");
+    CHECK_ERRNO_LABEL("small-read", read(queue.fd, buffer, 16 + 15), EINVAL);
+    while (read(queue.fd, buffer, sizeof buffer) > 0) {}
+    CHECK_OK(unlink("dir/fifteen-letters"));
+    while (read(queue.fd, buffer, sizeof buffer) > 0) {}
+    writeFile("dir/fifteen-letters", "");
     CHECK_EQ(read(queue.fd, buffer, sizeof buffer), 16 + 16);
     writeFile("dir/sixteen--letters", "");
     CHECK_EQ(read(queue.fd, buffer, sizeof buffer), 16 + 32);

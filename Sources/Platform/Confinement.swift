@@ -60,7 +60,7 @@ struct Confinement {
     _ = try Errno.check(result)
   }
 
-  /// The filter of `SupervisorCalls`, on every thread of the process. All threads that a supervisor needs exist by then.
+  /// The filter of `SupervisorCalls`, on every thread of the process. Threads that are made later have it too.
   func restrictCalls() throws(LaunchError) {
     var program = filter
     let result = program.withUnsafeMutableBufferPointer { buffer in

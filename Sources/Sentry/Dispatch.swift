@@ -17,8 +17,7 @@ extension SentryState {
     if !fifoWaits.isEmpty, !openNumbers.contains(call.number) { fifoWaits.forget(thread) }
     if task.isLoading { return serveLoading(task, call) }
     guard let handler = HandlerTable.handler(call.number) else { return .value(Errno.noFunction.result) }
-    // What happened before this call is told before what it does.
-    notifier?.drain()
+    notifier?.beginCall()
     do throws(Errno) {
       let outcome = try handler(self, task, call)
       notifier?.finishCall()

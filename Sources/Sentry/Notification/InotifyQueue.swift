@@ -47,6 +47,7 @@ final class InotifyQueue: WatchReceiver {
   private var head = 0
   /// What was added last, read or not.
   private var last: InotifyEvent?
+  /// An overflow waits already: one is enough.
   private var hasOverflowed = false
   /// Called when events begin to wait for room, and when none does any more.
   var onWaiting: ((Bool) -> Void)?
@@ -111,6 +112,7 @@ final class InotifyQueue: WatchReceiver {
     watches = [:]
     waiting = []
     head = 0
+    hasOverflowed = false
   }
 
   // MARK: - Events
@@ -127,8 +129,8 @@ final class InotifyQueue: WatchReceiver {
   /// Something may have been missed.
   func overflow() {
     if hasOverflowed { return }
-    hasOverflowed = true
     append(InotifyEvent(descriptor: -1, mask: .queueOverflow))
+    hasOverflowed = waitingCount > 0
   }
 
   private func add(_ event: InotifyEvent) {

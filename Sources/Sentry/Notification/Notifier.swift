@@ -81,9 +81,9 @@ final class Notifier: WatchKeeper {
         if happened & Self.failed != 0 {
           tokens[token] = nil
           queues[identity] = nil
-          removed += queue.watches.count
           queue.close()
           trim()
+          checkUnlinked()
         } else if happened & Self.writable != 0 {
           queue.feed()
         }
@@ -227,6 +227,11 @@ final class Notifier: WatchKeeper {
 
   /// The call being served will do this to the backing file of `inode`; the VFS tells of it itself.
   func willDo(_ mask: InotifyMask, to inode: Inode) { ownWork.append((inode, mask)) }
+
+  /// Before a call is served: what has happened until now is told first.
+  func beginCall() {
+    if host.count > 0 { drain() }
+  }
 
   /// After a served call: what it has done to backing files itself is passed over.
   func finishCall() {
