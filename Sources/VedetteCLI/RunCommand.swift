@@ -140,37 +140,63 @@ struct RunCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The program, looked up inside, and its arguments.", valueName: "command"))
   var command: [String] = []
 
-  /// What was said on the command line, in the order in which `apply` shall see it.
-  private var settings: [Setting] {
-    let texts: [(RunOption, [String])] = [
-      (.rootfs, [rootfs].compactMap(\.self)), (.lower, lower), (.upper, [upper].compactMap(\.self)),
-      (.size, [size].compactMap(\.self)), (.bind, bind), (.tmpfs, tmpfs), (.workdir, [workdir].compactMap(\.self)),
-      (.env, env), (.user, [user].compactMap(\.self)), (.net, [net].compactMap(\.self)),
-      (.isolation, [isolation].compactMap(\.self)), (.gate, [gate].compactMap(\.self)), (.fd, fd),
-      (.trace, [trace].compactMap(\.self)),
-    ]
-    let flags: [(RunOption, Bool?)] = [
-      (.clearEnv, clearEnv), (.fakeRoot, fakeRoot), (.stats, stats), (.changes, changes),
-    ]
-    return texts.flatMap { option, values in
-      values.map { Setting(option: option, value: ArgumentBytes.bytes(of: $0), place: "--" + option.rawValue) }
+  /// The order in which `Setting.apply` sees the options.
+  static let order: [RunOption] = [
+    .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .fd, .trace,
+    .clearEnv,
+    .fakeRoot, .stats, .changes,
+  ]
+
+  /// What was said on the command line, as `PlainOptions` has it where it understands the words.
+  var options: PlainOptions {
+    var options = PlainOptions()
+    options.settings = Self.order.flatMap { option in
+      values(of: option).map { Setting(option: option, value: $0, place: "--" + option.rawValue) }
     }
-      + flags.compactMap { option, value in
-        value.map { Setting(option: option, value: $0 ? "true" : "false", place: "--" + option.rawValue) }
-      }
+    options.configurationFile = config.map(ArgumentBytes.bytes)
+    return options
   }
+
+  private func values(of option: RunOption) -> [ByteString] {
+    let texts: [String] =
+      switch option {
+      case .rootfs: [rootfs].compactMap(\.self)
+      case .lower: lower
+      case .upper: [upper].compactMap(\.self)
+      case .size: [size].compactMap(\.self)
+      case .bind: bind
+      case .tmpfs: tmpfs
+      case .workdir: [workdir].compactMap(\.self)
+      case .env: env
+      case .user: [user].compactMap(\.self)
+      case .net: [net].compactMap(\.self)
+      case .isolation: [isolation].compactMap(\.self)
+      case .gate: [gate].compactMap(\.self)
+      case .fd: fd
+      case .trace: [trace].compactMap(\.self)
+      case .clearEnv: [clearEnv].compactMap { $0?.description }
+      case .fakeRoot: [fakeRoot].compactMap { $0?.description }
+      case .stats: [stats].compactMap { $0?.description }
+      case .changes: [changes].compactMap { $0?.description }
+      }
+    return texts.map(ArgumentBytes.bytes)
+  }
+}
+
+extension PlainOptions {
+  /// No option.
+  init() {}
 
   /// The configuration that the file and the command line ask for together; not validated yet.
   func configuration(command: [ByteString]) throws(ConfigurationError) -> SandboxConfiguration {
     var result = SandboxConfiguration(command: command)
     result.confinesProcess = true
     let fromFile =
-      if let config { try ConfigurationFile(path: ArgumentBytes.bytes(of: config)).settings } else { [Setting]() }
+      if let configurationFile { try ConfigurationFile(path: configurationFile).settings } else { [Setting]() }
     // Lowers are given topmost first, so those of the command line come before the file's.
-    let fromLine = settings
-    for setting in fromLine where setting.option == .lower { try setting.apply(to: &result) }
+    for setting in settings where setting.option == .lower { try setting.apply(to: &result) }
     for setting in fromFile { try setting.apply(to: &result) }
-    for setting in fromLine where setting.option != .lower { try setting.apply(to: &result) }
+    for setting in settings where setting.option != .lower { try setting.apply(to: &result) }
     return result
   }
 }

@@ -29,6 +29,16 @@ enum RunOption: String, CaseIterable {
   }
 }
 
+extension RunOption {
+  /// Said twice, it has two values.
+  var isRepeatable: Bool {
+    switch kind {
+    case .texts, .numbers: true
+    case .text, .number, .textOrNumber, .flag: false
+    }
+  }
+}
+
 /// One value given to an option, and where it was said.
 struct Setting: Equatable {
   var option: RunOption

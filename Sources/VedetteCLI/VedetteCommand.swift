@@ -42,6 +42,7 @@ enum Request {
     var command: [ByteString] = []
     if words.first == "run" {
       let split = CommandLineSplit(Array(words[1...]))
+      if let plain = PlainOptions(split.options) { return .run(try plain.configuration(command: split.command)) }
       words = ["run"] + split.options
       command = split.command
     }
@@ -52,7 +53,7 @@ enum Request {
       return try explain(error)
     }
     switch parsed {
-    case let run as RunCommand: return .run(try run.configuration(command: command))
+    case let run as RunCommand: return .run(try run.options.configuration(command: command))
     case is DoctorCommand: return .doctor
     case let command as any LayerCommand: return .layers(command)
     // `help` and `--generate-completion-script` are commands of ArgumentParser's own, which answer when they are run.

@@ -68,6 +68,29 @@ struct CommandLineTests {
     #expect(all == wanted)
   }
 
+  @Test(
+    arguments: [
+      [], ["--rootfs", "/r", "--size", "1G", "--rootfs", "/s"], ["--lower", "/b", "--env", "A=1", "--lower", "/a"],
+      ["--stats", "--no-changes", "--fake-root", "--clear-env"], ["--config", "a", "--net", "host", "--config", "b"],
+      ["--fd", "5", "--trace", "f", "--gate", "notify", "--fd", "6"], ["--workdir", ""],
+      ["--bind", "a:b", "--user", "x"],
+      ["--upper", "memory", "--isolation", "full", "--tmpfs", "/t"],
+    ] as [[ByteString]])
+  func plainOptionsAreReadAsArgumentParserReadsThem(_ words: [ByteString]) throws {
+    let parsed = try RunCommand.parse(words.map(ArgumentBytes.string))
+    #expect(PlainOptions(words) == parsed.options)
+  }
+
+  @Test(
+    arguments: [
+      ["--help"], ["-h"], ["--size=1G"], ["--rootfs"], ["--rootfs", "-x"], ["--stats", "--stats"],
+      ["--stats", "--no-stats"],
+      ["--no-rootfs"], ["--bogus", "x"], ["--", "x"], ["x"],
+    ] as [[ByteString]])
+  func whatIsNotPlainIsLeftToArgumentParser(_ words: [ByteString]) {
+    #expect(PlainOptions(words) == nil)
+  }
+
   @Test func binds() throws {
     #expect(try configuration("--bind", "/a", "x").binds == [.init(source: "/a", destination: "/a")])
     #expect(try configuration("--bind", "/a:ro", "x").binds == [.init(source: "/a", destination: "/a", readOnly: true)])
