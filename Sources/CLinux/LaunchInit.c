@@ -86,12 +86,17 @@ static long write_trampolines(const struct vd_plan *plan, long directory, struct
   return 0;
 }
 
-/// Makes `root`, a detached mount, the only mount of this mount namespace.
+/// Makes `root`, a detached mount, the root of this mount namespace.
 static long enter_root(long root) {
   long result = VD_CALL(SYS_move_mount, root, "", AT_FDCWD, "/", 4 /* MOVE_MOUNT_F_EMPTY_PATH */, 0);
   if (result == 0) result = VD_CALL(SYS_fchdir, root, 0, 0, 0, 0, 0);
   if (result == 0) result = VD_CALL(SYS_pivot_root, ".", ".", 0, 0, 0, 0);
-  if (result == 0) result = VD_CALL(SYS_umount2, ".", MNT_DETACH, 0, 0, 0, 0);
+  return result;
+}
+
+/// Makes it the only mount, and read-only.
+static long leave_host(void) {
+  long result = VD_CALL(SYS_umount2, ".", MNT_DETACH, 0, 0, 0, 0);
   if (result == 0) result = VD_CALL(SYS_chdir, "/", 0, 0, 0, 0, 0);
   if (result == 0)
     result = VD_CALL(SYS_mount, "none", "/", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, 0, 0);
@@ -138,6 +143,10 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   report.descriptors = devpts >= 0 ? 3 : 1;
   if (vd_send(control, &report, sizeof report, descriptors, devpts >= 0 ? 2 : 1) < 0)
     for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
+
+  // Half a millisecond of waiting for the kernel (RCU), in which the supervisor builds its side. A failure is its answer to
+  // the command.
+  if ((result = leave_host()) < 0) vd_fail(control, VD_STAGE_PIVOT, result);
 
   char byte;
   int command = -1, count = 0;

@@ -30,15 +30,6 @@ const uint8_t *vd_trampoline_code(size_t *size) {
   return vd_trampoline_start;
 }
 
-static void nothing(int signal) { (void)signal; }
-
-int vd_install_kick(int signal) {
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = nothing;
-  return sigaction(signal, &action, NULL) == 0 ? 0 : -errno;
-}
-
 int vd_ignore_sigpipe(void) {
   struct sigaction before;
   if (sigaction(SIGPIPE, NULL, &before) != 0) return 0;

@@ -47,7 +47,8 @@ public enum Outcome: ~Copyable, Sendable {
   case after(SystemCall, [UInt8], argument: Int)
   /// The guest gets a new descriptor, the lowest free number, that shares this open file. Notify gate only.
   case descriptor(OwnedDescriptor, closeOnExec: Bool)
-  /// While an image is loaded: both descriptors are installed at the numbers given, and the call answers 0. Notify gate only.
+  /// While an image is loaded: both descriptors are installed at the numbers given, and the call answers with the last
+  /// one. Notify gate only.
   case install(program: OwnedDescriptor, number: CInt, interpreter: OwnedDescriptor?, interpreterNumber: CInt)
   /// `execve`: the kernel executes the trampoline instead of the guest's path; argv and envp stay the guest's own. Trace gate only.
   case exec(executableStack: Bool)

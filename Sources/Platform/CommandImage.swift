@@ -19,7 +19,9 @@ enum CommandImage {
     command.arguments = append(arguments, to: &bytes)
     command.environment_count = UInt64(environment.count)
     command.environment = append(environment, to: &bytes)
-    command.listener_flags = UInt64(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV)
+    // Kernels before 5.16 slow a filtered task down against store bypass and branch injection within its own process,
+    // where a guest has nothing to hide from itself.
+    command.listener_flags = UInt64(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV | VD_FILTER_SPEC_ALLOW)
     withUnsafeBytes(of: command) { header in
       bytes.withUnsafeMutableBytes { $0.copyMemory(from: header) }
     }

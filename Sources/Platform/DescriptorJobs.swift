@@ -13,7 +13,7 @@ final class DescriptorJob: Sendable {
   let number: CInt
   let file: CInt
   let closeOnExec: Bool
-  let isDone = Atomic<Bool>(false)
+  let isDone = Flag()
 
   init(thread: ThreadID, number: CInt, file: CInt, closeOnExec: Bool) {
     self.thread = thread
@@ -60,7 +60,7 @@ final class DescriptorJobs: Sendable {
     response.id = notification.id
     response.error = result < 0 ? Int32(result) : 0
     _ = Self.control(listener, vd_ioctl_notify_send, &response)
-    job.isDone.store(true, ordering: .releasing)
+    job.isDone.raise()
     return true
   }
 
@@ -76,19 +76,22 @@ final class DescriptorJobs: Sendable {
     }
   }
 
-  /// The tracer's share: receives until the job is done, by itself or by the worker.
+  /// The tracer's share: receives until the job is done, by itself or by the worker, which kicks then.
   func serve(_ job: DescriptorJob, listener: CInt) {
-    while !job.isDone.load(ordering: .acquiring) {
+    while !job.isDone.isRaised {
       var poll = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
       let ready = withUnsafeMutablePointer(to: &poll) {
-        vd_syscall(Int(SYS_poll), Int(bitPattern: $0), 1, 1, 0, 0, 0)
+        job.isDone.interruptibleCall(SYS_poll, Int(bitPattern: $0), 1, 1)
       }
+      if ready == -Int(EINTR) { continue }
       // The guest may have died on its way to the gate; its stop says so.
-      if ready == 0, !Kinship.isAlive(job.thread) { return }
-      guard ready > 0, !job.isDone.load(ordering: .acquiring) else { continue }
+      if ready <= 0 || CInt(poll.revents) & POLLIN == 0 {
+        if !Kinship.isAlive(job.thread) { return }
+        continue
+      }
       var notification = seccomp_notif()
       let received = withUnsafeMutablePointer(to: &notification) {
-        vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_receive), Int(bitPattern: $0), 0, 0, 0)
+        job.isDone.interruptibleCall(SYS_ioctl, Int(listener), Int(vd_ioctl_notify_receive), Int(bitPattern: $0))
       }
       if received < 0 || recognise(notification, listener: listener) { continue }
       state.withLock { $0.backlog.append(notification) }

@@ -14,6 +14,7 @@ final class Injection {
   /// SIGSTOP cannot be blocked; one that came meanwhile is sent again at the end.
   private var wasStopped = false
   private var isDead = false
+  private var visit: Placement.Visit?
 
   /// The thread is at an EVENT_STOP. Nil if it is gone.
   init?(_ tracer: Tracer, _ tracee: Tracee, instruction: UInt64) {
@@ -26,6 +27,7 @@ final class Injection {
     _ = withUnsafeMutablePointer(to: &mask) { tracee.request(VD_PTRACE_GETSIGMASK, 8, Int(bitPattern: $0)) }
     self.mask = mask
     setMask(UInt64.max)
+    visit = tracer.placement.visit(tracee.thread)
   }
 
   /// The program's own.
@@ -75,6 +77,10 @@ final class Injection {
 
   /// Puts everything back; the thread is at an EVENT_STOP again.
   func end() {
+    defer {
+      if let visit { tracer.placement.leave(visit) }
+      visit = nil
+    }
     if isDead { return }
     tracee.request(VD_PTRACE_INTERRUPT)
     tracee.resume()

@@ -39,6 +39,7 @@ final class NotifyWorker: Sendable {
   }
 
   private func work() {
+    requests.workerThread.store(TracerRequests.ownThread, ordering: .relaxed)
     var wakeUp = WakeUpRule(listener: listener)
     var answers: [ThreadID: PreparedAnswer] = [:]
     while !stopping.load(ordering: .acquiring) {
@@ -47,7 +48,9 @@ final class NotifyWorker: Sendable {
       if let left = jobs.takeBacklog() {
         notification = left
       } else {
-        guard control(vd_ioctl_notify_receive, &notification) >= 0 else { continue }
+        let received = control(vd_ioctl_notify_receive, &notification)
+        if received == -Int(ENOENT), isDead { return }
+        if received < 0 { continue }
         if jobs.recognise(notification, listener: listener) {
           requests.kickTracer()
           continue
@@ -69,6 +72,15 @@ final class NotifyWorker: Sendable {
       }
       if let answer = serve(call, thread, notification.id) { answers[thread] = answer }
     }
+  }
+
+  /// No task is left under the filter: from now on every receive fails at once (ENOENT), where older kernels sleep.
+  private var isDead: Bool {
+    var poll = pollfd(fd: listener, events: 0, revents: 0)
+    let ready = withUnsafeMutablePointer(to: &poll) {
+      vd_syscall(Int(SYS_poll), Int(bitPattern: $0), 1, 0, 0, 0, 0)
+    }
+    return ready > 0 && CInt(poll.revents) & POLLHUP != 0
   }
 
   /// Has the call answered; returns the answer if the tracer has moved the call meanwhile and it will come again.
@@ -99,11 +111,14 @@ final class NotifyWorker: Sendable {
       handler.installed(answer, in: thread)
       reply(id, answer)
     case .install(let program, let number, let interpreter, let interpreterNumber):
-      var result = add(program.rawValue, to: id, flags: VD_ADDFD_SETFD, number: number)
+      // The last one answers the call too (each of them wakes the guest); nothing hangs on the last close of these.
+      let last = VD_ADDFD_SETFD | VD_ADDFD_SEND
+      var result = add(
+        program.rawValue, to: id, flags: interpreter == nil ? last : VD_ADDFD_SETFD, number: number)
       if result >= 0, let interpreter {
-        result = add(interpreter.rawValue, to: id, flags: VD_ADDFD_SETFD, number: interpreterNumber)
+        result = add(interpreter.rawValue, to: id, flags: last, number: interpreterNumber)
       }
-      reply(id, result < 0 ? Self.refusal(result) : 0)
+      if result < 0 { reply(id, Self.refusal(result)) }
     // What only the tracer can do is refused here, never let through.
     case .native: reply(id, -Int(ENOSYS))
     case .observed: reply(id, -Int(ENOSYS))

@@ -1,10 +1,12 @@
 // Where the tracer and a busy guest run. A served stop is two wake-ups; on one CPU they cost half of what they cost across
-// two (5 against 11 us). So while one single-threaded guest makes nearly all stops, both share a CPU; as soon as there
-// is a second guest, or the stops become rare, both are free again. Guests that ask for their affinity are unbound first,
-// so they never see it.
+// two (5 against 11 us). So while one single-threaded guest makes nearly all stops, both share a CPU, and the notify worker
+// with them; as soon as there is a second guest, or the stops become rare, all are free again. An exec is a burst of some
+// twenty stops, so a thread that executes a program while all others sleep is taken for such a guest at once. Guests that
+// ask for their affinity are unbound first, so they never see it.
 
 import CLinux
 import Gate
+import Synchronization
 
 /// The placement of one tracer thread. Used on that thread only.
 final class Placement {
@@ -27,7 +29,23 @@ final class Placement {
   private var stopsSinceTick = 0
   private var timer: CInt?
 
+  /// The notify worker's thread while it is bound with us.
+  private var boundWorker: ThreadID = 0
+  private let requests: TracerRequests
+
+  init(_ requests: TracerRequests) { self.requests = requests }
+
   var isBound: Bool { bound != 0 }
+
+  /// More threads than these are not looked at, one by one, before an exec.
+  private static let crowd = 6
+
+  /// The thread is about to execute a program; `others` are all other guests.
+  func executes(_ thread: ThreadID, others: some Collection<ThreadID>) {
+    guard bound == 0, others.count <= Self.crowd else { return }
+    for other in others where Kinship.mayRun(other) { return }
+    bind(thread)
+  }
 
   /// A seccomp stop of a guest; `isAlone` if it is the only thread there is.
   func saw(_ thread: ThreadID, isAlone: Bool) {
@@ -59,7 +77,9 @@ final class Placement {
     guard bound != 0 else { return }
     setMask(bound, &guestMask)
     setMask(0, &ownMask)
+    if boundWorker != 0 { setMask(boundWorker, &ownMask) }
     bound = 0
+    boundWorker = 0
     arm(milliseconds: 0)
   }
 
@@ -79,6 +99,47 @@ final class Placement {
     if thread == lastBound { lastBound = 0 }
   }
 
+  // MARK: - Visitors
+
+  private var visitors = 0
+  private var hostMask = Mask(repeating: 0)
+
+  /// What a visitor is put back to.
+  struct Visit {
+    fileprivate let thread: ThreadID
+    fileprivate let mask: InlineArray<16, UInt64>
+  }
+
+  /// Brings a stopped thread to our CPU for the calls that are injected into it: each of them is four wake-ups. To be ended
+  /// with `leave`. Nil if that is not possible; then they are slower.
+  func visit(_ thread: ThreadID) -> Visit? {
+    var mask = Mask(repeating: 0)
+    let size = self.mask(of: thread, &mask)
+    var cpu: UInt32 = 0
+    _ = withUnsafeMutablePointer(to: &cpu) { vd_syscall(Int(SYS_getcpu), Int(bitPattern: $0), 0, 0, 0, 0, 0) }
+    let word = Int(cpu / 64)
+    guard size > 0, word < 16, mask[word] & (1 << UInt64(cpu % 64)) != 0 else { return nil }
+    maskSize = size
+    var one = Mask(repeating: 0)
+    one[word] = 1 << UInt64(cpu % 64)
+    if bound == 0, visitors == 0 {
+      guard self.mask(of: 0, &hostMask) > 0 else { return nil }
+      setMask(0, &one)
+    }
+    visitors += 1
+    setMask(thread, &one)
+    return Visit(thread: thread, mask: mask)
+  }
+
+  func leave(_ visit: Visit) {
+    var mask = visit.mask
+    setMask(visit.thread, &mask)
+    visitors -= 1
+    if bound == 0, visitors == 0 { setMask(0, &hostMask) }
+  }
+
+  // MARK: - Binding
+
   private func bind(_ thread: ThreadID) {
     maskSize = mask(of: 0, &ownMask)
     guard maskSize > 0, mask(of: thread, &guestMask) > 0 else { return }
@@ -90,6 +151,8 @@ final class Placement {
     one[word] = 1 << UInt64(cpu % 64)
     setMask(0, &one)
     setMask(thread, &one)
+    boundWorker = requests.workerThread.load(ordering: .relaxed)
+    if boundWorker != 0 { setMask(boundWorker, &one) }
     bound = thread
     lastBound = thread
     boundMask = one

@@ -38,7 +38,11 @@ final class SignalForwarder: Sendable {
   }
 
   private func work() {
-    var mask = Self.mask
+    // The kick is waited for like the others, so that none comes too early.
+    var mask = Self.mask | 1 << (UInt64(WorkerThread.kick) - 1)
+    _ = withUnsafeMutablePointer(to: &mask) {
+      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
+    }
     while !stopping.load(ordering: .acquiring) {
       var information = siginfo_t()
       let signal = withUnsafeMutablePointer(to: &mask) { mask in
@@ -48,7 +52,7 @@ final class SignalForwarder: Sendable {
         }
       }
       // SI_KERNEL (0x80): the terminal's doing.
-      if signal > 0, information.si_code != 0x80 { kill(guest, CInt(signal)) }
+      if signal > 0, CInt(signal) != WorkerThread.kick, information.si_code != 0x80 { kill(guest, CInt(signal)) }
     }
   }
 }

@@ -32,18 +32,22 @@ final class SpaceStop: StoppedSpace {
       tracee.wasInterrupted = true
       tracee.request(VD_PTRACE_INTERRUPT)
     }
-    for tracee in members { stop(tracee) }
+    if members.isEmpty { return }
+    let stops = StopSignal()
+    for tracee in members { stop(tracee, stops) }
+    stops.end()
   }
 
   /// Waits until the thread is in one of the states above.
-  private func stop(_ tracee: Tracee) {
+  private func stop(_ tracee: Tracee, _ stops: StopSignal) {
     var rounds = 0
     while true {
       guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread, block: false)
       else {
-        if rounds > 2, Kinship.isOutOfGuestCode(tracee.thread) { return }
+        // A thread on its way out of the kernel needs some microseconds; one in state D may stay there.
+        if rounds > 0, Kinship.isOutOfGuestCode(tracee.thread) { return }
         rounds += 1
-        if rounds > 20 { usleep(20) } else { sched_yield() }
+        stops.wait(microseconds: min(rounds * 40, 1000))
         continue
       }
       guard status & 0xff == 0x7f else { return tracer.putOff(tracee.thread, status) }
@@ -116,7 +120,9 @@ final class SpaceStop: StoppedSpace {
       current.wasMoved = true
       current.request(VD_PTRACE_INTERRUPT)
       current.resume()
-      stop(current)
+      let stops = StopSignal()
+      stop(current, stops)
+      stops.end()
       if stopped.contains(where: { $0 === current }) { return current }
     }
     // The thread whose call a notify worker holds: answered with a restart, and the worker's answer is kept until the call
@@ -133,5 +139,37 @@ final class SpaceStop: StoppedSpace {
       tracer.putOff(thread, status)
     }
     throw tracer.tracees.values.contains { $0.space === space } ? .resourceBusy : .noSuchProcess
+  }
+}
+
+/// SIGCHLD, which the kernel sends at every stop of a tracee: while there is one of these, the calling thread can wait for it.
+private struct StopSignal {
+  private var mask: UInt64 = 1 << (UInt64(SIGCHLD) - 1)
+  private var former: UInt64 = 0
+
+  init() {
+    withUnsafeMutablePointer(to: &mask) { mask in
+      _ = withUnsafeMutablePointer(to: &former) {
+        vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: mask), Int(bitPattern: $0), 8, 0, 0)
+      }
+    }
+  }
+
+  func end() {
+    var former = former
+    _ = withUnsafeMutablePointer(to: &former) {
+      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_SETMASK), Int(bitPattern: $0), 0, 8, 0, 0)
+    }
+  }
+
+  /// Until some tracee has stopped, or for so long. A stop that came since `init` and was not waited for counts.
+  func wait(microseconds: Int) {
+    var mask = mask
+    var limit = timespec(tv_sec: 0, tv_nsec: microseconds * 1000)
+    withUnsafeMutablePointer(to: &mask) { mask in
+      _ = withUnsafeMutablePointer(to: &limit) {
+        vd_syscall(Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), 0, Int(bitPattern: $0), 8, 0, 0)
+      }
+    }
   }
 }

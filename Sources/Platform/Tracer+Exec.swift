@@ -9,6 +9,9 @@ extension Tracer {
   /// Points the stopped execve or execveat at the trampoline and runs it.
   func exec(_ tracee: Tracee, executableStack: Bool) {
     guard let saved = tracee.registers() else { return tracee.resume() }
+    if tracee.group.count == 1 {
+      placement.executes(tracee.thread, others: tracees.keys.lazy.filter { $0 != tracee.thread })
+    }
     guard let path = trampolinePath(for: tracee, executableStack: executableStack, stackPointer: saved.rsp) else {
       handler.execFailed(tracee.thread, errno: .noMemory)
       tracee.finish(-Int(ENOMEM))

@@ -92,6 +92,9 @@ enum Kinship {
     return state == nil || state == UInt8(ascii: "D") || state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
   }
 
+  /// Not asleep and not stopped: it has a CPU, or waits for one.
+  static func mayRun(_ thread: ThreadID) -> Bool { state(of: thread) == UInt8(ascii: "R") }
+
   static func isAlive(_ thread: ThreadID) -> Bool {
     let state = state(of: thread)
     return state != nil && state != UInt8(ascii: "Z") && state != UInt8(ascii: "X")

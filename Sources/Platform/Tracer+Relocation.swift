@@ -17,7 +17,7 @@ extension Tracer {
     request.body(guests)
     guests.resumeAll()
     isWorking = wasWorking
-    request.isDone.store(true, ordering: .releasing)
+    request.isDone.raiseForWaiters()
   }
 
   /// Does what is left for a thread at an EVENT_STOP. Births and returns that come up meanwhile are put off.

@@ -34,7 +34,7 @@ extension Tracer {
     }
     let final = result
     request.result.withLock { $0 = final }
-    request.isDone.store(true, ordering: .releasing)
+    request.isDone.raiseForWaiters()
   }
 
   /// Waits for one thread's next event; nil if there is none yet (`block` false) or the thread is gone.

@@ -17,7 +17,7 @@ final class Tracer {
   let vdso = Vdso()
   let requests: TracerRequests
   let jobs = DescriptorJobs()
-  let placement = Placement()
+  let placement: Placement
   /// The thread whose call the handler is answering.
   var current: Tracee?
   /// An address space is stopped and being worked on.
@@ -54,6 +54,7 @@ final class Tracer {
     requests: TracerRequests, stopsWithGuest: Bool
   ) {
     self.requests = requests
+    placement = Placement(requests)
     isPidBound = table.isolation == .full
     self.handler = handler
     self.table = table
@@ -100,10 +101,10 @@ final class Tracer {
       if hasEnded, initProcess != nil, !initIsReaped, tracees.isEmpty, held.isEmpty { break }
       var status: CInt = 0
       let thread = withUnsafeMutablePointer(to: &status) {
-        vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions, 0, 0, 0)
+        requests.isWaiting.interruptibleCall(SYS_wait4, -1, Int(bitPattern: $0), Self.waitOptions)
       }
       if thread == -Int(EINTR) {
-        placement.tick()
+        if !requests.isWaiting.isRaised { placement.tick() }
         continue
       }
       if thread < 0 { break }

@@ -1,4 +1,4 @@
-// The way from other threads to the tracer: a queue, and a signal that ends the tracer's wait. `GuestControl` for the
+// The way from other threads to the tracer: a queue, and a signal that ends the tracer's wait, which misses none. `GuestControl` for the
 // sentry is implemented here; on the tracer thread itself the work is done in place.
 
 import CLinux
@@ -21,7 +21,7 @@ final class TracerRequests: GuestControl {
     let thread: ThreadID
     let body: @Sendable (any StoppedSpace) throws(Errno) -> Void
     let result = Mutex<Result<Void, Errno>?>(nil)
-    let isDone = Atomic<Bool>(false)
+    let isDone = Flag()
 
     init(_ thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void) {
       self.thread = thread
@@ -32,7 +32,7 @@ final class TracerRequests: GuestControl {
   /// Work on guests, asked for by a thread that waits for it.
   final class GuestsRequest: Sendable {
     let body: @Sendable (any StoppedGuests) -> Void
-    let isDone = Atomic<Bool>(false)
+    let isDone = Flag()
 
     init(_ body: @escaping @Sendable (any StoppedGuests) -> Void) { self.body = body }
   }
@@ -49,12 +49,17 @@ final class TracerRequests: GuestControl {
     weak var tracer: Tracer?
   }
 
-  private let queue = Mutex<[Request]>([])
-  private let isWaiting = Atomic<Bool>(false)
+  /// What has not been taken yet; nil once the tracer has ended.
+  private let queue = Mutex<[Request]?>([])
+  /// Something is in the queue. The tracer waits in `Flag.interruptibleCall` of this one.
+  let isWaiting = Flag()
   private let reference = Mutex(TracerReference())
   private let tracerThread: ThreadID
   /// Set by the notify worker from RECV to the answer, which is sent under this lock.
   let held = Mutex<HeldCall?>(nil)
+
+  /// The notify worker's thread, which goes where the tracer goes; 0 until it runs.
+  let workerThread = Atomic<ThreadID>(0)
 
   /// To be called on what will be the tracer thread.
   init() { tracerThread = Self.ownThread }
@@ -64,7 +69,7 @@ final class TracerRequests: GuestControl {
     reference.withLock { $0 = made }
   }
 
-  private static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
+  static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
 
   func withStoppedSpace(
     of thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void
@@ -75,7 +80,7 @@ final class TracerRequests: GuestControl {
       tracer.tracer?.serve(request)
     } else {
       post(.space(request))
-      wait { request.isDone.load(ordering: .acquiring) }
+      request.isDone.wait()
     }
     let outcome: Result<Void, Errno> = request.result.withLock { $0 } ?? .failure(.noSuchProcess)
     try outcome.get()
@@ -88,24 +93,11 @@ final class TracerRequests: GuestControl {
       tracer.tracer?.serve(request)
     } else {
       post(.guests(request))
-      wait { request.isDone.load(ordering: .acquiring) }
+      request.isDone.wait()
     }
   }
 
-  private func wait(until isDone: () -> Bool) {
-    var rounds = 0
-    while !isDone() {
-      // A kick that comes between the tracer's look at the queue and its wait is lost: kick again.
-      if rounds % 8 == 0 { kickTracer() }
-      rounds += 1
-      usleep(rounds < 16 ? 20 : 200)
-    }
-  }
-
-  func wake(_ thread: ThreadID) {
-    post(.wake(thread))
-    if Self.ownThread != tracerThread { kickUntilTaken() }
-  }
+  func wake(_ thread: ThreadID) { post(.wake(thread)) }
 
   /// On the tracer thread: the held call, if it is by one of the threads concerned, is interrupted and answered with a
   /// restart. Returns its thread, which comes to an EVENT_STOP.
@@ -120,21 +112,16 @@ final class TracerRequests: GuestControl {
   }
 
   /// A held call is to be turned into a sleep.
-  func sleep(_ held: HeldCall, in call: SystemCall) {
-    post(.sleep(held, call))
-    kickUntilTaken()
-  }
+  func sleep(_ held: HeldCall, in call: SystemCall) { post(.sleep(held, call)) }
 
   private func post(_ request: Request) {
-    queue.withLock { $0.append(request) }
-    isWaiting.store(true, ordering: .releasing)
-  }
-
-  private func kickUntilTaken() {
-    while isWaiting.load(ordering: .acquiring), !isClosed.load(ordering: .acquiring) {
-      kickTracer()
-      usleep(50)
+    let isOpen = queue.withLock { queue in
+      queue?.append(request)
+      return queue != nil
     }
+    guard isOpen else { return Self.refuse(request) }
+    isWaiting.raise()
+    if Self.ownThread != tracerThread { kickTracer() }
   }
 
   func kickTracer() {
@@ -143,10 +130,10 @@ final class TracerRequests: GuestControl {
 
   /// What has come in since the last look.
   func take() -> [Request] {
-    guard isWaiting.exchange(false, ordering: .acquiringAndReleasing) else { return [] }
+    guard isWaiting.take() else { return [] }
     return queue.withLock { queue in
-      defer { queue = [] }
-      return queue
+      defer { if queue != nil { queue = [] } }
+      return queue ?? []
     }
   }
 
@@ -155,7 +142,7 @@ final class TracerRequests: GuestControl {
   private let watchers = Mutex<[ReadinessThread]>([])
 
   func whenReadable(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void) {
-    guard !isClosed.load(ordering: .acquiring) else { return }
+    guard queue.withLock({ $0 != nil }) else { return }
     let watcher = ReadinessThread(descriptor, body)
     watchers.withLock { $0.append(watcher) }
   }
@@ -166,17 +153,20 @@ final class TracerRequests: GuestControl {
     watchers.withLock { $0 = [] }
   }
 
-  private let isClosed = Atomic<Bool>(false)
-
   /// The tracer has ended: whoever waits is told that there is nobody left.
   func close() {
-    isClosed.store(true, ordering: .releasing)
-    for request in take() {
-      switch request {
-      case .space(let request): request.isDone.store(true, ordering: .releasing)
-      case .guests(let request): request.isDone.store(true, ordering: .releasing)
-      case .sleep, .wake: break
-      }
+    let left = queue.withLock { queue in
+      defer { queue = nil }
+      return queue ?? []
+    }
+    for request in left { Self.refuse(request) }
+  }
+
+  private static func refuse(_ request: Request) {
+    switch request {
+    case .space(let request): request.isDone.raiseForWaiters()
+    case .guests(let request): request.isDone.raiseForWaiters()
+    case .sleep, .wake: break
     }
   }
 }

@@ -1,5 +1,5 @@
-// A thread of ours, and the signal that ends its blocking system calls. The handler of the signal does nothing; it is
-// sent again and again until the thread has seen what it was woken for, so a wake-up that comes too early is not lost.
+// A thread of ours, and the signal that ends its blocking system calls. What a thread waits in is either a call of
+// `Flag.interruptibleCall`, which misses no kick, or must bear that one came too early.
 
 import CLinux
 import Synchronization
@@ -12,19 +12,15 @@ final class WorkerThread: Sendable {
 
   private final class Start {
     let body: @Sendable () -> Void
-    let end: End
-    init(_ body: @escaping @Sendable () -> Void, _ end: End) {
+    let end: Flag
+    init(_ body: @escaping @Sendable () -> Void, _ end: Flag) {
       self.body = body
       self.end = end
     }
   }
 
-  private final class End: Sendable {
-    let isReached = Atomic<Bool>(false)
-  }
-
   private let handle: Mutex<pthread_t?>
-  private let end = End()
+  private let end = Flag()
 
   /// Starts the thread; nil if the system has none to give.
   init?(_ body: @escaping @Sendable () -> Void) {
@@ -38,7 +34,7 @@ final class WorkerThread: Sendable {
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         WorkerThread.allowKick()
         start.body()
-        start.end.isReached.store(true, ordering: .releasing)
+        start.end.raiseForWaiters()
         return nil
       }, start.toOpaque())
     if result != 0 {
@@ -68,9 +64,9 @@ final class WorkerThread: Sendable {
   /// Kicks the thread until it has ended, and joins it.
   func stop() {
     guard let thread = handle.withLock({ $0.take() }) else { return }
-    while !end.isReached.load(ordering: .acquiring) {
+    while !end.isRaised {
       pthread_kill(thread, Self.kick)
-      usleep(30)
+      end.wait(milliseconds: 1)
     }
     pthread_join(thread, nil)
   }

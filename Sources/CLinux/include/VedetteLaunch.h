@@ -128,8 +128,22 @@ int vd_probe_mapping_query(void);
 int vd_probe_memory_map(void);
 int vd_probe_file_system(void);
 
-/// Installs an empty handler without SA_RESTART: the signal's only use is to end a blocking call of one thread.
+/// Installs a handler without SA_RESTART: the signal's only use is to end a blocking call of one thread.
 int vd_install_kick(int signal);
+
+/// Makes the system call unless `*kicked` is not 0; then, and if the kick comes at any moment before the call has begun or
+/// while it waits, it is -EINTR. Who kicks sets the flag first.
+long vd_kickable_call(const uint32_t *kicked, long number, long a, long b, long c, long d);
+
+/// A word that says one thing: 0, or raised.
+void vd_flag_raise(uint32_t *flag);
+/// Whether it was raised; it is not any more.
+int vd_flag_take(uint32_t *flag);
+int vd_flag_is_raised(const uint32_t *flag);
+/// Raises it and wakes who waits in `vd_flag_wait`.
+void vd_flag_raise_for_waiters(uint32_t *flag);
+/// Sleeps until it is raised: 1; or 0 if that takes more than so many milliseconds (negative: as long as it takes).
+int vd_flag_wait(const uint32_t *flag, long milliseconds);
 
 /// Sets the disposition of SIGPIPE to ignored; returns 1 if it was the default before.
 int vd_ignore_sigpipe(void);

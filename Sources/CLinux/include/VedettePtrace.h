@@ -75,6 +75,8 @@ struct vd_notify_addfd {
 
 enum {
   VD_ADDFD_SETFD = 1,
+  VD_ADDFD_SEND = 2,
+  VD_FILTER_SPEC_ALLOW = 1 << 2,
   VD_FILTER_NEW_LISTENER = 1 << 3,
   VD_FILTER_WAIT_KILLABLE_RECV = 1 << 5,
 };

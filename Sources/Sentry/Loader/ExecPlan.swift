@@ -168,7 +168,7 @@ final class ExecPlan {
     let nameAddress = stack.address &- 16
     let boundsAddress = nameAddress &- boundsSize
     var table = TrampolineTable(layout: layout)
-    table.addOpen(path: stack.filename)
+    table.addOpen(path: stack.filename, last: placement.interpreter == nil ? numbers.0 : numbers.1)
     table.add(placement.program, from: numbers.0)
     if let image = placement.interpreter { table.add(image, from: numbers.1) }
     table.addClose(numbers.0)

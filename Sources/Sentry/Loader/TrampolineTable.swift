@@ -32,12 +32,13 @@ struct TrampolineTable {
     expectations.append(expectation)
   }
 
-  /// The call that the notify gate answers with the descriptors of the image. `path` is any string of the guest.
-  mutating func addOpen(path: UInt64) {
+  /// The call that the notify gate answers with the descriptors of the image; its value is the number of the `last` one.
+  /// `path` is any string of the guest.
+  mutating func addOpen(path: UInt64, last: CInt) {
     let currentDirectory = UInt64(bitPattern: Int64(AtFlags.currentDirectory))
     add(
       TrampolineCall(number: Int(SYS_openat), currentDirectory, path, UInt64(OpenFlags.closeOnExec.rawValue)),
-      expecting: .exactly(0))
+      expecting: .exactly(Int64(last)))
   }
 
   /// The mappings of one image, whose file is `descriptor` by then.
