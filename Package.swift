@@ -68,12 +68,15 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .target(
+      name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI"], path: "Tests/TestSupport", swiftSettings: strict
+    ),
     tests(of: "MemoryMap"),
     tests(of: "VFS"),
-    tests(of: "KernFS", ["CLinux"]),
-    tests(of: "TmpFS", ["KernFS"]),
-    tests(of: "ProcFS", ["KernFS"]),
-    tests(of: "DevFS", ["KernFS"]),
+    tests(of: "KernFS", ["CLinux", "TestSupport"]),
+    tests(of: "TmpFS", ["KernFS", "TestSupport"]),
+    tests(of: "ProcFS", ["KernFS", "TestSupport"]),
+    tests(of: "DevFS", ["KernFS", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
     tests(of: "Sentry", ["CLinux"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),

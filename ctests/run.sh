@@ -24,15 +24,14 @@ case $mode in native|inside) ;; *) usage ;; esac
 names=() options=() afterDashes=no
 for word in "$@"; do
     if [ "$word" = -- ]; then afterDashes=yes
-    elif [ -f "$here/$word.c" ] && [ "$word" != differential ]; then names+=("$word")
+    elif [ -f "$here/$word.c" ]; then names+=("$word")
     elif [ "$afterDashes" = yes ] && [ "$mode" = inside ]; then options+=("$word")
     else echo "run.sh: no test named '$word'" >&2; exit 2
     fi
 done
 if [ ${#names[@]} -eq 0 ]; then
     for source in "$here"/*.c; do
-        name=$(basename "$source" .c)
-        [ "$name" = differential ] || names+=("$name")
+        names+=("$(basename "$source" .c)")
     done
 fi
 if [ ! -d "$OUT" ]; then echo "run.sh: $OUT does not exist: run make first" >&2; exit 2; fi

@@ -4,6 +4,7 @@ import DevFS
 import Glibc
 import KernFS
 import LinuxABI
+import TestSupport
 import Testing
 import VFS
 

@@ -4,6 +4,7 @@ import CLinux
 import Glibc
 import KernFS
 import LinuxABI
+import TestSupport
 import Testing
 
 struct BackingStoreTests {

@@ -2,6 +2,7 @@
 
 import KernFS
 import LinuxABI
+import TestSupport
 import Testing
 import VFS
 

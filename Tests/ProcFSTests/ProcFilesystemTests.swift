@@ -4,6 +4,7 @@ import Glibc
 import KernFS
 import LinuxABI
 import ProcFS
+import TestSupport
 import Testing
 import VFS
 

@@ -3,6 +3,7 @@
 import KernFS
 import LinuxABI
 import ProcFS
+import TestSupport
 import Testing
 import VFS
 

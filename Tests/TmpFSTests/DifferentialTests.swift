@@ -4,17 +4,18 @@
 
 import Glibc
 import LinuxABI
-import TmpFS
+import TestSupport
 import Testing
+import TmpFS
 import VFS
 
 struct DifferentialTests {
   @Test(arguments: 1...8)
   func behavesAsTheHostsTmpfs(seed: UInt64) throws {
-    let scratch = try Scratch()
-    let native = scratch.path + "/native"
+    let stage = try Stage()
+    let native = stage.scratch.path + "/native"
     #expect(mkdir(native, 0o755) == 0)
-    var pair = Pair(root: scratch.root, path: native, seed: seed)
+    var pair = Pair(root: stage.root, path: native, seed: seed)
     for step in 0..<1500 {
       pair.step()
       if step % 250 == 0 { try pair.compare() }

@@ -2,14 +2,15 @@
 
 import Glibc
 import LinuxABI
-import TmpFS
+import TestSupport
 import Testing
+import TmpFS
 import VFS
 
 struct TmpFilesystemTests {
   @Test func fileHoldsItsBytesAndAttributes() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.make("a", .file(0o640))
+    let stage = try Stage()
+    let file = try stage.root.make("a", .file(0o640))
     try file.write("hello")
     let attributes = try file.attributes()
     #expect(attributes.size == 5)
@@ -17,75 +18,75 @@ struct TmpFilesystemTests {
     #expect(attributes.permissions.rawValue == 0o640)
     #expect(attributes.owner == 1 && attributes.group == 2)
     #expect(attributes.linkCount == 1)
-    #expect(try file.read() == "hello")
-    #expect(try scratch.root.find("a") === file)
-    #expect(try scratch.root.find("b") == nil)
+    #expect(try file.text() == "hello")
+    #expect(try stage.root.find("a") === file)
+    #expect(try stage.root.find("b") == nil)
     try file.truncate(to: 2)
-    #expect(try file.read() == "he")
+    #expect(try file.text() == "he")
   }
 
   @Test func directoryCountsItsSubdirectories() throws {
-    let scratch = try Scratch()
-    let directory = try scratch.root.make("d", .directory)
+    let stage = try Stage()
+    let directory = try stage.root.make("d", .directory)
     #expect(try directory.attributes().linkCount == 2)
     #expect(try directory.attributes().size == 40)
     _ = try directory.make("sub", .directory)
     _ = try directory.make("file")
     #expect(try directory.attributes().linkCount == 3)
-    #expect(try scratch.root.attributes().linkCount == 3)
-    #expect(errno { () throws(Errno) in try scratch.root.drop("d") } == .directoryNotEmpty)
+    #expect(try stage.root.attributes().linkCount == 3)
+    #expect(errno { () throws(Errno) in try stage.root.drop("d") } == .directoryNotEmpty)
     try directory.drop("sub")
     try directory.drop("file")
-    try scratch.root.drop("d")
+    try stage.root.drop("d")
     #expect(try directory.attributes().linkCount == 0)
-    #expect(try scratch.root.attributes().linkCount == 2)
+    #expect(try stage.root.attributes().linkCount == 2)
     #expect(errno { () throws(Errno) in _ = try directory.make("late") } == .noSuchFileOrDirectory)
   }
 
   @Test func hardLinksShareOneInode() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.make("a")
-    try Name.with(Array("b".utf8)) { name throws(Errno) in try scratch.root.link(name, to: file) }
+    let stage = try Stage()
+    let file = try stage.root.make("a")
+    try Name.with(Array("b".utf8)) { name throws(Errno) in try stage.root.link(name, to: file) }
     #expect(try file.attributes().linkCount == 2)
-    #expect(try scratch.root.find("b") === file)
-    try scratch.root.drop("a")
+    #expect(try stage.root.find("b") === file)
+    try stage.root.drop("a")
     #expect(try file.attributes().linkCount == 1)
     try file.write("still")
-    #expect(try file.read() == "still")
+    #expect(try file.text() == "still")
   }
 
   @Test func unlinkedFileLivesAsLongAsItsInode() throws {
-    let scratch = try Scratch()
-    var file: Inode? = try scratch.root.make("a")
+    let stage = try Stage()
+    var file: Inode? = try stage.root.make("a")
     try file?.write("data")
-    try scratch.root.drop("a")
+    try stage.root.drop("a")
     #expect(try file?.attributes().linkCount == 0)
     #expect(try file?.attributes().size == 4)
-    #expect(try file?.read() == "data")
+    #expect(try file?.text() == "data")
     let descriptor = try #require(file).open([])
-    #expect(scratch.storedFiles() == 1)
-    #expect(scratch.filesystem.store.orphanCount == 1)
-    #expect(scratch.filesystem.store.orphanBytes == 4096)
+    #expect(stage.scratch.storedFiles() == 1)
+    #expect(stage.filesystem.store.orphanCount == 1)
+    #expect(stage.filesystem.store.orphanBytes == 4096)
     file = nil
-    #expect(scratch.filesystem.store.orphanCount == 0)
-    #expect(scratch.filesystem.store.orphanBytes == 0)
-    #expect(scratch.storedFiles() == 0)
+    #expect(stage.filesystem.store.orphanCount == 0)
+    #expect(stage.filesystem.store.orphanBytes == 0)
+    #expect(stage.scratch.storedFiles() == 0)
     #expect(try Host.readAll(descriptor.rawValue) == Array("data".utf8))
   }
 
   @Test func temporaryFileCanBeLinked() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.createTemporary(.file())
+    let stage = try Stage()
+    let file = try stage.root.createTemporary(.file())
     #expect(try file.attributes().linkCount == 0)
     try file.write("x")
-    try Name.with(Array("named".utf8)) { name throws(Errno) in try scratch.root.link(name, to: file) }
+    try Name.with(Array("named".utf8)) { name throws(Errno) in try stage.root.link(name, to: file) }
     #expect(try file.attributes().linkCount == 1)
-    #expect(try scratch.root.find("named")?.read() == "x")
+    #expect(try stage.root.find("named")?.text() == "x")
   }
 
   @Test func writingMovesTheTimesOfTheInode() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.make("a")
+    let stage = try Stage()
+    let file = try stage.root.make("a")
     var change = AttributeChange()
     change.accessTime = .set(Timestamp(seconds: 100, nanoseconds: 5))
     change.modificationTime = .set(Timestamp(seconds: 200, nanoseconds: 7))
@@ -102,8 +103,8 @@ struct TmpFilesystemTests {
   }
 
   @Test func changeOfModeMovesOnlyTheChangeTime() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.make("a")
+    let stage = try Stage()
+    let file = try stage.root.make("a")
     let old = try file.attributes()
     usleep(20_000)
     var change = AttributeChange()
@@ -118,8 +119,8 @@ struct TmpFilesystemTests {
 
   /// The kernel clears the bits of the store's file for a writer without CAP_FSETID; here its place is taken by hand.
   @Test func setIDBitsGoWithANativeWrite() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.make("a")
+    let stage = try Stage()
+    let file = try stage.root.make("a")
     var change = AttributeChange()
     change.permissions = Permissions(rawValue: 0o6755)
     try file.setAttributes(change)
@@ -131,8 +132,8 @@ struct TmpFilesystemTests {
   }
 
   @Test func renameMovesAndReplaces() throws {
-    let scratch = try Scratch()
-    let root = scratch.root
+    let stage = try Stage()
+    let root = stage.root
     let a = try root.make("a", .directory)
     let b = try root.make("b", .directory)
     let file = try a.make("f")
@@ -159,14 +160,14 @@ struct TmpFilesystemTests {
   }
 
   @Test func renameWithinADirectoryKeepsTheCursor() throws {
-    let scratch = try Scratch()
-    for index in 0..<20 { _ = try scratch.root.make("n\(index)") }
+    let stage = try Stage()
+    for index in 0..<20 { _ = try stage.root.make("n\(index)") }
     var renamed = 0
     var cursor: Int64 = 0
     var seen = 0
     while true {
       var current: String?
-      try scratch.root.iterate(from: cursor) { entry in
+      try stage.root.iterate(from: cursor) { entry in
         if current != nil { return false }
         current = String(decoding: entry.name.bytes, as: UTF8.self)
         cursor = entry.next
@@ -176,15 +177,15 @@ struct TmpFilesystemTests {
       seen += 1
       #expect(seen <= 20)
       if seen > 20 { break }
-      try scratch.root.move(current, to: scratch.root, "renamed\(renamed)")
+      try stage.root.move(current, to: stage.root, "renamed\(renamed)")
       renamed += 1
     }
     #expect(renamed == 20)
   }
 
   @Test func exchangeSwapsTheNames() throws {
-    let scratch = try Scratch()
-    let root = scratch.root
+    let stage = try Stage()
+    let root = stage.root
     let directory = try root.make("d", .directory)
     let inner = try directory.make("inner", .directory)
     let file = try root.make("f")
@@ -198,8 +199,8 @@ struct TmpFilesystemTests {
   }
 
   @Test func renameWithWhiteoutLeavesADevice() throws {
-    let scratch = try Scratch()
-    let root = scratch.root
+    let stage = try Stage()
+    let root = stage.root
     let file = try root.make("f")
     try root.move("f", to: root, "g", .whiteout)
     #expect(try root.find("g") === file)
@@ -210,8 +211,8 @@ struct TmpFilesystemTests {
   }
 
   @Test func extendedAttributesFollowTheirFlags() throws {
-    let scratch = try Scratch()
-    let file = try scratch.root.make("a")
+    let stage = try Stage()
+    let file = try stage.root.make("a")
     #expect(errno { () throws(Errno) in _ = try file.xattr("user.x") } == .noData)
     #expect(errno { () throws(Errno) in try file.setXattr("user.x", [1], .replace) } == .noData)
     try file.setXattr("user.x", [1, 2, 3], .create)
@@ -225,41 +226,41 @@ struct TmpFilesystemTests {
     try file.removeXattr("user.x")
     #expect(errno { () throws(Errno) in try file.removeXattr("user.x") } == .noData)
     try file.removeXattr("trusted.any thing")
-    #expect(scratch.filesystem.memoryCount == 1)
+    #expect(stage.filesystem.memoryCount == 1)
   }
 
   @Test func symlinksAndNodes() throws {
-    let scratch = try Scratch()
-    let link = try scratch.root.make(
+    let stage = try Stage()
+    let link = try stage.root.make(
       "l", NewInode(.symlink(target: Array("/a/b".utf8)), permissions: Permissions(rawValue: 0o777), owner: 0, group: 0)
     )
     #expect(try link.readlink() == Array("/a/b".utf8))
     #expect(try link.attributes().size == 4)
-    let node = try scratch.root.make(
+    let node = try stage.root.make(
       "n", NewInode(.node(.blockDevice, device: 0x0801), permissions: Permissions(rawValue: 0o660), owner: 0, group: 6))
     #expect(try node.attributes().device == 0x0801)
     #expect(errno { () throws(Errno) in _ = try node.open([]) } == .permissionDenied)
-    let fifo = try scratch.root.make(
+    let fifo = try stage.root.make(
       "p", NewInode(.node(.fifo, device: 0), permissions: Permissions(rawValue: 0o600), owner: 0, group: 0))
     #expect(errno { () throws(Errno) in _ = try fifo.open([.writeOnly]) } == .noSuchAddressOrDevice)
     let reader = try fifo.open([])
     #expect(fcntl(reader.rawValue, F_GETFL) & O_NONBLOCK == 0)
     let both = try fifo.open([.readWrite])
     #expect(try Host.stat(both.rawValue).st_mode & 0o170000 == 0o010000)
-    let socket = try scratch.root.make(
+    let socket = try stage.root.make(
       "s", NewInode(.node(.socket, device: 0), permissions: Permissions(rawValue: 0o700), owner: 0, group: 0))
     #expect(errno { () throws(Errno) in _ = try socket.open([]) } == .noSuchAddressOrDevice)
   }
 
   @Test func limitsAreNoSpace() throws {
-    let scratch = try Scratch(inodeLimit: 3)
-    _ = try scratch.root.make("a")
-    _ = try scratch.root.make("b", .directory)
-    #expect(errno { () throws(Errno) in _ = try scratch.root.make("c", .directory) } == .noSpace)
-    try scratch.root.drop("a")
-    _ = try scratch.root.make("c")
-    #expect(try scratch.filesystem.statistics().freeFiles == 0)
-    let other = try Scratch()
+    let stage = try Stage(inodeLimit: 3)
+    _ = try stage.root.make("a")
+    _ = try stage.root.make("b", .directory)
+    #expect(errno { () throws(Errno) in _ = try stage.root.make("c", .directory) } == .noSpace)
+    try stage.root.drop("a")
+    _ = try stage.root.make("c")
+    #expect(try stage.filesystem.statistics().freeFiles == 0)
+    let other = try Stage()
     other.filesystem.memoryLimit = 100
     #expect(errno { () throws(Errno) in _ = try other.root.make(String(repeating: "n", count: 101)) } == .noSpace)
     let file = try other.root.make("a")
@@ -267,34 +268,34 @@ struct TmpFilesystemTests {
   }
 
   @Test func tornDownTreeLeavesNothing() throws {
-    let scratch = try Scratch()
-    let filesystem = scratch.filesystem
-    var directory = scratch.root
+    let stage = try Stage()
+    let filesystem = stage.filesystem
+    var directory = stage.root
     for _ in 0..<20_000 {
       directory = try directory.make("d", .directory)
       if directory.number % 100 == 0 { _ = try directory.make("f") }
     }
-    directory = scratch.root
-    scratch.filesystem.tearDown()
-    #expect(scratch.storedFiles() == 0)
+    directory = stage.root
+    stage.filesystem.tearDown()
+    #expect(stage.scratch.storedFiles() == 0)
     #expect(filesystem.inodeCount == 1)
     #expect(filesystem.memoryCount == 0)
   }
 
   @Test func manyFilesNeedFewDescriptors() throws {
-    let scratch = try Scratch()
-    for index in 0..<5000 { _ = try scratch.root.make("f\(index)") }
+    let stage = try Stage()
+    for index in 0..<5000 { _ = try stage.root.make("f\(index)") }
     for index in 0..<5000 {
-      let file = try #require(try scratch.root.find("f\(index)"))
+      let file = try #require(try stage.root.find("f\(index)"))
       _ = try file.attributes()
       _ = try file.attributes()
       _ = try file.attributes()
     }
     let next = try Host.openTrusted("/", [.path])
     #expect(next.rawValue < 900)
-    for index in 0..<5000 { try scratch.root.drop("f\(index)") }
-    #expect(scratch.storedFiles() == 0)
-    #expect(scratch.filesystem.inodeCount == 1)
-    #expect(scratch.filesystem.memoryCount == 0)
+    for index in 0..<5000 { try stage.root.drop("f\(index)") }
+    #expect(stage.scratch.storedFiles() == 0)
+    #expect(stage.filesystem.inodeCount == 1)
+    #expect(stage.filesystem.memoryCount == 0)
   }
 }

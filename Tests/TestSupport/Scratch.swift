@@ -1,0 +1,43 @@
+// A store on the host that ends with the test.
+
+import Glibc
+import KernFS
+import LinuxABI
+
+/// A directory of the host that goes away with the object, and a store in it.
+package final class Scratch {
+  package let path: String
+  package let store: BackingStore
+
+  package init() throws {
+    var template = Array("/dev/shm/vedette-test.XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw Errno.ioError }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    store = try BackingStore(root: try Host.openTrusted(path, [.directory]))
+  }
+
+  deinit { Self.removeTree(path) }
+
+  /// The number of files in the store.
+  package func storedFiles() -> Int {
+    Self.names(path).filter { !$0.hasPrefix(".") }.reduce(0) { $0 + Self.names(path + "/" + $1).count }
+  }
+
+  private static func names(_ path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var result: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { result.append(name) }
+    }
+    return result
+  }
+
+  private static func removeTree(_ path: String) {
+    for name in names(path) where unlink(path + "/" + name) != 0 { removeTree(path + "/" + name) }
+    rmdir(path)
+  }
+}
