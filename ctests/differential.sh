@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the random differential test and compares logs: the same seed natively in a fresh directory, and somewhere else.
 #
-#   differential.sh MODE [--seeds FIRST..LAST] [--count N] [-- OPTION...]
+#   differential.sh MODE [--seeds FIRST..LAST] [--count N] [--steps FILE] [-- OPTION...]
 #
 #   native      two real file systems: $SCRATCH_ROOT and $OTHER_ROOT (/dev/shm). Validates the generator itself.
 #   empty       inside, over an empty lower directory
@@ -11,8 +11,8 @@
 #   inside      empty, populated, lowers and upper, one after the other
 #
 # Options after `--` go to `vedette run`. Environment: OUT, VEDETTE, SCRATCH_ROOT, OTHER_ROOT, UPPER_ROOT, TIMEOUT (120).
-# On a difference the count is halved to the shortest run that still differs; seed, step and both lines are printed, and
-# the command to repeat it. Known and explained differences: expected-differences.txt, lines `differential/PATTERN: reason`
+# A seed that differs is shrunk: to the shortest run that does, then to the steps that matter ($SHRINK runs at most, 60). Seed,
+# step, both lines, the steps that are left and the command to repeat it are printed. Known and explained differences: expected-differences.txt, lines `differential/PATTERN: reason`
 # (PATTERN is an extended regular expression; log lines that match it on both sides are left out of the comparison).
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +21,8 @@ VEDETTE=${VEDETTE:-$here/../.build/release/vedette}
 SCRATCH_ROOT=${SCRATCH_ROOT:-${TMPDIR:-/tmp}}
 OTHER_ROOT=${OTHER_ROOT:-/dev/shm}
 TIMEOUT=${TIMEOUT:-120}
-first=1 last=10 count=2000 options=()
+SHRINK=${SHRINK:-60}
+first=1 last=10 count=2000 options=() only=()
 
 usage() { sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 modes=${1:-}; shift || usage
@@ -34,6 +35,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --seeds) [ $# -ge 2 ] || usage; first=${2%%..*} last=${2##*..}; shift 2 ;;
     --count) [ $# -ge 2 ] || usage; count=$2; shift 2 ;;
+    --steps) [ $# -ge 2 ] || usage; only=("$2"); shift 2 ;;
     --) shift; options=("$@"); break ;;
     *) usage ;;
     esac
@@ -63,9 +65,10 @@ trap 'exit 130' INT TERM
 patterns=$(sed -n 's/^differential\/\(.*\): .*/\1/p' "$here/expected-differences.txt" 2>/dev/null)
 comparable() { if [ -n "$patterns" ]; then grep -vE "$patterns" "$1"; else cat "$1"; fi; }
 
-# run MODE SEED COUNT: leaves $work/reference.log and $work/candidate.log; false if they differ or a run fails.
+# run MODE SEED COUNT [STEPFILE]: leaves $work/reference.log and $work/candidate.log; false if they differ or a run fails.
 run() {
-    local mode=$1 seed=$2 steps=$3 status layer
+    local mode=$1 seed=$2 steps=$3 status layer chosen=()
+    [ $# -lt 4 ] || chosen=(--steps "$4")
     remove "$work/reference" "$work/inside" "$work"/lower* "$other/inside" "$upperRoot/upper"
     mkdir "$work/reference"
     local directory=$work/inside layers=()
@@ -84,16 +87,16 @@ run() {
         done ;;
     esac
     [ "$mode" = upper ] && { mkdir "$upperRoot/upper"; layers=(--upper "$upperRoot/upper"); }
-    timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$work/reference" --log >"$work/reference.log" 2>&1 </dev/null
+    timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$work/reference" --log ${chosen[@]+"${chosen[@]}"} >"$work/reference.log" 2>&1 </dev/null
     status=$?
     [ $status -eq 0 ] || { echo "  the native run ended with status $status"; return 2; }
     if [ "$mode" = native ]; then
-        timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$directory" --log >"$work/candidate.log" 2>&1 </dev/null
+        timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$directory" --log ${chosen[@]+"${chosen[@]}"} >"$work/candidate.log" 2>&1 </dev/null
     else
         local watched=("$directory"); [ "$mode" = lowers ] && watched+=("$work"/lower?)
         "$here/manifest.sh" "${watched[@]}" >"$work/before"
         timeout -k 5 "$TIMEOUT" "$VEDETTE" run ${layers[@]+"${layers[@]}"} ${options[@]+"${options[@]}"} -- \
-            "$program" "$seed" "$steps" "$directory" --log >"$work/candidate.log" 2>&1 </dev/null
+            "$program" "$seed" "$steps" "$directory" --log ${chosen[@]+"${chosen[@]}"} >"$work/candidate.log" 2>&1 </dev/null
     fi
     status=$?
     if [ "$mode" != native ]; then
@@ -107,29 +110,57 @@ run() {
     cmp -s <(sed '$d' "$work/reference.cmp") <(sed '$d' "$work/candidate.cmp")
 }
 
+# The step of the first line that differs; nothing if it is not a step's (the digest of the tree, or the end).
+firstDifference() {
+    cmp -s "$work/reference.cmp" "$work/candidate.cmp" && return
+    awk 'NR == FNR { other[FNR] = $0; next }
+         /^[0-9]/ { step = $1; tree = $2 == "tree" }
+         /^(process|tree)/ { exit }
+         $0 != other[FNR] { if (!tree) print step; exit }' "$work/candidate.cmp" "$work/reference.cmp"
+}
+
 shrink() {
-    local mode=$1 seed=$2 good=0 bad=$3 middle
+    local mode=$1 seed=$2 good=0 bad=$3 middle runs=0 steps=$work/steps trial=$work/trial size left from
+    middle=$(firstDifference)
+    if [ -n "$middle" ] && ! run "$mode" "$seed" $((middle + 1)) >/dev/null; then bad=$((middle + 1)) good=$middle; fi
     while [ $((bad - good)) -gt 1 ]; do
         middle=$(((good + bad) / 2))
         if run "$mode" "$seed" "$middle" >/dev/null; then good=$middle; else bad=$middle; fi
     done
-    run "$mode" "$seed" "$bad"
-    echo "  seed $seed, first difference at step $((bad - 1)) (count $bad)"
+    # Leave out parts of what is left, large ones first, for as long as it still differs.
+    seq 0 $((bad - 1)) >"$steps"
+    size=$(((bad + 1) / 2))
+    while [ $size -ge 1 ] && [ $runs -lt "$SHRINK" ]; do
+        left=$(wc -l <"$steps") from=1
+        while [ $from -le "$left" ] && [ $runs -lt "$SHRINK" ]; do
+            sed "${from},$((from + size - 1))d" "$steps" >"$trial"
+            runs=$((runs + 1))
+            run "$mode" "$seed" "$bad" "$trial" >/dev/null
+            if [ $? -eq 1 ]; then cp "$trial" "$steps"; left=$(wc -l <"$steps"); else from=$((from + size)); fi
+        done
+        size=$((size / 2))
+    done
+    run "$mode" "$seed" "$bad" "$steps"
+    cp "$steps" "${TMPDIR:-/tmp}/differential-$mode-$seed.steps"
+    echo "  seed $seed, first difference at step $((bad - 1)) of $bad; $(wc -l <"$steps") steps are left:"
+    grep -vE '^(process|tree)' "$work/reference.cmp" | sed '/ steps, digest /d; s/^/    /' | awk '/^    [0-9]/ || /^      ?[a-z]/' | tail -15 | cut -c1-220
     diff <(sed '$d' "$work/reference.cmp") <(sed '$d' "$work/candidate.cmp") | grep '^[<>]' | head -6 | sed 's/^</  native: /; s/^>/  other:  /'
-    echo "  the steps before it:"
-    grep -nE "^$((bad - 4)) |^$((bad - 3)) |^$((bad - 2)) |^$((bad - 1)) " "$work/reference.cmp" | sed 's/^/    /' | cut -c1-220
-    echo "  again: $0 $mode --seeds $seed..$seed --count $bad"
+    echo "  again: $0 $mode --seeds $seed..$seed --count $bad --steps ${TMPDIR:-/tmp}/differential-$mode-$seed.steps"
 }
 
 same=0 different=0
 for mode in $modes; do
     for ((seed = first; seed <= last; seed++)); do
-        if run "$mode" "$seed" "$count"; then
+        if run "$mode" "$seed" "$count" ${only[@]+"${only[@]}"}; then
             same=$((same + 1))
         else
             case $? in 2) echo "differential.sh: set-up failed in mode $mode" >&2; exit 2 ;; esac
             echo "DIFFERENT $mode seed $seed"
-            shrink "$mode" "$seed" "$count"
+            if [ ${#only[@]} -gt 0 ]; then
+                diff "$work/reference.cmp" "$work/candidate.cmp" | head -40
+            else
+                shrink "$mode" "$seed" "$count"
+            fi
             different=$((different + 1))
         fi
     done

@@ -149,6 +149,8 @@ public final class OverlayFilesystem: Filesystem {
   /// The root directory of the upper layer.
   public var upperRoot: Inode? { rootDirectory?.upper }
 
+  public override var supportsAccessLists: Bool { true }
+
   public override var isReadOnly: Bool { upper == nil }
 
   /// What is deleted or changed here is remembered for another run.

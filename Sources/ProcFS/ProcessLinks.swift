@@ -80,6 +80,12 @@ final class DescriptorDirectory: DynamicDirectory {
     do throws(Errno) { return try exists(number) } catch { return false }
   }
 
+  /// `proc_fd_permission`: a process reaches its own descriptors whoever owns the directory, which is root once it has
+  /// changed its ids.
+  override func grants(_ wanted: AccessMode) -> Bool {
+    kind == .links && !wanted.contains(.write) && proc.source.current?.process == thread.process
+  }
+
   override func iterate(from cursor: Int64, _ body: (DirectoryEntry) -> Bool) throws(Errno) {
     try proc.source.checkAccess(to: thread)
     for number in try proc.source.descriptors(of: thread).sorted() where Int64(number) + 1 >= cursor {

@@ -62,47 +62,45 @@ public enum AccessControlList {
     return want & ~other.permissions == 0
   }
 
-  /// Whether the bytes are a list that Linux would accept (`posix_acl_valid`): the three base entries once each, named
-  /// entries in order and only with a mask.
+  /// The list in the form that is kept: only named entries have ids (`posix_acl_from_xattr`). Empty for none, which
+  /// removes the list there is. Whether the entries make a list is asked later: `isValid`.
   ///
-  /// - Throws: `.notSupportedOnSocket` for another version, `.invalidArgument` for a malformed list.
-  public static func validate(_ list: [UInt8]) throws(Errno) {
+  /// - Throws: `.notSupportedOnSocket` for another version, `.invalidArgument` for what cannot be read.
+  static func parse(_ list: [UInt8]) throws(Errno) -> [UInt8] {
+    if list.isEmpty { return [] }
     guard list.count >= 4 else { throw .invalidArgument }
     guard list[0] == 2, list[1] == 0, list[2] == 0, list[3] == 0 else { throw .notSupportedOnSocket }
-    guard let entries = entries(list) else { throw .invalidArgument }
-    if entries.isEmpty { return }
-    var lastOrder = 0
-    var lastID: UInt32?
-    var needsMask = false
-    var seen: UInt16 = 0
-    for entry in entries {
-      guard entry.permissions & ~7 == 0 else { throw .invalidArgument }
-      let order: Int
-      switch entry.tag {
-      case Tag.ownerUser: order = 1
-      case Tag.user: order = 2
-      case Tag.ownerGroup: order = 3
-      case Tag.group: order = 4
-      case Tag.mask: order = 5
-      case Tag.other: order = 6
+    guard var entries = entries(list) else { throw .invalidArgument }
+    for index in entries.indices {
+      switch entries[index].tag {
+      case Tag.ownerUser, Tag.ownerGroup, Tag.mask, Tag.other: entries[index].id = .max
+      case Tag.user, Tag.group: if entries[index].id == .max { throw .invalidArgument }
       default: throw .invalidArgument
       }
-      let isNamed = order == 2 || order == 4
-      guard order > lastOrder || (isNamed && order == lastOrder) else { throw .invalidArgument }
-      if isNamed {
-        needsMask = true
-        guard entry.id != .max, order != lastOrder || (lastID.map { $0 < entry.id } ?? true) else {
-          throw .invalidArgument
-        }
-        lastID = entry.id
-      } else {
-        lastID = nil
-      }
-      lastOrder = order
-      seen |= entry.tag
     }
-    let base = Tag.ownerUser | Tag.ownerGroup | Tag.other
-    guard seen & base == base, !needsMask || seen & Tag.mask != 0 else { throw .invalidArgument }
+    return entries.isEmpty ? [] : encode(entries)
+  }
+
+  /// Whether a list that has been parsed is one (`posix_acl_valid`): the three base entries once each, all in order, and
+  /// named entries only with a mask. The ids need no order and may come twice.
+  static func isValid(_ list: [UInt8]) -> Bool {
+    guard let entries = entries(list) else { return false }
+    // What may come next.
+    var expected = Tag.ownerUser
+    var needsMask = false
+    for entry in entries {
+      guard entry.permissions & ~7 == 0 else { return false }
+      switch (entry.tag, expected) {
+      case (Tag.ownerUser, Tag.ownerUser): expected = Tag.user
+      case (Tag.user, Tag.user), (Tag.group, Tag.group): needsMask = true
+      case (Tag.ownerGroup, Tag.user): expected = Tag.group
+      case (Tag.mask, Tag.group): expected = Tag.other
+      case (Tag.other, Tag.other): expected = 0
+      case (Tag.other, Tag.group) where !needsMask: expected = 0
+      default: return false
+      }
+    }
+    return expected == 0
   }
 
   /// The permission bits that an access list stands for, and whether the bits alone say all that the list says.

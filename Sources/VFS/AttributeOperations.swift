@@ -138,16 +138,12 @@ extension VirtualFileSystem {
     _ name: Name, of position: Position, to value: [UInt8], _ flags: XattrFlags, _ caller: Caller
   ) throws(Errno) {
     let inode = try changeable(position)
-    let kind = try checkXattrChange(name, inode, caller)
+    let (kind, _) = classify(name)
     if kind == .accessList || kind == .defaultList {
-      try AccessControlList.validate(value)
-      if kind == .defaultList && !inode.isDirectory { throw value.count > 4 ? .permissionDenied : .invalidArgument }
-    }
-    if kind == .accessList {
-      // The flags mean nothing for a list (fs/posix_acl.c).
-      let (permissions, isMinimal) = AccessControlList.equivalentMode(value, keeping: inode.permissions)
-      try inode.setAccessList(isMinimal ? nil : value, permissions)
+      // XATTR_CREATE and XATTR_REPLACE mean nothing for lists.
+      try setAccessList(kind, name, of: inode, to: try AccessControlList.parse(value), caller)
     } else {
+      try checkXattrChange(kind, name, inode, caller)
       try inode.setExtendedAttribute(name, to: value, flags)
     }
     report(.attributes, of: inode, at: position.dentry)
@@ -156,15 +152,44 @@ extension VirtualFileSystem {
   /// `removexattr(2)`.
   public func removeExtendedAttribute(_ name: Name, of position: Position, _ caller: Caller) throws(Errno) {
     let inode = try changeable(position)
-    let kind = try checkXattrChange(name, inode, caller)
-    do throws(Errno) {
+    let (kind, _) = classify(name)
+    if kind == .accessList || kind == .defaultList {
+      try setAccessList(kind, name, of: inode, to: [], caller)
+    } else {
+      try checkXattrChange(kind, name, inode, caller)
       try inode.removeExtendedAttribute(name)
-    } catch {
-      // Removing a list that is not there succeeds, as on Linux.
-      guard error == .noData, kind == .accessList || kind == .defaultList else { throw error }
     }
-    if kind == .accessList { inode.accessList = nil }
     report(.attributes, of: inode, at: position.dentry)
+  }
+
+  /// `set_posix_acl`, in its order of checks; an empty list removes. Removing one that is not there succeeds.
+  private func setAccessList(_ kind: XattrClass, _ name: Name, of inode: Inode, to list: [UInt8], _ caller: Caller)
+    throws(Errno)
+  {
+    if inode.type == .symlink { throw .notSupportedOnSocket }
+    if kind == .defaultList && !inode.isDirectory {
+      if list.isEmpty { return }
+      throw .permissionDenied
+    }
+    if !caller.credentials.owns(inode) { throw .notPermitted }
+    guard list.isEmpty || AccessControlList.isValid(list) else { throw .invalidArgument }
+    if kind == .accessList && !list.isEmpty {
+      var (permissions, isMinimal) = AccessControlList.equivalentMode(list, keeping: inode.permissions)
+      if !caller.credentials.isMember(of: inode.group), !caller.credentials.has(.setID) {
+        permissions.remove(.setGroupID)
+      }
+      return try inode.setAccessList(isMinimal ? nil : list, permissions)
+    }
+    if list.isEmpty {
+      do throws(Errno) { try inode.removeExtendedAttribute(name) } catch  where error == .noData {}
+    } else {
+      try inode.setExtendedAttribute(name, to: list, [])
+    }
+    if kind == .accessList {
+      inode.accessList = nil
+    } else if !inode.filesystem.revalidates {
+      inode.defaultList = list
+    }
   }
 
   /// `listxattr(2)`: trusted names are shown to who may read them.
@@ -175,8 +200,7 @@ extension VirtualFileSystem {
     return names.filter { !$0.starts(with: "trusted.".utf8) }
   }
 
-  private func checkXattrChange(_ name: Name, _ inode: Inode, _ caller: Caller) throws(Errno) -> XattrClass {
-    let (kind, isBare) = classify(name)
+  private func checkXattrChange(_ kind: XattrClass, _ name: Name, _ inode: Inode, _ caller: Caller) throws(Errno) {
     switch kind {
     case .unknown:
       if !name.hasPrefix("system.") { try caller.credentials.check(.write, on: inode) }
@@ -191,11 +215,8 @@ extension VirtualFileSystem {
       let isFileCapability = name.count == 19 && name.hasPrefix("security.capability")
       let needed: Credentials.Capability = isFileCapability ? .setFileCapability : .systemAdministrator
       if !caller.credentials.has(needed) { throw .notPermitted }
-    case .accessList, .defaultList:
-      if inode.type == .symlink { throw .notSupportedOnSocket }
-      if !caller.credentials.owns(inode) { throw .notPermitted }
+    case .accessList, .defaultList: throw .notSupportedOnSocket
     }
-    if isBare { throw .invalidArgument }
-    return kind
+    if classify(name).isBare { throw .invalidArgument }
   }
 }

@@ -22,6 +22,10 @@ open class Inode: Mappable {
   /// The access ACL in the kernel's xattr encoding (`system.posix_acl_access`); nil when the mode says it all.
   public final var accessList: [UInt8]?
 
+  /// The default ACL of a directory, as far as the VFS has asked for it; empty for none. Kept only where nothing changes
+  /// behind our back (`Filesystem.revalidates`).
+  final var defaultList: [UInt8]?
+
   /// Made by O_TMPFILE without O_EXCL: it may be given a name although it has none (`man 2 open`).
   public final var isLinkable = false
 
@@ -44,6 +48,9 @@ open class Inode: Mappable {
 
   @inlinable
   public final var isDirectory: Bool { type == .directory }
+
+  /// What the mode refuses, the file system may allow all the same (/proc/PID/fd to the process itself).
+  open func grants(_ wanted: AccessMode) -> Bool { false }
 
   // MARK: - Metadata
 

@@ -107,8 +107,9 @@ extension VirtualFileSystem {
   /// fs.protected_regular and fs.protected_fifos (`Documentation/admin-guide/sysctl/fs.rst`) at level 1: in a
   /// world-writable sticky directory O_CREAT does not open what belongs to somebody else.
   private func checkSticky(_ inode: Inode, in directory: Inode, _ caller: Caller) throws(Errno) {
-    guard inode.type == .regular || inode.type == .fifo, directory.permissions.contains(.sticky),
-      directory.permissions.rawValue & 0o002 != 0, protectsStickyFiles,
+    // Links, sockets and device nodes are never meant to be opened so, whatever the settings say.
+    guard directory.permissions.contains(.sticky), directory.permissions.rawValue & 0o002 != 0,
+      protectsStickyFiles || (inode.type != .regular && inode.type != .fifo), !inode.isDirectory,
       inode.owner != directory.owner, inode.owner != caller.credentials.user
     else { return }
     throw .permissionDenied

@@ -85,9 +85,12 @@ extension VirtualFileSystem {
 
   private func defaultAccessList(of directory: Inode) -> [UInt8]? {
     guard directory.filesystem.supportsAccessLists else { return nil }
-    return Name.with("system.posix_acl_default") { name in
+    if let known = directory.defaultList { return known.isEmpty ? nil : known }
+    let list: [UInt8]? = Name.with("system.posix_acl_default") { name in
       do throws(Errno) { return try directory.extendedAttribute(name) } catch { return nil }
     }
+    if !directory.filesystem.revalidates { directory.defaultList = list ?? [] }
+    return list
   }
 
   func make(_ kind: NewInode.Kind, _ mode: Permissions, _ name: Name, in directory: Position, _ caller: Caller)
@@ -117,6 +120,7 @@ extension VirtualFileSystem {
         try inode.setExtendedAttribute(name, to: defaultList, [])
       }
     }
+    if inode.isDirectory, !inode.filesystem.revalidates { inode.defaultList = defaultList ?? [] }
   }
 
   /// The common head of mkdir, mknod, symlink and link (`filename_create`): the name is normal and free.
@@ -170,11 +174,11 @@ extension VirtualFileSystem {
     try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
       guard let inode = existing.dentry.inode, let directory = parent.dentry.inode else { throw .noSuchFileOrDirectory }
       if existing.mount !== parent.mount { throw .improperLink }
+      try checkLinkable(inode, caller)
       if isUnlinked(parent) { throw .noSuchFileOrDirectory }
       try caller.credentials.check([.write, .execute], on: directory)
       if inode.filesystem !== directory.filesystem { throw .improperLink }
       if inode.isDirectory { throw .notPermitted }
-      try checkLinkable(inode, caller)
       if !inode.isLinkable, try inode.attributes().linkCount == 0 { throw .noSuchFileOrDirectory }
       try directory.link(name, to: inode)
       if let negative = cache.find(name, in: parent.dentry) { cache.remove(negative) }
@@ -334,6 +338,7 @@ extension VirtualFileSystem {
     if flags.contains(.whiteout), !caller.credentials.has(.makeNode) { throw .notPermitted }
     let replaced = target.inode
     try oldDirectory.rename(oldName, moved, to: newDirectory, newName, replacing: replaced, flags)
+    if flags.contains(.whiteout) { try ownWhiteout(oldName, in: oldDirectory, caller) }
     settle(source, target, oldName, in: oldParent.dentry, newName, in: newParent.dentry, flags)
     if watchCount == 0 { return }
     let (from, to) = (oldName.copy, newName.copy)
@@ -342,6 +347,17 @@ extension VirtualFileSystem {
     if isExchange, let replaced {
       reportMove(of: replaced, from: to, in: newDirectory, to: from, in: oldDirectory, replacing: nil)
     }
+  }
+
+  /// The node that RENAME_WHITEOUT left belongs to the caller, and in a set-group-ID directory to its group.
+  private func ownWhiteout(_ name: Name, in directory: Inode, _ caller: Caller) throws(Errno) {
+    let kind = NewInode.Kind.node(.characterDevice, device: 0)
+    let (new, _, _) = try newInode(kind, Permissions(rawValue: 0), in: directory, caller)
+    guard let node = try directory.lookup(name), node.owner != new.owner || node.group != new.group else { return }
+    var change = AttributeChange()
+    change.owner = new.owner
+    change.group = new.group
+    try node.setAttributes(change)
   }
 
   /// Brings the dentries in step with a rename that has happened.

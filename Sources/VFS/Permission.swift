@@ -27,6 +27,7 @@ extension Credentials {
       if wanted == .read, has(.dacReadSearch) { return }
       if !wanted.contains(.execute) || mode & 0o111 != 0, has(.dacOverride) { return }
     }
+    if inode.grants(wanted) { return }
     throw .permissionDenied
   }
 

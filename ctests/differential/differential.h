@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@ bool chance(unsigned percent);
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 void sayName(const char *name);
 void flushLine(void);
+extern uint64_t *aside;         // a digest that lines go to instead of the log
 const char *errorName(int number);
 long result(long value);        // says `ok` or the error's name, and returns value
 long amount(long value);        // says the number or the error's name
@@ -53,22 +56,29 @@ void keep(int i, int fd);
 const char *fill(size_t size);
 off_t offset(void);
 size_t length(void);
+extern int channel;             // of a peer, to the first process; -1 in that one
+bool sendDescriptor(int peer, int fd);
+void receiveDescriptor(void);
 
 // MARK: - operations.c
 
 void prepareOperations(void);
+void printOperations(void);
 void step(int depth);           // one operation; depth > 0 in a child
 void goHome(void);
 
 // MARK: - tree.c
 
 extern bool pinning;
+void sayTime(const char *name, const struct timespec *time);
 void sayStat(const struct stat *s);
 void sayPath(int at, const char *path);
 void sayDescriptor(int fd);
 void sayEntries(int fd);
 void sayAttributes(int fd, const char *path);
+void sayTail(int fd);           // reads a directory in parts, changes it between, and checks what the rest brings
 void dump(int parent, const char *name, int level);
+void dumpQuietly(long number);  // one line: the digest of what dump would say
 void must(long value, const char *what);
 void populate(int layer);       // makes one layer's population in the working directory
 

@@ -1,21 +1,36 @@
 // The random differential test: a seeded sequence of file operations, one log line per step, the whole tree at the end.
 // The same seed is run on a real file system and inside a sandbox, and the logs are compared: `differential.sh`.
 //
-//   differential SEED COUNT DIR [--log]     without --log only a digest of the log is printed
+//   differential SEED COUNT DIR [--log] [--steps FILE]
+//       without --log only a digest of the log is printed; with --steps only the steps whose numbers stand in FILE are done
 //   differential prepare DIR LAYER          makes a population below DIR: LAYER 0 alone, or 1, 2, 3 over one another
+//   differential operations                 prints the names of the operations
+//
+// Three processes take part: the first does most steps, the two others, which live as long, the rest; each has descriptors,
+// a working directory and a umask of its own. One step runs at a time.
 //
 // Nothing in the log may depend on where it runs: no descriptor or inode numbers, no sizes of directories, no order of
 // readdir, no clock.
 #include "differential.h"
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 uint64_t state;
 static bool logging;
 int slots[SLOTS], rootFd;
 char rootPath[4096];
-static uint64_t digest = 1469598103934665603ull;
+
+// What all processes of the test go on from.
+static struct Shared {
+    uint64_t digest;
+    char recent[24][2048];
+    unsigned recentCount;
+    int lastOpened;
+} *shared;
 
 uint64_t next(void) {
     uint64_t z = (state += 0x9e3779b97f4a7c15ull);
@@ -48,9 +63,16 @@ void sayName(const char *name) {
     }
 }
 
+uint64_t *aside;
+
 void flushLine(void) {
     line[used++] = '\n';
-    for (size_t i = 0; i < used; i++) digest = (digest ^ (unsigned char)line[i]) * 1099511628211ull;
+    if (aside) {
+        for (size_t i = 0; i < used; i++) *aside = (*aside ^ (unsigned char)line[i]) * 1099511628211ull;
+        used = 0;
+        return;
+    }
+    for (size_t i = 0; i < used; i++) shared->digest = (shared->digest ^ (unsigned char)line[i]) * 1099511628211ull;
     if (logging && write(1, line, used) != (ssize_t)used) _exit(3);
     used = 0;
 }
@@ -89,22 +111,27 @@ const char *component(void) {
 
 // Paths that some step has tried to create, whether or not it could: later steps go back to them, so that most operations
 // find something, and what they find does not depend on how earlier steps ended.
-static char recent[24][2048];
-static unsigned recentCount;
 void remember(const char *path) {
     // Deep ones multiply by themselves and then exist nowhere.
     int slashes = 0;
     for (const char *at = path; *at; at++) slashes += *at == '/';
-    if (*path && slashes < 3) snprintf(recent[recentCount++ % 24], sizeof *recent, "%s", path);
+    if (*path && slashes < 3) snprintf(shared->recent[shared->recentCount++ % 24], sizeof *shared->recent, "%s", path);
 }
 
 void makePath(char *path) {
-    if (recentCount && chance(50)) {
-        strcpy(path, recent[below(recentCount < 24 ? recentCount : 24)]);
+    if (shared->recentCount && chance(50)) {
+        strcpy(path, shared->recent[below(shared->recentCount < 24 ? shared->recentCount : 24)]);
         if (chance(20) && strlen(path) < 1000) {
             strcat(path, "/");
             strcat(path, component());
         }
+        return;
+    }
+    if (chance(3)) {
+        // Below the chain that op_mkdirs makes.
+        path[0] = 0;
+        for (unsigned i = 1 + below(40); i; i--) strcat(path, "z/");
+        if (chance(70)) strcat(path, component());
         return;
     }
     int parts = 1 + (int)(chance(25) ? below(3) : 0);
@@ -136,9 +163,8 @@ struct Place place(void) {
     return p;
 }
 
-static int lastOpened;
 int slot(void) {
-    int i = chance(40) ? lastOpened : (int)below(SLOTS);
+    int i = chance(40) ? shared->lastOpened : (int)below(SLOTS);
     say(" %d", i);
     return i;
 }
@@ -154,9 +180,9 @@ bool isPath(int i) {
 
 // Chosen by the sequence, not by the outcome, like the recent paths.
 int slotToOpen(void) {
-    lastOpened = (int)below(SLOTS);
-    say(" %d", lastOpened);
-    return lastOpened;
+    shared->lastOpened = (int)below(SLOTS);
+    say(" %d", shared->lastOpened);
+    return shared->lastOpened;
 }
 
 void keep(int i, int fd) {
@@ -187,7 +213,135 @@ static void enterRoot(const char *directory) {
     }
 }
 
+// MARK: - The processes
+
+#define PEERS 2
+static struct { int fd; pid_t pid; } peers[PEERS];
+int channel = -1; // to the other side: the first process's to the peer that a step is for, a peer's to the first
+
+enum { DO_STEP, RECEIVE, FINISH };
+struct Order { int what; long number; uint64_t state; };
+
+static void sayOrder(const struct Order *order, int who) {
+    say("%ld", order->number);
+    if (who) say(" p%d", who);
+}
+
+static void finish(int who) {
+    for (int i = 0; i < SLOTS; i++) {
+        if (slots[i] < 0) continue;
+        say("process %d slot %d", who, i);
+        sayDescriptor(slots[i]);
+        flushLine();
+    }
+}
+
+static void bePeer(int who) {
+    struct Order order;
+    char done = 0;
+    while (read(channel, &order, sizeof order) == sizeof order) {
+        state = order.state;
+        if (order.what == FINISH) {
+            finish(who);
+            _exit(0);
+        }
+        if (order.what == RECEIVE) receiveDescriptor();
+        else {
+            sayOrder(&order, who);
+            step(0);
+        }
+        if (write(channel, &done, 1) != 1) break;
+    }
+    _exit(0);
+}
+
+static void startPeers(void) {
+    for (int i = 0; i < PEERS; i++) {
+        int pair[2];
+        must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "socketpair");
+        must(peers[i].pid = fork(), "fork");
+        if (peers[i].pid == 0) {
+            close(pair[0]);
+            channel = pair[1];
+            bePeer(i + 1);
+        }
+        close(pair[1]);
+        peers[i].fd = pair[0];
+    }
+}
+
+// True if the peer has done it.
+static bool ask(int peer, struct Order order) {
+    char done;
+    return write(peers[peer].fd, &order, sizeof order) == sizeof order && read(peers[peer].fd, &done, 1) == 1;
+}
+
+// Hands a descriptor to a peer, which keeps it in a slot that its own sequence names.
+bool sendDescriptor(int peer, int fd) {
+    char byte = 0, room[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    struct Order order = {.what = RECEIVE, .state = state};
+    if (write(peers[peer].fd, &order, sizeof order) != sizeof order) return false;
+    return sendmsg(peers[peer].fd, &message, 0) == 1 && read(peers[peer].fd, &byte, 1) == 1;
+}
+
+void receiveDescriptor(void) {
+    char byte, room[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+    int fd = -1;
+    if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message))
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    int i = (int)below(SLOTS);
+    say("  received %d", i);
+    if (fd >= 0) keep(i, fd);
+    sayDescriptor(fd);
+    flushLine();
+}
+
+// MARK: - The run
+
+static bool *chosenSteps(const char *file, long count) {
+    if (!file) return NULL;
+    bool *chosen = calloc((size_t)count, sizeof *chosen);
+    FILE *input = fopen(file, "r");
+    long number;
+    if (!chosen || !input) { perror(file); exit(2); }
+    while (fscanf(input, "%ld", &number) == 1)
+        if (number >= 0 && number < count) chosen[number] = true;
+    fclose(input);
+    return chosen;
+}
+
+static void run(uint64_t seed, long count, const bool *chosen) {
+    for (long i = 0; i < count; i++) {
+        if (chosen && !chosen[i]) continue;
+        // Each step draws from its own part of the sequence: a different outcome of one step cannot shift the next ones.
+        state = seed * 1000003 + (uint64_t)i * 7919;
+        struct Order order = {.what = DO_STEP, .number = i};
+        unsigned who = below(8);
+        order.state = state;
+        if (who < PEERS) {
+            if (!ask((int)who, order)) { say("process %u has ended", who + 1); flushLine(); exit(5); }
+        } else {
+            sayOrder(&order, 0);
+            step(0);
+        }
+        if (i % 500 == 499 && i + 1 < count) dumpQuietly(i);
+    }
+}
+
 int main(int argc, char **argv) {
+    const char *steps = NULL;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) return 2;
+    shared->digest = 1469598103934665603ull;
     memset(longName, 'L', 255);
     umask(022);
     if (argc == 4 && strcmp(argv[1], "prepare") == 0) {
@@ -195,13 +349,21 @@ int main(int argc, char **argv) {
         populate(atoi(argv[3]));
         return 0;
     }
+    if (argc == 2 && strcmp(argv[1], "operations") == 0) {
+        printOperations();
+        return 0;
+    }
     if (argc < 4) {
-        fprintf(stderr, "usage: differential SEED COUNT DIR [--log] | differential prepare DIR LAYER\n");
+        fprintf(stderr, "usage: differential SEED COUNT DIR [--log] [--steps FILE] | differential prepare DIR LAYER | differential operations\n");
         return 2;
     }
     uint64_t seed = strtoull(argv[1], NULL, 10);
     long count = atol(argv[2]);
-    logging = argc > 4 && strcmp(argv[4], "--log") == 0;
+    for (int i = 4; i < argc; i++) {
+        if (strcmp(argv[i], "--log") == 0) logging = true;
+        if (strcmp(argv[i], "--steps") == 0 && i + 1 < argc) steps = argv[++i];
+    }
+    const bool *chosen = chosenSteps(steps, count);
     pinning = seed % 2 == 0;
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -213,22 +375,18 @@ int main(int argc, char **argv) {
     prepareOperations();
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < SLOTS; i++) slots[i] = -1;
-    for (long i = 0; i < count; i++) {
-        // Each step draws from its own part of the sequence: a different outcome of one step cannot shift the next ones.
-        state = seed * 1000003 + (uint64_t)i * 7919;
-        say("%ld", i);
-        step(0);
-    }
+    startPeers();
+    run(seed, count, chosen);
     umask(022);
     goHome();
-    for (int i = 0; i < SLOTS; i++) {
-        say("slot %d", i);
-        if (slots[i] >= 0) sayDescriptor(slots[i]);
-        flushLine();
+    for (int i = 0; i < PEERS; i++) {
+        ask(i, (struct Order){.what = FINISH});
+        waitpid(peers[i].pid, NULL, 0);
     }
+    finish(0);
     say("tree");
     flushLine();
     dump(AT_FDCWD, ".", 0);
-    printf("%s %ld steps, digest %016llx\n", argv[1], count, (unsigned long long)digest);
+    printf("%s %ld steps, digest %016llx\n", argv[1], count, (unsigned long long)shared->digest);
     return 0;
 }

@@ -33,12 +33,31 @@ static void sayIdentity(const struct stat *s, int at, const char *path) {
 }
 
 static char typeOf(mode_t mode) {
-    return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : S_ISFIFO(mode) ? 'p' : S_ISCHR(mode) ? 'c' : '?';
+    return S_ISREG(mode)    ? 'f'
+           : S_ISDIR(mode)  ? 'd'
+           : S_ISLNK(mode)  ? 'l'
+           : S_ISFIFO(mode) ? 'p'
+           : S_ISCHR(mode)  ? 'c'
+           : S_ISBLK(mode)  ? 'b'
+           : S_ISSOCK(mode) ? 's'
+                            : '?';
+}
+
+// A time that some step has set stands there as it is; the clock's is `now`.
+void sayTime(const char *name, const struct timespec *time) {
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    long long away = (long long)now.tv_sec - time->tv_sec;
+    if (away > -3600 && away < 3600) say(" %snow", name);
+    else say(" %s%lld.%ld", name, (long long)time->tv_sec, time->tv_nsec);
 }
 
 void sayStat(const struct stat *s) {
     say(" %c%04o n%lu u%u g%u", typeOf(s->st_mode), s->st_mode & 07777, (unsigned long)s->st_nlink, s->st_uid, s->st_gid);
     if (!S_ISDIR(s->st_mode)) say(" s%lld", (long long)s->st_size);
+    if (S_ISCHR(s->st_mode) || S_ISBLK(s->st_mode)) say(" %u:%u", major(s->st_rdev), minor(s->st_rdev));
+    sayTime("m", &s->st_mtim);
+    sayTime("c", &s->st_ctim);
 }
 
 void sayPath(int at, const char *path) {
@@ -59,29 +78,94 @@ void sayDescriptor(int fd) {
 
 static int byName(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-void sayEntries(int fd) {
-    struct Entry { uint64_t ino; int64_t offset; unsigned short length; unsigned char type; char name[]; };
-    static char *names[4096];
+struct Entry { uint64_t ino; int64_t offset; unsigned short length; unsigned char type; char name[]; };
+#define MOST 4096
+struct Listing {
+    int count, unequal;
+    char *names[MOST];
+    int64_t offsets[MOST]; // behind each entry
+};
+
+// Reads from where the directory stands, at most `calls` times. False for an error.
+static bool readEntries(int fd, struct Listing *listing, size_t size, unsigned calls) {
     char buffer[2048];
-    int count = 0, unequal = 0;
-    long got;
-    size_t size = 300 + below(1700);
-    while ((got = syscall(SYS_getdents64, fd, buffer, size)) > 0)
-        for (char *at = buffer; at < buffer + got && count < 4096; at += ((struct Entry *)at)->length) {
+    long got = 0;
+    while (calls-- && (got = syscall(SYS_getdents64, fd, buffer, size)) > 0)
+        for (char *at = buffer; at < buffer + got && listing->count < MOST; at += ((struct Entry *)at)->length) {
             struct Entry *entry = (struct Entry *)at;
             struct stat s;
             if (strcmp(entry->name, "..") && fstatat(fd, entry->name, &s, AT_SYMLINK_NOFOLLOW) == 0)
-                unequal += s.st_ino != entry->ino || (entry->type != DT_UNKNOWN && entry->type != IFTODT(s.st_mode));
-            if (asprintf(&names[count], "%s", entry->name) > 0) count++;
+                listing->unequal += s.st_ino != entry->ino || (entry->type != DT_UNKNOWN && entry->type != IFTODT(s.st_mode));
+            listing->offsets[listing->count] = entry->offset;
+            if (asprintf(&listing->names[listing->count], "%s", entry->name) > 0) listing->count++;
         }
-    if (got < 0) { say(" = -%s", errorName(errno)); return; }
-    qsort(names, (size_t)count, sizeof *names, byName);
-    say(" = %d unequal:%d", count, unequal);
-    for (int i = 0; i < count; i++) {
-        say(" ");
-        sayName(names[i]);
-        free(names[i]);
+    return got >= 0;
+}
+
+static void forget(struct Listing *listing) {
+    for (int i = 0; i < listing->count; i++) free(listing->names[i]);
+    listing->count = listing->unequal = 0;
+}
+
+static int position(const struct Listing *listing, const char *name, int from) {
+    for (int i = from; i < listing->count; i++)
+        if (strcmp(listing->names[i], name) == 0) return i;
+    return -1;
+}
+
+static struct Listing whole, part;
+
+void sayEntries(int fd) {
+    if (!readEntries(fd, &whole, 300 + below(1700), 100000)) say(" = -%s", errorName(errno));
+    else {
+        qsort(whole.names, (size_t)whole.count, sizeof *whole.names, byName);
+        say(" = %d unequal:%d", whole.count, whole.unequal);
+        for (int i = 0; i < whole.count; i++) {
+            say(" ");
+            sayName(whole.names[i]);
+        }
     }
+    forget(&whole);
+}
+
+// The order of entries is the file system's own; what holds on all of them is checked and told: behind a position of
+// telldir stand the entries that stood there, an entry that is there throughout is returned exactly once.
+void sayTail(int fd) {
+    int missing = 0, again = 0, wrong = 0;
+    size_t size = 300 + below(900);
+    unsigned calls = below(3), choice = below(1000), kind = below(4);
+    if (lseek(fd, 0, SEEK_SET) != 0 || !readEntries(fd, &whole, size, 100000)) { say(" = -%s", errorName(errno)); forget(&whole); return; }
+    if (whole.count) {
+        int from = (int)(choice % (unsigned)whole.count);
+        lseek(fd, whole.offsets[from], SEEK_SET);
+        readEntries(fd, &part, size, 100000);
+        wrong += part.count != whole.count - from - 1;
+        for (int i = 0; i < part.count && !wrong; i++) wrong += strcmp(part.names[i], whole.names[from + 1 + i]) != 0;
+        forget(&part);
+    }
+    lseek(fd, 0, SEEK_SET);
+    readEntries(fd, &part, size, calls);
+    // One change in the middle of reading: of the entry that stands first, in the alphabet, behind a letter.
+    char changed[256] = "", other[300] = "";
+    for (int i = 0; i < whole.count; i++)
+        if (strcmp(whole.names[i], ".") && strcmp(whole.names[i], "..") && whole.names[i][0] >= (char)('a' + choice % 10) &&
+            (!*changed || strcmp(whole.names[i], changed) < 0))
+            snprintf(changed, sizeof changed, "%s", whole.names[i]);
+    snprintf(other, sizeof other, "new%u", choice);
+    if (kind == 0) say(" unlink%s", unlinkat(fd, changed, 0) == 0 ? "" : errorName(errno));
+    if (kind == 1) say(" rename%s", renameat(fd, changed, fd, other) == 0 ? "" : errorName(errno));
+    if (kind == 2) say(" make%s", mkdirat(fd, other, 0755) == 0 ? "" : errorName(errno));
+    if (kind == 3) say(" link%s", linkat(fd, changed, fd, other, 0) == 0 ? "" : errorName(errno));
+    readEntries(fd, &part, size, 100000);
+    for (int i = 0; i < whole.count; i++) {
+        if (strcmp(whole.names[i], changed) == 0 || strcmp(whole.names[i], other) == 0) continue;
+        int at = position(&part, whole.names[i], 0);
+        missing += at < 0;
+        again += at >= 0 && position(&part, whole.names[i], at + 1) >= 0;
+    }
+    say(" = %d missing:%d again:%d wrong:%d unequal:%d", whole.count, missing, again, wrong, whole.unequal);
+    forget(&whole);
+    forget(&part);
 }
 
 void sayAttributes(int fd, const char *path) {
@@ -91,7 +175,7 @@ void sayAttributes(int fd, const char *path) {
     if (size < 0) { say(" x[%s]", errorName(errno)); return; }
     // What is not user.* may be the host's own business (security labels).
     for (char *at = list; at < list + size && count < 128; at += strlen(at) + 1)
-        if (strncmp(at, "user.", 5) == 0) names[count++] = at;
+        if (strncmp(at, "user.", 5) == 0 || strncmp(at, "system.posix_acl_", 17) == 0) names[count++] = at;
     qsort(names, (size_t)count, sizeof *names, byName);
     for (int i = 0; i < count; i++) {
         ssize_t got = path ? lgetxattr(path, names[i], value, sizeof value) : fgetxattr(fd, names[i], value, sizeof value);
@@ -149,6 +233,17 @@ void dump(int parent, const char *name, int level) {
     }
     free(names);
     closedir(directory);
+}
+
+void dumpQuietly(long number) {
+    uint64_t digest = 1469598103934665603ull;
+    dumpedCount = 0;
+    aside = &digest;
+    dump(rootFd, ".", 0);
+    aside = NULL;
+    dumpedCount = 0;
+    say("%ld tree %016llx", number, (unsigned long long)digest);
+    flushLine();
 }
 
 // MARK: - Populations

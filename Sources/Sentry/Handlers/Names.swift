@@ -122,7 +122,8 @@ extension SentryState {
     throws(Errno) -> Outcome
   {
     let format = UInt32(truncatingIfNeeded: mode) & 0o170000
-    guard let type = format == 0 ? .regular : FileType(mode: format) else { throw .invalidArgument }
+    guard let type = format == 0 ? .regular : FileType(mode: format), type != .symlink else { throw .invalidArgument }
+    if type == .directory { throw .notPermitted }
     try vfs.makeNode(
       try self.path(task, at: directory, path), type: type, mode: Permissions(mode: mode),
       device: UInt64(UInt32(truncatingIfNeeded: device)), task.caller)

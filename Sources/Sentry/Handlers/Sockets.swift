@@ -114,8 +114,10 @@ extension SentryState {
     if try kernelName(SYS_getsockname, of: socket.rawValue).count > 2 { throw .invalidArgument }
     let guestPath = [UInt8](bytes)
     let path = VirtualFileSystem.Path(bytes, from: start(of: bytes, task))
+    // `unix_bind_bsd` applies the umask itself, in a directory with a default ACL too.
+    let mode = Permissions(rawValue: 0o777).subtracting(task.context.umask)
     do throws(Errno) {
-      try vfs.makeNode(path, type: .socket, mode: Permissions(rawValue: 0o777), device: 0, task.caller)
+      try vfs.makeNode(path, type: .socket, mode: mode, device: 0, task.caller)
     } catch {
       throw error == .fileExists ? .addressInUse : error
     }
