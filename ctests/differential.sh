@@ -143,7 +143,7 @@ shrink() {
     run "$mode" "$seed" "$bad" "$steps"
     cp "$steps" "${TMPDIR:-/tmp}/differential-$mode-$seed.steps"
     echo "  seed $seed, first difference at step $((bad - 1)) of $bad; $(wc -l <"$steps") steps are left:"
-    grep -vE '^(process|tree)' "$work/reference.cmp" | sed '/ steps, digest /d; s/^/    /' | awk '/^    [0-9]/ || /^      ?[a-z]/' | tail -15 | cut -c1-220
+    sed '/^process/,$d; /^tree/,$d; s/^/    /' "$work/reference.cmp" | tail -15 | cut -c1-220
     diff <(sed '$d' "$work/reference.cmp") <(sed '$d' "$work/candidate.cmp") | grep '^[<>]' | head -6 | sed 's/^</  native: /; s/^>/  other:  /'
     echo "  again: $0 $mode --seeds $seed..$seed --count $bad --steps ${TMPDIR:-/tmp}/differential-$mode-$seed.steps"
 }

@@ -81,6 +81,7 @@ extension VirtualFileSystem {
     while true {
       let last = try walk.walkToParent()
       if last.hasTrailingSlash, last.kind == .normal { throw .isDirectory }
+      if last.kind == .dotDot { try walk.ascend() }
       guard last.kind == .normal else { throw flags.contains(.exclusive) ? .fileExists : .isDirectory }
       let found = try child(last.name, of: walk.position)
       guard let inode = found.dentry.inode else {
