@@ -225,8 +225,9 @@ static void descriptors(void) {
     CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "x", (void *)8, 24), EFAULT);
     CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "x", (void *)8, 23), EINVAL);
     CHECK_ERRNO(syscall(SYS_openat2, AT_FDCWD, "x", (void *)8, 8192), E2BIG);
-    CHECK_ERRNO(fsetxattr(99, "user.x", "v", 1, 8), EBADF);
-    CHECK_ERRNO(flock(99, 77), EBADF);
+    CHECK_ERRNO(fsetxattr(99, "user.x", "v", 1, 8), EINVAL);
+    CHECK_ERRNO(fsetxattr(99, "user.x", "v", 1, 0), EBADF);
+    CHECK_ERRNO(flock(99, LOCK_SH), EBADF);
     CHECK_ERRNO(flock(reading, 77), EINVAL);
     close(reading);
     close(directory);
