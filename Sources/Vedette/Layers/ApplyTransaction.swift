@@ -81,9 +81,34 @@ struct ApplyTransaction {
     for entry in prepared where !entry.beside.isEmpty {
       do throws(Errno) { try tree.remove(entry.beside, from: entry.directory) } catch { litter += 1 }
     }
+    setTimes()
     var notes = [tree.shortfall.description].compactMap(\.self)
     if litter > 0 { notes.append("\(litter) old files could not be removed: their names begin with .vedette-apply-") }
     return notes
+  }
+
+  /// Directories in which names came and went get the times that they have inside. The last step, for every one before
+  /// it moves them; a time that cannot be set is no reason to take all back.
+  private func setTimes() {
+    var seen: Set<[UInt8]> = []
+    for entry in prepared {
+      let components = entry.step.path.split(separator: 0x2f).map { [UInt8]($0) }
+      let path = components.dropLast()
+      guard !components.isEmpty, seen.insert([UInt8](path.joined(separator: [0x2f]))).inserted else { continue }
+      do throws(Errno) {
+        var inside: Inode? = plan.overlay.root
+        for component in path {
+          guard let directory = inside else { break }
+          inside = try Name.with(component) { name throws(Errno) in try directory.lookup(name) }
+        }
+        guard let inside, inside.isDirectory else { continue }
+        var change = AttributeChange()
+        change.modificationTime = .set(try inside.attributes().modificationTime)
+        try entry.directory.setAttributes(change)
+      } catch {
+        continue
+      }
+    }
   }
 
   // MARK: - Preparing
@@ -166,7 +191,6 @@ struct ApplyTransaction {
     return copy
   }
 
-  /// `security.*` and `trusted.*` of a guest are its own idea: they get no power on the host.
   private func dress(of inode: Inode) throws(Errno) -> FileDress {
     let attributes = try inode.attributes()
     var dress = FileDress(
@@ -177,7 +201,7 @@ struct ApplyTransaction {
       dress.group = getegid()
     }
     for name in try inode.extendedAttributeNames()
-    where name.starts(with: "user.".utf8) || name.starts(with: "system.posix_acl_".utf8) {
+    where HostTree.isCarried(name) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
       dress.extendedAttributes.append((name, value))
     }
@@ -195,13 +219,8 @@ struct ApplyTransaction {
     case .dress(_, let source):
       let target = entry.name.isEmpty ? tree.root : try tree.child(entry.name, of: entry.directory)
       guard let target, target.isDirectory else { throw .notDirectory }
-      let old = try target.attributes()
-      undos.append(
-        .dress(
-          target,
-          FileDress(
-            permissions: old.permissions, owner: old.owner, group: old.group, modificationTime: old.modificationTime)))
-      try tree.dress(target, try dress(of: source))
+      undos.append(.dress(target, try tree.looks(of: target)))
+      try tree.redress(target, try dress(of: source))
     case .remove:
       guard try tree.child(entry.name, of: entry.directory) != nil else { return }
       try move(entry.name, to: entry.beside, in: entry.directory)
@@ -227,7 +246,7 @@ struct ApplyTransaction {
         switch undo {
         case .exchange(let directory, let name, let beside): try exchange(name, beside, in: directory)
         case .move(let directory, let from, let to): try move(from, to: to, in: directory)
-        case .dress(let inode, let old): try tree.dress(inode, old)
+        case .dress(let inode, let old): try tree.redress(inode, old)
         }
       } catch {
         left += 1

@@ -101,6 +101,35 @@ final class HostTree {
     try inode.setAttributes(times)
   }
 
+  /// The looks of a directory that is there, with the attributes that are an overlay's guests' to set.
+  func looks(of inode: Inode) throws(Errno) -> FileDress {
+    let attributes = try inode.attributes()
+    var looks = FileDress(
+      permissions: attributes.permissions, owner: attributes.owner, group: attributes.group,
+      modificationTime: attributes.modificationTime)
+    for name in try inode.extendedAttributeNames() where Self.isCarried(name) {
+      let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
+      looks.extendedAttributes.append((name, value))
+    }
+    return looks
+  }
+
+  /// Dresses a directory that is there anew: attributes that it should not have go.
+  func redress(_ inode: Inode, _ dress: FileDress) throws(Errno) {
+    for name in try inode.extendedAttributeNames()
+    where Self.isCarried(name) && !dress.extendedAttributes.contains(where: { $0.name == name }) {
+      do throws(Errno) {
+        try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
+      } catch  where error == .noData {}
+    }
+    try self.dress(inode, dress)
+  }
+
+  /// `security.*` and `trusted.*` of a guest are its own idea: they get no power on the host.
+  static func isCarried(_ name: [UInt8]) -> Bool {
+    name.starts(with: "user.".utf8) || name.starts(with: "system.posix_acl_".utf8)
+  }
+
   /// Removes what `name` leads to, whatever lies below it; a stack and no recursion.
   func remove(_ name: [UInt8], from directory: Inode) throws(Errno) {
     guard let inode = try child(name, of: directory) else { return }

@@ -6,9 +6,21 @@ import LinuxABI
 
 /// Opens archives by what their first bytes say.
 enum LayerArchive {
-  /// Calls `body` with a reader of the archive at `path`; the program that decompresses it has ended well afterwards.
+  /// The size of the archive at `path` as it lies there, compressed or not; 0 for what is no regular file.
+  static func size(_ path: ByteString) -> Int64 {
+    do throws(Errno) {
+      let file = try path.open([.path])
+      let status = try Host.stat(file.rawValue)
+      return FileType(mode: UInt32(status.st_mode)) == .regular ? Int64(status.st_size) : 0
+    } catch {
+      return 0
+    }
+  }
+
+  /// Calls `body` with a reader of the archive at `path`, and a descriptor whose offset tells how far the archive has been
+  /// read; the program that decompresses it has ended well afterwards.
   static func read(
-    _ path: ByteString, _ body: (inout TarReader) throws(SandboxError) -> Void
+    _ path: ByteString, _ body: (inout TarReader, CInt) throws(SandboxError) -> Void
   ) throws(SandboxError) {
     let file: CInt
     let magic: [UInt8]
@@ -29,14 +41,15 @@ enum LayerArchive {
     }
     guard let program = program(magic) else {
       var reader = TarReader(archive)
-      try body(&reader)
+      try body(&reader, file)
       return
     }
     let (pid, output) = try start(program, archive.rawValue, path)
     var failure: SandboxError?
     do throws(SandboxError) {
       var reader = TarReader(OwnedDescriptor(output))
-      try body(&reader)
+      // The program shares the open file with us.
+      try body(&reader, file)
       do throws(TarError) { try reader.drain() } catch { throw SandboxError("import: '\(path)': \(error.message)") }
     } catch {
       failure = error

@@ -18,6 +18,11 @@ public struct LayerImport {
   /// Looks of directories, given at the very end: until then we must be able to write in them.
   private var dresses: [[UInt8]: FileDress] = [:]
 
+  private var progress: ProgressBar
+  /// The archive's descriptor, and how far it had been read when last asked.
+  private var source: CInt = -1
+  private var passed: Int64 = 0
+
   /// Unpacks `archives`, the lowest first, as the directory `target`, which must be new or empty.
   ///
   /// - Returns: lines for people on what could not be set.
@@ -39,7 +44,8 @@ public struct LayerImport {
       throw SandboxError("import: cannot make a directory beside '\(target)': \(error)")
     }
     do throws(SandboxError) {
-      var job = LayerImport(tree)
+      var job = LayerImport(tree, total: archives.reduce(0) { $0 + LayerArchive.size($1) })
+      defer { job.progress.finish() }
       for archive in archives { try job.unpack(archive) }
       try job.finish()
       do throws(Errno) {
@@ -93,8 +99,9 @@ public struct LayerImport {
     }
   }
 
-  private init(_ tree: HostTree) {
+  private init(_ tree: HostTree, total: Int64) {
     self.tree = tree
+    progress = ProgressBar("import", total: total)
   }
 
   // MARK: - One layer
@@ -103,8 +110,12 @@ public struct LayerImport {
     self.archive = archive
     made = []
     var job = self
-    try LayerArchive.read(archive) { reader throws(SandboxError) in try job.unpack(&reader) }
-    self = job
+    // Also when a member is refused: what the bar has shown is to be taken away.
+    defer { self = job }
+    try LayerArchive.read(archive) { (reader, source) throws(SandboxError) in
+      (job.source, job.passed) = (source, 0)
+      try job.unpack(&reader)
+    }
   }
 
   /// What is wrong with a member.
@@ -123,12 +134,21 @@ public struct LayerImport {
         throw SandboxError("import: '\(archive)': \(error.message)")
       }
       guard let entry else { return }
+      showProgress()
       do throws(Refusal) {
         try unpack(entry, &reader)
       } catch {
         throw SandboxError("import: '\(archive)': '\(PathText.string(entry.path))': \(error.reason)")
       }
     }
+  }
+
+  private mutating func showProgress() {
+    // A pipe has no offset, and no size to compare it with.
+    let offset = Int64(vd_syscall(Int(SYS_lseek), Int(source), 0, 1, 0, 0, 0))
+    guard offset > passed else { return }
+    progress.advance(offset - passed)
+    passed = offset
   }
 
   private mutating func unpack(_ entry: TarEntry, _ reader: inout TarReader) throws(Refusal) {
@@ -204,7 +224,7 @@ public struct LayerImport {
       modificationTime: entry.modificationTime, extendedAttributes: attributes)
   }
 
-  private func fill(_ inode: Inode, _ entry: TarEntry, _ reader: inout TarReader) throws(Refusal) {
+  private mutating func fill(_ inode: Inode, _ entry: TarEntry, _ reader: inout TarReader) throws(Refusal) {
     let file = OwnedDescriptorHolder(
       try refusing { () throws(Errno) in try inode.open(.writeOnly).release() })
     for piece in entry.pieces ?? [TarEntry.Piece(offset: 0, count: entry.size)] {
@@ -222,6 +242,7 @@ public struct LayerImport {
           }
         }
         offset += Int64(bytes.count)
+        showProgress()
       }
     }
     if entry.pieces != nil {
