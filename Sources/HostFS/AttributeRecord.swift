@@ -94,7 +94,10 @@ extension HostInode {
     guard let record else { return }
     let isCleared = record.permissions.contains(.setUserID) && !permissions.contains(.setUserID)
     permissions = record.permissions
-    if isCleared && type == .regular { permissions.subtract([.setUserID, .setGroupID]) }
+    if isCleared && type == .regular {
+      permissions.remove(.setUserID)
+      if permissions.contains(.groupExecute) { permissions.remove(.setGroupID) }
+    }
     owner = record.owner
     group = record.group
     cached.device = record.device

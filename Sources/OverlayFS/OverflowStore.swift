@@ -1,5 +1,5 @@
 // Where a persistent upper keeps marks that an extended attribute cannot hold: whiteouts of names that leave no room for
-// the prefix, the forty-first delete in an ext4 directory, marks of symlinks under `user.`. One file of records for each
+// the prefix, the forty-first delete in an ext4 directory, marks of symlinks under `user.`, guests' attributes that the upper refuses. One file of records for each
 // upper inode, in the work area, named by the inode's number.
 
 import CLinux
@@ -18,6 +18,9 @@ final class OverflowStore {
   enum Kind: UInt8 {
     case whiteout = 1
     case mark = 2
+    /// A guest's attribute; the last record of a name counts.
+    case attribute = 3
+    case removedAttribute = 4
   }
 
   convenience init(in work: Inode) throws(Errno) {
@@ -76,6 +79,25 @@ final class OverflowStore {
 
   func setMark(_ name: StaticString, of inode: Inode, to value: [UInt8]) throws(Errno) {
     try append(.mark, name.withUTF8Buffer { [UInt8]($0) }, value, to: inode)
+  }
+
+  /// Guests' attributes that are kept here, by name.
+  func attributes(of inode: Inode) throws(Errno) -> [[UInt8]: [UInt8]] {
+    var result: [[UInt8]: [UInt8]] = [:]
+    try read(inode) { kind, key, value in
+      if kind == .attribute { result[key] = value }
+      if kind == .removedAttribute { result[key] = nil }
+    }
+    return result
+  }
+
+  func attribute(_ name: [UInt8], of inode: Inode) throws(Errno) -> [UInt8]? {
+    isInUse(for: inode) ? try attributes(of: inode)[name] : nil
+  }
+
+  /// nil removes.
+  func setAttribute(_ name: [UInt8], of inode: Inode, to value: [UInt8]?) throws(Errno) {
+    try append(value == nil ? .removedAttribute : .attribute, name, value ?? [], to: inode)
   }
 
   /// The inode goes, and its number may be used again.

@@ -328,6 +328,7 @@ public struct OverlayCheck {
         switch kind {
         case .whiteout: if let problem = Self.whiteoutProblem(key, type) { found.append(problem) }
         case .mark: marks[key] = value
+        case .attribute, .removedAttribute: break
         }
       }
       for (key, value) in marks.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {

@@ -70,13 +70,28 @@ struct OverlayMarks {
 
   func guestAttribute(_ name: Name, of upper: Inode) throws(Errno) -> [UInt8] {
     if !isPersistent { return try upper.extendedAttribute(name) }
+    if let value = try overflow?.attribute(name.copy, of: upper) { return value }
     return try Name.with(stored(name)) { name throws(Errno) in try upper.extendedAttribute(name) }
   }
 
   func setGuestAttribute(_ name: Name, of upper: Inode, to value: [UInt8], _ flags: XattrFlags) throws(Errno) {
     if name.isAccessList { upper.accessList = value }
-    if !isPersistent { return try upper.setExtendedAttribute(name, to: value, flags) }
-    try Name.with(stored(name)) { name throws(Errno) in try upper.setExtendedAttribute(name, to: value, flags) }
+    guard let overflow else { return try upper.setExtendedAttribute(name, to: value, flags) }
+    if try overflow.attribute(name.copy, of: upper) != nil {
+      if flags.contains(.create) { throw .fileExists }
+      return try overflow.setAttribute(name.copy, of: upper, to: value)
+    }
+    do throws(Errno) {
+      try Name.with(stored(name)) { name throws(Errno) in try upper.setExtendedAttribute(name, to: value, flags) }
+    } catch {
+      // Links and nodes carry no user attributes, names get longer by the prefix, and a lower's file system may have held more.
+      guard
+        error == .notPermitted || error == .noSpace || error == .outOfRange || error == .argListTooLong
+          || error == .notSupportedOnSocket
+      else { throw error }
+      if flags.contains(.replace) { _ = try guestAttribute(name, of: upper) }
+      try overflow.setAttribute(name.copy, of: upper, to: value)
+    }
   }
 
   /// The access ACL of an upper inode that has been found again.
@@ -97,16 +112,31 @@ struct OverlayMarks {
 
   func removeGuestAttribute(_ name: Name, of upper: Inode) throws(Errno) {
     if name.isAccessList { upper.accessList = nil }
-    if !isPersistent { return try upper.removeExtendedAttribute(name) }
-    try Name.with(stored(name)) { name throws(Errno) in try upper.removeExtendedAttribute(name) }
+    guard let overflow else { return try upper.removeExtendedAttribute(name) }
+    let isElsewhere = try overflow.attribute(name.copy, of: upper) != nil
+    do throws(Errno) {
+      try Name.with(stored(name)) { name throws(Errno) in try upper.removeExtendedAttribute(name) }
+    } catch {
+      // EPERM and ERANGE where the upper could hold none.
+      guard
+        error == .noData || error == .outOfRange
+          || error == .notPermitted && upper.type != .regular && !upper.isDirectory
+      else { throw error }
+      if !isElsewhere { throw .noData }
+    }
+    if isElsewhere { try overflow.setAttribute(name.copy, of: upper, to: nil) }
   }
 
   func guestAttributeNames(of upper: Inode) throws(Errno) -> [[UInt8]] {
     let guest = prefix + [UInt8]("guest.".utf8)
-    return try upper.extendedAttributeNames().compactMap { name in
+    var names = try upper.extendedAttributeNames().compactMap { (name) -> [UInt8]? in
       if isPersistent && name.starts(with: guest) { return [UInt8](name.dropFirst(guest.count)) }
       return Self.isReserved(name) ? nil : name
     }
+    if let overflow {
+      for name in try overflow.attributes(of: upper).keys where !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 
   // MARK: - Whiteouts

@@ -201,6 +201,50 @@ import VFS
     #expect(stage.upperTree.output("ls work") == "index\nlock\noverflow\n")
   }
 
+  /// A lower on tmpfs holds attributes that no ext4 inode has room for.
+  @Test func attributesThatTheUpperRefusesAreKept() throws {
+    let tree = TemporaryTree()
+    let lower = TemporaryTree(inMemory: true)
+    let big = String(repeating: "v", count: 20_000)
+    let long = "user." + String(repeating: "n", count: 250)
+    lower("echo x > f && mkfifo p")
+    let below = Client(
+      try HostFilesystem(
+        rootDescriptor: Host.openTrusted(lower.path, [.path, .directory]), policy: .immutable, writable: true,
+        keepsOwners: true))
+    try below.setAttribute("f", "user.big", big)
+    try below.setAttribute("f", long, "l")
+    func open() throws -> OverlayFilesystem {
+      try OverlayFilesystem(upper: .store(HostFilesystem.store(tree)), lowers: [HostFilesystem.lower(lower)])
+    }
+    var overlay = try open()
+    var client = Client(overlay)
+    try client.append("f", "y")
+    try client.setAttribute("f", "security." + String(repeating: "s", count: 246), "s")
+    try client.setAttribute("f", "user.second", big)
+    #expect(try client.attribute("f", "user.big") == big)
+    for _ in 0..<2 {
+      #expect(try client.attribute("f", "user.big").count == 20_000)
+      #expect(try client.attribute("f", long) == "l")
+      #expect(try client.attributeNames("f").count == 4)
+      #expect(try client.attribute("f", "security." + String(repeating: "s", count: 246)) == "s")
+      overlay.close()
+      overlay = try open()
+      client = Client(overlay)
+    }
+    try client.setAttribute("f", "user.big", "small now")
+    #expect(try client.attribute("f", "user.big") == "small now")
+    for name in ["user.big", "user.second"] {
+      try client.removeAttribute("f", name)
+      #expect(throws: Errno.noData) { _ = try client.attribute("f", name) }
+      #expect(throws: Errno.noData) { try client.removeAttribute("f", name) }
+    }
+    #expect(try client.attributeNames("f").count == 2)
+    try client.unlink("f")
+    #expect(tree.output("ls work/overflow") == "")
+    overlay.close()
+  }
+
   @Test func ownersAreKeptWithoutTheRightToGiveFilesAway() throws {
     let tree = TemporaryTree()
     let lower = TemporaryTree()

@@ -196,6 +196,11 @@ final class Client {
     }
   }
 
+  func removeAttribute(_ path: String, _ name: String) throws(Errno) {
+    let inode = try at(path)
+    try Name.with([UInt8](name.utf8)) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
+  }
+
   func attributeNames(_ path: String) throws(Errno) -> [String] {
     try at(path).extendedAttributeNames().map { String(decoding: $0, as: UTF8.self) }.sorted()
   }

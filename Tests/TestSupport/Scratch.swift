@@ -23,6 +23,17 @@ package final class Scratch {
     Self.names(path).filter { !$0.hasPrefix(".") }.reduce(0) { $0 + Self.names(path + "/" + $1).count }
   }
 
+  /// The number of this process's descriptors that lead into the store.
+  package func openDescriptors() -> Int {
+    var target = [CChar](repeating: 0, count: 4096)
+    return Self.names("/proc/self/fd").filter { number in
+      let length = readlink("/proc/self/fd/\(number)", &target, target.count)
+      guard length > 0 else { return false }
+      let bytes = target[..<length].map { UInt8(bitPattern: $0) }
+      return bytes.starts(with: path.utf8)
+    }.count
+  }
+
   private static func names(_ path: String) -> [String] {
     guard let directory = opendir(path) else { return [] }
     defer { closedir(directory) }

@@ -291,8 +291,8 @@ struct TmpFilesystemTests {
       _ = try file.attributes()
       _ = try file.attributes()
     }
-    let next = try Host.openTrusted("/", [.path])
-    #expect(next.rawValue < 900)
+    // Other tests run at the same time: only descriptors of this store count.
+    #expect(stage.scratch.openDescriptors() < 900)
     for index in 0..<5000 { try stage.root.drop("f\(index)") }
     #expect(stage.scratch.storedFiles() == 0)
     #expect(stage.filesystem.inodeCount == 1)
