@@ -100,7 +100,7 @@ extension HostInode {
     }
     owner = record.owner
     group = record.group
-    cached.device = record.device
+    namedDevice = record.device
   }
 
   /// `chmod` and `chown` where the host's own would be refused or lock us out.
@@ -109,7 +109,7 @@ extension HostInode {
     try refresh()
     let record = AttributeRecord(
       type: type, permissions: change.permissions ?? permissions, owner: change.owner ?? owner,
-      group: change.group ?? group, device: cached.device)
+      group: change.group ?? group, device: namedDevice)
     // Between the two steps the file is shown as it was, or as it is to be: a set-user-ID bit of the record that the host's
     // file lacks counts as cleared by a write, so on the host it comes first and goes last.
     let isFirst = record.permissions.contains(.setUserID)

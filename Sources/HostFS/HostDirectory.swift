@@ -56,6 +56,7 @@ final class HostDirectory: HostInode {
 
   override func create(_ name: Name, _ new: NewInode) throws(Errno) -> Inode {
     guard host.isWritable else { throw .readOnlyFileSystem }
+    host.listing.treeChanged()
     return try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in try make(name, new, in: descriptor) }
       CrashPoint.passed("make")
@@ -146,6 +147,7 @@ final class HostDirectory: HostInode {
 
   override func link(_ name: Name, to inode: Inode) throws(Errno) {
     let file = try own(inode)
+    host.listing.treeChanged()
     try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in
         if file.held >= 0 {
@@ -175,6 +177,7 @@ final class HostDirectory: HostInode {
   }
 
   private func remove(_ name: Name, _ file: HostInode, _ flags: AtFlags) throws(Errno) {
+    host.listing.treeChanged()
     if file.parent === self && name.equals(file.name) { try file.hold() }
     try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in try Host.unlink(name, in: descriptor, flags) }
@@ -189,6 +192,7 @@ final class HostDirectory: HostInode {
     let file = try own(inode)
     guard let target = newDirectory as? HostDirectory, target.filesystem === filesystem else { throw .improperLink }
     let other = try replaced.map { (inode) throws(Errno) in try own(inode) }
+    host.listing.treeChanged()
     if let other, !flags.contains(.exchange), other.parent === target, newName.equals(other.name) { try other.hold() }
     try host.descriptors.with(self) { from throws(Errno) in
       try host.descriptors.with(target) { to throws(Errno) in

@@ -179,7 +179,9 @@ public final class HostFilesystem: Filesystem {
       return HostRegularFile(host: self, facts, parent: parent, name: stored).prepared()
     case .symlink: return HostSymlink(host: self, facts, parent: parent, name: stored)
     case .fifo, .socket, .characterDevice, .blockDevice:
-      return HostNode(host: self, facts, parent: parent, name: stored, as: type).prepared()
+      let node = HostNode(host: self, facts, parent: parent, name: stored, as: type)
+      node.namedDevice = facts.namedDevice
+      return node.prepared()
     }
   }
 

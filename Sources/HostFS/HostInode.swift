@@ -7,11 +7,11 @@ import VFS
 
 /// A file of the host. One object per file wherever that can be told apart (HostFilesystem.known).
 class HostInode: Inode {
+  /// A descriptor (O_PATH) of a file whose name is gone; -1 for others.
+  final var held: CInt = -1
   /// A directory and name that lead to this file; the root has none, nor has a file that lost its name.
   final var parent: HostDirectory?
   final var name: [UInt8]
-  /// A descriptor (O_PATH) of a file whose name is gone; -1 for others.
-  final var held: CInt = -1
   /// What the file took when it lost its name; counted in `HostFilesystem.orphans` as long as `held` is there.
   private var heldBytes: Int64 = 0
   final let hostDevice: UInt64
@@ -26,6 +26,12 @@ class HostInode: Inode {
   /// A device node that this user may not make on the host: an empty regular file with a record of what it is.
   var isRecordedNode: Bool { false }
 
+  /// The device that a device node names, in the encoding of `stat(2)`; 0 for others.
+  var namedDevice: UInt64 {
+    get { 0 }
+    set {}
+  }
+
   /// - Parameter type: nil for the type that the host tells.
   init(host: HostFilesystem, _ facts: statx, parent: HostDirectory?, name: [UInt8], as type: FileType? = nil) {
     self.parent = parent
@@ -39,6 +45,8 @@ class HostInode: Inode {
       permissions: Permissions(mode: UInt64(facts.stx_mode)), owner: host.insideUser(facts.stx_uid),
       group: host.insideGroup(facts.stx_gid))
   }
+
+  final override func stored(_ name: Name) -> [UInt8]? { name.equals(self.name) ? self.name : nil }
 
   deinit {
     letGo()
@@ -60,7 +68,7 @@ class HostInode: Inode {
     result.changeTime = cached.time(2)
     result.birthTime = cached.birthTime
     result.blockSize = cached.blockSize
-    result.device = cached.device
+    result.device = namedDevice
     return result
   }
 
@@ -72,6 +80,7 @@ class HostInode: Inode {
 
   private func take(_ facts: statx) {
     cached = HostFacts(facts)
+    namedDevice = facts.namedDevice
     permissions = Permissions(mode: UInt64(facts.stx_mode))
     owner = host.insideUser(facts.stx_uid)
     group = host.insideGroup(facts.stx_gid)
@@ -258,7 +267,6 @@ class HostInode: Inode {
 struct HostFacts {
   var size: Int64
   var blocks: Int64
-  var device: UInt64
   /// Seconds of access, modification, change and birth.
   private var seconds: (Int64, Int64, Int64, Int64)
   private var nanoseconds: (UInt32, UInt32, UInt32, UInt32)
@@ -268,7 +276,6 @@ struct HostFacts {
   init(_ facts: statx) {
     size = Int64(bitPattern: facts.stx_size)
     blocks = Int64(bitPattern: facts.stx_blocks)
-    device = facts.namedDevice
     let birth = facts.birthTime
     seconds = (
       Int64(facts.stx_atime.tv_sec), Int64(facts.stx_mtime.tv_sec), Int64(facts.stx_ctime.tv_sec), birth?.seconds ?? 0

@@ -4,7 +4,8 @@ import CLinux
 import LinuxABI
 import VFS
 
-/// The directory that was read last, kept open so that a long listing goes on where it stopped.
+/// The directory that was read last, kept open so that a long listing goes on where it stopped, together with what the
+/// host has told and nobody has been shown yet: a reader's buffer is full in the midst of ours as a rule.
 ///
 /// Of an immutable tree a cursor is the count of entries before it: the order is the host's and never changes. So a merged
 /// directory can build its own list in the midst of an iteration without the reader's cursor going stale. Elsewhere
@@ -12,10 +13,26 @@ import VFS
 final class HostListing {
   private var descriptor: CInt = -1
   private var key = HostKey(device: 0, number: 0)
-  /// How many entries have been shown up to the descriptor's position (immutable trees).
-  private var ordinal: Int64 = 0
+  /// The cursor that comes next: how many entries have been shown (immutable trees), or the host's own.
+  private var next: Int64 = 0
+  /// The records from `rest.lowerBound` on have been read and not been shown. Only of a tree that nobody but us changes.
+  private var buffer: UnsafeMutableRawBufferPointer?
+  private var rest = 0..<0
+  /// How often the tree has been changed.
+  private var changes: UInt = 0
 
-  deinit { close() }
+  private static let bufferSize = 32768
+
+  deinit {
+    close()
+    buffer?.deallocate()
+  }
+
+  /// The tree has been changed through us: what was read ahead may be wrong.
+  func treeChanged() {
+    changes &+= 1
+    close()
+  }
 
   func close() {
     if descriptor >= 0 { _ = OwnedDescriptor(descriptor) }
@@ -28,62 +45,69 @@ final class HostListing {
     let isOrdinal = host.policy == .immutable && !host.isWritable
     try open(directory)
     var skip: Int64 = 0
-    if !isOrdinal {
-      try Host.call(SYS_lseek, Int(descriptor), Int(cursor), 0)
-    } else if cursor != ordinal {
-      try Host.call(SYS_lseek, Int(descriptor), 0, 0)
-      skip = cursor
-      ordinal = 0
+    if cursor != next {
+      rest = 0..<0
+      try Host.call(SYS_lseek, Int(descriptor), isOrdinal ? 0 : Int(cursor), 0)
+      if isOrdinal { skip = cursor }
     }
-    // While `body` runs it may read another directory through this object: the descriptor is ours until the end.
+    // While `body` runs it may read another directory through this object: descriptor and buffer are ours until the end.
     let reading = OwnedDescriptor(descriptor)
     descriptor = -1
-    var shown = ordinal
-    let isAtEnd = try withUnsafeTemporaryAllocation(byteCount: 32768, alignment: 8) { buffer throws(Errno) -> Bool in
-      var position: Int64 = -1
-      while true {
-        let count = try Host.call(
-          SYS_getdents64, Int(reading.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count)
-        if count == 0 { return true }
-        var offset = 0
-        while offset + 19 <= count {
-          let number = buffer.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-          let next = buffer.loadUnaligned(fromByteOffset: offset + 8, as: Int64.self)
-          let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-          let kind = buffer[offset + 18]
-          let start = offset + 19
-          guard length > 19, offset + length <= count else { return true }
-          offset += length
-          var end = start
-          while end < offset && buffer[end] != 0 { end += 1 }
-          let name = Name(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[start..<end]))
-          if name.isDot || name.isDotDot || end == start {
-            position = next
-            continue
-          }
-          if skip > 0 {
-            skip -= 1
-          } else {
-            let entry = DirectoryEntry(
-              name: name, number: host.number(device: directory.hostDevice, number),
-              type: FileType(directoryEntryType: kind) ?? directory.typeOfChild(name),
-              next: isOrdinal ? shown + 1 : next)
-            if !body(entry) {
-              if isOrdinal { try Host.call(SYS_lseek, Int(reading.rawValue), Int(max(position, 0)), 0) }
-              return false
-            }
-          }
-          shown += 1
-          position = next
+    let buffer = self.buffer ?? .allocate(byteCount: Self.bufferSize, alignment: 8)
+    self.buffer = nil
+    var records = rest
+    rest = 0..<0
+    var shown = cursor - skip
+    var isFull = false
+    let before = changes
+    do throws(Errno) {
+      while !isFull {
+        if records.isEmpty {
+          let count = try Host.call(
+            SYS_getdents64, Int(reading.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count)
+          if count == 0 { break }
+          records = 0..<count
         }
+        while let record = DirectoryRecord(buffer, in: records) {
+          let following = isOrdinal ? shown + 1 : record.offset
+          if record.name.isDot || record.name.isDotDot || record.name.count == 0 {
+            if !isOrdinal { shown = following }
+          } else {
+            if skip > 0 {
+              skip -= 1
+            } else {
+              let entry = DirectoryEntry(
+                name: record.name, number: host.number(device: directory.hostDevice, record.number),
+                type: FileType(directoryEntryType: record.type) ?? directory.typeOfChild(record.name), next: following)
+              if !body(entry) {
+                isFull = true
+                break
+              }
+            }
+            shown = following
+          }
+          records = record.end..<records.upperBound
+        }
+        if !isFull { records = 0..<0 }
       }
+    } catch {
+      keep(buffer)
+      throw error
     }
-    // A number may be used again where directories come and go: only an immutable one is known by it.
-    if isAtEnd || !isOrdinal { return }
+    keep(buffer)
+    // At the end nothing is kept, nor of a tree that others may change. A directory that `body` has read is of less use.
+    guard isFull, host.policy == .immutable, changes == before else { return }
     close()
-    ordinal = shown
-    key = HostKey(device: directory.hostDevice, number: directory.hostNumber)
     descriptor = reading.release()
+    key = HostKey(device: directory.hostDevice, number: directory.hostNumber)
+    next = shown
+    rest = records
+  }
+
+  private func keep(_ buffer: UnsafeMutableRawBufferPointer) {
+    self.buffer?.deallocate()
+    self.buffer = buffer
+    rest = 0..<0
   }
 
   private func open(_ directory: HostDirectory) throws(Errno) {
@@ -95,7 +119,36 @@ final class HostListing {
     close()
     descriptor = opened.release()
     key = wanted
-    ordinal = 0
+    next = 0
+    rest = 0..<0
+  }
+}
+
+/// One `struct linux_dirent64` of a buffer that getdents64(2) has filled.
+private struct DirectoryRecord {
+  let name: Name
+  let number: UInt64
+  /// `d_off`.
+  let offset: Int64
+  /// `d_type`.
+  let type: UInt8
+  /// Where the next record begins.
+  let end: Int
+
+  /// nil where there is none, or a broken one.
+  init?(_ buffer: UnsafeMutableRawBufferPointer, in range: Range<Int>) {
+    let begin = range.lowerBound
+    guard begin + 19 < range.upperBound, let base = buffer.baseAddress else { return nil }
+    let length = Int(buffer.loadUnaligned(fromByteOffset: begin + 16, as: UInt16.self))
+    guard length > 19, begin + length <= range.upperBound else { return nil }
+    end = begin + length
+    number = buffer.loadUnaligned(fromByteOffset: begin, as: UInt64.self)
+    offset = buffer.loadUnaligned(fromByteOffset: begin + 8, as: Int64.self)
+    type = buffer[begin + 18]
+    let bytes = UnsafeRawBufferPointer(start: base + begin + 19, count: length - 19)
+    let count = bytes.baseAddress.flatMap { start in memchr(start, 0, bytes.count).map { UnsafeRawPointer($0) - start }
+    }
+    name = Name(UnsafeRawBufferPointer(rebasing: bytes[..<(count ?? bytes.count)]))
   }
 }
 

@@ -93,6 +93,13 @@ final class HostSymlink: HostInode {
 
 /// A FIFO, socket or device node: shown by stat. One that the host made is never opened; a FIFO of a store is the guest's.
 final class HostNode: HostInode {
+  private var device: UInt64 = 0
+
+  override var namedDevice: UInt64 {
+    get { device }
+    set { device = newValue }
+  }
+
   /// The host's own file is a regular one; RENAME_WHITEOUT leaves a true device 0:0, which has no record.
   var isRecord = false
   override var isRecordedNode: Bool { isRecord }

@@ -51,6 +51,8 @@ open class KernInode: Inode {
     return result
   }
 
+  public final override func countLinks() throws(Errno) -> UInt32 { linkCount }
+
   open override func setAttributes(_ change: AttributeChange) throws(Errno) {
     let now = Timestamp.now()
     if let new = change.permissions { permissions = new }

@@ -6,6 +6,10 @@ public import VFS
 
 /// A file of an overlay. `upper` is set once, by copy-up (CopyUp.swift), and never again; `number` never changes.
 public class OverlayInode: Inode {
+  /// The link count where the layers do not tell it: some names are the upper's, some a lower's.
+  final var links: UInt32?
+  /// Regular files only: the upper inode has the attributes, the lower one still the content.
+  final var isMetadataOnly = false
   /// The inode in the upper layer, once there is one.
   public internal(set) final var upper: Inode?
   /// The topmost lower inode that shows here; nil for what was born in the upper.
@@ -13,13 +17,11 @@ public class OverlayInode: Inode {
   /// A directory and name that lead to this inode, for copy-up; nil for the root and for what has no name that is known.
   final var parent: OverlayDirectory?
   final var name: [UInt8] = []
-  /// The link count where the layers do not tell it: some names are the upper's, some a lower's.
-  final var links: UInt32?
 
   /// What copy-up could not give the upper inode; nil for what was never copied up in this run.
   final var copied: CopiedTimes?
   /// The attributes of a removed lower directory that were changed after that.
-  private final var removed: Attributes?
+  private final var removed: RemovedAttributes?
 
   final var overlay: OverlayFilesystem { unsafeDowncast(filesystem, to: OverlayFilesystem.self) }
 
@@ -55,7 +57,7 @@ public class OverlayInode: Inode {
   final func isFound(in directory: OverlayDirectory, _ name: Name) {
     if parent === directory && name.equals(self.name) { return }
     parent = directory
-    self.name = name.copy
+    self.name = lower?.stored(name) ?? upper?.stored(name) ?? name.copy
   }
 
   /// A directory has one name. One that is found at another too is a work of damaged marks, and could hold itself.
@@ -65,6 +67,8 @@ public class OverlayInode: Inode {
     guard isDirectory, let parent else { return }
     if parent !== directory || !name.equals(self.name) { throw Errno(rawValue: EUCLEAN) }
   }
+
+  public final override func stored(_ name: Name) -> [UInt8]? { name.equals(self.name) ? self.name : nil }
 
   /// `name` in `directory` leads here no more, `hadUpperEntry` says in which layer it did.
   final func lostName(_ name: Name, in directory: OverlayDirectory) {
@@ -100,7 +104,7 @@ public class OverlayInode: Inode {
   // MARK: - Metadata
 
   public override func attributes() throws(Errno) -> Attributes {
-    if let removed { return removed }
+    if let removed { return removed.attributes }
     var result = try source.attributes()
     result.number = number
     if let links { result.linkCount = links }
@@ -131,7 +135,7 @@ public class OverlayInode: Inode {
     new.accessTime = change.accessTime.resolved(now: now) ?? new.accessTime
     new.modificationTime = change.modificationTime.resolved(now: now) ?? new.modificationTime
     new.changeTime = now
-    removed = new
+    removed = RemovedAttributes(new)
   }
 
   /// Its number is not that of its upper inode: a listing must look it up, in this run and, where it is written down, in
@@ -211,11 +215,17 @@ public class OverlayInode: Inode {
   }
 }
 
+/// Apart from the inode because hardly any has them.
+private final class RemovedAttributes {
+  let attributes: Attributes
+  init(_ attributes: Attributes) { self.attributes = attributes }
+}
+
 extension Inode {
   /// `st_nlink`, 1 if the layer does not say.
   var linkCount: UInt32 {
     do throws(Errno) {
-      return try attributes().linkCount
+      return try countLinks()
     } catch {
       return 1
     }

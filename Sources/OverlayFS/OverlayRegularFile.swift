@@ -6,9 +6,6 @@ public import VFS
 
 /// A regular file. With an upper in memory its attributes may be copied up before its content is (`isMetadataOnly`).
 public final class OverlayRegularFile: OverlayInode {
-  /// The upper inode has the attributes, the lower one still the content.
-  var isMetadataOnly = false
-
   /// The inode whose backing file holds the content now.
   public var content: Inode {
     if isMetadataOnly, let lower { return lower }

@@ -53,7 +53,12 @@ final class Process {
   /// The threads that exist.
   var threads: Set<ThreadID> = []
   /// What `/proc/PID/exe` names.
-  var executable: Position?
+  var executable: Position? {
+    didSet {
+      executable?.dentry.inode?.runners += 1
+      oldValue?.dentry.inode?.runners -= 1
+    }
+  }
 
   init(leader: ThreadID) { self.leader = leader }
 }

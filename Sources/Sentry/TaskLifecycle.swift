@@ -65,7 +65,10 @@ extension SentryState {
     fifoWaits.forget(thread)
     task.process.threads.remove(thread)
     if let id = task.insideThread, hostThreads[id] == thread { hostThreads.removeValue(forKey: id) }
-    if task.process.threads.isEmpty { processes.removeValue(forKey: task.process.leader) }
+    if task.process.threads.isEmpty {
+      processes.removeValue(forKey: task.process.leader)
+      task.process.executable = nil
+    }
     // Whoever shares the table is reached through another thread from now on.
     if let other = tasks.values.first(where: { $0.descriptors === task.descriptors }) {
       task.descriptors.reach(through: other.thread)

@@ -4,28 +4,27 @@
 ///
 /// A negative dentry (`inode == nil`) says that the name does not exist.
 public final class Dentry {
-  /// Unique for the life of the process; the key of the children's hash.
-  public let id: UInt64
   /// nil only for the root of a file system. Changes with rename.
   public internal(set) var parent: Dentry?
   public internal(set) var name: [UInt8]
-  public internal(set) var inode: Inode?
+  public let inode: Inode?
+
+  // The cache's own: chain within a bucket, the list from hot to cold, and the hash of (parent, name). There is one of
+  // these objects for each name that is known: the small fields stand together at the end.
+  var nextInBucket: Unmanaged<Dentry>?
+  var hotter: Unmanaged<Dentry>?
+  var colder: Unmanaged<Dentry>?
+  var hash: UInt32 = 0
+  var isCached = false
+  /// Used since the cold end last passed it.
+  var isReferenced = false
+
   /// The name is gone (unlinked, replaced or moved away under another dentry): `getcwd` answers ENOENT, paths end in ` (deleted)`.
   public internal(set) var isDeleted = false
   /// At least one mount has this dentry as its mount point.
   public internal(set) var isMountPoint = false
 
-  // The cache's own: hash of (parent id, name), chain within a bucket, and the list from hot to cold.
-  var hash: UInt64 = 0
-  var nextInBucket: Unmanaged<Dentry>?
-  var hotter: Unmanaged<Dentry>?
-  var colder: Unmanaged<Dentry>?
-  var isCached = false
-  /// Used since the cold end last passed it.
-  var isReferenced = false
-
-  init(id: UInt64, parent: Dentry?, name: [UInt8], inode: Inode?) {
-    self.id = id
+  init(parent: Dentry?, name: [UInt8], inode: Inode?) {
     self.parent = parent
     self.name = name
     self.inode = inode

@@ -1,5 +1,5 @@
-// The dentry cache: one hash table for the names of all directories of all file systems, keyed by (parent id, name
-// bytes), and one list from hot to cold that bounds it.
+// The dentry cache: one hash table for the names of all directories of all file systems, keyed by (parent, name bytes),
+// and one list from hot to cold that bounds it.
 //
 // A cached dentry is owned by the cache (one retain). The cold end is dropped when the bound is reached, but only what
 // nobody else holds: a dentry that is a parent, a working directory, a mount point or an open file's name stays, so
@@ -9,9 +9,8 @@ import LinuxABI
 
 final class DentryCache {
   private var buckets: UnsafeMutableBufferPointer<Unmanaged<Dentry>?>
-  private var mask: UInt64
+  private var mask: UInt32
   private(set) var count = 0
-  private var nextID: UInt64 = 1
   private var hottest: Unmanaged<Dentry>?
   private var coldest: Unmanaged<Dentry>?
   /// How many names are kept at the most, as far as nobody else holds them.
@@ -35,19 +34,19 @@ final class DentryCache {
 
   /// A dentry that is in no table: the root of a file system.
   func makeRoot(_ inode: Inode) -> Dentry {
-    nextID += 1
-    return Dentry(id: nextID, parent: nil, name: [], inode: inode)
+    Dentry(parent: nil, name: [], inode: inode)
   }
 
+  /// A parent is told by its address: it lives as long as its children.
   @inline(__always)
-  private static func hash(_ parent: UInt64, _ name: Name) -> UInt64 {
-    let mixed = (name.hash ^ parent) &* 0x9e37_79b9_7f4a_7c15
-    return mixed ^ (mixed >> 32)
+  private static func hash(_ parent: Dentry, _ name: Name) -> UInt32 {
+    let address = UInt64(UInt(bitPattern: Unmanaged.passUnretained(parent).toOpaque()))
+    return UInt32(truncatingIfNeeded: ((name.hash ^ address) &* 0x9e37_79b9_7f4a_7c15) >> 32)
   }
 
   /// The dentry cached for `name` in `parent`, which may be negative; nil if the file system must be asked.
   func find(_ name: Name, in parent: Dentry) -> Dentry? {
-    let hash = Self.hash(parent.id, name)
+    let hash = Self.hash(parent, name)
     var next = buckets[Int(hash & mask)]
     while let candidate = next {
       let found: (match: Bool, next: Unmanaged<Dentry>?) = candidate._withUnsafeGuaranteedRef { dentry in
@@ -66,9 +65,8 @@ final class DentryCache {
   /// Enters a new dentry. - Precondition: none is cached for this name.
   @discardableResult
   func insert(_ name: Name, in parent: Dentry, _ inode: Inode?) -> Dentry {
-    nextID += 1
-    let dentry = Dentry(id: nextID, parent: parent, name: name.copy, inode: inode)
-    link(dentry, Self.hash(parent.id, name))
+    let dentry = Dentry(parent: parent, name: inode?.stored(name) ?? name.copy, inode: inode)
+    link(dentry, Self.hash(parent, name))
     if count > bound { trim() }
     return dentry
   }
@@ -88,16 +86,15 @@ final class DentryCache {
     remove(dentry)
     dentry.parent = parent
     dentry.name = name.copy
-    link(dentry, Self.hash(parent.id, name))
+    link(dentry, Self.hash(parent, name))
   }
 
   // MARK: -
 
-  private func link(_ dentry: Dentry, _ hash: UInt64) {
+  private func link(_ dentry: Dentry, _ hash: UInt32) {
     if count >= buckets.count { grow() }
     dentry.hash = hash
     dentry.isCached = true
-    dentry.isReferenced = true
     let kept = Unmanaged.passRetained(dentry)
     let bucket = Int(hash & mask)
     dentry.nextInBucket = buckets[bucket]
@@ -149,7 +146,7 @@ final class DentryCache {
     let old = buckets
     let new = UnsafeMutableBufferPointer<Unmanaged<Dentry>?>.allocate(capacity: old.count * 2)
     new.initialize(repeating: nil)
-    let newMask = UInt64(new.count - 1)
+    let newMask = UInt32(truncatingIfNeeded: new.count - 1)
     for head in old {
       var next = head
       while let dentry = next {
@@ -167,12 +164,14 @@ final class DentryCache {
     mask = newMask
   }
 
-  /// Drops from the cold end what nobody else holds, until a sixteenth of the bound is free. What was used since it was
-  /// last looked at goes back to the hot end (a second chance), so a hit costs one store and no list surgery.
+  /// Drops from the cold end what nobody else holds. What was used since it was last looked at goes back to the hot end (a
+  /// second chance), so a hit costs one store and no list surgery.
+  ///
+  /// Few are looked at for each name that comes: no call waits for a long clearing, and where nearly all are held the
+  /// looking costs little.
   private func trim() {
-    let goal = bound - bound / 16
-    var steps = count
-    while count > goal, steps > 0, let candidate = coldest {
+    var steps = 8
+    while count > bound, steps > 0, let candidate = coldest {
       steps -= 1
       var dentry = candidate.takeUnretainedValue()
       let wasReferenced = dentry.isReferenced

@@ -9,15 +9,16 @@ public import MemoryMap
 
 /// A file, directory, symlink or node of one file system. Identity is object identity: all names of one file have one object.
 open class Inode: Mappable {
+  // Two or three of these objects stand behind each cached name: wide fields come first, so that none are padded.
+
   public final let filesystem: Filesystem
-  public final let type: FileType
   /// `st_ino`: constant for the life of the inode, over copy-up and rename too.
   public final let number: UInt64
 
+  /// Who maps this inode's own backing file; nil as long as nobody ever has.
+  private final var mappings: MappingRecord?
+
   // What a walk needs at every component, kept here so that it costs no call. The subclass keeps it current.
-  public final var permissions: Permissions
-  public final var owner: UInt32
-  public final var group: UInt32
 
   /// The access ACL in the kernel's xattr encoding (`system.posix_acl_access`); nil when the mode says it all.
   public final var accessList: [UInt8]?
@@ -26,14 +27,17 @@ open class Inode: Mappable {
   /// behind our back (`Filesystem.revalidates`).
   final var defaultList: [UInt8]?
 
-  /// Made by O_TMPFILE without O_EXCL: it may be given a name although it has none (`man 2 open`).
-  public final var isLinkable = false
-
-  /// Who maps this inode's own backing file; nil as long as nobody ever has.
-  private final var mappings: MappingRecord?
-
   /// Who is told of what happens to it (Watch.swift); nearly always nobody.
   public internal(set) final var watches: [Watch] = []
+
+  public final var owner: UInt32
+  public final var group: UInt32
+  /// How many processes run this file as their program (ETXTBSY, `man 2 open`); counted by whoever starts them.
+  public final var runners: UInt32 = 0
+  public final var permissions: Permissions
+  public final let type: FileType
+  /// Made by O_TMPFILE without O_EXCL: it may be given a name although it has none (`man 2 open`).
+  public final var isLinkable = false
 
   public init(
     filesystem: Filesystem, type: FileType, number: UInt64, permissions: Permissions, owner: UInt32, group: UInt32
@@ -52,10 +56,16 @@ open class Inode: Mappable {
   /// What the mode refuses, the file system may allow all the same (/proc/PID/fd to the process itself).
   open func grants(_ wanted: AccessMode) -> Bool { false }
 
+  /// The bytes of `name` if the file system keeps them with this inode: whoever must keep them too shares them.
+  open func stored(_ name: Name) -> [UInt8]? { nil }
+
   // MARK: - Metadata
 
   /// All attributes, as they are now. The C function is `stat(2)`.
   open func attributes() throws(Errno) -> Attributes { throw .noFunction }
+
+  /// `st_nlink` alone, for file systems that know it without asking anybody.
+  open func countLinks() throws(Errno) -> UInt32 { try attributes().linkCount }
 
   /// Applies a change that has been checked. The C functions are `chmod(2)`, `chown(2)`, `utimensat(2)`.
   open func setAttributes(_ change: AttributeChange) throws(Errno) { throw .notPermitted }

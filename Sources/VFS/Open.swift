@@ -130,7 +130,7 @@ extension VirtualFileSystem {
     inode.isLinkable = !flags.contains(.exclusive)
     // As Linux names it: "#" and the inode number, and not in the directory.
     let name = Array("#\(inode.number)".utf8)
-    let dentry = Dentry(id: 0, parent: position.dentry, name: name, inode: inode)
+    let dentry = Dentry(parent: position.dentry, name: name, inode: inode)
     dentry.isDeleted = true
     return Opened(position: Position(mount: position.mount, dentry: dentry), inode: inode, isNew: true)
   }

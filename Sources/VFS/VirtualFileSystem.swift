@@ -9,7 +9,7 @@ public import LinuxABI
 public final class VirtualFileSystem {
   let cache: DentryCache
   private var mounts: [Mount] = []
-  private var mountsByPoint: [UInt64: [Mount]] = [:]
+  private var mountsByPoint: [ObjectIdentifier: [Mount]] = [:]
   private var nextMountID = 21
   public let root: Position
   /// fs.protected_regular and fs.protected_fifos are on, as on the host (`Documentation/admin-guide/sysctl/fs.rst`).
@@ -30,7 +30,8 @@ public final class VirtualFileSystem {
   private let expansions: UnsafeMutableRawBufferPointer
   private var usesSecondHalf = false
 
-  /// Mounts `filesystem` as the root. `cacheBound` is how many dentries are kept.
+  /// Mounts `filesystem` as the root. `cacheBound` is how many dentries are kept, as far as nobody holds them; each costs
+  /// up to 600 bytes with its inode.
   public init(root filesystem: Filesystem, source: [UInt8], isReadOnly: Bool = false, cacheBound: Int = 1 << 18) {
     cache = DentryCache(bound: cacheBound)
     expansions = .allocate(byteCount: 2 * Self.expansionCapacity, alignment: 16)
@@ -61,7 +62,7 @@ public final class VirtualFileSystem {
       isReadOnly: isReadOnly, source: source)
     nextMountID += 1
     mounts.append(mount)
-    mountsByPoint[point.dentry.id, default: []].append(mount)
+    mountsByPoint[ObjectIdentifier(point.dentry), default: []].append(mount)
     point.dentry.isMountPoint = true
     return mount
   }
@@ -74,7 +75,7 @@ public final class VirtualFileSystem {
   private func mounted(on position: Position) -> Position {
     var current = position
     while current.dentry.isMountPoint,
-      let mount = mountsByPoint[current.dentry.id]?.last(where: { $0.point?.mount === current.mount })
+      let mount = mountsByPoint[ObjectIdentifier(current.dentry)]?.last(where: { $0.point?.mount === current.mount })
     {
       current = Position(mount: mount, dentry: mount.root)
     }
@@ -112,7 +113,7 @@ public final class VirtualFileSystem {
     let found = try inode.lookup(name)
     if found == nil, inode.filesystem.hasFixedNames { throw .noSuchFileOrDirectory }
     if found == nil && inode.filesystem.revalidates {
-      return Dentry(id: 0, parent: directory, name: name.copy, inode: nil)
+      return Dentry(parent: directory, name: name.copy, inode: nil)
     }
     return cache.insert(name, in: directory, found)
   }
@@ -217,7 +218,7 @@ extension VirtualFileSystem {
   /// A position outside the tree that only has a name: for an executable that came as a descriptor (a memfd).
   /// or for an inode that no name leads to.
   public func detachedPosition(named text: [UInt8], _ inode: Inode? = nil) -> Position {
-    Position(mount: root.mount, dentry: Dentry(id: 0, parent: nil, name: text, inode: inode))
+    Position(mount: root.mount, dentry: Dentry(parent: nil, name: text, inode: inode))
   }
 
   /// The inode that `..` leads to from a directory: what its `..` entry shows.

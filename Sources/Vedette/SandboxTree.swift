@@ -39,10 +39,16 @@ struct SandboxTree {
     if case .directory(let path) = configuration.upper {
       layers?.remember(path, root: overlay.upperRoot)
     }
-    let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8))
+    let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: Self.cachedNames)
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
     vfs.protectsStickyFiles = Self.hostSetting("/proc/sys/fs/protected_regular")
     return (vfs, overlay)
+  }
+
+  /// How many names are kept that nobody holds: what an eighth of the memory has room for, and a million at the most.
+  private static var cachedNames: Int {
+    let memory = max(0, sysconf(Int32(_SC_PHYS_PAGES))) * max(0, sysconf(Int32(_SC_PAGESIZE)))
+    return min(max(memory / 8 / 600, 1 << 14), 1 << 20)
   }
 
   /// Mounts the binds and tmpfs of the command line, in the order of path length, so that one can lie inside another.

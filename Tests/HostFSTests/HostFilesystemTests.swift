@@ -256,6 +256,71 @@ private func content(_ inode: Inode) throws(Errno) -> String {
       #expect(seen.count == 5000)
     }
   }
+
+  /// What has been read ahead is not shown once it is gone; a store changes through us only.
+  @Test func aStoreListsNoRemovedName() throws {
+    let tree = Tree()
+    tree("seq 1 2000 | xargs touch")
+    let host = try tree.open(.immutable, writable: true)
+    var seen: [[UInt8]] = []
+    var cursor: Int64 = 0
+    func show(_ limit: Int) throws(Errno) {
+      var count = 0
+      try host.root.iterate(from: cursor) { entry in
+        if count == limit { return false }
+        seen.append(entry.name.copy)
+        cursor = entry.next
+        count += 1
+        return true
+      }
+    }
+    try show(10)
+    var removed: Set<[UInt8]> = []
+    for index in 1...2000 where index % 3 == 0 {
+      let name = Array("\(index)".utf8)
+      if seen.contains(name) { continue }
+      try Name.with(name) { name throws(Errno) in
+        guard let file = try host.root.lookup(name) else { throw .noSuchFileOrDirectory }
+        try host.root.unlink(name, file)
+      }
+      removed.insert(name)
+    }
+    try show(.max)
+    #expect(removed.isDisjoint(with: seen))
+    #expect(seen.count == 2000 - removed.count)
+    #expect(Set(seen).count == seen.count)
+  }
+
+  /// Two directories read in turns, each in small pieces, and one of them from the start again.
+  @Test func listingsInTurnsDoNotDisturbEachOther() throws {
+    let tree = Tree()
+    tree("mkdir a b; cd a; seq 1 3000 | xargs touch; cd ../b; seq 3001 6000 | xargs touch")
+    for isWritable in [false, true] {
+      let host = try tree.open(.immutable, writable: isWritable)
+      let directories = [try host.found("a"), try host.found("b")]
+      var seen: [[[UInt8]]] = [[], []]
+      var cursors: [Int64] = [0, 0]
+      for turn in 0..<400 {
+        let which = turn / 3 % 2
+        var count = 0
+        try directories[which].iterate(from: cursors[which]) { entry in
+          if count == 37 { return false }
+          seen[which].append(entry.name.copy)
+          cursors[which] = entry.next
+          count += 1
+          return true
+        }
+      }
+      var again: [[UInt8]] = []
+      try directories[0].iterate(from: 0) { entry in
+        again.append(entry.name.copy)
+        return true
+      }
+      #expect(again == seen[0])
+      #expect(Set(seen[0]).count == 3000 && Set(seen[1]).count == 3000)
+      #expect(Set(seen[0]).isDisjoint(with: seen[1]))
+    }
+  }
 }
 
 extension Host {

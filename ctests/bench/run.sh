@@ -153,3 +153,5 @@ memory() {
     fi
     echo "took $((SECONDS - started)) s"
 } | tee "$out/RESULT"
+# What grows with the number of files, beside the project's limits.
+case " ${peers[*]} " in *' vedette '*) VEDETTE=$VEDETTE "$here/scale.sh" ;; esac

@@ -86,10 +86,10 @@ extension SentryState {
     let size = min(Int(UInt32(truncatingIfNeeded: call.arguments.2)), scratch.count)
     var writer = EntryWriter(buffer: UnsafeMutableRawBufferPointer(rebasing: scratch[..<size]), isLegacy: isLegacy)
     var cursor = start
-    if cursor == 0, writer.append([0x2e], directory.number, .directory, next: 1) { cursor = 1 }
+    if cursor == 0, writer.append(dot, directory.number, .directory, next: 1) { cursor = 1 }
     if cursor == 1 {
       let up = vfs.parentInode(of: position, below: task.context.root) ?? directory
-      if writer.append([0x2e, 0x2e], up.number, .directory, next: 2) { cursor = 2 }
+      if writer.append(dotDot, up.number, .directory, next: 2) { cursor = 2 }
     }
     if cursor >= 2, !writer.isFull {
       try directory.iterate(from: cursor == .max ? .max : cursor - 2) { entry in
@@ -111,6 +111,11 @@ extension SentryState {
   }
 }
 
+/// `.` and `..`
+private let dots: StaticString = ".."
+private var dot: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: dots.utf8Start, count: 1) }
+private var dotDot: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: dots.utf8Start, count: 2) }
+
 /// Fills a buffer with `struct linux_dirent64`, or `struct linux_dirent` for the call of 1992.
 private struct EntryWriter {
   let buffer: UnsafeMutableRawBufferPointer
@@ -124,7 +129,7 @@ private struct EntryWriter {
   }
 
   /// False if the entry does not fit any more.
-  mutating func append(_ name: some Collection<UInt8>, _ number: UInt64, _ type: FileType, next: Int64) -> Bool {
+  mutating func append(_ name: UnsafeRawBufferPointer, _ number: UInt64, _ type: FileType, next: Int64) -> Bool {
     let header = isLegacy ? 18 : 19
     // The older form has the type in its last byte, behind the name's NUL.
     let length = (header + name.count + (isLegacy ? 2 : 1) + 7) & ~7
@@ -133,16 +138,13 @@ private struct EntryWriter {
       return false
     }
     let entry = UnsafeMutableRawBufferPointer(rebasing: buffer[count..<(count + length)])
-    for index in entry.indices { entry[index] = 0 }
+    // What is left of the last eight bytes is padding.
+    entry.storeBytes(of: 0, toByteOffset: length - 8, as: UInt64.self)
     entry.storeBytes(of: number, toByteOffset: 0, as: UInt64.self)
     entry.storeBytes(of: next, toByteOffset: 8, as: Int64.self)
     entry.storeBytes(of: UInt16(length), toByteOffset: 16, as: UInt16.self)
     if isLegacy { entry[length - 1] = type.directoryEntryType } else { entry[18] = type.directoryEntryType }
-    var index = header
-    for byte in name {
-      entry[index] = byte
-      index += 1
-    }
+    UnsafeMutableRawBufferPointer(rebasing: entry[header...]).copyMemory(from: name)
     count += length
     return true
   }

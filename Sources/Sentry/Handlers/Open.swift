@@ -62,10 +62,7 @@ extension SentryState {
   }
 
   /// ETXTBSY: some guest runs this file as its program.
-  func isExecuting(_ inode: Inode) -> Bool {
-    guard inode.type == .regular, inode.permissions.rawValue & 0o111 != 0 else { return false }
-    return processes.values.contains { $0.executable?.dentry.inode === inode }
-  }
+  func isExecuting(_ inode: Inode) -> Bool { inode.runners > 0 }
 
   /// `openat2(2)`: the structure is read once; unknown flags and non-zero bytes behind what we know are refused.
   fileprivate func open2(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {

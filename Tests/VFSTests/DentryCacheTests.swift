@@ -1,0 +1,93 @@
+// The bound of the dentry cache: what nobody holds goes, what somebody holds stays the one dentry of its name.
+
+import LinuxABI
+import Testing
+
+@testable import VFS
+
+/// A directory in which every name exists but those that begin with `no`.
+private final class EndlessFilesystem: Filesystem {
+  final class Node: Inode {
+    override func lookup(_ name: Name) throws(Errno) -> Inode? {
+      guard isDirectory else { throw .notDirectory }
+      return name.hasPrefix("no") ? nil : (filesystem as? EndlessFilesystem)?.make(name.hasPrefix("dir"))
+    }
+  }
+
+  private var top: Node?
+  private(set) var made: UInt64 = 0
+
+  init() {
+    super.init(typeName: "endless")
+    top = make(true)
+  }
+
+  func make(_ isDirectory: Bool) -> Node {
+    made += 1
+    return Node(
+      filesystem: self, type: isDirectory ? .directory : .regular, number: made,
+      permissions: Permissions(rawValue: 0o755), owner: 0, group: 0)
+  }
+
+  override var root: Inode { top ?? make(true) }
+}
+
+struct DentryCacheTests {
+  private let filesystem = EndlessFilesystem()
+  private let tree: VirtualFileSystem
+
+  init() { tree = VirtualFileSystem(root: filesystem, source: [], cacheBound: 1000) }
+
+  @discardableResult
+  private func look(_ path: String) throws(Errno) -> Position {
+    let bytes = Array(path.utf8)
+    return try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+      try tree.resolve(.init(UnsafeRawBufferPointer(bytes), from: tree.root), .supervisor(of: tree))
+    }
+  }
+
+  @Test func whatNobodyHoldsIsDropped() throws {
+    for index in 0..<20_000 { try look("name\(index)") }
+    #expect(tree.cache.count == 1000)
+    // The newest are there, the oldest are asked for anew.
+    var made = filesystem.made
+    for index in 19_500..<20_000 { try look("name\(index)") }
+    #expect(filesystem.made == made)
+    made = filesystem.made
+    try look("name0")
+    #expect(filesystem.made == made + 1)
+  }
+
+  @Test func namesThatDoNotExistAreBoundedToo() {
+    for index in 0..<20_000 {
+      #expect(throws: Errno.noSuchFileOrDirectory) { () throws(Errno) in try look("no\(index)") }
+    }
+    #expect(tree.cache.count == 1000)
+  }
+
+  @Test func whatSomebodyHoldsStays() throws {
+    let held = try look("dir/dir/name")
+    for index in 0..<20_000 { try look("other\(index)") }
+    #expect(try look("dir/dir/name").dentry === held.dentry)
+    #expect(tree.path(of: held, from: tree.root) == Array("/dir/dir/name".utf8))
+    #expect(tree.cache.count <= 1003)
+  }
+
+  @Test func whatIsUsedOutlivesWhatIsNot() throws {
+    let number = try look("dir").dentry.inode?.number
+    for index in 0..<20_000 {
+      try look("other\(index)")
+      if index % 500 == 0 { try look("dir") }
+    }
+    #expect(try look("dir").dentry.inode?.number == number)
+  }
+
+  @Test func aCacheOfHeldNamesOnlyGrowsAndShrinksAgain() throws {
+    var held: [Position] = []
+    for index in 0..<3000 { held.append(try look("name\(index)")) }
+    #expect(tree.cache.count == 3000)
+    held = []
+    for index in 0..<3000 { try look("other\(index)") }
+    #expect(tree.cache.count == 1000)
+  }
+}
