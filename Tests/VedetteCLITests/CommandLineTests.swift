@@ -62,6 +62,8 @@ struct CommandLineTests {
     wanted.isolation = .noNamespaces
     wanted.gate = .notify
     wanted.extraDescriptors = [5]
+    // The command's process is for this run alone.
+    wanted.confinesProcess = true
     wanted.traceFile = "f"
     wanted.statistics = true
     wanted.changes = true
