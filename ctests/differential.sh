@@ -72,6 +72,8 @@ run() {
     remove "$work/reference" "$work/inside" "$work"/lower* "$other/inside" "$upperRoot/upper"
     mkdir "$work/reference"
     local directory=$work/inside layers=()
+    unset DIFFERENTIAL_NO_SETGID
+    if [ "$mode" = upper ] && [ "$(id -u)" -ne 0 ]; then export DIFFERENTIAL_NO_SETGID=1; fi
     case $mode in
     native) directory=$other/inside; mkdir "$directory" ;;
     empty) mkdir "$directory" ;;

@@ -218,6 +218,8 @@ static void descriptors(void) {
     CHECK_ERRNO(syscall(SYS_statx, 99, "x", 0x10000, 0, (void *)8), EINVAL);
     CHECK_ERRNO(readlinkat(99, "x", buffer, 0), EINVAL);
     CHECK_ERRNO(readlinkat(reading, "", buffer, sizeof buffer), ENOENT);
+    CHECK_ERRNO(readlinkat(AT_FDCWD, "", buffer, sizeof buffer), ENOENT);
+    CHECK_ERRNO(readlinkat(-1, "", buffer, sizeof buffer), EBADF);
     CHECK_ERRNO(readlinkat(AT_FDCWD, "fixed/file", buffer, sizeof buffer), EINVAL);
     CHECK_ERRNO(syscall(SYS_readlinkat, AT_FDCWD, "fixed/link", (void *)8, 4), EFAULT);
     CHECK_ERRNO(mkdir((void *)8, 0700), EFAULT);

@@ -22,6 +22,11 @@ static void prepare(void) {
     writeFile("group", "x");
     MUST(chmod("group", 0640));
     writeFile("noexec", "#!/bin/sh\n");
+    writeFile("setid-read", "content");
+    writeFile("setid-write", "content");
+    writeFile("setid-truncate", "content");
+    writeFile("setid-nobody", "content");
+    writeFile("setid-open", "content");
     if (isRoot()) {
         MUST(chown("mine", 1000, 1000));
         MUST(chown("mine/f", 1000, 1000));
@@ -133,6 +138,24 @@ static void setidBits(void) {
     CHECK_OK(chmod("mine/f", 06777));
     IN_CHILD(become(NOBODY); int fd = (int)CHECK_OK(open("mine/f", O_WRONLY)); CHECK_EQ(write(fd, "z", 1), 1));
     CHECK_EQ(statOf("mine/f").st_mode & 07777, 0777);
+    // A truncation is a write: root's leaves the bits, whatever way it comes and whether or not the file is a lower's.
+    const char *const ways[] = {"setid-read", "setid-write", "setid-truncate", "setid-nobody", "setid-open"};
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(chmod(ways[i], 06777));
+        if (i == 0) close((int)CHECK_OK(open(ways[i], O_RDONLY | O_TRUNC)));
+        if (i == 1) close((int)CHECK_OK(open(ways[i], O_WRONLY | O_TRUNC)));
+        if (i == 2) CHECK_OK(truncate(ways[i], 1));
+        if (i == 4) close((int)CHECK_OK(open(ways[i], O_RDWR)));
+        CHECK_EQ(statOf(ways[i]).st_mode & 07777, 06777);
+        if (i == 3) {
+            IN_CHILD(become(NOBODY); close((int)CHECK_OK(open("setid-nobody", O_RDONLY | O_TRUNC))));
+            CHECK_EQ(statOf(ways[i]).st_mode & 07777, 0777);
+            CHECK_OK(chmod(ways[i], 06767));
+            IN_CHILD(become(NOBODY); CHECK_OK(truncate("setid-nobody", 5)));
+            // Nobody is not in the file's group: set-group-ID goes although the group may not execute.
+            CHECK_EQ(statOf(ways[i]).st_mode & 07777, 0767);
+        }
+    }
 }
 
 static void scenario(void) {

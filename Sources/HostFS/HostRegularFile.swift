@@ -38,15 +38,36 @@ final class HostRegularFile: HostInode {
 
   override func truncate(to size: Int64) throws(Errno) {
     guard host.isWritable else { throw .readOnlyFileSystem }
-    let descriptor = try open(.writeOnly)
-    try Host.truncate(descriptor.rawValue, to: size)
+    try keepingSetIDs { () throws(Errno) in
+      let descriptor = try open(.writeOnly)
+      try Host.truncate(descriptor.rawValue, to: size)
+    }
     CrashPoint.passed("truncate")
     try refresh()
+  }
+
+  /// A truncation by us clears set-id bits on the host. Whether it clears the guest's is for the VFS to say, who knows
+  /// the caller.
+  private func keepingSetIDs<T: ~Copyable>(_ truncation: () throws(Errno) -> T) throws(Errno) -> T {
+    if !host.isStore || permissions.isDisjoint(with: [.setUserID, .setGroupID]) { return try truncation() }
+    let before = try attributes().permissions
+    let result = try truncation()
+    if try super.attributes().permissions != before {
+      var change = AttributeChange()
+      change.permissions = before
+      try super.setAttributes(change)
+    }
+    return result
   }
 
   /// A lower layer is opened for reading only, whatever is asked; O_TRUNC is the host's to do on a writable tree.
   override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     guard host.isWritable || !(flags.isWriting || flags.contains(.truncate)) else { throw .readOnlyFileSystem }
+    if !flags.contains(.truncate) { return try openHere(flags) }
+    return try keepingSetIDs { () throws(Errno) in try openHere(flags) }
+  }
+
+  private func openHere(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     // Bits that `openat2` would refuse, and those that would make it something else than an open.
     let wanted = flags.intersection(.known).subtracting([
       .create, .exclusive, .noFollow, .directory, .path, .temporaryBit,

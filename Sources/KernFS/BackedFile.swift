@@ -77,7 +77,8 @@ public final class BackedFile: KernInode {
     if let new = change.owner { owner = new }
     if let new = change.group { group = new }
     changeTime = Timestamp.now()
-    if mirrored != old { try mirrorSetID() }
+    // A mode that is set again puts back what a copy of ours has cleared.
+    if mirrored != old || (change.permissions != nil && !mirrored.isEmpty) { try mirrorSetID() }
   }
 
   /// The bits that the store's file must have for the kernel to clear them on a native write: set-group-ID counts only
@@ -103,7 +104,23 @@ public final class BackedFile: KernInode {
     }
   }
 
-  public override func truncate(to size: Int64) throws(Errno) { try kernel.store.truncate(file, to: size) }
+  /// A truncation by us clears the bits of the store's file. Whether it clears the guest's is for the VFS to say, who
+  /// knows the caller.
+  private func keepingSetIDs<T: ~Copyable>(_ truncation: () throws(Errno) -> T) throws(Errno) -> T {
+    if permissions.isDisjoint(with: [.setUserID, .setGroupID]) { return try truncation() }
+    // What native writes have cleared so far stays so.
+    _ = try attributes()
+    let result = try truncation()
+    try mirrorSetID()
+    return result
+  }
 
-  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor { try kernel.store.open(file, flags) }
+  public override func truncate(to size: Int64) throws(Errno) {
+    try keepingSetIDs { () throws(Errno) in try kernel.store.truncate(file, to: size) }
+  }
+
+  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    if !flags.contains(.truncate) { return try kernel.store.open(file, flags) }
+    return try keepingSetIDs { () throws(Errno) in try kernel.store.open(file, flags) }
+  }
 }

@@ -190,6 +190,7 @@ public final class SentryState {
     let truncates = hostFlags.contains(.truncate) && inode.type == .regular
     if truncates { notifier?.willDo(.modify, to: inode) }
     guard let descriptor = try hostDescriptor(inode, hostFlags, for: task) else { return nil }
+    if hostFlags.contains(.truncate), inode.type == .regular { try vfs.dropSetIDs(of: inode, task.caller) }
     if flags.isWriting, inode.type == .regular {
       inode.willBeWritten(clearingSetIDs: !task.credentials.fileCredentials.has(.setID))
     }

@@ -81,11 +81,13 @@ extension VirtualFileSystem {
   }
 
   /// What a change of content by somebody without CAP_FSETID does to set-id bits (`file_remove_privs`).
-  func dropSetIDs(of inode: Inode, _ caller: Caller) throws(Errno) {
+  public func dropSetIDs(of inode: Inode, _ caller: Caller) throws(Errno) {
     if caller.credentials.has(.setID) { return }
     var permissions = inode.permissions
     permissions.remove(.setUserID)
-    if permissions.contains(.groupExecute) { permissions.remove(.setGroupID) }
+    if permissions.contains(.groupExecute) || !caller.credentials.isMember(of: inode.group) {
+      permissions.remove(.setGroupID)
+    }
     guard permissions != inode.permissions else { return }
     var change = AttributeChange()
     change.permissions = permissions

@@ -349,15 +349,19 @@ extension VirtualFileSystem {
     }
   }
 
-  /// The node that RENAME_WHITEOUT left belongs to the caller, and in a set-group-ID directory to its group.
+  /// The node that RENAME_WHITEOUT left belongs to the caller, in a set-group-ID directory to its group, and inherits
+  /// the default list.
   private func ownWhiteout(_ name: Name, in directory: Inode, _ caller: Caller) throws(Errno) {
     let kind = NewInode.Kind.node(.characterDevice, device: 0)
-    let (new, _, _) = try newInode(kind, Permissions(rawValue: 0), in: directory, caller)
-    guard let node = try directory.lookup(name), node.owner != new.owner || node.group != new.group else { return }
-    var change = AttributeChange()
-    change.owner = new.owner
-    change.group = new.group
-    try node.setAttributes(change)
+    let (new, accessList, _) = try newInode(kind, Permissions(rawValue: 0), in: directory, caller)
+    guard let node = try directory.lookup(name) else { return }
+    if node.owner != new.owner || node.group != new.group {
+      var change = AttributeChange()
+      change.owner = new.owner
+      change.group = new.group
+      try node.setAttributes(change)
+    }
+    try inherit(accessList, nil, node)
   }
 
   /// Brings the dentries in step with a rename that has happened.

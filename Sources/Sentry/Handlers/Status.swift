@@ -223,7 +223,6 @@ extension SentryState {
     let position: Position
     let isEmpty = bytes.isEmpty
     if isEmpty {
-      guard CInt(truncatingIfNeeded: descriptor) >= 0 else { throw .noSuchFileOrDirectory }
       guard case .position(let found) = try target(task, descriptor: descriptor) else { throw .noSuchFileOrDirectory }
       position = found
     } else {
