@@ -58,7 +58,7 @@ doc: ## the contributors' documentation as a DocC archive: .build/Vedette.doccar
 	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"
 
 install: release ## install to $(PREFIX)/bin (PREFIX=/usr/local)
-	install -D -m 755 .build/release/vedette $(DESTDIR)$(PREFIX)/bin/vedette
+	install -D -s -m 755 .build/release/vedette $(DESTDIR)$(PREFIX)/bin/vedette
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vedette Configs/*.toml
 
 uninstall: ## remove what `make install` put there

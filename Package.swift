@@ -71,16 +71,16 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI"], path: "Tests/TestSupport", swiftSettings: strict
     ),
-    tests(of: "MemoryMap"),
+    tests(of: "MemoryMap", ["TestSupport"]),
     tests(of: "VFS"),
     tests(of: "KernFS", ["CLinux", "TestSupport"]),
     tests(of: "TmpFS", ["KernFS", "TestSupport"]),
     tests(of: "ProcFS", ["KernFS", "TestSupport"]),
     tests(of: "DevFS", ["KernFS", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
-    tests(of: "Sentry", ["CLinux"]),
+    tests(of: "Sentry", ["CLinux", "TestSupport"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
-    tests(of: "Vedette", ["CLinux", "HostFS", "OverlayFS", "VFS"]),
+    tests(of: "Vedette", ["CLinux", "HostFS", "OverlayFS", "TestSupport", "VFS"]),
     tests(of: "VedetteCLI"),
     .testTarget(
       name: "EndToEndTests",

@@ -28,6 +28,16 @@ public struct Timestamp: Sendable, Hashable, Comparable {
   }
 }
 
+/// Time that passes, for measuring how long something took.
+public enum MonotonicClock {
+  /// Nanoseconds of CLOCK_MONOTONIC (`man 2 clock_gettime`): from some moment on, never set back.
+  public static func now() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+  }
+}
+
 /// What `utimensat(2)` asks of one of the two times.
 public enum TimeChange: Sendable, Equatable {
   /// UTIME_OMIT.

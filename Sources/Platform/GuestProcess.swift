@@ -88,15 +88,16 @@ public final class GuestProcess {
     let started = try launcher.start(command) {
       if configuration.confinesProcess { confinement = Confinement(keeping: configuration.keptCapabilities) }
     }
+    let arrivals = SignalArrivals()
     let tracer = Tracer(
       handler: handler, table: table, listener: started.listener, trampolines: launcher.trampolines,
-      requests: requests, stopsWithGuest: configuration.forwardsSignals)
+      requests: requests, arrivals: arrivals, stopsWithGuest: configuration.forwardsSignals)
     try tracer.attach(main: started.thread)
     try confinement?.giveUpPrivileges()
     let worker = NotifyWorker(
       listener: started.listener, handler: handler, requests: requests, jobs: tracer.jobs)
     try worker.start()
-    let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread) : nil
+    let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread, past: arrivals) : nil
     do throws(LaunchError) {
       try forwarder?.start()
       try confinement?.restrictCalls()

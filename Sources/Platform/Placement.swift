@@ -6,6 +6,7 @@
 
 import CLinux
 import Gate
+import LinuxABI
 import Synchronization
 
 /// The placement of one tracer thread. Used on that thread only.
@@ -56,7 +57,7 @@ final class Placement {
     }
     stops += 1
     if stops < 64 { return }
-    let now = Self.now()
+    let now = MonotonicClock.now()
     // 64 stops in 4 ms: the guest does little else.
     let isBusy = changes <= 1 && now &- windowStart < 4_000_000
     if isBusy, isAlone, bound == 0 { bind(thread) }
@@ -170,12 +171,6 @@ final class Placement {
     _ = withUnsafeMutablePointer(to: &mask) {
       vd_syscall(Int(SYS_sched_setaffinity), Int(thread), maskSize, Int(bitPattern: $0), 0, 0, 0)
     }
-  }
-
-  private static func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
   }
 
   /// A periodic signal to this thread; 0 stops it.

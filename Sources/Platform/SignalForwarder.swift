@@ -1,7 +1,8 @@
-// Signals sent to the supervisor by kill(2) are meant for the guest, and are passed on. Signals of the terminal have
-// reached the guest by themselves: it is in our process group.
+// Signals sent to the supervisor by kill(2) are meant for the guest, and are passed on. The guest is in our process group:
+// signals of the terminal, and those that somebody sends to the whole group, have reached it by themselves.
 
 import CLinux
+import LinuxABI
 import Synchronization
 
 /// Waits for signals on a thread of its own.
@@ -11,10 +12,15 @@ final class SignalForwarder: Sendable {
   ]
 
   private let guest: pid_t
+  private let arrivals: SignalArrivals
   private let stopping = Atomic<Bool>(false)
   private let thread = Mutex<WorkerThread?>(nil)
 
-  init(to guest: pid_t) { self.guest = guest }
+  /// - Parameter arrivals: what the tracer has seen reach `guest`.
+  init(to guest: pid_t, past arrivals: SignalArrivals) {
+    self.guest = guest
+    self.arrivals = arrivals
+  }
 
   /// Blocks the signals in the calling thread and in those it makes.
   static func block() {
@@ -47,12 +53,63 @@ final class SignalForwarder: Sendable {
       var information = siginfo_t()
       let signal = withUnsafeMutablePointer(to: &mask) { mask in
         withUnsafeMutablePointer(to: &information) { information in
-          vd_syscall(
-            Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), Int(bitPattern: information), 0, 8, 0, 0)
+          CInt(
+            vd_syscall(
+              Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), Int(bitPattern: information), 0, 8, 0, 0))
         }
       }
       // SI_KERNEL (0x80): the terminal's doing.
-      if signal > 0, CInt(signal) != WorkerThread.kick, information.si_code != 0x80 { kill(guest, CInt(signal)) }
+      if signal > 0, signal != WorkerThread.kick, information.si_code != 0x80 { passOn(signal) }
     }
   }
+
+  /// The kernel tells the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
+  /// to the group the guest has its own by now, delivered or pending.
+  private func passOn(_ signal: CInt) {
+    if arrivals.take(signal) || Kinship.isPending(signal, guest) { return }
+    arrivals.expect(signal)
+    kill(guest, signal)
+  }
+}
+
+/// Which signals have reached the main guest from outside the sandbox, other than through us.
+final class SignalArrivals: Sendable {
+  private struct State {
+    /// When it came last, in nanoseconds of the monotonic clock; 0 for never or taken.
+    var times = [64 of UInt64](repeating: 0)
+    /// Bits of those that are under way from us.
+    var expected: UInt64 = 0
+  }
+
+  /// One signal to a group reaches us and the guest within this time, in nanoseconds; two of one number within it are one,
+  /// as two that are pending are.
+  private static let window: UInt64 = 50_000_000
+
+  private let state = Mutex(State())
+
+  /// A signal sent from outside is about to be delivered to the main guest.
+  func note(_ signal: CInt) {
+    state.withLock { state in
+      let bit = Self.bit(signal)
+      if state.expected & bit != 0 {
+        state.expected &= ~bit
+      } else {
+        state.times[Int(signal)] = MonotonicClock.now()
+      }
+    }
+  }
+
+  /// We are about to send it.
+  fileprivate func expect(_ signal: CInt) { state.withLock { $0.expected |= Self.bit(signal) } }
+
+  /// Whether it came a moment ago; once for each time it came.
+  fileprivate func take(_ signal: CInt) -> Bool {
+    state.withLock { state in
+      let time = state.times[Int(signal)]
+      state.times[Int(signal)] = 0
+      return time != 0 && MonotonicClock.now() &- time < Self.window
+    }
+  }
+
+  private static func bit(_ signal: CInt) -> UInt64 { 1 << (UInt64(signal) - 1) }
 }

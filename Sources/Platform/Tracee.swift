@@ -138,6 +138,16 @@ extension Tracee {
     return SystemCall(number: Int(Int32(truncatingIfNeeded: info.number)), arguments: info.arguments)
   }
 
+  /// At a signal-delivery stop: the process that sent the signal, 0 if it is outside the guest's pid namespace; nil if the
+  /// signal is the kernel's own doing (`man 2 sigaction`, si_code).
+  var signalSender: pid_t? {
+    var information = siginfo_t()
+    let result = withUnsafeMutablePointer(to: &information) { request(VD_PTRACE_GETSIGINFO, 0, Int(bitPattern: $0)) }
+    // SI_USER, SI_QUEUE, SI_TKILL; what is above is the kernel's own.
+    guard result == 0, information.si_code <= 0 else { return nil }
+    return information._sifields._kill.si_pid
+  }
+
   /// What the last event told (PTRACE_GETEVENTMSG).
   func eventMessage() -> UInt? {
     var message: UInt = 0

@@ -109,6 +109,16 @@ enum Kinship {
     }
   }
 
+  /// The signal waits for delivery, blocked or not.
+  static func isPending(_ signal: CInt, _ thread: ThreadID) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
+      let count = ProcessFile.read(thread, "status", into: buffer)
+      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      let pending = hexadecimal("\nSigPnd:\t", in: text) | hexadecimal("\nShdPnd:\t", in: text)
+      return pending & (1 << UInt64(signal - 1)) != 0
+    }
+  }
+
   /// A signal that the thread does not block waits for delivery.
   static func hasPendingSignal(_ thread: ThreadID) -> Bool {
     withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in

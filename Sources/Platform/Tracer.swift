@@ -31,6 +31,8 @@ final class Tracer {
   var newbornWork: [@Sendable (any StoppedThread) -> Void] = []
   /// Whether our process stops when the main guest is stopped.
   let stopsWithGuest: Bool
+  /// What is seen of the signals that reach the main guest.
+  let arrivals: SignalArrivals
 
   var tracees: [ThreadID: Tracee] = [:]
   /// Newborn threads whose first stop came before their parent's event: the wait status.
@@ -51,8 +53,9 @@ final class Tracer {
 
   init(
     handler: any SystemCallHandler, table: DispositionTable, listener: CInt, trampolines: TrampolineFiles,
-    requests: TracerRequests, stopsWithGuest: Bool
+    requests: TracerRequests, arrivals: SignalArrivals, stopsWithGuest: Bool
   ) {
+    self.arrivals = arrivals
     self.requests = requests
     placement = Placement(requests)
     isPidBound = table.isolation == .full
@@ -209,6 +212,11 @@ final class Tracer {
       tracee.peek(.rax) == UInt64(bitPattern: -512)
     {
       tracee.poke(.rax, UInt64(bitPattern: -513))
+    }
+    if tracee.group.leader == main, let sender = tracee.signalSender,
+      sender == 0 || !isPidBound && tracees[sender] == nil
+    {
+      arrivals.note(signal)
     }
     hideIgnored(signal, in: tracee)
     endSleep(tracee, restart: -512)

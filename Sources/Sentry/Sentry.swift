@@ -55,12 +55,12 @@ public final class Sentry: SystemCallHandler {
       var traced = Traced()
       return serve(call, from: thread, by: gate, &traced)
     }
-    let begin = monotonicNanoseconds()
+    let begin = MonotonicClock.now()
     var traced = Traced()
     let outcome = serve(call, from: thread, by: gate, &traced)
     var record = CallRecord(
       thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: .native,
-      duration: monotonicNanoseconds() - begin)
+      duration: MonotonicClock.now() - begin)
     var isNumbered = true
     switch outcome {
     case .value(let value): record.result = .value(value)
@@ -191,10 +191,4 @@ public final class Sentry: SystemCallHandler {
       try state.findCommand(name, searchPath: searchPath, workingDirectory: workingDirectory)
     }
   }
-}
-
-func monotonicNanoseconds() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import MemoryMap
@@ -47,8 +48,8 @@ private func mapping(_ space: Int, _ range: Range<UInt64>, at address: UInt64, w
     #expect(set.mappings == [mapping(1, 2..<4, at: 102)])
   }
 
-  @Test func aRandomWalkAgreesWithPages() {
-    var random = SystemRandomNumberGenerator()
+  @Test(arguments: 1...3) func aRandomWalkAgreesWithPages(_ seed: UInt64) {
+    var random = SeededRandom(seed)
     var set = MappingSet()
     // What is at each page of two spaces, one by one.
     var pages: [[Mapping?]] = [[Mapping?](repeating: nil, count: 64), [Mapping?](repeating: nil, count: 64)]

@@ -2,6 +2,7 @@
 
 import CLinux
 import LinuxABI
+import TestSupport
 import Testing
 
 @testable import Sentry
@@ -190,7 +191,7 @@ struct LoaderELFTests {
   }
 
   @Test func mutatedHeadersNeverTrap() throws {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededRandom(1)
     var builder = ELFBuilder()
     builder.add(PT_LOAD, flags: PF_R | PF_W, offset: 0x2010, address: 0x3010, fileSize: 0x100, size: 0x5000)
     builder.add(PT_INTERP, offset: 64, size: 20)

@@ -10,37 +10,6 @@ import VFS
 @testable import Vedette
 
 @Suite struct LayerChangesTests {
-  /// A temporary directory, removed by the library's own means.
-  private final class Scratch {
-    let path: ByteString
-    private let name: [UInt8]
-
-    init() throws {
-      name = Array("vedette-layers-\(getpid())-\(UInt32.random(in: 0...UInt32.max))".utf8)
-      path = ByteString(Array("/tmp/".utf8) + name)
-      let parent = try HostTree(try ByteString("/tmp").open([.path, .directory]))
-      _ = try parent.make(name, .directory, in: parent.root)
-      let tree = try HostTree(try path.open([.path, .directory]))
-      for directory in ["low", "up"] { _ = try tree.make(Array(directory.utf8), .directory, in: tree.root) }
-    }
-
-    deinit {
-      if let parent = try? HostTree(try ByteString("/tmp").open([.path, .directory])) {
-        _ = try? parent.remove(name, from: parent.root)
-      }
-    }
-
-    func directory(_ name: String) -> ByteString { ByteString(path.bytes + Array("/\(name)".utf8)) }
-
-    func overlay() throws -> OverlayFilesystem {
-      let lower = try HostFilesystem(
-        rootDescriptor: try directory("low").open([.path, .directory]), policy: .immutable, writable: false)
-      let store = try HostFilesystem(
-        rootDescriptor: try directory("up").open([.path, .directory]), policy: .immutable, writable: true)
-      return try OverlayFilesystem(upper: .store(store), lowers: [lower])
-    }
-  }
-
   private func write(_ text: String, to name: String, in directory: Inode) throws {
     let stored = Array(name.utf8)
     try Name.with(stored) { name in
@@ -55,7 +24,7 @@ import VFS
     }
   }
 
-  private func fillLower(_ scratch: Scratch) throws {
+  private func fillLower(_ scratch: LayerScratch) throws {
     let low = try HostTree(try scratch.directory("low").open([.path, .directory]))
     for name in ["keep", "change", "remove", "touch"] { try write("old", to: name, in: low.root) }
     guard let directory = try low.make(Array("d".utf8), .directory, in: low.root) else { return }
@@ -67,7 +36,7 @@ import VFS
   }
 
   @Test func eachKindOfChangeIsListed() throws {
-    let scratch = try Scratch()
+    let scratch = try LayerScratch()
     try fillLower(scratch)
     let overlay = try scratch.overlay()
     #expect(try lines(overlay) == "")
@@ -86,7 +55,7 @@ import VFS
   }
 
   @Test func aMovedDirectoryIsDeletedAndAdded() throws {
-    let scratch = try Scratch()
+    let scratch = try LayerScratch()
     try fillLower(scratch)
     let overlay = try scratch.overlay()
     let root = overlay.root

@@ -230,7 +230,7 @@ extension SentryState {
     }
     var timeout = -1
     if let deadline = try connectDeadline(task, socket, isFirst: result == -Int(EINPROGRESS)) {
-      let now = monotonicNanoseconds()
+      let now = MonotonicClock.now()
       if now >= deadline {
         task.connectDeadline = nil
         return .value(-Int(EINPROGRESS))
@@ -259,7 +259,7 @@ extension SentryState {
     _ = try Errno.check(result)
     if time.tv_sec == 0 && time.tv_usec == 0 { return nil }
     task.connectDeadline =
-      monotonicNanoseconds() &+ UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_usec) &* 1000
+      MonotonicClock.now() &+ UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_usec) &* 1000
     return task.connectDeadline
   }
 

@@ -11,12 +11,10 @@ import VFS
 public struct LayerImport {
   private let tree: HostTree
   private var archive: ByteString = ""
-  /// Directories by path: most members lie where the one before did.
-  private var directories: [[UInt8]: Inode] = [:]
-  /// What the current layer has made: its own whiteouts do not hide it.
-  private var made: Set<[UInt8]> = []
-  /// Looks of directories, given at the very end: until then we must be able to write in them.
-  private var dresses: [[UInt8]: FileDress] = [:]
+  /// What is known of the tree so far.
+  private let root: ImportedPlace
+  /// Counts the layers.
+  private var layer = 0
 
   private var progress: ProgressBar
   /// The archive's descriptor, and how far it had been read when last asked.
@@ -101,6 +99,7 @@ public struct LayerImport {
 
   private init(_ tree: HostTree, total: Int64) {
     self.tree = tree
+    root = ImportedPlace(tree.root)
     progress = ProgressBar("import", total: total)
   }
 
@@ -108,7 +107,7 @@ public struct LayerImport {
 
   private mutating func unpack(_ archive: ByteString) throws(SandboxError) {
     self.archive = archive
-    made = []
+    layer += 1
     var job = self
     // Also when a member is refused: what the bar has shown is to be taken away.
     defer { self = job }
@@ -156,32 +155,38 @@ public struct LayerImport {
     guard let name = components.last else {
       // The root itself.
       guard entry.kind == .directory else { throw Refusal("has no name") }
-      dresses[[]] = dress(entry)
+      root.dress = dress(entry)
       return
     }
-    let parents = Array(components.dropLast())
+    let parents = components.dropLast()
     if name.starts(with: ".wh.".utf8) { return try unpackMark(name, in: parents) }
     try unpack(entry, name, parents, &reader)
   }
 
-  private mutating func unpack(_ entry: TarEntry, _ name: [UInt8], _ parents: [[UInt8]], _ reader: inout TarReader)
-    throws(Refusal)
-  {
-    guard let parent = try directory(parents, making: true) else { throw Refusal("has no directory to be in") }
-    let path = Self.joined(parents + [name])
-    made.insert(path)
+  private mutating func unpack(
+    _ entry: TarEntry, _ name: [UInt8], _ parents: ArraySlice<[UInt8]>, _ reader: inout TarReader
+  ) throws(Refusal) {
+    guard let (place, parent) = try directory(parents, making: true) else { throw Refusal("has no directory to be in") }
     do throws(Errno) {
       if let old = try tree.child(name, of: parent) {
         if entry.kind == .directory && old.isDirectory {
-          dresses[path] = dress(entry)
+          let here = place.child(name)
+          here.layer = layer
+          here.inode = old
+          here.dress = dress(entry)
           return
         }
-        if case .link(let target) = entry.kind, (try? Self.components(target)) == parents + [name] { return }
-        try removeTree(name, path, from: parent)
+        if case .link(let target) = entry.kind, (try? Self.components(target)) == parents + [name] {
+          place.child(name).layer = layer
+          return
+        }
+        try removeTree(name, of: place, from: parent)
       }
     } catch {
       throw Refusal(error)
     }
+    let here = place.child(name)
+    here.layer = layer
     let kind: NewInode.Kind
     switch entry.kind {
     case .regular: kind = .regular
@@ -204,8 +209,8 @@ public struct LayerImport {
       throw Refusal(error)
     }
     if entry.kind == .directory {
-      directories[path] = inode
-      dresses[path] = dress(entry)
+      here.inode = inode
+      here.dress = dress(entry)
       return
     }
     if entry.kind == .regular { try fill(inode, entry, &reader) }
@@ -257,6 +262,9 @@ public struct LayerImport {
 
   // MARK: - Names
 
+  /// How deep a tree may be. Deeper ones are nobody's, and a name of a few megabytes could ask for a million directories.
+  private static let maximumDepth = 10_000
+
   /// The components of a member's name.
   private static func components(_ path: [UInt8]) throws(Refusal) -> [[UInt8]] {
     if path.isEmpty { throw Refusal("a member without a name") }
@@ -268,46 +276,48 @@ public struct LayerImport {
       if component.count > Name.maximumLength { throw Refusal("a name longer than \(Name.maximumLength) bytes") }
       result.append([UInt8](component))
     }
+    if result.count > maximumDepth { throw Refusal("deeper than \(maximumDepth) directories") }
     return result
   }
 
-  private static func joined(_ components: [[UInt8]]) -> [UInt8] { [UInt8](components.joined(separator: [0x2f])) }
-
   /// The directory of that name; nil if there is none and none is to be made.
-  private mutating func directory(_ components: [[UInt8]], making: Bool) throws(Refusal) -> Inode? {
-    let path = Self.joined(components)
-    if let known = directories[path] { return known }
+  private mutating func directory(_ components: ArraySlice<[UInt8]>, making: Bool) throws(Refusal)
+    -> (ImportedPlace, Inode)?
+  {
+    var place = root
     var current = tree.root
-    var walked: [UInt8] = []
-    do throws(Errno) {
-      for component in components {
-        walked += (walked.isEmpty ? [] : [0x2f]) + component
-        if let known = directories[walked] {
-          current = known
-          continue
-        }
-        var next = try tree.child(component, of: current)
-        if next == nil {
+    for component in components {
+      let next = place.child(component)
+      // A directory that this layer has something in is this layer's as well: its own whiteouts do not hide it.
+      if making { next.layer = layer }
+      if let known = next.inode {
+        (place, current) = (next, known)
+        continue
+      }
+      do throws(Errno) {
+        var found = try tree.child(component, of: current)
+        if found == nil {
           guard making, let new = try tree.make(component, .directory, in: current) else { return nil }
-          dresses[walked] = FileDress(
+          next.dress = FileDress(
             permissions: Permissions(rawValue: 0o755), owner: current.owner, group: current.group,
             modificationTime: .epoch)
-          made.insert(walked)
-          next = new
+          found = new
         }
-        guard let next, next.isDirectory else { throw Errno.notDirectory }
-        directories[walked] = next
-        current = next
+        guard let found, found.isDirectory else { throw Errno.notDirectory }
+        next.inode = found
+        (place, current) = (next, found)
+      } catch {
+        if error == .notDirectory {
+          throw Refusal("leads through '\(PathText.string(component))', which is no directory")
+        }
+        throw Refusal(error)
       }
-    } catch {
-      if error == .notDirectory { throw Refusal("leads through '\(PathText.string(walked))', which is no directory") }
-      throw Refusal(error)
     }
-    return current
+    return (place, current)
   }
 
   /// A symlink is text, and inside `..` stops at the root; but a host program that follows one must not get out either.
-  private func checkSymlink(_ target: [UInt8], _ parents: [[UInt8]]) throws(Refusal) {
+  private func checkSymlink(_ target: [UInt8], _ parents: ArraySlice<[UInt8]>) throws(Refusal) {
     if target.isEmpty || target.contains(0) || target.count >= 4096 {
       throw Refusal("a symlink without a proper target")
     }
@@ -330,7 +340,9 @@ public struct LayerImport {
     guard let last = components.last else { throw Refusal("a link to the root") }
     let directory = try directory(components.dropLast(), making: false)
     try refusing { () throws(Errno) in
-      guard let directory, let inode = try tree.child(last, of: directory) else { throw .noSuchFileOrDirectory }
+      guard let (_, directory) = directory, let inode = try tree.child(last, of: directory) else {
+        throw .noSuchFileOrDirectory
+      }
       if inode.isDirectory { throw .isDirectory }
       try Name.with(name) { name throws(Errno) in try parent.link(name, to: inode) }
     }
@@ -339,17 +351,17 @@ public struct LayerImport {
   // MARK: - Deletions
 
   /// `.wh..wh..opq`, `.wh.NAME`; other names of aufs' own (`.wh..wh.plnk`) mean nothing here.
-  private mutating func unpackMark(_ name: [UInt8], in parents: [[UInt8]]) throws(Refusal) {
+  private mutating func unpackMark(_ name: [UInt8], in parents: ArraySlice<[UInt8]>) throws(Refusal) {
     let isOpaque = name == Array(".wh..wh..opq".utf8)
     if name.starts(with: ".wh..wh.".utf8) && !isOpaque { return }
     let hidden = [UInt8](name.dropFirst(4))
     if hidden.isEmpty || hidden == [0x2e] || hidden == [0x2e, 0x2e] { throw Refusal("deletes no name") }
-    guard let directory = try directory(parents, making: isOpaque) else { return }
+    guard let (place, directory) = try directory(parents, making: isOpaque) else { return }
     do throws(Errno) {
       if isOpaque {
-        try hideBelow(directory, parents)
+        try hideBelow(directory, place)
       } else {
-        try hide(hidden, in: directory, parents)
+        try hide(hidden, in: directory, place)
       }
     } catch {
       throw Refusal(error)
@@ -357,59 +369,88 @@ public struct LayerImport {
   }
 
   /// Removes what layers below have at a name; what this layer has made stays.
-  private mutating func hide(_ name: [UInt8], in directory: Inode, _ parents: [[UInt8]]) throws(Errno) {
-    let path = Self.joined(parents + [name])
-    if !made.contains(path) { return try removeTree(name, path, from: directory) }
-    if let child = try tree.child(name, of: directory), child.isDirectory { try hideBelow(child, parents + [name]) }
+  private func hide(_ name: [UInt8], in directory: Inode, _ place: ImportedPlace) throws(Errno) {
+    guard let here = place.children[name], here.layer == layer else {
+      return try removeTree(name, of: place, from: directory)
+    }
+    if let child = try tree.child(name, of: directory), child.isDirectory { try hideBelow(child, here) }
   }
 
-  private mutating func hideBelow(_ directory: Inode, _ path: [[UInt8]]) throws(Errno) {
-    var stack = [(directory, path)]
-    while let (directory, path) = stack.popLast() {
+  private func hideBelow(_ directory: Inode, _ place: ImportedPlace) throws(Errno) {
+    var stack = [(directory, place)]
+    while let (directory, place) = stack.popLast() {
       for name in try tree.names(in: directory) {
-        let childPath = path + [name]
-        if !made.contains(Self.joined(childPath)) {
-          try removeTree(name, Self.joined(childPath), from: directory)
-        } else if let child = try tree.child(name, of: directory), child.isDirectory {
-          stack.append((child, childPath))
+        guard let here = place.children[name], here.layer == layer else {
+          try removeTree(name, of: place, from: directory)
+          continue
         }
+        if let child = try tree.child(name, of: directory), child.isDirectory { stack.append((child, here)) }
       }
     }
   }
 
-  private mutating func removeTree(_ name: [UInt8], _ path: [UInt8], from directory: Inode) throws(Errno) {
-    let isDirectory = try tree.child(name, of: directory)?.isDirectory ?? false
+  private func removeTree(_ name: [UInt8], of place: ImportedPlace, from directory: Inode) throws(Errno) {
+    // First forgotten: a directory that nobody knows needs no descriptor when its name goes.
+    place.children.removeValue(forKey: name)?.takeApart()
     try tree.remove(name, from: directory)
-    guard isDirectory else { return }
-    let below = path + [0x2f]
-    directories = directories.filter { $0.key != path && !$0.key.starts(with: below) }
-    dresses = dresses.filter { $0.key != path && !$0.key.starts(with: below) }
   }
 
   // MARK: - The end
 
-  /// The looks of directories, the deepest first.
+  /// The looks of directories, children before parents.
   private mutating func finish() throws(SandboxError) {
-    if dresses[[]] == nil {
-      dresses[[]] = FileDress(
+    if root.dress == nil {
+      root.dress = FileDress(
         permissions: Permissions(rawValue: 0o755), owner: tree.root.owner, group: tree.root.group,
         modificationTime: Timestamp.now())
     }
-    for (path, dress) in dresses.sorted(by: { $1.key.lexicographicallyPrecedes($0.key) }) {
+    defer { root.takeApart() }
+    var order: [(name: [UInt8], place: ImportedPlace)] = [([], root)]
+    var next = 0
+    while next < order.count {
+      for (name, place) in order[next].place.children where place.inode != nil { order.append((name, place)) }
+      next += 1
+    }
+    for (name, place) in order.reversed() {
+      guard let inode = place.inode, let dress = place.dress else { continue }
       do throws(Errno) {
-        var inode: Inode? = directories[path] ?? (path.isEmpty ? tree.root : nil)
-        if inode == nil {
-          inode = tree.root
-          for component in path.split(separator: 0x2f) {
-            guard let directory = inode else { break }
-            inode = try tree.child([UInt8](component), of: directory)
-          }
-        }
-        if let inode, inode.isDirectory { try tree.dress(inode, dress) }
+        try tree.dress(inode, dress)
       } catch {
-        throw SandboxError("import: '\(PathText.string(path))': \(error)")
+        throw SandboxError("import: a directory '\(PathText.string(name))': \(error)")
       }
     }
+  }
+}
+
+/// A name of the tree that is being made, as far as it matters: a directory, or something that the current layer has made.
+private final class ImportedPlace {
+  var children: [[UInt8]: ImportedPlace] = [:]
+  /// Of a directory that has been met.
+  var inode: Inode?
+  /// The last layer that made it: a layer's own whiteouts do not hide it.
+  var layer = 0
+  /// The looks of a directory, given at the very end: until then we must be able to write in it.
+  var dress: FileDress?
+
+  init(_ inode: Inode? = nil) { self.inode = inode }
+
+  func child(_ name: [UInt8]) -> ImportedPlace {
+    if let known = children[name] { return known }
+    let new = ImportedPlace()
+    children[name] = new
+    return new
+  }
+
+  /// Ends a subtree from the bottom up: releasing it from the top would recurse as deep as the tree is.
+  func takeApart() {
+    var order = [self]
+    var next = 0
+    while next < order.count {
+      order.append(contentsOf: order[next].children.values)
+      order[next].children = [:]
+      next += 1
+    }
+    while let last = order.popLast() { last.inode = nil }
   }
 }
 

@@ -18,6 +18,17 @@ kill -TERM $pid; ended; status=$?; [ $status -eq 143 ] && ok default-action || {
 start 'sleep 98763 & sleep 98763 & (setsid sleep 98763 &) ; echo ready; wait'
 kill -KILL $pid; ended
 waitGone 'sleep 98763' && ok kill-9-leaves-no-guest || fail kill-9-leaves-no-guest "$(leftovers 'sleep 98763' | tr '\n' ' ')"
+# A signal to the whole process group reaches the guest by itself and the supervisor besides: the guest has it once.
+# A signal to the supervisor alone reaches the guest as often as it is sent.
+count='n=0; trap "n=\$((n + 1))" USR1; trap "echo had \$n; exit 3" TERM; echo ready; while :; do sleep 0.02; done'
+started() { for _ in $(seq 200); do grep -q ready "$work/out" 2>/dev/null && return; sleep 0.05; done; fail "$1" 'never ready'; }
+rm -f "$work/out"; setsid ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} -- bash -c "$count" >"$work/out" 2>&1 & pid=$!
+started group-signal
+for _ in 1 2 3; do kill -USR1 -- -$pid; sleep 0.3; done; kill -TERM $pid; ended
+grep -qx 'had 3' "$work/out" && ok group-signal || fail group-signal "$(cat "$work/out")"
+start "$count"
+for _ in 1 2 3; do kill -USR1 $pid; sleep 0.3; done; kill -TERM $pid; ended
+grep -qx 'had 3' "$work/out" && ok repeated-signal || fail repeated-signal "$(cat "$work/out")"
 start 'trap "echo cont" CONT; echo ready; while :; do sleep 0.05; done'
 kill -TSTP $pid; sleep 0.5; state=$(awk '/^State/ { print $2 }' /proc/$pid/status); kill -CONT $pid; sleep 0.5; kill -KILL $pid; ended
 grep -q cont "$work/out" && [ "$state" = T ] && ok stop-and-continue || fail stop-and-continue "state $state"
