@@ -70,10 +70,42 @@ static void changing(void) {
     CHECK_STR(linkTarget("/proc/self/cwd"), scratch);
 }
 
+// Deeper than PATH_MAX: there is no name for it, whatever the buffer, but it can be used and left.
+static void tooDeep(void) {
+    char name[201], buffer[3 * PATH_MAX];
+    memset(name, 'd', 200);
+    name[200] = 0;
+    for (int i = 0; i < 22; i++) {
+        MUST(mkdir(name, 0700));
+        MUST(chdir(name));
+    }
+    CHECK_ERRNO(syscall(SYS_getcwd, buffer, sizeof buffer), ENAMETOOLONG);
+    CHECK_ERRNO(syscall(SYS_getcwd, buffer, 10), ENAMETOOLONG);
+    CHECK_ERRNO(readlink("/proc/self/cwd", buffer, sizeof buffer), ENAMETOOLONG);
+    writeFile("f", "deep");
+    int fd = (int)CHECK_OK(open("f", O_RDONLY));
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    CHECK_ERRNO(readlink(link, buffer, sizeof buffer), ENAMETOOLONG);
+    CHECK_STR(readFile(link), "deep");
+    close(fd);
+    CHECK_OK(unlink("f"));
+    for (int i = 0; i < 22; i++) {
+        MUST(chdir(".."));
+        MUST(rmdir(name));
+    }
+    CHECK(at(""));
+}
+
 static void jailed(void) {
     int outside = (int)CHECK_OK(open(".", O_RDONLY | O_DIRECTORY));
+    int self = (int)CHECK_OK(open("/proc/self", O_RDONLY | O_DIRECTORY));
     CHECK_OK(chroot("jail"));
     char buffer[PATH_MAX];
+    // Links of /proc name it as if there were no jail.
+    ssize_t length = CHECK_OK(readlinkat(self, "cwd", buffer, sizeof buffer - 1));
+    buffer[length < 0 ? 0 : length] = 0;
+    CHECK_STR(buffer, scratch);
     // chroot leaves the working directory where it was: outside.
     CHECK(syscall(SYS_getcwd, buffer, sizeof buffer) > 0);
     CHECK(strncmp(buffer, "(unreachable)", 13) == 0);
@@ -97,6 +129,7 @@ static void jailed(void) {
 
 static void scenario(void) {
     changing();
+    tooDeep();
     if (isRoot()) {
         IN_CHILD(jailed());
         CHECK_STR(readFile("jail/in/new"), "made in jail");

@@ -9,6 +9,8 @@ public struct Name {
 
   /// NAME_MAX of every Linux file system that matters.
   public static let maximumLength = 255
+  /// PATH_MAX: the bytes of a path, its NUL among them.
+  public static let maximumPath = 4096
 
   @inlinable
   public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }

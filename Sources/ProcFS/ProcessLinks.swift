@@ -34,7 +34,18 @@ final class PlaceLink: DynamicLink {
 
   override func readlink() throws(Errno) -> [UInt8] {
     guard let position = try magicTarget() else { throw .noSuchFileOrDirectory }
-    return proc.source.path(of: position)
+    return try proc.source.linkText(of: position)
+  }
+}
+
+extension ProcessSource {
+  /// What a link to `position` says.
+  ///
+  /// - Throws: `.fileNameTooLong` if the path and its NUL have no room in PATH_MAX (`do_proc_readlink`).
+  fileprivate func linkText(of position: Position) throws(Errno) -> [UInt8] {
+    let path = path(of: position)
+    if path.count >= Name.maximumPath { throw .fileNameTooLong }
+    return path
   }
 }
 
@@ -137,7 +148,7 @@ final class DescriptorLink: DynamicLink {
 
   override func readlink() throws(Errno) -> [UInt8] {
     switch try target() {
-    case .node(let position): proc.source.path(of: position)
+    case .node(let position): try proc.source.linkText(of: position)
     case .foreign(let text): text
     }
   }

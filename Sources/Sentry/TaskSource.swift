@@ -159,9 +159,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   public func path(of position: Position) -> [UInt8] {
     if position.isDetached { return position.dentry.name }
-    let root = state.current?.context.root ?? state.vfs.root
-    return state.vfs.path(of: position, from: root) ?? Array("(unreachable)".utf8)
-      + (state.vfs.path(of: position, from: state.vfs.root) ?? [0x2f])
+    return state.vfs.shownPath(of: position, from: state.current?.context.root ?? state.vfs.root)
   }
 
   public func mappedFile(device: UInt64, inode: UInt64) -> MappedFile? {

@@ -203,6 +203,13 @@ public final class VirtualFileSystem {
     return path
   }
 
+  /// The path as getcwd(2) and the links of /proc tell it (`d_path`): from the root of everything, behind `outside`, if
+  /// `root` is not above the position. It may be longer than PATH_MAX; those two say ENAMETOOLONG then.
+  public func shownPath(of position: Position, from root: Position, outside: StaticString = "") -> [UInt8] {
+    path(of: position, from: root)
+      ?? outside.withUTF8Buffer { Array($0) } + (path(of: position, from: self.root) ?? [0x2f])
+  }
+
   /// Whether the name of a position, or of a directory above it, is gone.
   public func isUnlinked(_ position: Position) -> Bool {
     var next: Dentry? = position.dentry

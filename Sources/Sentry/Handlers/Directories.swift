@@ -44,8 +44,10 @@ let directoryHandlers: [(CInt, Handler)] = [
     { (state, task, call) throws(Errno) in
       let position = task.context.workingDirectory
       if state.vfs.isUnlinked(position) { throw .noSuchFileOrDirectory }
-      var path = state.vfs.path(of: position, from: task.context.root) ?? state.unreachablePath(position)
+      // As the kernel shows a directory outside the task's root (`man 2 getcwd`).
+      var path = state.vfs.shownPath(of: position, from: task.context.root, outside: "(unreachable)")
       path.append(0)
+      if path.count > Name.maximumPath { throw .fileNameTooLong }
       if UInt64(path.count) > call.arguments.1 { throw .outOfRange }
       try task.memory.write(path, at: call.arguments.0)
       return .value(path.count)
@@ -62,11 +64,6 @@ let directoryHandlers: [(CInt, Handler)] = [
 ]
 
 extension SentryState {
-  /// As the kernel shows a directory outside the task's root (`man 2 getcwd`).
-  fileprivate func unreachablePath(_ position: Position) -> [UInt8] {
-    Array("(unreachable)".utf8) + (vfs.path(of: position, from: vfs.root) ?? [0x2f])
-  }
-
   /// A directory that the task may make its working directory or root.
   fileprivate func enterable(_ position: Position, _ task: Task) throws(Errno) -> Position {
     guard let inode = position.dentry.inode, inode.isDirectory else { throw .notDirectory }
