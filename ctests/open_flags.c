@@ -61,6 +61,9 @@ static void temporaryFiles(void) {
     CHECK_EQ(statOf("named").st_ino, fstatOf(fd).st_ino);
     CHECK_STR(readFile("named"), "temporary");
     CHECK_ERRNO(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), EEXIST);
+    // It may be named once; after its last name has gone it is a file like others.
+    CHECK_OK(unlink("named"));
+    CHECK_ERRNO(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), ENOENT);
     close(fd);
     fd = (int)CHECK_OK(open("dir", O_TMPFILE | O_WRONLY | O_EXCL, 0600));
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

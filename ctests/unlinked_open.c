@@ -1,5 +1,6 @@
 // A file or directory without a name lives as long as somebody holds it: lower, changed, new, across fork and dup.
 #include "harness.h"
+#include <sys/xattr.h>
 
 static void prepare(void) {
     writeFile("lower", "lower bytes");
@@ -84,8 +85,21 @@ static void scenario(void) {
     struct stat s;
     CHECK_OK(fstatat(directory, ".", &s, 0));
     CHECK_EQ(s.st_ino, fstatOf(directory).st_ino);
+    CHECK_OK(fchmod(directory, 0705));
+    CHECK_EQ(fstatOf(directory).st_mode & 07777, 0705);
+    CHECK_EQ(fstatOf(directory).st_nlink, 0);
     CHECK_OK(mkdir("dir", 0700));
     CHECK(statOf("dir").st_ino != s.st_ino);
+    if (fsetxattr(directory, "user.late", "value", 5, 0) == 0) {
+        char value[8] = "";
+        CHECK_EQ(fgetxattr(directory, "user.late", value, sizeof value), 5);
+        CHECK_OK(fremovexattr(directory, "user.late"));
+    } else {
+        CHECK_EQ(errno, EOPNOTSUPP);
+    }
+    CHECK_OK(futimens(directory, (struct timespec[]){{5, 6}, {7, 8}}));
+    CHECK_EQ(fstatOf(directory).st_mtim.tv_sec, 7);
+    CHECK_EQ(statOf("dir").st_mode & 07777, 0700);
     CHECK_ERRNO(openat(directory, "z", O_CREAT | O_RDWR, 0600), ENOENT);
 }
 

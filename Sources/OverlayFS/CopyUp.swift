@@ -81,7 +81,7 @@ extension OverlayInode {
         upper = copy
         if isLinked && links == nil { links = from.linkCount }
         (self as? OverlayDirectory)?.learnSubdirectories()
-        if links != 0 { overlay.keep(self) }
+        if links != 0, type != .directory || parent != nil { overlay.keep(self) }
         keepTimes(changeTime: from.changeTime, birthTime: from.birthTime)
         if let file = self as? OverlayRegularFile {
           file.isMetadataOnly = !moved
@@ -98,7 +98,7 @@ extension OverlayInode {
   /// Renames the prepared copy to where the file is; a file without a name loses the copy's too.
   private func place(_ copy: Inode, _ prepared: Name, in work: Inode) throws(Errno) {
     guard let parent, let directory = parent.upper else {
-      guard type != .directory else { throw .noSuchFileOrDirectory }
+      if type == .directory { return try work.removeDirectory(prepared, copy) }
       overlay.marks?.forgetLastLink(copy)
       try work.unlink(prepared, copy)
       return

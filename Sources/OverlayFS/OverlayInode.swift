@@ -20,8 +20,6 @@ public class OverlayInode: Inode {
 
   /// What copy-up could not give the upper inode; nil for what was never copied up in this run.
   final var copied: CopiedTimes?
-  /// The attributes of a removed lower directory that were changed after that.
-  private final var removed: RemovedAttributes?
 
   final var overlay: OverlayFilesystem { unsafeDowncast(filesystem, to: OverlayFilesystem.self) }
 
@@ -90,7 +88,8 @@ public class OverlayInode: Inode {
   /// (OverlayFilesystem.followUps).
   final var linksWithoutOneName: UInt32? {
     if let links { return links > 0 ? links - 1 : 0 }
-    guard upper == nil, let lower else { return nil }
+    // Of a directory the count says how many it holds.
+    guard type != .directory, upper == nil, let lower else { return nil }
     let count = lower.linkCount
     return count > 0 ? count - 1 : 0
   }
@@ -104,7 +103,6 @@ public class OverlayInode: Inode {
   // MARK: - Metadata
 
   public override func attributes() throws(Errno) -> Attributes {
-    if let removed { return removed.attributes }
     var result = try source.attributes()
     result.number = number
     if let links { result.linkCount = links }
@@ -116,26 +114,10 @@ public class OverlayInode: Inode {
   }
 
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {
-    if isDirectory, upper == nil, parent == nil, number != overlay.root.number { return try changeRemoved(change) }
     let upper = try copiedUp(.metadata)
     try upper.setAttributes(change)
     copied?.isPast = true
     refresh()
-  }
-
-  /// A lower directory that has been removed has no place to be copied up to; who still has it open may change it all
-  /// the same, and it is forgotten with the last of them.
-  private func changeRemoved(_ change: AttributeChange) throws(Errno) {
-    var new = try attributes()
-    let now = Timestamp.now()
-    if let permissions = change.permissions { self.permissions = permissions }
-    if let owner = change.owner { self.owner = owner }
-    if let group = change.group { self.group = group }
-    (new.permissions, new.owner, new.group) = (permissions, owner, group)
-    new.accessTime = change.accessTime.resolved(now: now) ?? new.accessTime
-    new.modificationTime = change.modificationTime.resolved(now: now) ?? new.modificationTime
-    new.changeTime = now
-    removed = RemovedAttributes(new)
   }
 
   /// Its number is not that of its upper inode: a listing must look it up, in this run and, where it is written down, in
@@ -213,12 +195,6 @@ public class OverlayInode: Inode {
     }
     return try marks.guestAttributeNames(of: upper)
   }
-}
-
-/// Apart from the inode because hardly any has them.
-private final class RemovedAttributes {
-  let attributes: Attributes
-  init(_ attributes: Attributes) { self.attributes = attributes }
 }
 
 extension Inode {

@@ -182,6 +182,8 @@ extension VirtualFileSystem {
       if inode.isDirectory { throw .notPermitted }
       if !inode.isLinkable, try inode.attributes().linkCount == 0 { throw .noSuchFileOrDirectory }
       try directory.link(name, to: inode)
+      // Once: without its last name it is a file like others.
+      inode.isLinkable = false
       if let negative = cache.find(name, in: parent.dentry) { cache.remove(negative) }
       cache.insert(name, in: parent.dentry, inode)
       if watchCount != 0 {
