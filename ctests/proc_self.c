@@ -209,8 +209,38 @@ static void tasksAndOthers(void) {
     CHECK(S_ISREG(s.st_mode));
 }
 
+// The directory of a process is a pidfd to pidfd_send_signal(2), and nothing else is.
+static void pidfds(void) {
+    pid_t child = fork();
+    if (child == 0)
+        for (;;) pause();
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d", child);
+    int process = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+    snprintf(path, sizeof path, "/proc/%d/task/%d", child, child);
+    int task = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+    int other = (int)CHECK_OK(open("dir", O_RDONLY | O_DIRECTORY));
+    int handle = (int)CHECK_OK(open("/proc/self", O_PATH | O_DIRECTORY));
+    CHECK_OK(syscall(SYS_pidfd_send_signal, process, 0, NULL, 0));
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, process, 0, NULL, 256), EINVAL);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, process, 65, NULL, 0), EINVAL);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, task, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, handle, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, 99, 0, NULL, 0), EBADF);
+    CHECK_OK(syscall(SYS_pidfd_send_signal, process, SIGTERM, NULL, 0));
+    int status = statusOf(child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, process, 0, NULL, 0), ESRCH);
+    close(process);
+    close(task);
+    close(other);
+    close(handle);
+}
+
 static void scenario(void) {
     links();
+    pidfds();
     maps();
     statusAndStat();
     tasksAndOthers();

@@ -132,6 +132,7 @@ public struct DispositionTable: Sendable {
       // The pid namespace bounds all but the process group, which reaches the caller's own processes.
       set(SYS_kill, ArgumentRule(.trace, when: .oneOf(argument: 0, [0, UInt32.max])), otherwise: .native)
       set(.native, Self.processCalls)
+      set(.trace, [SYS_pidfd_send_signal])
       set(SYS_setpriority, ArgumentRule(.errno(EPERM), when: .int(0, 1)), otherwise: .native)
       set(SYS_ioprio_set, ArgumentRule(.errno(EPERM), when: .int(0, 2)), otherwise: .native)
       set(.native, Self.systemVCalls)

@@ -27,6 +27,8 @@ final class ProcessDirectory: DynamicDirectory {
       filesystem, number: filesystem.reserveNumbers(Self.blockSize), owner: owner.user, group: owner.group)
   }
 
+  override var signalledProcess: Int32? { isTask ? nil : thread.process }
+
   /// Whether the thread is there, and whoever owns it now owns the directory.
   func refresh() -> Bool {
     guard proc.source.exists(thread) else { return false }

@@ -132,6 +132,10 @@ open class Inode: Mappable {
   /// A symlink that leads to a place instead of a path (`/proc/self/fd/N`, `/proc/self/exe`, `/proc/self/cwd`); nil otherwise.
   open func magicTarget() throws(Errno) -> Position? { nil }
 
+  /// The process whose directory in /proc this is, by its number inside; nil otherwise. To pidfd_send_signal(2) such a
+  /// directory is a pidfd.
+  open var signalledProcess: Int32? { nil }
+
   // MARK: - Content
 
   /// A descriptor of the backing file, for a regular file, FIFO or device node. Flags that the VFS has dealt with

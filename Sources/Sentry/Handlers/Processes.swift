@@ -13,8 +13,7 @@ let processHandlers: [(CInt, Handler)] = [
   (SYS_rt_sigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
   (SYS_rt_tgsigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.1) }),
   (434 /* pidfd_open */, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
-  // A pidfd can only be one that pidfd_open or clone gave, so its process is a guest.
-  (424 /* pidfd_send_signal */, { (state, task, call) throws(Errno) in .native }),
+  (424 /* pidfd_send_signal */, { (state, task, call) throws(Errno) in try state.sendByDescriptor(task, call) }),
   (SYS_prlimit64, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
   (SYS_sched_setparam, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
   (SYS_sched_setscheduler, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
@@ -98,6 +97,18 @@ extension SentryState {
 
   fileprivate func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
     ThreadID(truncatingIfNeeded: argument) == 0 ? .native : try nativeIfGuest(argument)
+  }
+
+  /// `pidfd_send_signal(2)`. A pidfd can only be one that pidfd_open or clone gave, so its process is a guest. A process's
+  /// directory in /proc is one as well; ours is none to the kernel.
+  fileprivate func sendByDescriptor(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.0))
+    guard let node = registry.node(status), !node.isPath, let process = node.inode.signalledProcess else { return .native }
+    if call.arguments.3 & 0xffff_ffff != 0 { throw .invalidArgument }
+    let number = call.arguments.2 == 0 ? SYS_kill : SYS_rt_sigqueueinfo
+    return .substitute(
+      SystemCall(
+        number: Int(number), arguments: (UInt64(process), call.arguments.1, call.arguments.2, 0, 0, 0)))
   }
 
   /// `kill(2)`. The first guest is in the caller's process group, so "my group" can hold processes that are no guests:
