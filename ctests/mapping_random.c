@@ -278,24 +278,36 @@ static void step(long number) {
 
 // MARK: - The noise
 
-static volatile uint32_t *watched;
-static atomic_bool quiet;
+// Each watcher takes the address once and looks at it for a while, then says so: nothing may be unmapped while one of them,
+// which may be without a CPU for long, can still have its address.
+#define WATCHERS 2
+static volatile uint32_t *_Atomic watched;
+static atomic_uint looks[WATCHERS];
+static atomic_bool quiet, wrong;
 static void *watch(void *argument) {
-    (void)argument;
-    while (!quiet) {
-        for (int i = 0; i < 200; i++) if (watched && watched[PAGE / 4] != 8) return (void *)1;
+    for (atomic_uint *mine = argument; !quiet; ++*mine) {
+        volatile uint32_t *at = watched;
+        for (int i = 0; at && i < 200; i++) if (at[PAGE / 4] != 8) wrong = true;
         usleep(100);
     }
     return NULL;
 }
 
+struct Former { void *at; unsigned looks[WATCHERS]; };
+static void retire(struct Former *former, void *at) {
+    for (int i = 0; former->at && i < WATCHERS; i++) while (looks[i] == former->looks[i]) usleep(100);
+    if (former->at) munmap(former->at, PAGES * PAGE);
+    former->at = at;
+    for (int i = 0; i < WATCHERS; i++) former->looks[i] = looks[i];
+}
+
 static void noise(int end) {
-    pthread_t threads[2];
+    pthread_t threads[WATCHERS];
     for (int a = 0; a < ACTORS; a++) close(commands[a][1]);
-    for (int i = 0; i < 2; i++) MUST(pthread_create(&threads[i], NULL, watch, NULL));
+    for (int i = 0; i < WATCHERS; i++) MUST(pthread_create(&threads[i], NULL, watch, &looks[i]));
     struct timespec soon = {0, 2000000};
     char byte;
-    void *former[16] = {NULL};
+    struct Former former[16] = {{NULL}};
     fcntl(end, F_SETFL, O_NONBLOCK);
     for (unsigned round = 0, f = 0; read(end, &byte, 1) < 0 && errno == EAGAIN; round++, f = round % NOISES) {
         char name[32];
@@ -320,16 +332,11 @@ static void noise(int end) {
         CHECK_EQ(nanosleep(&soon, NULL), 0);
         watched = NULL;
         close(fd);
-        // The threads may look at a former one for a moment.
-        if (former[round % 16]) munmap(former[round % 16], PAGES * PAGE);
-        former[round % 16] = (void *)at;
+        retire(&former[round % 16], (void *)at);
     }
     quiet = true;
-    for (int i = 0; i < 2; i++) {
-        void *wrong;
-        pthread_join(threads[i], &wrong);
-        CHECK(wrong == NULL);
-    }
+    for (int i = 0; i < WATCHERS; i++) pthread_join(threads[i], NULL);
+    CHECK(!wrong);
     _exit(0);
 }
 
