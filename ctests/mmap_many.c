@@ -2,6 +2,7 @@
 // fixed over each other, populated, synced; and what is in the way of a move: dying and newborn processes.
 #include "harness.h"
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #define PAGE 4096
@@ -228,6 +229,53 @@ static void comingAndGoing(void) {
     pthread_join(thread, NULL);
 }
 
+// A thread that cannot be asked for anything: so what there is to do is done in the leader.
+static void *sleepsInVfork(void *argument) {
+    if (vfork() == 0)
+        for (;;) pause();
+    return argument;
+}
+
+// Processes with threads that are killed while a file that they map is being copied up, or right after it.
+static void killed(void) {
+    char name[32], byte;
+    atomic_int *begun = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int f = 140; f < 240; f++) {
+        int ready[2];
+        MUST(pipe(ready));
+        snprintf(name, sizeof name, "files/%d", f);
+        pid_t dying = fork();
+        if (dying == 0) {
+            pthread_t thread;
+            MUST(setpgid(0, 0));
+            MUST(pthread_create(&thread, NULL, sleepsInVfork, NULL));
+            int fd = (int)MUST(open(name, O_RDONLY));
+            volatile char *at = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+            if (f % 3 == 0) close(fd);
+            if (at[0] != 'o' || write(ready[1], "r", 1) != 1) _exit(1);
+            for (;;) pause();
+        }
+        CHECK_EQ(read(ready[0], &byte, 1), 1);
+        pid_t killer = fork();
+        if (killer == 0) {
+            while (*begun < f) sched_yield();
+            struct timespec start, now;
+            clock_gettime(CLOCK_MONOTONIC, &start);
+            do clock_gettime(CLOCK_MONOTONIC, &now);
+            while ((now.tv_sec - start.tv_sec) * 1000000000L + now.tv_nsec - start.tv_nsec < f % 50 * 15000);
+            _exit(kill(-dying, SIGKILL) != 0);
+        }
+        *begun = f;
+        int fd = (int)CHECK_OK(open(name, O_WRONLY));
+        CHECK_EXITS_OK(killer);
+        int status = statusOf(dying);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        close(fd);
+        close(ready[0]);
+        close(ready[1]);
+    }
+}
+
 // Mapping and unmapping all the time in threads while the file moves.
 static void *churn(void *argument) {
     int fd = *(int *)argument;
@@ -269,6 +317,7 @@ static void scenario(void) {
     manyFiles();
     fixedSyncedPopulated();
     comingAndGoing();
+    killed();
     churning();
 }
 

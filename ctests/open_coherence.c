@@ -1,6 +1,9 @@
 // A descriptor opened before a file was copied up sees what is written after, keeps its offset and flags, and shares
 // them with its duplicates, its forked copies and the copies that travelled through a socket.
 #include "harness.h"
+#include <sched.h>
+
+#define RACES 400
 
 static void prepare(void) {
     writeFile("file", "0123456789");
@@ -11,6 +14,11 @@ static void prepare(void) {
     writeFile("many", "0");
     writeFile("vforked", "old");
     writeFile("stopped", "old");
+    char name[32];
+    for (int f = 0; f < RACES; f++) {
+        snprintf(name, sizeof name, "race%d", f);
+        writeFile(name, "old content");
+    }
 }
 
 static void readsAs(int fd, off_t at, const char *text) {
@@ -46,8 +54,38 @@ static void holderIsBusy(void) {
     readsAs(held, 0, "new");
 }
 
+// A file is opened at the moment at which another process changes it for the first time: whoever comes first, the descriptor
+// is of the file as it is when both are done.
+static void openedMeanwhile(void) {
+    atomic_int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    atomic_int *begun = shared, *done = shared + 1;
+    char name[32];
+    pid_t child = fork();
+    if (child == 0) {
+        for (int f = 0; f < RACES; f++) {
+            snprintf(name, sizeof name, "race%d", f);
+            while (*begun <= f) sched_yield();
+            CHECK_OK(truncate(name, 3));
+            *done = f + 1;
+        }
+        _exit(0);
+    }
+    for (int f = 0; f < RACES; f++) {
+        snprintf(name, sizeof name, "race%d", f);
+        *begun = f + 1;
+        for (volatile int i = 0; i < f % 40 * 100; i++) {}
+        int fd = (int)CHECK_OK(open(name, O_RDONLY));
+        while (*done <= f) sched_yield();
+        CHECK_EQ(fstatOf(fd).st_size, 3);
+        readsAs(fd, 0, "old");
+        close(fd);
+    }
+    CHECK_EXITS_OK(child);
+}
+
 static void scenario(void) {
     holderIsBusy();
+    openedMeanwhile();
     char buffer[64] = "";
     int reader = (int)CHECK_OK(open("file", O_RDONLY));
     int cloexec = (int)CHECK_OK(open("file", O_RDONLY | O_CLOEXEC | O_NONBLOCK));

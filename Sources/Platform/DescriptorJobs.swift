@@ -84,9 +84,9 @@ final class DescriptorJobs: Sendable {
         job.isDone.interruptibleCall(SYS_poll, Int(bitPattern: $0), 1, 1)
       }
       if ready == -Int(EINTR) { continue }
-      // The guest may have died on its way to the gate; its stop says so.
+      // The guest may have died on its way to the gate, or a filter of its own has refused the call; its stop says so.
       if ready <= 0 || CInt(poll.revents) & POLLIN == 0 {
-        if !Kinship.isAlive(job.thread) { return }
+        if Kinship.isStoppedOrDead(job.thread) { return }
         continue
       }
       var notification = seccomp_notif()

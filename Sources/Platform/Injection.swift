@@ -59,10 +59,16 @@ final class Injection {
 
   private func waitForCallStop() throws(Errno) {
     while true {
-      guard let status = tracer.nextStatus(of: tracee.thread, block: true), status & 0xff == 0x7f else {
+      guard let status = tracer.nextStatus(of: tracee) else {
+        isDead = true
+        // Of a dead leader the main loop will hear; of a thread that has vanished it would not.
+        if !Kinship.isZombie(tracee.thread) { tracer.putOff(tracee.thread, CInt(SIGKILL)) }
+        throw .noSuchProcess
+      }
+      guard status & 0xff == 0x7f else {
         isDead = true
         // The exit itself has been consumed here: keep it for the main loop.
-        tracer.putOff(tracee.thread, CInt(SIGKILL))
+        tracer.putOff(tracee.thread, status)
         throw .noSuchProcess
       }
       let signal = (status >> 8) & 0xff
@@ -84,7 +90,7 @@ final class Injection {
     if isDead { return }
     tracee.request(VD_PTRACE_INTERRUPT)
     tracee.resume()
-    while let status = tracer.nextStatus(of: tracee.thread, block: true) {
+    while let status = tracer.nextStatus(of: tracee) {
       guard status & 0xff == 0x7f else { return tracer.putOff(tracee.thread, status) }
       if status >> 16 == VD_PTRACE_EVENT_STOP { break }
       if status >> 16 == 0, (status >> 8) & 0xff != SIGTRAP | 0x80 { wasStopped = true }

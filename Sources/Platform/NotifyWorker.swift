@@ -88,11 +88,12 @@ final class NotifyWorker: Sendable {
     let held = TracerRequests.HeldCall(id: id, thread: thread)
     requests.held.withLock { $0 = held }
     let answer = PreparedAnswer(handler.handle(call, from: thread, by: .notify), to: call)
-    // From here on the tracer leaves the call alone.
     let wasMoved = requests.held.withLock { current in
-      defer { current = nil }
+      current?.isBeingAnswered = true
       return current?.wasMoved == true
     }
+    // Known as the thread whose call is held until a descriptor is installed: a move that begins meanwhile counts on it.
+    defer { requests.held.withLock { $0 = nil } }
     if wasMoved { return answer }
     if let outcome = answer.take(for: call) { self.answer(outcome, to: id, of: thread, call) }
     return nil

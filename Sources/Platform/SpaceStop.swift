@@ -45,7 +45,9 @@ final class SpaceStop: StoppedSpace {
       guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread, block: false)
       else {
         // A thread on its way out of the kernel needs some microseconds; one in state D may stay there.
-        if rounds > 0, Kinship.isOutOfGuestCode(tracee.thread) { return }
+        if rounds > 0, Kinship.isOutOfGuestCode(tracee.thread), isParked(tracee.thread) || rounds > Self.patience {
+          return
+        }
         rounds += 1
         stops.wait(microseconds: min(rounds * 40, 1000))
         continue
@@ -74,6 +76,18 @@ final class SpaceStop: StoppedSpace {
         tracee.request(VD_PTRACE_INTERRUPT)
         tracer.stopped(tracee, status)
       }
+    }
+  }
+
+  /// About 20 ms: longer than any call on memory or a disk takes, unless something is wrong with the host.
+  private static let patience = 40
+
+  /// The thread, in state D, waits for us, for its vfork child, or for a page; then it leaves memory alone. Any other call may
+  /// be in the middle of mapping or of filling a buffer, and is worth a moment.
+  private func isParked(_ thread: ThreadID) -> Bool {
+    switch Kinship.blockingCall(of: thread) {
+    case .none, .some(-1), .some(Int(SYS_vfork)), .some(Int(SYS_clone)), .some(Int(SYS_clone3)): true
+    case .some(let number): tracer.mayHold(number)
     }
   }
 
@@ -130,7 +144,7 @@ final class SpaceStop: StoppedSpace {
     if let thread = tracer.requests.moveHeldCall(of: { self.tracer.tracees[$0]?.space === self.space }, by: tracer),
       let tracee = tracer.tracees[thread]
     {
-      guard let status = tracer.nextStatus(of: thread, block: true) else { throw .noSuchProcess }
+      guard let status = tracer.nextStatus(of: tracee) else { throw .noSuchProcess }
       if status >> 16 == VD_PTRACE_EVENT_STOP, (status >> 8) & 0xff == SIGTRAP {
         tracee.wasInterrupted = false
         stopped.append(tracee)
@@ -143,7 +157,7 @@ final class SpaceStop: StoppedSpace {
 }
 
 /// SIGCHLD, which the kernel sends at every stop of a tracee: while there is one of these, the calling thread can wait for it.
-private struct StopSignal {
+struct StopSignal {
   private var mask: UInt64 = 1 << (UInt64(SIGCHLD) - 1)
   private var former: UInt64 = 0
 

@@ -95,9 +95,31 @@ enum Kinship {
   /// Not asleep and not stopped: it has a CPU, or waits for one.
   static func mayRun(_ thread: ThreadID) -> Bool { state(of: thread) == UInt8(ascii: "R") }
 
-  static func isAlive(_ thread: ThreadID) -> Bool {
+  static func isZombie(_ thread: ThreadID) -> Bool {
     let state = state(of: thread)
-    return state != nil && state != UInt8(ascii: "Z") && state != UInt8(ascii: "X")
+    return state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
+  }
+
+  static func isDead(_ thread: ThreadID) -> Bool { isZombie(thread) || state(of: thread) == nil }
+
+  /// It is at a ptrace stop, or there is none.
+  static func isStoppedOrDead(_ thread: ThreadID) -> Bool {
+    state(of: thread) == UInt8(ascii: "t") || isDead(thread)
+  }
+
+  /// The call that a thread is blocked in; -1 if it is none (a page fault), Int.max if it is not blocked, nil if the thread is
+  /// gone or the kernel does not say (`man 5 proc_pid_syscall`).
+  static func blockingCall(of thread: ThreadID) -> Int? {
+    withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
+      let count = ProcessFile.read(thread, "syscall", into: buffer)
+      let word = buffer[..<count].prefix { $0 != 0x20 && $0 != 0x0a }
+      var number = 0
+      for byte in word.first == 0x2d ? word.dropFirst() : word {
+        guard byte >= 0x30, byte <= 0x39 else { return .max }
+        number = number &* 10 &+ Int(byte - 0x30)
+      }
+      return word.isEmpty ? nil : word.first == 0x2d ? -number : number
+    }
   }
 
   /// The letter of /proc/THREAD/stat; the name before it may hold anything, so it is looked for from the last ')'.

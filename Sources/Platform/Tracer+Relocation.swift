@@ -13,11 +13,12 @@ extension Tracer {
   func serve(_ request: TracerRequests.GuestsRequest) {
     let wasWorking = isWorking
     isWorking = true
-    let guests = GuestsStop(self)
+    let guests = GuestsStop(self, answered: request.isByWorker ? nil : requests.held.withLock { $0?.thread })
     request.body(guests)
+    // Whoever waits need not wait until all have been let go.
+    request.isDone.raiseForWaiters()
     guests.resumeAll()
     isWorking = wasWorking
-    request.isDone.raiseForWaiters()
   }
 
   /// Does what is left for a thread at an EVENT_STOP. Births and returns that come up meanwhile are put off.
@@ -47,8 +48,14 @@ private final class GuestsStop: StoppedGuests {
   private let tracer: Tracer
   private var spaces: [SpaceStop] = []
   private var injections: [ThreadID: Injection] = [:]
+  /// The thread whose call the notify worker had at the beginning. If it has been answered since, what it was given is in
+  /// its table before anybody looks there.
+  private let answered: ThreadID?
 
-  init(_ tracer: Tracer) { self.tracer = tracer }
+  init(_ tracer: Tracer, answered: ThreadID?) {
+    self.tracer = tracer
+    self.answered = answered
+  }
 
   func stop(_ threads: [ThreadID]) {
     for thread in threads {
@@ -69,10 +76,15 @@ private final class GuestsStop: StoppedGuests {
       if let injection = injections[thread] { return StoppedTracee(tracer, injection) }
     }
     for space in spaces {
-      for tracee in space.stopped where threads.contains(tracee.thread) {
-        guard tracer.tracees[tracee.thread] === tracee, !tracer.deferred.holds(tracee.thread),
-          let injection = tracer.injection(into: tracee)
-        else { continue }
+      let candidates = space.stopped.filter {
+        threads.contains($0.thread) && tracer.tracees[$0.thread] === $0 && !tracer.deferred.holds($0.thread)
+      }
+      // Leaders last: waiting for one takes longer (`Tracer.nextStatus`).
+      let (others, leaders) = (
+        candidates.filter { $0.thread != $0.group.leader }, candidates.filter { $0.thread == $0.group.leader }
+      )
+      for tracee in others + leaders {
+        guard let injection = tracer.injection(into: tracee) else { continue }
         injections[tracee.thread] = injection
         return StoppedTracee(tracer, injection)
       }
@@ -91,7 +103,7 @@ private final class GuestsStop: StoppedGuests {
   func laterInUnknown(_ work: @escaping @Sendable (any StoppedThread) -> Void) {
     // Births that are being put off are in `deferred`; newborns whose parents' events have not been seen, in `held`.
     if !tracer.deferred.isEmpty || !tracer.held.isEmpty { tracer.newbornWork.append(work) }
-    if let thread = tracer.requests.held.withLock({ $0?.thread }) { later([thread], work) }
+    if let answered { later([answered], work) }
   }
 
   /// An EVENT_STOP that is pending stays so until the thread leaves the kernel, or traps for another reason: then `Tracer.stopped`
@@ -134,7 +146,11 @@ extension Injection {
       DescriptorJob(thread: tracee.thread, number: number, file: file, closeOnExec: closeOnExec))
     defer { jobs.end(job) }
     let carrier = SystemCall(number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
-    let result = try run(carrier) { jobs.serve(job, listener: listener) }
+    var result: Int
+    repeat {
+      // ERESTARTSYS: a SIGSTOP, which nobody can block, came before the call was received.
+      result = try run(carrier) { jobs.serve(job, listener: listener) }
+    } while result == -512 && !job.isDone.isRaised
     _ = try Errno.check(result)
   }
 }

@@ -50,6 +50,20 @@ extension Tracer {
     }
   }
 
+  /// Waits for the next event of a thread that runs. Nil if none can come: it is gone, or it is a dead leader, whose end the
+  /// kernel reports when all its threads have been waited for.
+  func nextStatus(of tracee: Tracee) -> CInt? {
+    let isAlone = tracee.group.count == 1 && deferred.isEmpty && held.isEmpty
+    if isAlone || tracee.thread != tracee.group.leader { return nextStatus(of: tracee.thread, block: true) }
+    let stops = StopSignal()
+    defer { stops.end() }
+    while true {
+      if let status = nextStatus(of: tracee.thread, block: false) { return status }
+      if Kinship.isDead(tracee.thread) { return nil }
+      stops.wait(microseconds: 1000)
+    }
+  }
+
   /// An EINTR that our own PTRACE_INTERRUPT made of a call that the kernel never restarts (epoll_wait and others): unless
   /// a signal is on its way to the guest as well, the call is made again.
   func hideInterruption(of tracee: Tracee) {

@@ -208,7 +208,7 @@ final class Tracer {
   func signalStop(_ tracee: Tracee, _ signal: CInt) {
     // A held call that no worker had received yet was aborted with ERESTARTSYS, which a handler without SA_RESTART would
     // turn into EINTR; open(2) of a regular file never says EINTR. ERESTARTNOINTR always restarts.
-    if let number = tracee.peek(.originalRax), number < UInt64(DispositionTable.count), mayNotify[Int(number)],
+    if let number = tracee.peek(.originalRax), mayHold(Int(truncatingIfNeeded: number)),
       tracee.peek(.rax) == UInt64(bitPattern: -512)
     {
       tracee.poke(.rax, UInt64(bitPattern: -513))
@@ -249,6 +249,9 @@ final class Tracer {
   }
 
   // MARK: - Calls
+
+  /// The notify gate may hold calls of this number.
+  func mayHold(_ number: Int) -> Bool { number >= 0 && number < mayNotify.count && mayNotify[number] }
 
   private func seccompStop(_ tracee: Tracee) {
     guard let call = tracee.systemCall() else {

@@ -8,12 +8,14 @@ import Synchronization
 
 /// The tracer's mailbox.
 final class TracerRequests: GuestControl {
-  /// The held call that the notify worker is answering.
+  /// The held call that the notify worker is handling, or answering.
   struct HeldCall: Sendable {
     var id: UInt64
     var thread: ThreadID
     /// The tracer has answered it with a restart: the worker's answer waits for the call to come again.
     var wasMoved = false
+    /// The answer, perhaps with a descriptor, is on its way to the guest: the tracer leaves the call alone.
+    var isBeingAnswered = false
   }
 
   /// Work on a stopped address space, asked for by a thread that waits for it.
@@ -32,9 +34,14 @@ final class TracerRequests: GuestControl {
   /// Work on guests, asked for by a thread that waits for it.
   final class GuestsRequest: Sendable {
     let body: @Sendable (any StoppedGuests) -> Void
+    /// The notify worker asks, in the middle of a call: it is answering no other one.
+    let isByWorker: Bool
     let isDone = Flag()
 
-    init(_ body: @escaping @Sendable (any StoppedGuests) -> Void) { self.body = body }
+    init(isByWorker: Bool, _ body: @escaping @Sendable (any StoppedGuests) -> Void) {
+      self.isByWorker = isByWorker
+      self.body = body
+    }
   }
 
   enum Request: Sendable {
@@ -55,7 +62,7 @@ final class TracerRequests: GuestControl {
   let isWaiting = Flag()
   private let reference = Mutex(TracerReference())
   private let tracerThread: ThreadID
-  /// Set by the notify worker from RECV to the answer, which is sent under this lock.
+  /// Set by the notify worker before it hands a call to the handler, until the answer is with the guest.
   let held = Mutex<HeldCall?>(nil)
 
   /// The notify worker's thread, which goes where the tracer goes; 0 until it runs.
@@ -87,8 +94,9 @@ final class TracerRequests: GuestControl {
   }
 
   func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void) {
-    let request = GuestsRequest(body)
-    if Self.ownThread == tracerThread {
+    let thread = Self.ownThread
+    let request = GuestsRequest(isByWorker: thread == workerThread.load(ordering: .relaxed), body)
+    if thread == tracerThread {
       let tracer = reference.withLock { $0 }
       tracer.tracer?.serve(request)
     } else {
@@ -103,7 +111,7 @@ final class TracerRequests: GuestControl {
   /// restart. Returns its thread, which comes to an EVENT_STOP.
   func moveHeldCall(of isConcerned: (ThreadID) -> Bool, by tracer: Tracer) -> ThreadID? {
     held.withLock { held in
-      guard let call = held, !call.wasMoved, isConcerned(call.thread) else { return nil }
+      guard let call = held, !call.wasMoved, !call.isBeingAnswered, isConcerned(call.thread) else { return nil }
       held?.wasMoved = true
       tracer.tracees[call.thread]?.request(VD_PTRACE_INTERRUPT)
       tracer.answerHeld(call.id, -513)
