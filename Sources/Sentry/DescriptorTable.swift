@@ -83,7 +83,21 @@ final class DescriptorTable {
   func numbers() throws(Errno) -> [CInt] {
     if caller != thread, vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) < 0 { reach(through: caller) }
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
-    return try hostNames(in: listing.rawValue).compactMap { CInt(String(decoding: $0, as: UTF8.self)) }.sorted()
+    var numbers: [CInt] = []
+    try forEachHostName(in: listing.rawValue) { name in
+      if let number = decimal(name) { numbers.append(number) }
+    }
+    return numbers.sorted()
+  }
+
+  /// Nil for `.` and `..`.
+  private func decimal(_ name: Slice<UnsafeMutableRawBufferPointer>) -> CInt? {
+    var number: CInt = 0
+    for byte in name {
+      guard byte >= 0x30, byte <= 0x39 else { return nil }
+      number = number &* 10 &+ CInt(byte - 0x30)
+    }
+    return number
   }
 
   /// The target of /proc/TID/fd/N as the kernel words it.
@@ -111,15 +125,24 @@ func withDecimal<T>(_ number: CInt, _ body: (UnsafePointer<CChar>) throws(Errno)
 /// The names in a host directory without `.` and `..`.
 func hostNames(in directory: CInt) throws(Errno) -> [[UInt8]] {
   var names: [[UInt8]] = []
-  return try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer throws(Errno) in
+  try forEachHostName(in: directory) { name in
+    if !(name.elementsEqual([0x2e]) || name.elementsEqual([0x2e, 0x2e])) { names.append([UInt8](name)) }
+  }
+  return names
+}
+
+/// Calls `body` with every name in a host directory.
+private func forEachHostName(
+  in directory: CInt, _ body: (Slice<UnsafeMutableRawBufferPointer>) -> Void
+) throws(Errno) {
+  try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer throws(Errno) in
     while true {
       let count = try Host.call(SYS_getdents64, Int(directory), Int(bitPattern: buffer.baseAddress), buffer.count)
-      if count == 0 { return names }
+      if count == 0 { return }
       var offset = 0
       while offset < count {
         let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-        let name = buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
-        if !(name.elementsEqual([0x2e]) || name.elementsEqual([0x2e, 0x2e])) { names.append([UInt8](name)) }
+        body(buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 })
         offset += length
       }
     }

@@ -130,10 +130,25 @@ struct ListedFile: Sendable, Hashable {
     self.number = number
   }
 
-  /// The file of a descriptor of ours: the kernel is asked with a mapping of our own.
+  /// tmpfs, ext2 to ext4, XFS (linux/magic.h): there it is what stat(2) says.
+  private static let plainFilesystems: [Int] = [0x0102_1994, 0xef53, 0x5846_5342]
+
+  /// The file of a descriptor of ours; on file systems that we do not know the kernel is asked with a mapping of our own.
   ///
   /// - Throws: `.noDevice` and what else `mmap(2)` says.
   init(of descriptor: CInt) throws(Errno) {
+    var filesystem = statfs()
+    _ = try withUnsafeMutablePointer(to: &filesystem) { filesystem throws(Errno) in
+      try Host.call(SYS_fstatfs, Int(descriptor), Int(bitPattern: filesystem))
+    }
+    if Self.plainFilesystems.contains(Int(filesystem.f_type)) {
+      let status = try Host.stat(descriptor)
+      let device = UInt64(status.st_dev)
+      self.init(
+        device: UInt64(DeviceNumber.major(device)) << 32 | UInt64(DeviceNumber.minor(device)),
+        number: UInt64(status.st_ino))
+      return
+    }
     let address = UInt64(
       UInt(bitPattern: try Host.call(SYS_mmap, 0, 4096, Int(PROT_READ), Int(MAP_PRIVATE), Int(descriptor), 0)))
     defer { _ = vd_syscall(Int(SYS_munmap), Int(address), 4096, 0, 0, 0, 0) }
@@ -157,22 +172,57 @@ extension KernelMapping {
   /// The parts of `part`, of a private mapping, whose pages are the space's own: written, and not the file's any more.
   static func ownRanges(of part: Range<UInt64>, in thread: ThreadID) throws(Errno) -> [Range<UInt64>] {
     let pagemap = try Host.openTrusted("/proc/\(thread)/pagemap", [])
+    do throws(Errno) {
+      return try scan(pagemap.rawValue, part)
+    } catch {
+      guard error == .inappropriateIOCTLForDevice || error == .invalidArgument else { throw error }
+      return try read(pagemap.rawValue, part)
+    }
+  }
+
+  /// `struct pm_scan_arg` (linux/fs.h, Linux 6.7): size, flags, start, end, walk_end, vec, vec_len, max_pages,
+  /// category_inverted, category_mask, category_anyof_mask, return_mask.
+  private typealias Scan = (
+    UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
+  )
+
+  /// PAGEMAP_SCAN, which passes over what is not there without looking at each page.
+  static func scan(_ pagemap: CInt, _ part: Range<UInt64>) throws(Errno) -> [Range<UInt64>] {
+    // PAGE_IS_FILE, PAGE_IS_PRESENT, PAGE_IS_SWAPPED
+    let (file, present, swapped): (UInt64, UInt64, UInt64) = (4, 8, 16)
+    var ranges: [Range<UInt64>] = []
+    var address = part.lowerBound
+    // `struct page_region`: start, end, categories.
+    return try withUnsafeTemporaryAllocation(of: (UInt64, UInt64, UInt64).self, capacity: 256) {
+      regions throws(Errno) in
+      while address < part.upperBound {
+        var scan: Scan = (
+          UInt64(MemoryLayout<Scan>.size), 0, address, part.upperBound, 0,
+          UInt64(UInt(bitPattern: regions.baseAddress)), UInt64(regions.count), 0, file, file, present | swapped, 0
+        )
+        let count = try withUnsafeMutablePointer(to: &scan) { scan throws(Errno) in
+          try Host.call(SYS_ioctl, Int(pagemap), 0xc060_6610, Int(bitPattern: scan))
+        }
+        for (start, end, _) in regions[..<count] { join(start..<end, to: &ranges) }
+        if scan.4 <= address { break }
+        address = scan.4
+      }
+      return ranges
+    }
+  }
+
+  /// The same from an entry for each page, before Linux 6.7.
+  static func read(_ pagemap: CInt, _ part: Range<UInt64>) throws(Errno) -> [Range<UInt64>] {
     var ranges: [Range<UInt64>] = []
     var address = part.lowerBound
     return try withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 4096) { entries throws(Errno) in
       while address < part.upperBound {
         let count = Int(min(UInt64(entries.count), (part.upperBound - address) / 4096))
         let bytes = UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: entries[..<count]))
-        let got = try Host.read(into: bytes, from: pagemap.rawValue, at: Int64(address / 4096 * 8)) / 8
+        let got = try Host.read(into: bytes, from: pagemap, at: Int64(address / 4096 * 8)) / 8
         if got == 0 { break }
         for entry in entries[..<got] {
-          if isOwn(entry) {
-            if let last = ranges.last, last.upperBound == address {
-              ranges[ranges.count - 1] = last.lowerBound..<(address + 4096)
-            } else {
-              ranges.append(address..<(address + 4096))
-            }
-          }
+          if isOwn(entry) { join(address..<(address + 4096), to: &ranges) }
           address += 4096
         }
       }
@@ -180,11 +230,18 @@ extension KernelMapping {
     }
   }
 
-  /// Swapped out, or present without bit 61, "page is file-page or shared-anon" (Documentation/admin-guide/mm/pagemap.rst).
+  private static func join(_ range: Range<UInt64>, to ranges: inout [Range<UInt64>]) {
+    if let last = ranges.last, last.upperBound == range.lowerBound {
+      ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+    } else {
+      ranges.append(range)
+    }
+  }
+
+  /// Present or swapped out without bit 61, "page is file-page or shared-anon" (Documentation/admin-guide/mm/pagemap.rst).
   private static func isOwn(_ entry: UInt64) -> Bool {
-    let isPresent = entry >> 63 & 1 == 1
-    let isSwapped = entry >> 62 & 1 == 1
+    let isThere = entry >> 62 & 3 != 0
     let isFilePage = entry >> 61 & 1 == 1
-    return isSwapped || isPresent && !isFilePage
+    return isThere && !isFilePage
   }
 }

@@ -22,7 +22,7 @@ extension SentryState {
       guard node != nil || isMapped || !plans.isEmpty else { return }
       // Opened once and closed again: the most frequent case, and the tracer thread need not hear of it. While the tracer
       // serves a call, the (one) notify worker may be giving a descriptor of the lower file to a guest at this moment.
-      if currentGate == .notify, plans.isEmpty, holders(of: file.mappableIdentity, identity).isEmpty { return }
+      if currentGate == .notify, !isMapped, plans.isEmpty, !isOpen(identity) { return }
       let upperFile = try upper.translate(required: 0..<4096, optional: 0..<4096, access: .read).takeFile()
       notifier?.willClose(upperFile.rawValue)
       for plan in plans {
@@ -86,10 +86,18 @@ extension SentryState {
     var opened: [ObjectIdentifier: Bool] = [:]
     return groups.compactMap { (key, tasks) in
       guard let table = tasks.first?.descriptors, let space = tasks.first?.space else { return nil }
+      // The descriptors are looked for when it is stopped.
+      if space.mayMap(file) { return Holders(threads: tasks.map(\.thread), mayMap: true) }
       let isOpen = opened[key.table] ?? table.mayHold(lower)
       opened[key.table] = isOpen
-      let mayMap = space.mayMap(file)
-      return isOpen || mayMap ? Holders(threads: tasks.map(\.thread), mayMap: mayMap) : nil
+      return isOpen ? Holders(threads: tasks.map(\.thread), mayMap: false) : nil
+    }
+  }
+
+  private func isOpen(_ file: BackingIdentity) -> Bool {
+    var seen: Set<ObjectIdentifier> = []
+    return tasks.values.contains { task in
+      seen.insert(ObjectIdentifier(task.descriptors)).inserted && task.descriptors.mayHold(file)
     }
   }
 }

@@ -273,13 +273,20 @@ struct ProcessStatus {
 
   /// The number on the line that begins with `name`; 0 if there is none.
   func number(_ name: StaticString) -> Int {
-    let line = text.split(separator: 0x0a).first { line in
-      name.withUTF8Buffer { line.starts(with: $0) }
+    text.withUnsafeBytes { text in
+      let length = name.utf8CodeUnitCount
+      var line = text[...]
+      while line.count > length, let base = line.base.baseAddress {
+        if memcmp(base + line.startIndex, name.utf8Start, length) == 0 {
+          var value = 0
+          for byte in line.dropFirst(length).prefix(while: { $0 != 0x0a }) where byte >= 0x30 && byte <= 0x39 {
+            value = value &* 10 &+ Int(byte - 0x30)
+          }
+          return value
+        }
+        line = line.firstIndex(of: 0x0a).map { line[($0 + 1)...] } ?? text[text.endIndex...]
+      }
+      return 0
     }
-    var value = 0
-    for byte in line?.dropFirst(name.utf8CodeUnitCount) ?? [] where byte >= 0x30 && byte <= 0x39 {
-      value = value &* 10 &+ Int(byte - 0x30)
-    }
-    return value
   }
 }
