@@ -187,10 +187,13 @@ public struct DispositionTable: Sendable {
       SYS_prctl,
       ArgumentRule(.native, when: .int(0, 35), .oneOf(argument: 1, [14, 15])),  // PR_SET_MM: MAP, MAP_SIZE
       ArgumentRule(.errno(EPERM), when: .int(0, 35)),
+      ArgumentRule(.trace, when: .int(0, 22), .equal(argument: 1, mask: .max, value: 2)),  // SECCOMP_MODE_FILTER
       ArgumentRule(.native, when: .oneOf(argument: 0, ArgumentLists.nativeProcessControls)),
       ArgumentRule(.trace, when: .oneOf(argument: 0, ArgumentLists.servedProcessControls)), otherwise: .errno(EINVAL))
-    // One listener a filter chain: a second one is refused by the kernel with this error.
-    set(SYS_seccomp, ArgumentRule(.errno(EBUSY), when: .anyBit(1, 8)), otherwise: .native)
+    // One listener a filter chain: a second one is refused by the kernel with this error. What else is added is copied.
+    set(
+      SYS_seccomp, ArgumentRule(.errno(EBUSY), when: .anyBit(1, 8)), ArgumentRule(.trace, when: .int(0, 1)),
+      otherwise: .native)
     // F_SETLEASE and F_NOTIFY would reach files of the host.
     let leases = ArgumentRule(.errno(EINVAL), when: .oneOf(argument: 1, [1024, 1026]))
     switch policy.isolation {

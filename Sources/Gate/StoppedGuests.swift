@@ -29,6 +29,9 @@ public protocol StoppedThread: AnyObject {
   /// The program's own stack pointer; nil if the thread is gone.
   var stackPointer: UInt64? { get }
 
+  /// What a filter sees of a call that is made here.
+  var instructionPointer: UInt64 { get }
+
   /// The kernel runs this call in the thread, past the gate (a traced call runs natively; a call that the filter refuses is
   /// refused). A guest's own filter applies too.
   ///

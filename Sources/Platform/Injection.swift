@@ -33,6 +33,9 @@ final class Injection {
   /// The program's own.
   var stackPointer: UInt64 { saved.rsp }
 
+  /// Behind the `syscall` instruction.
+  var instructionPointer: UInt64 { instruction + 2 }
+
   private func setMask(_ mask: UInt64) {
     var mask = mask
     _ = withUnsafeMutablePointer(to: &mask) { tracee.request(VD_PTRACE_SETSIGMASK, 8, Int(bitPattern: $0)) }

@@ -128,6 +128,8 @@ private final class StoppedTracee: StoppedThread {
 
   var stackPointer: UInt64? { injection.stackPointer }
 
+  var instructionPointer: UInt64 { injection.instructionPointer }
+
   func call(_ call: SystemCall) throws(Errno) -> Int {
     try Errno.check(try injection.run(call, duringWait: {}))
   }
@@ -145,11 +147,10 @@ extension Injection {
     let job = jobs.begin(
       DescriptorJob(thread: tracee.thread, number: number, file: file, closeOnExec: closeOnExec))
     defer { jobs.end(job) }
-    let carrier = SystemCall(number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
     var result: Int
     repeat {
       // ERESTARTSYS: a SIGSTOP, which nobody can block, came before the call was received.
-      result = try run(carrier) { jobs.serve(job, listener: listener) }
+      result = try run(.descriptorCarrier) { jobs.serve(job, listener: listener) }
     } while result == -512 && !job.isDone.isRaised
     _ = try Errno.check(result)
   }

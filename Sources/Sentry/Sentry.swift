@@ -136,9 +136,12 @@ public final class Sentry: SystemCallHandler {
   func beginRelocations() -> [(Relocation, [SentryState.Holders])] { state.withLock { $0.beginRelocations() } }
 
   /// See `SentryState.reconcile`.
-  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) -> [Mapping]? {
+  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) {
     state.withLock { $0.reconcile(file, of: thread, with: list) }
   }
+
+  /// The filters that a thread has added to ours; nil if it has none, or is not known.
+  func filter(of thread: ThreadID) -> GuestFilter? { state.withLock { $0.tasks[thread]?.filter } }
 
   /// A space has been moved to another host file: for the check, if there is one.
   func checkMove(of file: FileIdentity, in thread: ThreadID, _ files: (lower: ListedFile, upper: ListedFile)) {

@@ -24,6 +24,9 @@ final class Task {
   var execPlan: ExecPlan?
   /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
   var connectDeadline: UInt64?
+  /// The filters that it has added to ours, or inherited; and one that it is adding.
+  var filter: GuestFilter?
+  var addedFilter: GuestFilter?
   /// The trampoline is the image and runs its table.
   var isLoading = false
 

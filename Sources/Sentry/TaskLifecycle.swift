@@ -52,12 +52,14 @@ extension SentryState {
       processes[leader] = process
     }
     process.threads.insert(child)
-    tasks[child] = Task(
+    let task = Task(
       thread: child, process: process,
       context: sharing.contains(.fileSystem) ? maker.context : maker.context.copy(),
       credentials: maker.credentials,
       descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child),
       space: sharing.contains(.memory) ? maker.space : maker.space.copy())
+    task.filter = maker.filter
+    tasks[child] = task
   }
 
   func exited(_ thread: ThreadID) {
@@ -98,6 +100,7 @@ extension SentryState {
   func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
     guard let task = tasks[thread] else { return }
     if call.number == Int(SYS_unshare), result == 0 { unshared(task, call) }
+    if call.number == Int(SYS_seccomp) || call.number == Int(SYS_prctl), result == 0 { filterAdded(task, call) }
     if call.number == Int(SYS_recvfrom), result >= 0 {
       // The guest's memory went away under us: it has no use for a name then.
       do throws(Errno) { try showSender(task, call) } catch {}

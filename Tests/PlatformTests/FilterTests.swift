@@ -47,7 +47,7 @@ import Testing
     let table = DispositionTable(Self.policies[index])
     let program = FilterCompiler.compile(table)
     #expect(program.count <= FilterCompiler.limit)
-    let interpreter = BPFInterpreter(program: program)
+    let interpreter = FilterProgram(program)
     for number in -1..<DispositionTable.count + 50 {
       let policy = number >= 0 && number < DispositionTable.count ? table.policies[number] : nil
       let values = Self.interesting(policy ?? CallPolicy(otherwise: .kill))
@@ -74,13 +74,13 @@ import Testing
   }
 
   @Test func otherArchitecturesAreKilled() {
-    let program = BPFInterpreter(program: FilterCompiler.compile(DispositionTable(Self.policies[0])))
+    let program = FilterProgram(FilterCompiler.compile(DispositionTable(Self.policies[0])))
     let call = SystemCall(number: 0, arguments: (0, 0, 0, 0, 0, 0))
-    #expect(program.run(architecture: 0x4000_0003, call) == 0x8000_0000)
+    #expect(program.run(call, architecture: 0x4000_0003) == 0x8000_0000)
   }
 
   @Test func x32NumbersDoNotExist() {
-    let program = BPFInterpreter(program: FilterCompiler.compile(DispositionTable(Self.policies[0])))
+    let program = FilterProgram(FilterCompiler.compile(DispositionTable(Self.policies[0])))
     for number in [0x4000_0000, 0x4000_0000 | 59, 0x4000_0000 | 520] {
       #expect(program.run(SystemCall(number: number, arguments: (0, 0, 0, 0, 0, 0))) == 0x0005_0000 | UInt32(ENOSYS))
     }
@@ -158,5 +158,11 @@ import Testing
     #expect(full.disposition(of: call(SYS_kill, 1, 9)) == .native)
     #expect(full.disposition(of: call(SYS_kill, 0, 9)) == .trace)
     #expect(full.disposition(of: call(SYS_kill, 0xffff_ffff, 9)) == .trace)
+  }
+}
+
+extension FilterProgram {
+  init(_ program: [sock_filter]) {
+    self.init(program.map { Instruction(code: $0.code, yes: $0.jt, no: $0.jf, k: $0.k) })
   }
 }

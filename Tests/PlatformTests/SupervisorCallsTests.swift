@@ -7,8 +7,8 @@ import Testing
 
 /// What the supervisor may call once its guests run.
 @Suite struct SupervisorCallsTests {
-  private let filter = BPFInterpreter(
-    program: FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal))
+  private let filter = FilterProgram(
+    FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal))
   private let allowed: UInt32 = 0x7fff_0000
   private let refused: UInt32 = 0x0005_0000 | UInt32(EPERM)
 

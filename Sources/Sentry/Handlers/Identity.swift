@@ -12,6 +12,9 @@ let credentialHandlers: [(CInt, Handler)] = [
   (
     number,
     { (state, task, call) throws(Errno) in
+      if call.number == Int(SYS_prctl), UInt32(truncatingIfNeeded: call.arguments.0) == UInt32(PR_SET_SECCOMP) {
+        return state.addFilter(task, at: call.arguments.2)
+      }
       let context = CredentialContext(thread: state.insideID(of: task)) { id in
         state.task(insideID: id)?.credentials
       }

@@ -62,6 +62,7 @@ let processHandlers: [(CInt, Handler)] = [
     }
   ),
   (SYS_mmap, { (state, task, call) throws(Errno) in try state.map(task, call) }),
+  (SYS_seccomp, { (state, task, call) throws(Errno) in state.addFilter(task, at: call.arguments.2) }),
 ]
 
 extension SentryState {

@@ -40,15 +40,14 @@ extension SentryState {
     }
   }
 
-  /// The kernel's list of what `thread` has mapped of a file takes the record's place; gives the record back.
-  ///
-  /// - Returns: nil if no such task is known: it is being born.
-  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) -> [Mapping]? {
-    guard let space = tasks[thread]?.space else { return nil }
+  /// The kernel's list of what `thread` has mapped of a file takes the record's place. Of a task that is being born there is
+  /// none yet.
+  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) {
+    guard let space = tasks[thread]?.space else { return }
     let places = list.map { $0.mapping(in: space.number) }
     guard let mappable = space.mappables[file] else {
       if !places.isEmpty { mappingCheck?.differ(thread, "maps a file that is moved and was not recorded") }
-      return places
+      return
     }
     if let mappingCheck {
       for place in places where !mappable.recordedMappings.expects(place) {
@@ -56,7 +55,6 @@ extension SentryState {
       }
     }
     space.reconcile(file, with: places)
-    return Array(mappable.recordedMappings.mappings(in: space.number))
   }
 
   /// Whoever shares both the descriptor table and the address space: one of them is enough to work on both.

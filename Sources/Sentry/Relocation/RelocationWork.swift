@@ -24,8 +24,16 @@ extension Relocation {
   func perform(in guest: any StoppedThread, mapped: Bool, for sentry: Sentry) {
     do throws(Errno) {
       let status = try ProcessStatus(of: guest.thread)
-      // A filter of the guest's own might kill it for a call that it did not make.
-      if status.number("Seccomp_filters:") > filters { return }
+      var guest = guest
+      var filtered: FilteredThread?
+      let added = status.number("Seccomp_filters:") - filters
+      if added > 0 {
+        // A filter of the guest's own might kill it for a call that it did not make: all of them must be known.
+        guard let filter = sentry.filter(of: guest.thread), filter.count == added else { return }
+        let asked = FilteredThread(guest, filter)
+        filtered = asked
+        guest = asked
+      }
       let table = DescriptorTable(thread: guest.thread)
       let numbers = try table.numbers()
       let mappings = mapped ? try mappings(of: guest.thread, for: sentry) : []
@@ -35,22 +43,39 @@ extension Relocation {
         holdings.append(Holding(number: number, information: try DescriptorInformation(number, of: guest.thread)))
       }
       if holdings.isEmpty && mappings.isEmpty { return }
-      var locks: [(CInt, FileLock)] = []
-      var number: CInt?
-      for holding in holdings {
-        try move(holding, of: table, in: guest)
-        number = holding.number
-        locks += holding.information.locks.filter { $0.kind == .process }.map { (holding.number, $0) }
+      let locks = holdings.flatMap { holding in
+        holding.information.locks.filter { $0.kind == .process }.map { (holding.number, $0) }
       }
-      try move(
-        mappings, through: number, free: numbers,
-        locked: !mappings.isEmpty && status.number("VmLck:") > 0 ? Self.lockedRanges(of: guest.thread) : [], in: guest)
+      let locked =
+        !mappings.isEmpty && status.number("VmLck:") > 0 ? Self.lockedRanges(of: guest.thread) : []
+      if let filtered, !Self.isAllowed(mappings, hasLocks: !locks.isEmpty, isLocked: !locked.isEmpty, in: filtered) {
+        return
+      }
+      for holding in holdings { try move(holding, of: table, in: guest) }
+      try move(mappings, through: holdings.last?.number, free: numbers, locked: locked, in: guest)
       if !mappings.isEmpty { sentry.checkMove(of: file, in: guest.thread, try listedFiles()) }
       // Last: a process loses its locks on a file with any descriptor of that file that it closes.
       for (number, lock) in locks { try lock.take(on: number, in: guest) }
     } catch {
       // The guest is gone, or has no room: it keeps what it has.
     }
+  }
+
+  /// Whether the guest's own filters let all through that a move needs. They are asked again at each call, so that none is made
+  /// that kills; asked before, nothing is done by halves.
+  private static func isAllowed(
+    _ mappings: [Mapping], hasLocks: Bool, isLocked: Bool, in guest: FilteredThread
+  ) -> Bool {
+    var numbers = mappings.isEmpty ? [] : [SYS_close]
+    if isLocked { numbers.append(SYS_mlock) }
+    if hasLocks { numbers.append(SYS_fcntl) }
+    // Pages that cannot be read are opened for a moment.
+    if mappings.contains(where: { !$0.access.contains(.read) }) { numbers.append(SYS_mprotect) }
+    return guest.allows(.descriptorCarrier)
+      && numbers.allSatisfy { guest.allows(SystemCall(number: Int($0), arguments: (0, 0, 0, 0, 0, 0))) }
+      && mappings.allSatisfy {
+        guest.allows(Self.mappingCall($0.addresses, of: $0, access: $0.access, 3))
+      }
   }
 
   private func holds(_ status: stat) -> Bool {
@@ -66,14 +91,15 @@ extension Relocation {
 
   // MARK: - Mappings
 
-  /// What the process has mapped of the file: the record, once the kernel's list has taken its place. Empty if nothing of
-  /// the lower file is left.
+  /// What the process has mapped of the file: the kernel's list, which takes the record's place. Empty if nothing of the lower
+  /// file is left. Neighbours that the kernel keeps apart stay apart: one may be under mseal, and the other not.
   private func mappings(of thread: ThreadID, for sentry: Sentry) throws(Errno) -> [Mapping] {
     let files = try listedFiles()
     let list = try KernelMapping.list(of: thread).filter { $0.file == files.lower || $0.file == files.upper }
     // Done already, by another thread of the space.
     guard list.contains(where: { $0.file == files.lower }) else { return [] }
-    return sentry.reconcile(file, of: thread, with: list) ?? list.map { $0.mapping(in: 0) }
+    sentry.reconcile(file, of: thread, with: list)
+    return list.filter { $0.file == files.lower }.map { $0.mapping(in: 0) }
   }
 
   /// Maps the upper file over what is mapped of the lower one.
@@ -122,13 +148,18 @@ extension Relocation {
     in guest: any StoppedThread
   ) throws(Errno) {
     if addresses.isEmpty { return }
+    _ = try guest.call(Self.mappingCall(addresses, of: mapping, access: access, source))
+  }
+
+  private static func mappingCall(
+    _ addresses: Range<UInt64>, of mapping: Mapping, access: MappingAccess, _ source: CInt
+  ) -> SystemCall {
     let flags = (mapping.isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
     let offset = mapping.range.lowerBound + (addresses.lowerBound - mapping.address)
     let length = addresses.upperBound - addresses.lowerBound
-    _ = try guest.call(
-      SystemCall(
-        number: Int(SYS_mmap),
-        arguments: (addresses.lowerBound, length, access.protection, UInt64(flags), UInt64(source), offset)))
+    return SystemCall(
+      number: Int(SYS_mmap),
+      arguments: (addresses.lowerBound, length, access.protection, UInt64(flags), UInt64(source), offset))
   }
 
   // MARK: - Private mappings
