@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #define RACES 400
+#define STORMS 200
 
 static void prepare(void) {
     writeFile("file", "0123456789");
@@ -18,6 +19,8 @@ static void prepare(void) {
     for (int f = 0; f < RACES; f++) {
         snprintf(name, sizeof name, "race%d", f);
         writeFile(name, "old content");
+        snprintf(name, sizeof name, "storm%d", f);
+        if (f < STORMS) writeFile(name, "old");
     }
 }
 
@@ -83,9 +86,51 @@ static void openedMeanwhile(void) {
     CHECK_EXITS_OK(child);
 }
 
+// The holder is stopped and continued all the time.
+static void stopsAndGoes(void) {
+    char name[32], byte;
+    int ready[2], go[2], fds[STORMS];
+    MUST(pipe(ready));
+    MUST(pipe(go));
+    pid_t holder = fork();
+    if (holder == 0) {
+        close(go[1]);
+        for (int f = 0; f < STORMS; f++) {
+            snprintf(name, sizeof name, "storm%d", f);
+            fds[f] = (int)CHECK_OK(open(name, O_RDONLY));
+        }
+        CHECK_EQ(write(ready[1], "r", 1), 1);
+        CHECK_EQ(read(go[0], &byte, 1), 0);
+        for (int f = 0; f < STORMS; f++) readsAs(fds[f], 0, "new");
+        _exit(0);
+    }
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    pid_t stopper = fork();
+    if (stopper == 0)
+        for (;;) {
+            kill(holder, SIGSTOP);
+            kill(holder, SIGCONT);
+        }
+    for (int f = 0; f < STORMS; f++) {
+        snprintf(name, sizeof name, "storm%d", f);
+        int fd = (int)CHECK_OK(open(name, O_WRONLY));
+        CHECK_EQ(write(fd, "new", 3), 3);
+        close(fd);
+    }
+    CHECK_OK(kill(stopper, SIGKILL));
+    statusOf(stopper);
+    CHECK_OK(kill(holder, SIGCONT));
+    close(go[0]);
+    close(go[1]);
+    CHECK_EXITS_OK(holder);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 static void scenario(void) {
     holderIsBusy();
     openedMeanwhile();
+    stopsAndGoes();
     char buffer[64] = "";
     int reader = (int)CHECK_OK(open("file", O_RDONLY));
     int cloexec = (int)CHECK_OK(open("file", O_RDONLY | O_CLOEXEC | O_NONBLOCK));

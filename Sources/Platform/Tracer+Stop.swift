@@ -69,8 +69,8 @@ extension Tracer {
   func hideInterruption(of tracee: Tracee) {
     guard tracee.wasInterrupted else { return }
     tracee.wasInterrupted = false
-    guard let number = tracee.peek(.originalRax), Int64(bitPattern: number) >= 0,
-      tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), !Kinship.hasPendingSignal(tracee.thread)
+    guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
+      Int64(bitPattern: number) >= 0, !Kinship.hasPendingSignal(tracee.thread)
     else { return }
     tracee.poke(.rax, UInt64(bitPattern: -513))
   }

@@ -87,6 +87,7 @@ final class DescriptorTable {
     try forEachHostName(in: listing.rawValue) { name in
       if let number = decimal(name) { numbers.append(number) }
     }
+    if directory < 0 { directory = listing.release() }
     return numbers.sorted()
   }
 

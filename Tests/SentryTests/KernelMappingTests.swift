@@ -17,8 +17,7 @@ private final class PrivateMapping {
 
   init(pages: Int, in directory: String) throws {
     count = pages * 4096
-    file = try Host.openTrusted(
-      directory, OpenFlags(rawValue: UInt32(O_TMPFILE)).union(.readWrite), mode: 0o600)
+    file = try Host.openTrusted(directory, [.temporaryBit, .directory, .readWrite], mode: 0o600)
     try Host.call(SYS_ftruncate, Int(file.rawValue), count)
     memory = try #require(
       UnsafeMutableRawPointer(
