@@ -16,9 +16,9 @@ public protocol GuestControl: AnyObject, Sendable {
     of thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void
   ) throws(Errno)
 
-  /// Runs `body`, which may stop guests and work on them, on the tracer thread; resumes them all at its end. To be called
-  /// from `handle` on either gate, with no lock held that `body` or a handler needs. Nothing happens if the last guest has
-  /// gone.
+  /// Runs `body`, which may stop guests and work on them, on the tracer thread, which resumes them all afterwards; the caller
+  /// need not wait for that. To be called from `handle` on either gate, with no lock held that `body` or a handler needs.
+  /// Nothing happens if the last guest has gone.
   func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void)
 
   /// The guest that was given `Outcome.sleep` makes its call again. A wake that comes before the sleep is not lost.
