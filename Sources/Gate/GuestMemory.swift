@@ -76,6 +76,25 @@ public struct GuestMemory: Sendable {
     if try Self.transfer(SYS_process_vm_writev, thread, &local, &remote, 1) != bytes.count { throw .badAddress }
   }
 
+  /// Fills `ranges`, a few pages in all, with zeros.
+  ///
+  /// - Throws: `.badAddress` unless every byte was written, `.noSuchProcess` if the guest is gone.
+  public func clear(_ ranges: [Range<UInt64>]) throws(Errno) {
+    // IOV_MAX is 1024 (`man 2 process_vm_readv`).
+    for first in stride(from: 0, to: ranges.count, by: 1024) {
+      var remote = ranges[first..<min(first + 1024, ranges.count)].map { range in
+        iovec(iov_base: UnsafeMutableRawPointer(bitPattern: UInt(range.lowerBound)), iov_len: range.count)
+      }
+      let total = remote.reduce(0) { $0 + $1.iov_len }
+      try withUnsafeTemporaryAllocation(byteCount: total, alignment: 16) { zeros throws(Errno) in
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var local = iovec(iov_base: zeros.baseAddress, iov_len: total)
+        let count = try Self.transfer(SYS_process_vm_writev, thread, &local, &remote, remote.count)
+        if count != total { throw .badAddress }
+      }
+    }
+  }
+
   /// Writes one trivial value.
   public func store<T: BitwiseCopyable>(_ value: T, at address: UInt64) throws(Errno) {
     let outcome: Result<Void, Errno> = withUnsafeBytes(of: value) { bytes in

@@ -82,6 +82,7 @@ extension Tracer {
       let start = try handler.imageReplaced(leader, former: former, stackPointer: stackPointer)
       tracee.poke(.rdi, start.table)
       tracee.poke(.rsp, start.stackPointer)
+      tracee.space.vdso = start.vdso
     } catch {
       tracee.poke(.rip, 0x7fff_ffff_f000)
     }

@@ -92,7 +92,7 @@ extension SentryState {
     task.isLoading = true
     task.process.executable = plan.executable
     task.credentials = plan.credentials
-    let start = try plan.begin(memory: task.memory, stackPointer: stackPointer, layout: layout)
+    let start = try plan.begin(FreshProcess(thread, stackPointer: stackPointer), layout: layout)
     try plan.recordMappings(in: task.space)
     return start
   }

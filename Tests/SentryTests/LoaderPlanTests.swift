@@ -88,6 +88,18 @@ private struct Files {
     }
   }
 
+  /// The test's own process, as if it had just become the trampoline with `stack`.
+  private func process(_ stack: FakeStack) throws -> FreshProcess {
+    let lines = try Host.readFile("/proc/self/maps").split(separator: 0x0a)
+    let taken = try lines.map { line in
+      let ends = String(decoding: line.prefix { $0 != 0x20 }, as: UTF8.self).split(separator: "-")
+      return try #require(UInt64(ends[0], radix: 16))..<(try #require(UInt64(ends[1], radix: 16)))
+    }
+    return FreshProcess(
+      memory: stack.memory, block: try StackBlock(from: stack.memory, at: stack.stackPointer), taken: taken,
+      mapTop: nil, randomizes: true)
+  }
+
   private func unmap(_ block: StackBlock) throws {
     // All mappings of the test's own that lie where the plan put its images are the plan's.
     for name in [AT_PHDR, AT_BASE] {
@@ -101,7 +113,7 @@ private struct Files {
     let memory = stack.memory
     let plan = try Files().prepare("/bin/true")
     #expect(plan.name == Array("true".utf8))
-    let start = try plan.begin(memory: memory, stackPointer: stack.stackPointer, layout: layout)
+    let start = try plan.begin(process(stack), layout: layout)
     try run(start.table, plan, memory)
     let image = try plan.finish(memory: memory)
 
@@ -135,7 +147,7 @@ private struct Files {
     let plan = try Files(contents: ["/dir/a-program-with-a-long-name": builder.bytes]).prepare(
       "/dir/a-program-with-a-long-name")
     #expect(plan.name == Array("a-program-with-".utf8))
-    let start = try plan.begin(memory: memory, stackPointer: stack.stackPointer, layout: layout)
+    let start = try plan.begin(process(stack), layout: layout)
     try run(start.table, plan, memory)
     let image = try plan.finish(memory: memory)
     #expect(image.entry == base + 0x100)
@@ -155,13 +167,38 @@ private struct Files {
       "/s1")
     #expect(plan.name == Array("s1".utf8))
     #expect(plan.executable.dentry.name == Array("true".utf8))
-    let start = try plan.begin(memory: stack.memory, stackPointer: stack.stackPointer, layout: layout)
+    let start = try plan.begin(process(stack), layout: layout)
     try run(start.table, plan, stack.memory)
     let image = try plan.finish(memory: stack.memory)
     let block = try StackBlock(from: stack.memory, at: image.stackPointer)
     #expect(try block.arguments.map { try string(at: $0) } == ["/bin/true", "/s2", "x y", "/s1", "one"])
     #expect(try string(at: try #require(block.value(of: AT_EXECFN))) == "/s1")
     try unmap(block)
+  }
+
+  /// What the block on the stack tells is what /proc/PID/maps and /proc/PID/personality would.
+  @Test func knowsWhatTheKernelHasMapped() throws {
+    let entries = [AT_EXECFN, AT_SYSINFO_EHDR, AT_RANDOM].map {
+      StackBlock.AuxiliaryEntry(type: UInt64($0), value: UInt64(getauxval(UInt($0))))
+    }
+    let block = StackBlock(
+      start: entries[2].value - 8192, arguments: [], environment: [], auxiliary: entries, end: entries[2].value)
+    let process = try FreshProcess(GuestMemory(thread: getpid()), block)
+    var lowest: UInt64?
+    for line in String(decoding: try Host.readFile("/proc/self/maps"), as: UTF8.self).split(separator: "\n") {
+      let ends = try line.prefix { $0 != " " }.split(separator: "-").map { try #require(UInt64($0, radix: 16)) }
+      if line.hasSuffix("[stack]") {
+        #expect(process.taken.contains { $0.contains(block.start) && $0.upperBound == ends[1] })
+      } else if line.contains("[v"), !line.hasSuffix("[vsyscall]") {
+        #expect(process.taken.contains { $0.contains(ends[0]) && $0.contains(ends[1] - 1) && $0.count < 1 << 20 })
+        lowest = min(lowest ?? .max, ends[0])
+      }
+    }
+    #expect(process.mapTop == lowest.flatMap { $0 < block.start ? $0 : nil })
+    let personality = String(decoding: try Host.readFile("/proc/self/personality").dropLast(), as: UTF8.self)
+    let isFixed = try #require(UInt64(personality, radix: 16)) & 0x0040000 != 0
+    let setting = try Host.readFile("/proc/sys/kernel/randomize_va_space")
+    #expect(process.randomizes == (!isFixed && setting.first != 0x30))
   }
 
   @Test func refusesAnImageOverTheStack() throws {
@@ -172,14 +209,14 @@ private struct Files {
     builder.header.e_entry = stack.range.lowerBound
     let plan = try Files(contents: ["/s": builder.bytes]).prepare("/s")
     #expect(throws: Errno.fileExists) {
-      try plan.begin(memory: stack.memory, stackPointer: stack.stackPointer, layout: layout)
+      try plan.begin(process(stack), layout: layout)
     }
   }
 
   @Test func refusesAChangedTable() throws {
     let stack = try FakeStack(arguments: ["s"], environment: [])
     let plan = try Files().prepare("/bin/true")
-    let start = try plan.begin(memory: stack.memory, stackPointer: stack.stackPointer, layout: layout)
+    let start = try plan.begin(process(stack), layout: layout)
     // Nothing has run: the mmaps have not returned what was asked for.
     #expect(throws: Errno.badAddress) { try plan.finish(memory: stack.memory) }
     #expect(start.table % 16 == 0)

@@ -146,21 +146,14 @@ final class ExecPlan {
 
   /// Writes the new stack block and the table into the trampoline's stack.
   ///
-  /// - Parameters:
-  ///   - memory: of the thread that is the trampoline now.
-  ///   - stackPointer: the one the kernel gave it: the address of argc.
-  ///   - proc: the host's /proc.
+  /// - Parameter process: the thread that is the trampoline now.
   /// - Throws: whatever; the thread group is to be killed with SIGSEGV.
-  func begin(memory: GuestMemory, stackPointer: UInt64, layout: TrampolineLayout, proc: HostProc = HostProc())
-    throws(Errno) -> TrampolineStart
-  {
-    let process = try FreshProcess(memory.thread, stackPointer: stackPointer, proc: proc)
+  func begin(_ process: FreshProcess, layout: TrampolineLayout) throws(Errno) -> TrampolineStart {
     let placement = try ImagePlacement(program: program, interpreter: interpreter, in: process)
-    let block = try StackBlock(from: memory, at: stackPointer)
     let gap = process.randomizes ? UInt64.random(in: 0..<512) * 16 : 0
     let stack = try StackImage(
-      correcting: block, head: argumentHead, filename: filename, replacing: auxiliaryValues(placement), gap: gap,
-      memory: memory)
+      correcting: process.block, head: argumentHead, filename: filename, replacing: auxiliaryValues(placement),
+      gap: gap, memory: process.memory)
     let numbers = try process.freeDescriptors()
 
     // Upwards: the table, the bounds, the name, the stack block. All but the last is below the program's stack pointer.
@@ -188,8 +181,7 @@ final class ExecPlan {
     bytes.append(contentsOf: name)
     bytes.append(contentsOf: repeatElement(0, count: 16 - name.count))
     bytes.append(contentsOf: stack.bytes)
-    try process.growStack(to: tableAddress)
-    try memory.write(bytes, at: tableAddress)
+    try process.write(bytes, at: tableAddress)
 
     var images = [(executable, placement.program)]
     if let position = interpreterPosition, let image = placement.interpreter { images.append((position, image)) }
@@ -197,7 +189,8 @@ final class ExecPlan {
       table: table, tableAddress: tableAddress, stackPointer: stack.address,
       entry: placement.interpreter?.entry ?? placement.program.entry, numbers: numbers,
       zeroTails: placement.program.zeroTails + (placement.interpreter?.zeroTails ?? []), images: images)
-    return TrampolineStart(table: tableAddress, stackPointer: tableAddress)
+    return TrampolineStart(
+      table: tableAddress, stackPointer: tableAddress, vdso: process.block.value(of: AT_SYSINFO_EHDR))
   }
 
   /// The entries of the auxiliary vector that are the program's, not the trampoline's.
@@ -265,11 +258,7 @@ final class ExecPlan {
       return [UInt8](buffer)
     }
     try loading.table.check(results)
-    for tail in loading.zeroTails {
-      try memory.write([UInt8](repeating: 0, count: Int(tail.upperBound - tail.lowerBound)), at: tail.lowerBound)
-    }
-    try memory.write(
-      [UInt8](repeating: 0, count: Int(loading.stackPointer - loading.tableAddress)), at: loading.tableAddress)
+    try memory.clear(loading.zeroTails + [loading.tableAddress..<loading.stackPointer])
     return ImageStart(entry: loading.entry, stackPointer: loading.stackPointer, trampoline: TrampolineLayout.range)
   }
 }

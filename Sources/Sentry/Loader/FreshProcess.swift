@@ -1,5 +1,7 @@
-// What the supervisor has to know of a process that has just become the trampoline: its mappings, its limits, which
-// descriptor numbers are free, and whether its addresses are to be random. All of it asked of the host's kernel.
+// What the supervisor has to know of a process that has just become the trampoline: what is mapped, which descriptor
+// numbers are free, and whether its addresses are to be random. The kernel has told most of it in the block that it left
+// on the stack, which nobody has written to yet; reading /proc/PID would cost ten times as much, once there and once more
+// when the process ends.
 
 import CLinux
 import Gate
@@ -7,50 +9,61 @@ import LinuxABI
 
 /// The facts of a thread stopped at PTRACE_EVENT_EXEC. No other thread can change them: there is none.
 struct FreshProcess {
-  let thread: ThreadID
-  /// What is mapped, in ascending order, the vsyscall page left out.
-  let mappings: [Range<UInt64>]
-  /// The mapping that holds the stack pointer.
-  let stack: Range<UInt64>
+  let memory: GuestMemory
+  /// What the kernel left at the stack pointer.
+  let block: StackBlock
+  /// Where nothing may be put: vvar, vdso, the trampoline, and the stack with what it may need at once.
+  let taken: [Range<UInt64>]
   /// The lowest address of vvar and vdso, if they lie below the stack, where the kernel maps from the top down.
   let mapTop: UInt64?
-  /// PF_RANDOMIZE, and randomize_va_space is 2 for `randomizesHeap`.
+  /// PF_RANDOMIZE.
   let randomizes: Bool
-  let randomizesHeap: Bool
-  /// RLIMIT_STACK and RLIMIT_NOFILE, soft.
-  let stackLimit: UInt64
-  let fileLimit: UInt64
 
-  private let proc: HostProc
+  /// The heap's start is random too.
+  var randomizesHeap: Bool { randomizes && Self.randomizeVASpace > 1 }
 
-  /// - Throws: `.noSuchProcess` or `.noSuchFileOrDirectory` if the guest is gone, `.badAddress` if `stackPointer` is not mapped.
-  init(_ thread: ThreadID, stackPointer: UInt64, proc: HostProc) throws(Errno) {
-    self.thread = thread
-    self.proc = proc
-    var mappings: [Range<UInt64>] = []
-    var stack: Range<UInt64>?
-    var kernelPages: UInt64?
-    for line in try proc.read("maps", of: thread).split(separator: 0x0a) {
-      guard let range = Self.range(line), range.upperBound <= ImageLayout.addressLimit else { continue }
-      mappings.append(range)
-      if range.contains(stackPointer) { stack = range }
-      // "[vvar]", "[vvar_vclock]", "[vdso]": the only names with this start.
-      if let name = line.lastIndex(of: 0x5b), line[name...].starts(with: Array("[v".utf8)) {
-        kernelPages = min(kernelPages ?? .max, range.lowerBound)
-      }
-    }
-    guard let stack else { throw .badAddress }
-    self.mappings = mappings
-    self.stack = stack
-    mapTop = kernelPages.flatMap { $0 < stack.lowerBound ? $0 : nil }
-
-    let personality = Self.hexadecimal(try proc.read("personality", of: thread)[...])
-    // ADDR_NO_RANDOMIZE (`man 2 personality`).
-    randomizes = Self.randomizeVASpace > 0 && personality & 0x0040000 == 0
-    randomizesHeap = randomizes && Self.randomizeVASpace > 1
-    stackLimit = Self.limit(3, of: thread) ?? 8 << 20
-    fileLimit = Self.limit(7, of: thread) ?? 1024
+  /// - Throws: `.noSuchProcess` if the guest is gone, `.badAddress` if there is no block as the kernel makes it.
+  init(_ thread: ThreadID, stackPointer: UInt64) throws(Errno) {
+    let memory = GuestMemory(thread: thread)
+    try self.init(memory, try StackBlock(from: memory, at: stackPointer))
   }
+
+  init(_ memory: GuestMemory, _ block: StackBlock) throws(Errno) {
+    // The trampoline's name was pushed first, below one null pointer at the very end of the stack.
+    guard let name = block.value(of: AT_EXECFN), name < ImageLayout.addressLimit, name > Self.stackReach else {
+      throw .badAddress
+    }
+    let stackTop = Page.start(name) + Page.size
+    let stack = Page.start(min(block.start, name)) - Self.stackReach..<stackTop
+    var taken = [TrampolineLayout.range, stack]
+    var mapTop: UInt64?
+    if let vdso = block.value(of: AT_SYSINFO_EHDR) {
+      let pages = try KernelPages.here.moved(to: vdso)
+      taken.append(pages)
+      if pages.lowerBound < stack.lowerBound { mapTop = pages.lowerBound }
+    }
+    self.init(
+      memory: memory, block: block, taken: taken, mapTop: mapTop,
+      randomizes: Self.randomizeVASpace > 0 && !Self.fixedStackTops.contains(stackTop))
+  }
+
+  init(memory: GuestMemory, block: StackBlock, taken: [Range<UInt64>], mapTop: UInt64?, randomizes: Bool) {
+    self.memory = memory
+    self.block = block
+    self.taken = taken
+    self.mapTop = mapTop
+    self.randomizes = randomizes
+  }
+
+  /// How far below the stack pointer nothing is put: the kernel's own stack guard gap.
+  private static let stackReach: UInt64 = 1 << 20
+
+  /// STACK_TOP, where a stack ends that is not random (ADDR_NO_RANDOMIZE, `man 2 personality`); the lower ones are those
+  /// of ADDR_LIMIT_32BIT and ADDR_LIMIT_3GB. One random stack in four million ends there too, and is taken for a fixed one.
+  private static let fixedStackTops: [UInt64] = [ImageLayout.addressLimit, 0xffff_e000, 0xc000_0000]
+
+  /// RLIMIT_STACK, soft.
+  var stackLimit: UInt64 { Self.limit(3, of: memory.thread) ?? 8 << 20 }
 
   /// Two descriptor numbers that are free.
   ///
@@ -59,14 +72,15 @@ struct FreshProcess {
   ///
   /// - Throws: `.tooManyOpenFiles` if no two are free.
   func freeDescriptors() throws(Errno) -> (CInt, CInt) {
+    let limit = Int64(clamping: Self.limit(7, of: memory.thread) ?? 1024)
     var found: CInt?
     var ceiling = Int64(0)
-    for top in [64, 256, 1024, Int64(clamping: fileLimit)] {
-      let top = min(top, Int64(clamping: fileLimit), Int64(CInt.max))
+    for top in [64, 256, 1024, limit] {
+      let top = min(top, limit, Int64(CInt.max))
       if top <= ceiling { continue }
       for number in stride(from: top - 1, through: ceiling, by: -1) {
         let candidate = CInt(truncatingIfNeeded: number)
-        if try proc.isOpen(candidate, in: thread) { continue }
+        if try isOpen(candidate) { continue }
         if let first = found { return (first, candidate) }
         found = candidate
       }
@@ -75,38 +89,40 @@ struct FreshProcess {
     throw .tooManyOpenFiles
   }
 
-  /// Makes the stack reach down to `address`.
+  /// Whether `number` is a descriptor: whether it equals itself (`man 2 kcmp`), ten times cheaper than looking in
+  /// /proc/PID/fd, which answers where kcmp is not built in.
+  private func isOpen(_ number: CInt) throws(Errno) -> Bool {
+    let process = Int(memory.thread)
+    switch vd_syscall(Int(SYS_kcmp), process, process, 0 /* KCMP_FILE */, Int(number), Int(number), 0) {
+    case 0: return true
+    case -Int(EBADF): return false
+    case -Int(ESRCH): throw .noSuchProcess
+    default: break
+    }
+    do throws(Errno) {
+      _ = try Host.stat("/proc/\(memory.thread)/fd/\(number)", in: AtFlags.currentDirectory)
+      return true
+    } catch {
+      if error == .noSuchFileOrDirectory { return false }
+      throw error
+    }
+  }
+
+  /// Writes into the stack, which grows if it does not reach down to `address`.
   ///
   /// process_vm_writev does not grow a stack (Linux 6.5 and later), a write through /proc/PID/mem does: it is the
   /// kernel's own way for ptrace (`__access_remote_vm`).
   ///
   /// - Throws: `.badAddress` or `.ioError` if RLIMIT_STACK is in the way.
-  func growStack(to address: UInt64) throws(Errno) {
-    if address >= stack.lowerBound { return }
-    guard let position = Int64(exactly: address) else { throw .badAddress }
-    try proc.write([0], toMemoryOf: thread, at: position)
-  }
-
-  // MARK: - Parsing
-
-  /// `7ffcfe88f000-7ffcfe8b0000 rw-p …`
-  private static func range(_ line: ArraySlice<UInt8>) -> Range<UInt64>? {
-    guard let dash = line.firstIndex(of: 0x2d), let blank = line.firstIndex(of: 0x20), dash < blank else { return nil }
-    let (low, high) = (hexadecimal(line[..<dash]), hexadecimal(line[(dash + 1)..<blank]))
-    return low < high ? low..<high : nil
-  }
-
-  /// The number at the start of `digits`, lower case, without a prefix.
-  private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64 {
-    var value: UInt64 = 0
-    for byte in digits {
-      switch byte {
-      case 0x30...0x39: value = value << 4 | UInt64(byte - 0x30)
-      case 0x61...0x66: value = value << 4 | UInt64(byte - 0x61 + 10)
-      default: return value
-      }
+  func write(_ bytes: [UInt8], at address: UInt64) throws(Errno) {
+    do throws(Errno) {
+      return try memory.write(bytes, at: address)
+    } catch {
+      guard error == .badAddress, let position = Int64(exactly: address) else { throw error }
+      let file = try Host.openTrusted("/proc/\(memory.thread)/mem", .readWrite)
+      try withUnsafeBytesOf([0]) { bytes throws(Errno) in try Host.write(bytes, to: file.rawValue, at: position) }
     }
-    return value
+    try memory.write(bytes, at: address)
   }
 
   /// The soft limit; nil if the kernel does not tell (`man 2 prlimit`: another user namespace).
@@ -127,52 +143,50 @@ struct FreshProcess {
   }()
 }
 
-/// The host's /proc, by a directory descriptor that outlives every plan, or by its path.
-struct HostProc: Sendable {
-  /// A descriptor of /proc that the supervisor keeps; AT_FDCWD for the path `/proc`.
-  let directory: CInt
+/// vvar and vdso, which the kernel maps side by side, the same pages into every 64-bit process.
+struct KernelPages {
+  /// From the lowest address of any of them to the end of the highest.
+  let range: Range<UInt64>
+  let vdso: UInt64
 
-  init(directory: CInt = AtFlags.currentDirectory) { self.directory = directory }
-
-  func read(_ file: StaticString, of thread: ThreadID) throws(Errno) -> [UInt8] {
-    let descriptor = try open(thread, file.description, [])
-    return try Host.readAll(descriptor.rawValue)
+  /// Those of a process whose vdso is at `address`.
+  ///
+  /// - Throws: `.badAddress` if they cannot be there.
+  func moved(to address: UInt64) throws(Errno) -> Range<UInt64> {
+    let (low, isLow) = address.subtractingReportingOverflow(vdso - range.lowerBound)
+    let (high, isHigh) = address.addingReportingOverflow(range.upperBound - vdso)
+    if isLow || isHigh || high > ImageLayout.addressLimit { throw .badAddress }
+    return low..<high
   }
 
-  func write(_ bytes: [UInt8], toMemoryOf thread: ThreadID, at position: Int64) throws(Errno) {
-    let descriptor = try open(thread, "mem", .readWrite)
-    let outcome: Result<Void, Errno> = bytes.withUnsafeBytes { bytes in
-      do throws(Errno) { return .success(try Host.write(bytes, to: descriptor.rawValue, at: position)) } catch {
-        return .failure(error)
-      }
+  /// Our own, read once: `[vvar]`, `[vvar_vclock]`, `[vdso]`, the only names in /proc/PID/maps with this start. Where they
+  /// cannot be read, more room than any kernel takes.
+  static let here: KernelPages = {
+    var own: Range<UInt64>?
+    for line in (try? Host.readFile("/proc/self/maps"))?.split(separator: 0x0a) ?? [] {
+      guard let name = line.lastIndex(of: 0x5b), line[name...].starts(with: "[v".utf8),
+        let dash = line.firstIndex(of: 0x2d), let blank = line.firstIndex(of: 0x20), dash < blank
+      else { continue }
+      let (low, high) = (hexadecimal(line[..<dash]), hexadecimal(line[(dash + 1)..<blank]))
+      guard low < high, high <= ImageLayout.addressLimit else { continue }
+      own = min(own?.lowerBound ?? low, low)..<max(own?.upperBound ?? high, high)
     }
-    try outcome.get()
-  }
+    var size = 0
+    let vdso = vd_vdso_base(&size)
+    if let own, own.contains(vdso) { return KernelPages(range: own, vdso: vdso) }
+    return KernelPages(range: 0..<0x20000, vdso: 0x10000)
+  }()
+}
 
-  /// Whether `number` is a descriptor of `thread`: whether it equals itself (`man 2 kcmp`), ten times cheaper than
-  /// looking in /proc/PID/fd, which answers where kcmp is not built in.
-  func isOpen(_ number: CInt, in thread: ThreadID) throws(Errno) -> Bool {
-    let process = Int(thread)
-    switch vd_syscall(Int(SYS_kcmp), process, process, 0 /* KCMP_FILE */, Int(number), Int(number), 0) {
-    case 0: return true
-    case -Int(EBADF): return false
-    case -Int(ESRCH): throw .noSuchProcess
-    default: break
-    }
-    do throws(Errno) {
-      _ = try Host.stat(path(thread, "fd/\(number)"), in: directory)
-      return true
-    } catch {
-      if error == .noSuchFileOrDirectory { return false }
-      throw error
+/// The number at the start of `digits`, lower case, without a prefix.
+private func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64 {
+  var value: UInt64 = 0
+  for byte in digits {
+    switch byte {
+    case 0x30...0x39: value = value << 4 | UInt64(byte - 0x30)
+    case 0x61...0x66: value = value << 4 | UInt64(byte - 0x61 + 10)
+    default: return value
     }
   }
-
-  private func open(_ thread: ThreadID, _ file: String, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    try Host.openTrusted(path(thread, file), in: directory, flags)
-  }
-
-  private func path(_ thread: ThreadID, _ file: String) -> String {
-    directory == AtFlags.currentDirectory ? "/proc/\(thread)/\(file)" : "\(thread)/\(file)"
-  }
+  return value
 }

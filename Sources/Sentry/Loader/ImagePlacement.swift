@@ -19,7 +19,7 @@ struct ImagePlacement {
   /// - Throws: what makes the kernel end a program with SIGSEGV: `.invalidArgument`, `.noMemory`; `.fileExists` if an
   ///   image would lie over the stack, the vdso, the trampoline or the other image.
   init(program: ELFFile, interpreter: ELFFile?, in process: borrowing FreshProcess) throws(Errno) {
-    var taken = process.mappings
+    var taken = process.taken
     let programLayout: ImageLayout
     if !program.isPositionIndependent {
       programLayout = try ImageLayout(of: program, bias: 0)
