@@ -1,8 +1,9 @@
 // Where the tracer and a busy guest run. A served stop is two wake-ups; on one CPU they cost half of what they cost across
 // two (5 against 11 us). So while one single-threaded guest makes nearly all stops, both share a CPU, and the notify worker
 // with them; as soon as there is a second guest, or the stops become rare, all are free again. An exec is a burst of some
-// twenty stops, so a thread that executes a program while all others sleep is taken for such a guest at once. Guests that
-// ask for their affinity are unbound first, so they never see it.
+// twenty stops, so a thread that executes a program while all others sleep is taken for such a guest at once. A parent that
+// has waited for its children, one after the other, stays on that CPU, and so do those to come, which inherit its place:
+// one of the two sleeps. Guests that ask for their affinity are unbound first, so they never see it.
 
 import CLinux
 import Gate
@@ -14,13 +15,22 @@ final class Placement {
   /// A CPU mask of 1,024 bits, as sched_setaffinity(2) takes it.
   private typealias Mask = InlineArray<16, UInt64>
 
-  private var bound: ThreadID = 0
-  /// The thread that is or was bound last, and to what.
-  private var lastBound: ThreadID = 0
+  /// A guest that is or was bound, and where it may run otherwise.
+  private struct Guest {
+    let thread: ThreadID
+    var mask: Mask
+  }
+
+  /// The tracer and the notify worker are bound. They stay for a while when their guest ends: the next one is often near.
+  private var isHere = false
+  /// Where, then or last.
   private var boundMask = Mask(repeating: 0)
   private var ownMask = Mask(repeating: 0)
-  private var guestMask = Mask(repeating: 0)
   private var maskSize = 0
+  /// The guests that are bound with us: none, one, or a parent and its child.
+  private var guests: [Guest] = []
+  /// Those that were bound last: children of theirs may have inherited the binding.
+  private var former: [Guest] = []
 
   private var last: ThreadID = 0
   private var changes = 0
@@ -30,20 +40,22 @@ final class Placement {
   private var stopsSinceTick = 0
   private var timer: CInt?
 
+  /// Whose last children, `waits` of them in a row, were all there was beside it, and were waited for.
+  private var waiter: ThreadID = 0
+  private var waits = 0
+
   /// The notify worker's thread while it is bound with us.
   private var boundWorker: ThreadID = 0
   private let requests: TracerRequests
 
   init(_ requests: TracerRequests) { self.requests = requests }
 
-  var isBound: Bool { bound != 0 }
-
   /// More threads than these are not looked at, one by one, before an exec.
   private static let crowd = 6
 
   /// The thread is about to execute a program; `others` are all other guests.
   func executes(_ thread: ThreadID, others: some Collection<ThreadID>) {
-    guard bound == 0, others.count <= Self.crowd else { return }
+    guard guests.isEmpty, others.count <= Self.crowd else { return }
     for other in others where Kinship.mayRun(other) { return }
     bind(thread)
   }
@@ -60,44 +72,70 @@ final class Placement {
     let now = MonotonicClock.now()
     // 64 stops in 4 ms: the guest does little else.
     let isBusy = changes <= 1 && now &- windowStart < 4_000_000
-    if isBusy, isAlone, bound == 0 { bind(thread) }
+    if isBusy, isAlone, guests.isEmpty { bind(thread) }
     stops = 0
     changes = 0
     windowStart = now
   }
 
-  /// The timer's tick, which ends the tracer's wait: a guest that has stopped making calls may run where it likes.
+  /// The thread has heard of the end of a child (SIGCHLD), in the wait for it or elsewhere.
+  func childEnded(_ thread: ThreadID, wasWaiting: Bool, isAlone: Bool) {
+    guard wasWaiting, isAlone else {
+      waits = 0
+      return
+    }
+    if thread != waiter {
+      waiter = thread
+      waits = 0
+    }
+    waits += 1
+    if waits > 1, isHere, guests.isEmpty { bind(thread) }
+  }
+
+  /// The timer's tick, which ends the tracer's wait: a guest that has stopped making calls may run where it likes, and so
+  /// may two that want to run at once.
   func tick() {
-    guard bound != 0 else { return }
-    if stopsSinceTick < 16 { release() }
+    guard isHere else { return }
+    if guests.count > 1, guests.allSatisfy({ Kinship.mayRun($0.thread) }) {
+      waits = 0
+      release()
+    } else if stopsSinceTick < 16 {
+      release()
+    }
     stopsSinceTick = 0
   }
 
   /// Puts back what was changed.
   func release() {
-    guard bound != 0 else { return }
-    setMask(bound, &guestMask)
+    guard isHere else { return }
+    isHere = false
+    for index in guests.indices { setMask(guests[index].thread, &guests[index].mask) }
     setMask(0, &ownMask)
     if boundWorker != 0 { setMask(boundWorker, &ownMask) }
-    bound = 0
+    if !guests.isEmpty { former = guests }
+    guests = []
     boundWorker = 0
     arm(milliseconds: 0)
   }
 
-  /// There is a second guest: both run where they like. A child has inherited the binding of its maker.
-  func born(_ child: ThreadID, of parent: ThreadID) {
+  /// There is a second guest: both run where they like, unless the parent is one that waits; `isProcess` if the two are all
+  /// there is, and no threads of one process. A child has inherited the binding of its maker.
+  func born(_ child: ThreadID, of parent: ThreadID, isProcess: Bool) {
+    guard let maker = (guests + former).first(where: { $0.thread == parent }) else { return release() }
+    if isProcess, waits > 1, parent == waiter, guests.count == 1, guests[0].thread == parent {
+      guests.append(Guest(thread: child, mask: maker.mask))
+      return
+    }
     release()
-    guard parent == lastBound else { return }
-    var inherited = Mask(repeating: 0)
-    guard mask(of: child, &inherited) > 0 else { return }
-    for word in 0..<16 where inherited[word] != boundMask[word] { return }
-    setMask(child, &guestMask)
+    var mask = maker.mask
+    if isBound(child) { setMask(child, &mask) }
   }
 
   /// The thread is gone.
   func ended(_ thread: ThreadID) {
-    if thread == bound { release() }
-    if thread == lastBound { lastBound = 0 }
+    guests.removeAll { $0.thread == thread }
+    former.removeAll { $0.thread == thread }
+    if thread == waiter { waits = 0 }
   }
 
   // MARK: - Visitors
@@ -123,7 +161,7 @@ final class Placement {
     maskSize = size
     var one = Mask(repeating: 0)
     one[word] = 1 << UInt64(cpu % 64)
-    if bound == 0, visitors == 0 {
+    if !isHere, visitors == 0 {
       guard self.mask(of: 0, &hostMask) > 0 else { return nil }
       setMask(0, &one)
     }
@@ -136,29 +174,41 @@ final class Placement {
     var mask = visit.mask
     setMask(visit.thread, &mask)
     visitors -= 1
-    if bound == 0, visitors == 0 { setMask(0, &hostMask) }
+    if !isHere, visitors == 0 { setMask(0, &hostMask) }
   }
 
   // MARK: - Binding
 
   private func bind(_ thread: ThreadID) {
-    maskSize = mask(of: 0, &ownMask)
-    guard maskSize > 0, mask(of: thread, &guestMask) > 0 else { return }
-    var cpu: UInt32 = 0
-    _ = withUnsafeMutablePointer(to: &cpu) { vd_syscall(Int(SYS_getcpu), Int(bitPattern: $0), 0, 0, 0, 0, 0) }
-    let word = Int(cpu / 64)
-    guard word < 16, guestMask[word] & (1 << UInt64(cpu % 64)) != 0 else { return }
-    var one = Mask(repeating: 0)
-    one[word] = 1 << UInt64(cpu % 64)
-    setMask(0, &one)
-    setMask(thread, &one)
-    boundWorker = requests.workerThread.load(ordering: .relaxed)
-    if boundWorker != 0 { setMask(boundWorker, &one) }
-    bound = thread
-    lastBound = thread
-    boundMask = one
-    stopsSinceTick = 0
-    arm(milliseconds: 20)
+    var mask = Mask(repeating: 0)
+    guard self.mask(of: thread, &mask) > 0 else { return }
+    if isHere {
+      for word in 0..<16 where boundMask[word] & ~mask[word] != 0 { return }
+    } else {
+      maskSize = self.mask(of: 0, &ownMask)
+      var cpu: UInt32 = 0
+      _ = withUnsafeMutablePointer(to: &cpu) { vd_syscall(Int(SYS_getcpu), Int(bitPattern: $0), 0, 0, 0, 0, 0) }
+      let word = Int(cpu / 64)
+      guard maskSize > 0, word < 16, mask[word] & (1 << UInt64(cpu % 64)) != 0 else { return }
+      boundMask = Mask(repeating: 0)
+      boundMask[word] = 1 << UInt64(cpu % 64)
+      setMask(0, &boundMask)
+      boundWorker = requests.workerThread.load(ordering: .relaxed)
+      if boundWorker != 0 { setMask(boundWorker, &boundMask) }
+      isHere = true
+      stopsSinceTick = 0
+      arm(milliseconds: 20)
+    }
+    setMask(thread, &boundMask)
+    guests.append(Guest(thread: thread, mask: mask))
+  }
+
+  /// Whether the thread may run where we are or were, and nowhere else.
+  private func isBound(_ thread: ThreadID) -> Bool {
+    var mask = Mask(repeating: 0)
+    guard self.mask(of: thread, &mask) > 0 else { return false }
+    for word in 0..<16 where mask[word] != boundMask[word] { return false }
+    return true
   }
 
   private func mask(of thread: ThreadID, _ mask: inout Mask) -> Int {

@@ -16,10 +16,10 @@ extension Tracer {
   /// Tells the handler of a new thread, and lets it run if it has stopped already.
   func announce(_ child: ThreadID, by parent: Tracee) {
     guard tracees[child] == nil else { return }
-    placement.born(child, of: parent.thread)
     vanished.remove(child)
     let isThread =
       vd_syscall(Int(SYS_tgkill), Int(parent.group.leader), Int(child), 0, 0, 0, 0) == 0
+    placement.born(child, of: parent.thread, isProcess: !isThread && tracees.count == 1)
     let group = isThread ? parent.group : ThreadGroup(leader: child)
     if isThread { group.count += 1 }
     let sharing = Kinship.sharing(parent.thread, child, isThread: isThread)
