@@ -48,6 +48,7 @@ public struct GuestMemory: Sendable {
   }
 
   /// Reads one trivial value.
+  @inlinable
   public func load<T: BitwiseCopyable>(_ type: T.Type, at address: UInt64) throws(Errno) -> T {
     try withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { value throws(Errno) in
       try read(into: UnsafeMutableRawBufferPointer(value), at: address)
@@ -59,11 +60,20 @@ public struct GuestMemory: Sendable {
   ///
   /// - Throws: `.fileNameTooLong` if no NUL is within `buffer.count` bytes, `.badAddress` if memory ends before one.
   public func readString(into buffer: UnsafeMutableRawBufferPointer, at address: UInt64) throws(Errno) -> Int {
-    let count = try readPrefix(of: buffer, at: address)
-    guard let base = buffer.baseAddress, let end = memchr(base, 0, count) else {
-      throw count == buffer.count ? .fileNameTooLong : .badAddress
+    // Most are short, and the cost of copying more from memory that is not in our cache is seen.
+    let page = 4096 - Int(address % 4096)
+    let near = min(256, buffer.count, page)
+    var count = try readPrefix(of: UnsafeMutableRawBufferPointer(rebasing: buffer[..<near]), at: address)
+    guard let base = buffer.baseAddress else { throw .fileNameTooLong }
+    if let end = memchr(base, 0, count) { return UnsafeRawPointer(end) - UnsafeRawPointer(base) }
+    if count == near, count < buffer.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[near...])
+      do throws(Errno) { count += try readPrefix(of: rest, at: address &+ UInt64(near)) } catch {
+        if error != .badAddress { throw error }
+      }
+      if let end = memchr(base + near, 0, count - near) { return UnsafeRawPointer(end) - UnsafeRawPointer(base) }
     }
-    return UnsafeRawPointer(end) - UnsafeRawPointer(base)
+    throw count == buffer.count ? .fileNameTooLong : .badAddress
   }
 
   /// Writes all of `bytes` at `address`. Write-protected pages are refused, as a system call's own copy would be.
@@ -96,6 +106,7 @@ public struct GuestMemory: Sendable {
   }
 
   /// Writes one trivial value.
+  @inlinable
   public func store<T: BitwiseCopyable>(_ value: T, at address: UInt64) throws(Errno) {
     let outcome: Result<Void, Errno> = withUnsafeBytes(of: value) { bytes in
       do throws(Errno) { return .success(try write(bytes, at: address)) } catch { return .failure(error) }

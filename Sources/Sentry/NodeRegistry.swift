@@ -99,7 +99,11 @@ final class NodeRegistry {
 
   /// Remembers what stands for `position` in the kernel.
   func register(_ descriptor: CInt, _ position: Position, _ inode: Inode) throws(Errno) {
-    let status = try Host.stat(descriptor)
+    try register(try Host.stat(descriptor), position, inode)
+  }
+
+  /// The same, with the host's status of what stands for it.
+  func register(_ status: stat, _ position: Position, _ inode: Inode) throws(Errno) {
     // /dev/tty opens the terminal itself, which has a name of its own.
     if inode.type == .characterDevice, try inode.attributes().device != UInt64(status.st_rdev) { return }
     let identity = BackingIdentity(status)

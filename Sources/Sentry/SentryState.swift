@@ -21,6 +21,7 @@ public final class SentryState {
   /// `st_dev` of the store on the host.
   let storeDevice: UInt64
   let fifoWaits = FIFOWaits()
+  let headers = HeaderCache()
   /// Who is to be woken as soon as the tree lock is free.
   var wakes: [ThreadID] = []
   /// The platform; set before the first guest runs.

@@ -40,7 +40,8 @@ private struct Files {
     var request = ExecPlan.Request(filename: Array(path.utf8))
     request.isPathInaccessible = isPathInaccessible
     return try ExecPlan.prepare(
-      try open(request.filename), request: request, credentials: TaskCredentials(user: 1000, group: 100), open: open)
+      try open(request.filename), request: request, credentials: TaskCredentials(user: 1000, group: 100),
+      HeaderCache(), open: open)
   }
 }
 
@@ -178,11 +179,13 @@ private struct Files {
 
   /// What the block on the stack tells is what /proc/PID/maps and /proc/PID/personality would.
   @Test func knowsWhatTheKernelHasMapped() throws {
-    let entries = [AT_EXECFN, AT_SYSINFO_EHDR, AT_RANDOM].map {
-      StackBlock.AuxiliaryEntry(type: UInt64($0), value: UInt64(getauxval(UInt($0))))
+    let words = try Host.readFile("/proc/self/auxv").withUnsafeBytes { [UInt64]($0.bindMemory(to: UInt64.self)) }
+    let entries = stride(from: 0, to: words.count, by: 2).map {
+      StackBlock.AuxiliaryEntry(type: words[$0], value: words[$0 + 1])
     }
+    let random = try #require(entries.first { $0.type == UInt64(AT_RANDOM) }).value
     let block = StackBlock(
-      start: entries[2].value - 8192, arguments: [], environment: [], auxiliary: entries, end: entries[2].value)
+      start: random - 8192, arguments: [], environment: [], auxiliary: entries, end: random)
     let process = try FreshProcess(GuestMemory(thread: getpid()), block)
     var lowest: UInt64?
     for line in String(decoding: try Host.readFile("/proc/self/maps"), as: UTF8.self).split(separator: "\n") {
@@ -221,6 +224,21 @@ private struct Files {
     #expect(throws: Errno.badAddress) { try plan.finish(memory: stack.memory) }
     #expect(start.table % 16 == 0)
     #expect(throws: Errno.invalidArgument) { try plan.finish(memory: stack.memory) }
+  }
+
+  @Test func readsHeadersOfAChangedFileAgain() throws {
+    let headers = HeaderCache()
+    let descriptor = try Host.openTrusted("/bin/true", [])
+    var status = try Host.stat(descriptor.rawValue)
+    let program = try ELFProgram(descriptor.rawValue, start: ELFFile.readStart(256, from: descriptor.rawValue))
+    headers.keep(program, FileStamp(status))
+    headers.keep(program.file, FileStamp(status))
+    #expect(headers.program(FileStamp(status))?.interpreterPath == program.interpreterPath)
+    #expect(headers.interpreter(FileStamp(status))?.entry == program.file.entry)
+    #expect(headers.program(nil) == nil)
+    status.st_ctim.tv_nsec ^= 1
+    #expect(headers.program(FileStamp(status)) == nil)
+    #expect(headers.interpreter(FileStamp(status)) == nil)
   }
 
   @Test func errorsBeforeThePointOfNoReturn() throws {

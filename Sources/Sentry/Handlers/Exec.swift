@@ -44,7 +44,8 @@ extension SentryState {
       let path = VirtualFileSystem.Path(bytes, from: try start(task, directory, for: bytes))
       file = try openProgram(task, path, follow: !flags.contains(.symlinkNoFollow))
     }
-    let plan = try ExecPlan.prepare(file, request: request, credentials: task.credentials) { path throws(Errno) in
+    let plan = try ExecPlan.prepare(file, request: request, credentials: task.credentials, headers) {
+      path throws(Errno) in
       try withUnsafeBytesOf(path) { bytes throws(Errno) in
         let start = bytes.first == 0x2f ? task.context.root : task.context.workingDirectory
         return try openProgram(task, VirtualFileSystem.Path(bytes, from: start), follow: true)
@@ -94,17 +95,19 @@ extension SentryState {
     guard inode.type == .regular else { throw .permissionDenied }
     try task.credentials.fileCredentials.check(.execute, on: inode)
     let descriptor = try inode.open([.largeFile])
-    if try hasWriter(descriptor.rawValue) { throw .textFileBusy }
+    let status = try Host.stat(descriptor.rawValue)
+    if UInt64(status.st_dev) == storeDevice, hasWriter(descriptor.rawValue) { throw .textFileBusy }
     // /proc/PID/maps names the image by this.
-    try registry.register(descriptor.rawValue, position, inode)
+    try registry.register(status, position, inode)
     tellOpened(descriptor.rawValue, position, inode)
-    return OpenedProgram(descriptor: descriptor, position: position)
+    // No guest can write to what lies in a lower layer still.
+    return OpenedProgram(
+      descriptor: descriptor, position: position, stamp: inode.isSettled ? nil : FileStamp(status))
   }
 
   /// Whether anybody has the file open for writing: then the kernel refuses a read lease (`man 2 fcntl`, F_SETLEASE).
   /// Asked only of files in the store; nothing writes to a lower file.
-  private func hasWriter(_ descriptor: CInt) throws(Errno) -> Bool {
-    guard UInt64(try Host.stat(descriptor).st_dev) == storeDevice else { return false }
+  private func hasWriter(_ descriptor: CInt) -> Bool {
     let result = vd_syscall(Int(SYS_fcntl), Int(descriptor), 1024 /* F_SETLEASE */, Int(F_RDLCK), 0, 0, 0)
     if result == -Int(EAGAIN) { return true }
     if result == 0 { _ = vd_syscall(Int(SYS_fcntl), Int(descriptor), 1024, Int(F_UNLCK), 0, 0, 0) }

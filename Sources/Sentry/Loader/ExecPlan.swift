@@ -12,10 +12,13 @@ struct OpenedProgram: ~Copyable {
   /// Open for reading.
   var descriptor: OwnedDescriptor
   var position: Position
+  /// What the content can be told by; nil if it may change.
+  var stamp: FileStamp?
 
-  init(descriptor: consuming OwnedDescriptor, position: Position) {
+  init(descriptor: consuming OwnedDescriptor, position: Position, stamp: FileStamp? = nil) {
     self.descriptor = descriptor
     self.position = position
+    self.stamp = stamp
   }
 }
 
@@ -89,20 +92,28 @@ final class ExecPlan {
   /// - Parameters:
   ///   - file: what the guest named, opened.
   ///   - credentials: those of the task; the plan's are what the execve makes of them.
+  ///   - headers: those of files that have been executed before.
   ///   - open: opens a path for execution, relative to the working directory, following symlinks. Never asked for an
   ///     empty path.
   /// - Throws: what `execve(2)` gives: `.execFormatError`, `.tooManySymbolicLinkLevels` for more than five scripts,
   ///   ELIBBAD, `.ioError`, and what `open` throws.
   static func prepare(
-    _ file: consuming OpenedProgram, request: Request, credentials: TaskCredentials,
+    _ file: consuming OpenedProgram, request: Request, credentials: TaskCredentials, _ headers: HeaderCache,
     open: ([UInt8]) throws(Errno) -> OpenedProgram
   ) throws(Errno) -> ExecPlan {
     var file = file
     var path = request.filename
     var head: [[UInt8]]?
     var depth = 0
-    var start = try ELFFile.readStart(Script.lineLimit, from: file.descriptor.rawValue)
-    while let script = try Script(start: start) {
+    var known = headers.program(file.stamp)
+    while known == nil {
+      let start = try ELFFile.readStart(Script.lineLimit, from: file.descriptor.rawValue)
+      guard let script = try Script(start: start) else {
+        let program = try ELFProgram(file.descriptor.rawValue, start: start)
+        headers.keep(program, file.stamp)
+        known = program
+        break
+      }
       if request.isPathInaccessible { throw .noSuchFileOrDirectory }
       head = script.argumentHead(path: path, inner: head)
       // An empty name opens the working directory, which is no regular file.
@@ -111,24 +122,30 @@ final class ExecPlan {
       depth += 1
       if depth > Script.nestingLimit { throw .tooManySymbolicLinkLevels }
       path = script.interpreter
-      start = try ELFFile.readStart(Script.lineLimit, from: file.descriptor.rawValue)
+      known = headers.program(file.stamp)
     }
+    guard let program = known else { throw .execFormatError }
 
-    let program = try ELFFile(program: file.descriptor.rawValue, start: start)
     var interpreter: ELFFile?
     var interpreterDescriptor: OwnedDescriptor?
     var interpreterPosition: Position?
-    if let path = try program.interpreterPath(from: file.descriptor.rawValue) {
+    if let path = program.interpreterPath {
       if path.isEmpty { throw .permissionDenied }
       let opened = try open(path)
-      interpreter = try ELFFile(interpreter: opened.descriptor.rawValue)
+      if let known = headers.interpreter(opened.stamp) {
+        interpreter = known
+      } else {
+        let read = try ELFFile(interpreter: opened.descriptor.rawValue)
+        headers.keep(read, opened.stamp)
+        interpreter = read
+      }
       interpreterPosition = opened.position
       interpreterDescriptor = Self.descriptor(of: opened)
     }
     let position = file.position
     let name = request.isNamedByFile ? position.dentry.name : basename(request.filename)
     return ExecPlan(
-      executable: position, name: Array(name.prefix(15)), credentials: credentials.afterExecve(), program: program,
+      executable: position, name: Array(name.prefix(15)), credentials: credentials.afterExecve(), program: program.file,
       interpreter: interpreter, programDescriptor: Self.descriptor(of: file),
       interpreterDescriptor: interpreterDescriptor, interpreterPosition: interpreterPosition,
       filename: request.filename, argumentHead: head)

@@ -137,9 +137,9 @@ struct FreshProcess {
   /// /proc/sys/kernel/randomize_va_space, read once; 2 where it cannot be read.
   private static let randomizeVASpace: UInt64 = {
     guard let descriptor = try? Host.openTrusted("/proc/sys/kernel/randomize_va_space", []),
-      let bytes = try? Host.readAll(descriptor.rawValue)
+      let digit = try? Host.readAll(descriptor.rawValue).first
     else { return 2 }
-    return hexadecimal(bytes[...])
+    return UInt64(digit &- 0x30)
   }()
 }
 
@@ -163,30 +163,17 @@ struct KernelPages {
   /// cannot be read, more room than any kernel takes.
   static let here: KernelPages = {
     var own: Range<UInt64>?
-    for line in (try? Host.readFile("/proc/self/maps"))?.split(separator: 0x0a) ?? [] {
-      guard let name = line.lastIndex(of: 0x5b), line[name...].starts(with: "[v".utf8),
-        let dash = line.firstIndex(of: 0x2d), let blank = line.firstIndex(of: 0x20), dash < blank
-      else { continue }
-      let (low, high) = (hexadecimal(line[..<dash]), hexadecimal(line[(dash + 1)..<blank]))
-      guard low < high, high <= ImageLayout.addressLimit else { continue }
-      own = min(own?.lowerBound ?? low, low)..<max(own?.upperBound ?? high, high)
+    if let text = try? Host.readFile("/proc/self/maps") {
+      for line in text.split(separator: 0x0a) {
+        guard let name = line.lastIndex(of: 0x5b), name + 1 < line.endIndex, line[name + 1] == 0x76,
+          let range = KernelMapping.range(line: line), range.upperBound <= ImageLayout.addressLimit
+        else { continue }
+        own = min(own?.lowerBound ?? .max, range.lowerBound)..<max(own?.upperBound ?? 0, range.upperBound)
+      }
     }
     var size = 0
     let vdso = vd_vdso_base(&size)
     if let own, own.contains(vdso) { return KernelPages(range: own, vdso: vdso) }
     return KernelPages(range: 0..<0x20000, vdso: 0x10000)
   }()
-}
-
-/// The number at the start of `digits`, lower case, without a prefix.
-private func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt64 {
-  var value: UInt64 = 0
-  for byte in digits {
-    switch byte {
-    case 0x30...0x39: value = value << 4 | UInt64(byte - 0x30)
-    case 0x61...0x66: value = value << 4 | UInt64(byte - 0x61 + 10)
-    default: return value
-    }
-  }
-  return value
 }
