@@ -2,8 +2,8 @@
 // two (5 against 11 us). So while one single-threaded guest makes nearly all stops, both share a CPU, and the notify worker
 // with them; as soon as there is a second guest, or the stops become rare, all are free again. An exec is a burst of some
 // twenty stops, so a thread that executes a program while all others sleep is taken for such a guest at once. A parent that
-// has waited for its children, one after the other, stays on that CPU, and so do those to come, which inherit its place:
-// one of the two sleeps. Guests that ask for their affinity are unbound first, so they never see it.
+// runs its children one after the other stays on that CPU, and so do those to come, which inherit its place: one of the
+// two sleeps. Guests that ask for their affinity are unbound first, so they never see it.
 
 import CLinux
 import Gate
@@ -40,9 +40,16 @@ final class Placement {
   private var stopsSinceTick = 0
   private var timer: CInt?
 
-  /// Whose last children, `waits` of them in a row, were all there was beside it, and were waited for.
+  /// The last process that was born when its parent was the only guest: 0 if there is no such pair now.
+  private var child: ThreadID = 0
+  private var parent: ThreadID = 0
+  /// The parent whose last children, so many of them in a row, ended where we are.
   private var waiter: ThreadID = 0
   private var waits = 0
+  /// At so many ticks in a row two bound guests wanted to run at once.
+  private var contentions = 0
+  /// No parent is bound before this time.
+  private var parentsAreFreeUntil: UInt64 = 0
 
   /// The notify worker's thread while it is bound with us.
   private var boundWorker: ThreadID = 0
@@ -78,30 +85,13 @@ final class Placement {
     windowStart = now
   }
 
-  /// The thread has heard of the end of a child (SIGCHLD), in the wait for it or elsewhere.
-  func childEnded(_ thread: ThreadID, wasWaiting: Bool, isAlone: Bool) {
-    guard wasWaiting, isAlone else {
-      waits = 0
-      return
-    }
-    if thread != waiter {
-      waiter = thread
-      waits = 0
-    }
-    waits += 1
-    if waits > 1, isHere, guests.isEmpty { bind(thread) }
-  }
-
   /// The timer's tick, which ends the tracer's wait: a guest that has stopped making calls may run where it likes, and so
-  /// may two that want to run at once.
+  /// may two that want to run at once: not a parent alone that is on its way to sleep.
   func tick() {
     guard isHere else { return }
-    if guests.count > 1, guests.allSatisfy({ Kinship.mayRun($0.thread) }) {
-      waits = 0
-      release()
-    } else if stopsSinceTick < 16 {
-      release()
-    }
+    contentions = guests.count > 1 && guests.allSatisfy { Kinship.mayRun($0.thread) } ? contentions + 1 : 0
+    if contentions > 1 { parentsAreFreeUntil = Self.now() &+ 2_000_000_000 }
+    if contentions > 1 || stopsSinceTick < 16 { release() }
     stopsSinceTick = 0
   }
 
@@ -121,6 +111,7 @@ final class Placement {
   /// There is a second guest: both run where they like, unless the parent is one that waits; `isProcess` if the two are all
   /// there is, and no threads of one process. A child has inherited the binding of its maker.
   func born(_ child: ThreadID, of parent: ThreadID, isProcess: Bool) {
+    (self.child, self.parent) = isProcess ? (child, parent) : (0, 0)
     guard let maker = (guests + former).first(where: { $0.thread == parent }) else { return release() }
     if isProcess, waits > 1, parent == waiter, guests.count == 1, guests[0].thread == parent {
       guests.append(Guest(thread: child, mask: maker.mask))
@@ -133,9 +124,15 @@ final class Placement {
 
   /// The thread is gone.
   func ended(_ thread: ThreadID) {
+    let wasBound = guests.contains { $0.thread == thread }
     guests.removeAll { $0.thread == thread }
     former.removeAll { $0.thread == thread }
     if thread == waiter { waits = 0 }
+    if thread != child { return }
+    // It executed its program while its parent slept, or both shared this CPU and did well.
+    waits = wasBound ? (parent == waiter ? waits + 1 : 1) : 0
+    waiter = parent
+    if waits > 1, isHere, guests.isEmpty, Self.now() >= parentsAreFreeUntil { bind(parent) }
   }
 
   // MARK: - Visitors

@@ -77,10 +77,11 @@ extension Tracer {
 
   /// A signal that the guest ignores would not even wake it natively; of a traced thread it ends the call, for the tracer
   /// to see it (`man 2 ptrace`). A call that the kernel never restarts is made again, unless another signal waits.
-  ///
-  /// - Precondition: the thread is in a call, whose result is EINTR.
   func hideIgnored(_ signal: CInt, in tracee: Tracee) {
-    if !Kinship.ignores(signal, tracee.thread) || Kinship.hasPendingSignal(tracee.thread) { return }
+    guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
+      Int64(bitPattern: number) >= 0, Kinship.ignores(signal, tracee.thread),
+      !Kinship.hasPendingSignal(tracee.thread)
+    else { return }
     tracee.poke(.rax, UInt64(bitPattern: -513))
   }
 

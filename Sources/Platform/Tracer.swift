@@ -208,20 +208,17 @@ final class Tracer {
   func signalStop(_ tracee: Tracee, _ signal: CInt) {
     // A held call that no worker had received yet was aborted with ERESTARTSYS, which a handler without SA_RESTART would
     // turn into EINTR; open(2) of a regular file never says EINTR. ERESTARTNOINTR always restarts.
-    if let number = tracee.peek(.originalRax), number < UInt64(DispositionTable.count), let value = tracee.peek(.rax) {
-      let result = Int64(bitPattern: value)
-      if mayHold(Int(number)), result == -512 { tracee.poke(.rax, UInt64(bitPattern: -513)) }
-      if signal == SIGCHLD {
-        let isWait = number == UInt64(SYS_wait4) || number == UInt64(SYS_waitid)
-        placement.childEnded(tracee.thread, wasWaiting: isWait && result >= 0, isAlone: tracees.count == 1)
-      }
-      if result == -Int64(EINTR) { hideIgnored(signal, in: tracee) }
+    if let number = tracee.peek(.originalRax), mayHold(Int(truncatingIfNeeded: number)),
+      tracee.peek(.rax) == UInt64(bitPattern: -512)
+    {
+      tracee.poke(.rax, UInt64(bitPattern: -513))
     }
     if tracee.group.leader == main, let sender = tracee.signalSender,
       sender == 0 || !isPidBound && tracees[sender] == nil
     {
       arrivals.note(signal)
     }
+    hideIgnored(signal, in: tracee)
     endSleep(tracee, restart: -512)
     tracee.resume(signal: signal)
   }

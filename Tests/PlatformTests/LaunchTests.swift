@@ -136,6 +136,20 @@ import Testing
     #expect(try Self.shell(.noNamespaces, script).output == "\(native)\n")
   }
 
+  /// A shell whose children come one after the other shares the tracer's CPU with them: no longer when there are two.
+  @Test func guestsThatRunAtOnceAreFree() throws {
+    let script = """
+      for i in $(seq 30); do /bin/true; done
+      while :; do :; done & a=$!
+      while :; do :; done &
+      grep -h Cpus_allowed: /proc/$$/status /proc/$a/status /proc/$!/status
+      """
+    let own = String(decoding: try Host.readFile("/proc/thread-self/status"), as: UTF8.self)
+      .split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }
+    let mask = try #require(own)
+    #expect(try Self.shell(.noNamespaces, script).output == "\(mask)\n\(mask)\n\(mask)\n")
+  }
+
   @Test func storeIsBoundedAndEmpty() throws {
     var configuration = LaunchConfiguration()
     configuration.isolation = .full
