@@ -78,7 +78,7 @@ let package = Package(
     tests(of: "ProcFS", ["KernFS", "TestSupport"]),
     tests(of: "DevFS", ["KernFS", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
-    tests(of: "Sentry", ["CLinux", "TestSupport"]),
+    tests(of: "Sentry", ["CLinux", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
     tests(of: "Vedette", ["CLinux", "HostFS", "OverlayFS", "TestSupport", "VFS"]),
     tests(of: "VedetteCLI"),

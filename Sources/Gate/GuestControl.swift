@@ -1,5 +1,5 @@
 // What the sentry may ask of the platform beside answering calls: to work on an address space while nothing runs in it,
-// and to wake a guest that sleeps in a call.
+// to wake a guest that sleeps in a call, and to run something beside the calls.
 
 import LinuxABI
 
@@ -23,6 +23,10 @@ public protocol GuestControl: AnyObject, Sendable {
 
   /// The guest that was given `Outcome.sleep` makes its call again. A wake that comes before the sleep is not lost.
   func wake(_ thread: ThreadID)
+
+  /// Runs `body` on a thread of the platform's own; false if there is none to be had. The thread is waited for when the last
+  /// guest has gone, so `body` must come to an end by then.
+  func inBackground(_ body: @escaping @Sendable () -> Void) -> Bool
 
   /// Calls `body` on a thread of the platform's own whenever `descriptor`, which must stay open, is readable, until the
   /// last guest has gone. To be called with no lock held that `body` takes.

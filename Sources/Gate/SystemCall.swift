@@ -56,9 +56,10 @@ public enum Outcome: ~Copyable, Sendable {
   case start(ImageStart)
   /// The thread group is ended by this signal. Trace gate only.
   case kill(signal: CInt)
-  /// The guest sleeps in the kernel, interruptible by signals as a slow call is (`man 7 signal`), until
-  /// `GuestControl.wake`; then it makes the same call again. For a FIFO's open, a lock, anything that may take time.
-  case sleep
+  /// The guest sleeps in the kernel until `GuestControl.wake`; then it makes the same call again. A signal interrupts a slow
+  /// call as `man 7 signal` says (a FIFO's open, a connect). Another one, which may take its time as a disk does but is
+  /// never EINTR, is made again after the signal's handler.
+  case sleep(isSlow: Bool)
 }
 
 /// Where a freshly loaded image starts.

@@ -13,7 +13,7 @@ import CLinux
 ///
 /// The change time is the later of ours (chmod, link, xattr) and the store's (write, truncate, utimens).
 public final class BackedFile: KernInode {
-  private let file: UInt64
+  private var file: UInt64
   /// Bytes when the last name went; nil while there is one, and for a file made without.
   private var orphanBytes: Int64?
 
@@ -117,6 +117,12 @@ public final class BackedFile: KernInode {
 
   public override func truncate(to size: Int64) throws(Errno) {
     try keepingSetIDs { () throws(Errno) in try kernel.store.truncate(file, to: size) }
+  }
+
+  public override func takeContent(of other: Inode) -> Bool {
+    guard let other = other as? BackedFile, other.kernel === kernel else { return false }
+    swap(&file, &other.file)
+    return true
   }
 
   public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {

@@ -16,7 +16,8 @@ enum CopyUpExtent {
 extension OverlayInode {
   /// The upper inode, made first if there is none.
   ///
-  /// - Throws: `.readOnlyFileSystem` without an upper layer; `.noSpace` and other errnos of either layer, with nothing changed.
+  /// - Throws: `.readOnlyFileSystem` without an upper layer; `.noSpace` and other errnos of either layer, with nothing
+  ///   changed; `.restart` (CopyAhead.swift).
   final func copiedUp(_ extent: CopyUpExtent = .all) throws(Errno) -> Inode {
     if let upper {
       if let file = self as? OverlayRegularFile, file.isMetadataOnly, extent != .metadata {
@@ -43,17 +44,18 @@ extension OverlayInode {
     let new = NewInode(
       try kind(of: lower, from), permissions: permissions, owner: owner, group: group)
     let isLinked = type != .directory && from.linkCount > 1
+    var ahead: PreparedCopy?
+    let needsContent = type == .regular && (extent == .all || (extent == .metadata && overlay.isPersistent))
+    if needsContent, let file = self as? OverlayRegularFile { ahead = try file.contentCopiedAhead(lower, from) }
     if let directory = self as? OverlayDirectory { directory.willChange() }
 
-    return try Name.with(overlay.temporaryName()) { prepared throws(Errno) in
-      let copy = try work.create(prepared, new)
+    return try Name.with(ahead?.name ?? overlay.temporaryName()) { prepared throws(Errno) in
+      let copy = if let ahead { ahead.file } else { try work.create(prepared, new) }
       do throws(Errno) {
         try copyAttributes(from: lower, to: copy, marks)
         var moved = false
         if type == .regular {
-          if extent == .all || (extent == .metadata && overlay.isPersistent) {
-            try DataCopy.copy(from: lower, to: copy, size: from.size)
-          }
+          if needsContent, ahead == nil { try DataCopy.copy(from: lower, to: copy, size: from.size) }
           moved = extent != .metadata || overlay.isPersistent
           // A content thrown away is a change of its own, and this is its only step.
           if extent != .noContent || from.size == 0 { try setTimes(of: copy, from) }
@@ -79,6 +81,7 @@ extension OverlayInode {
         }
         // The commit point has passed.
         upper = copy
+        if extent == .noContent { overlay.giveUpCopy(of: number) }
         if isLinked && links == nil { links = from.linkCount }
         (self as? OverlayDirectory)?.learnSubdirectories()
         if links != 0, type != .directory || parent != nil { overlay.keep(self) }
@@ -151,8 +154,15 @@ extension OverlayRegularFile {
     guard let upper, let lower else { return }
     let before = try upper.attributes()
     if extent == .all {
+      let from = try lower.attributes()
+      let ahead = try contentCopiedAhead(lower, from)
+      defer { if let ahead { overlay.discard(ahead) } }
       do throws(Errno) {
-        try DataCopy.copy(from: lower, to: upper, size: try lower.attributes().size)
+        if let ahead, upper.takeContent(of: ahead.file) {
+          CrashPoint.passed("content")
+        } else {
+          try DataCopy.copy(from: ahead?.file ?? lower, to: upper, size: from.size)
+        }
         var change = AttributeChange()
         change.permissions = before.permissions
         change.accessTime = .set(before.accessTime)
@@ -168,8 +178,9 @@ extension OverlayRegularFile {
       }
       copied = CopiedTimes(
         upperChangeTime: try upper.attributes().changeTime, changeTime: shown ?? before.changeTime,
-        birthTime: try lower.attributes().birthTime)
+        birthTime: from.birthTime)
     }
+    overlay.giveUpCopy(of: number)
     upper.addMappings(of: lower)
     isMetadataOnly = false
     contentHasMoved()

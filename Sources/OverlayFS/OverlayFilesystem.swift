@@ -2,7 +2,7 @@
 //
 // Locks: none. The tree lock (VFS/Filesystem.swift) is held around every call, so the three copy-up locks of other
 // overlays (`copyUp` > `mappings` > `data`) have nothing left to order: whoever reads `upper` holds the lock under which it
-// is set. Whatever moves long copies out of the tree lock later must bring them back.
+// is set. Long copies of content are made without it, before the copy-up that uses them (CopyAhead.swift).
 //
 // Numbers: an inode that came from a lower keeps that lower's number (the second and further lowers are told apart by the
 // upper bits); an inode that was born in the upper has the upper's number and bit 40. So st_ino is constant over copy-up
@@ -68,6 +68,12 @@ public final class OverlayFilesystem: Filesystem {
   /// Called once after each point at which a file's content has moved from the lower inode `from` to the upper inode `to`:
   /// the time to move open descriptors and mappings. Under the tree lock; must not fail.
   public var onCopyUp: ((_ file: OverlayRegularFile, _ from: Inode, _ to: Inode) -> Void)?
+
+  /// A call needs a long copy that has been begun: true if the call can be made again when the copy has ended, and somebody
+  /// sees to both. Under the tree lock.
+  public var onLongCopy: ((any LongCopy) -> Bool)?
+  /// Copies that have been begun and not been committed, by the numbers of their files.
+  var prepared: [UInt64: PreparedCopy] = [:]
 
   /// - Parameters:
   ///   - upper: nil for a read-only overlay.

@@ -110,7 +110,7 @@ public final class GuestProcess {
     let status = tracer.run(endingWith: launcher.initProcess)
     forwarder?.stop()
     worker.stop()
-    requests.stopWaiting()
+    requests.stopOthers()
     whileStoreExists()
     launcher.finish(initIsReaped: tracer.initIsReaped)
     if let errno = tracer.commandError {

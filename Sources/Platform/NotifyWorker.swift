@@ -129,7 +129,8 @@ final class NotifyWorker: Sendable {
     case .exec: reply(id, -Int(ENOSYS))
     case .start: reply(id, -Int(ENOSYS))
     case .kill: reply(id, -Int(ENOSYS))
-    case .sleep: requests.sleep(TracerRequests.HeldCall(id: id, thread: thread), in: call)
+    case .sleep(let isSlow):
+      requests.sleep(TracerRequests.HeldCall(id: id, thread: thread), in: SleepingCall(call, isSlow: isSlow))
     }
   }
 

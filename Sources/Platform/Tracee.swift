@@ -22,7 +22,7 @@ final class Tracee {
   var wasMoved = false
   var answer: PreparedAnswer?
   /// It is in, or on its way into, pause(2) in place of this call (`Outcome.sleep`).
-  var sleeping: SystemCall?
+  var sleeping: SleepingCall?
   /// A wake came before the sleep.
   var wakePending = false
   /// To be done in this thread before it runs guest code again (Tracer+Relocation).
@@ -32,6 +32,18 @@ final class Tracee {
     self.thread = thread
     self.group = group
     self.space = space
+  }
+}
+
+/// A call that a thread sleeps in.
+struct SleepingCall {
+  let number: Int
+  /// The restart of a call that a signal's handler interrupts: ERESTARTSYS if SA_RESTART decides, else ERESTARTNOINTR.
+  let restart: Int64
+
+  init(_ call: SystemCall, isSlow: Bool) {
+    number = call.number
+    restart = isSlow ? -512 : -513
   }
 }
 

@@ -34,8 +34,8 @@ extension Tracer {
       begin(tracee, start)
     case .kill(let signal):
       end(tracee, by: signal)
-    case .sleep:
-      sleep(tracee, in: call)
+    case .sleep(let isSlow):
+      sleep(tracee, in: SleepingCall(call, isSlow: isSlow))
     case .descriptor:
       refuse(tracee)
     case .install:
@@ -74,7 +74,7 @@ extension Tracer {
   }
 
   /// The thread makes pause(2) in place of its call, which is not restarted by itself but at a wake or after a signal.
-  private func sleep(_ tracee: Tracee, in call: SystemCall) {
+  private func sleep(_ tracee: Tracee, in call: SleepingCall) {
     if tracee.wakePending {
       // The wake was faster: the call comes again at once.
       tracee.wakePending = false

@@ -97,7 +97,7 @@ extension Tracer {
 
   /// A held call gives way: the thread is interrupted, the call is answered with ERESTARTNOINTR, and at the stop that
   /// follows `turnIntoPause` lets the thread sleep natively.
-  private func putToSleep(_ held: TracerRequests.HeldCall, _ call: SystemCall) {
+  private func putToSleep(_ held: TracerRequests.HeldCall, _ call: SleepingCall) {
     if let tracee = tracees[held.thread] {
       tracee.sleeping = call
       tracee.wasInterrupted = true
@@ -121,7 +121,7 @@ extension Tracer {
 
   /// At a signal-type stop of a thread that is to sleep: it makes pause(2) in place of its call. Returns false if it
   /// sleeps already, or must not: then the call is restarted, by the rule of `restart`.
-  func turnIntoPause(_ tracee: Tracee, _ call: SystemCall) -> Bool {
+  func turnIntoPause(_ tracee: Tracee, _ call: SleepingCall) -> Bool {
     guard !tracee.wakePending, let number = tracee.peek(.originalRax), number == UInt64(call.number),
       tracee.peek(.rax) == UInt64(bitPattern: -513), let address = tracee.peek(.rip)
     else { return false }
@@ -131,16 +131,16 @@ extension Tracer {
     return true
   }
 
-  /// At a stop of a sleeping thread: the registers say again that the guest's own call was interrupted. `restart` is
-  /// ERESTARTSYS for a signal (SA_RESTART decides) and ERESTARTNOINTR for a wake.
-  func endSleep(_ tracee: Tracee, restart: Int64) {
+  /// At a stop of a sleeping thread: the registers say again that the guest's own call was interrupted, by a signal or a
+  /// wake (ERESTARTNOINTR).
+  func endSleep(_ tracee: Tracee, bySignal: Bool) {
     guard let call = tracee.sleeping else { return }
     tracee.sleeping = nil
     tracee.wakePending = false
     guard let number = tracee.peek(.originalRax) else { return }
     if number == UInt64(SYS_pause) || number == UInt64(call.number) {
       tracee.poke(.originalRax, UInt64(call.number))
-      tracee.poke(.rax, UInt64(bitPattern: restart))
+      tracee.poke(.rax, UInt64(bitPattern: bySignal ? call.restart : -513))
     } else if tracee.peek(.rax) == UInt64(SYS_pause) {
       // Stopped on its way into pause: the instruction comes again with the guest's own number.
       tracee.poke(.rax, UInt64(call.number))
@@ -150,7 +150,7 @@ extension Tracer {
   /// A sleeping thread has come to an EVENT_STOP: it goes to sleep now, or its call comes again.
   func sleeperStopped(_ tracee: Tracee) {
     tracee.wasInterrupted = false
-    if let call = tracee.sleeping, !turnIntoPause(tracee, call) { endSleep(tracee, restart: -513) }
+    if let call = tracee.sleeping, !turnIntoPause(tracee, call) { endSleep(tracee, bySignal: false) }
     tracee.resume()
   }
 

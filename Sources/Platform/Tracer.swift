@@ -219,7 +219,7 @@ final class Tracer {
       arrivals.note(signal)
     }
     hideIgnored(signal, in: tracee)
-    endSleep(tracee, restart: -512)
+    endSleep(tracee, bySignal: true)
     tracee.resume(signal: signal)
   }
 
@@ -227,7 +227,7 @@ final class Tracer {
   private func eventStop(_ tracee: Tracee, _ signal: CInt) {
     let isGroupStop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU
     if isGroupStop {
-      endSleep(tracee, restart: -513)
+      endSleep(tracee, bySignal: false)
       tracee.listen()
       if tracee.thread == main { mainStopped(by: signal) }
       return

@@ -47,7 +47,7 @@ final class TracerRequests: GuestControl {
   enum Request: Sendable {
     case space(SpaceRequest)
     case guests(GuestsRequest)
-    case sleep(HeldCall, SystemCall)
+    case sleep(HeldCall, SleepingCall)
     case wake(ThreadID)
   }
 
@@ -69,7 +69,14 @@ final class TracerRequests: GuestControl {
   let workerThread = Atomic<ThreadID>(0)
 
   /// To be called on what will be the tracer thread.
-  init() { tracerThread = Self.ownThread }
+  init() {
+    tracerThread = Self.ownThread
+    var mask = InlineArray<16, UInt64>(repeating: 0)
+    _ = withUnsafeMutablePointer(to: &mask) {
+      vd_syscall(Int(SYS_sched_getaffinity), 0, Self.affinitySize, Int(bitPattern: $0), 0, 0, 0)
+    }
+    affinity = mask
+  }
 
   func bind(_ tracer: Tracer) {
     let made = TracerReference(tracer: tracer)
@@ -120,7 +127,7 @@ final class TracerRequests: GuestControl {
   }
 
   /// A held call is to be turned into a sleep.
-  func sleep(_ held: HeldCall, in call: SystemCall) { post(.sleep(held, call)) }
+  func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
 
   private func post(_ request: Request) {
     let isOpen = queue.withLock { queue in
@@ -145,7 +152,30 @@ final class TracerRequests: GuestControl {
     }
   }
 
-  // MARK: - Waiting for a descriptor
+  // MARK: - Other threads
+
+  private let workers = Mutex<[WorkerThread]>([])
+  /// Where the process may run: a thread inherits where the one that starts it has been put (Placement.swift).
+  private let affinity: InlineArray<16, UInt64>
+  private static let affinitySize = MemoryLayout<InlineArray<16, UInt64>>.size
+
+  func inBackground(_ body: @escaping @Sendable () -> Void) -> Bool {
+    let affinity = affinity
+    let started = WorkerThread {
+      var mask = affinity
+      _ = withUnsafeMutablePointer(to: &mask) {
+        vd_syscall(Int(SYS_sched_setaffinity), 0, Self.affinitySize, Int(bitPattern: $0), 0, 0, 0)
+      }
+      body()
+    }
+    guard let started else { return false }
+    return workers.withLock { workers in
+      for worker in workers where worker.hasEnded { worker.stop() }
+      workers.removeAll { $0.hasEnded }
+      workers.append(started)
+      return true
+    }
+  }
 
   private let watchers = Mutex<[ReadinessThread]>([])
 
@@ -155,10 +185,12 @@ final class TracerRequests: GuestControl {
     watchers.withLock { $0.append(watcher) }
   }
 
-  /// Ends the threads of `whenReadable`; no body runs any more when it returns.
-  func stopWaiting() {
+  /// Ends the threads of `whenReadable` and waits for those of `inBackground`; no body runs any more when it returns.
+  func stopOthers() {
     for watcher in watchers.withLock({ $0 }) { watcher.stop() }
     watchers.withLock { $0 = [] }
+    for worker in workers.withLock({ $0 }) { worker.stop() }
+    workers.withLock { $0 = [] }
   }
 
   /// The tracer has ended: whoever waits is told that there is nobody left.

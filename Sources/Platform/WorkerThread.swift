@@ -61,6 +61,9 @@ final class WorkerThread: Sendable {
     }
   }
 
+  /// It will not run anything of ours any more.
+  var hasEnded: Bool { end.isRaised }
+
   /// Kicks the thread until it has ended, and joins it.
   func stop() {
     guard let thread = handle.withLock({ $0.take() }) else { return }

@@ -12,6 +12,7 @@ extension SentryState {
   func serve(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
     guard let task = tasks[thread] else { return .value(Errno.noSuchProcess.result) }
     current = task
+    currentNumber = call.number
     currentGate = gate
     task.descriptors.caller = thread
     if !fifoWaits.isEmpty, !openNumbers.contains(call.number) { fifoWaits.forget(thread) }
@@ -21,9 +22,12 @@ extension SentryState {
     do throws(Errno) {
       let outcome = try handler(self, task, call)
       notifier?.finishCall()
+      if !copyWaits.isEmpty { giveUp(copyWaits.answered(call, of: thread)) }
       return outcome
     } catch {
       notifier?.finishCall()
+      if error == .restart { return sleep(thread, in: call) }
+      if !copyWaits.isEmpty { giveUp(copyWaits.answered(call, of: thread)) }
       return .value(error.result)
     }
   }
@@ -40,6 +44,17 @@ public enum HandlerTable {
   static func handler(_ number: Int) -> Handler? {
     number >= 0 && number < count ? table[number] : nil
   }
+
+  /// Whether a call may be given up and made again later: its handler does nothing before what may throw `.restart`.
+  static func mayWait(_ number: Int) -> Bool { number >= 0 && number < count && waiting[number] }
+
+  private static let waiting: [Bool] = {
+    var waiting = [Bool](repeating: false, count: count)
+    for group in [openHandlers, nameHandlers, attributeHandlers, xattrHandlers] {
+      for (number, _) in group { waiting[Int(number)] = true }
+    }
+    return waiting
+  }()
 
   /// Whether a gate may send this number; for the test that compares with the disposition table.
   public static func serves(_ number: Int) -> Bool { handler(number) != nil }

@@ -48,6 +48,13 @@ public final class Sentry: SystemCallHandler {
     wantsStrings = recorder?.wantsStrings ?? false
     state.isTracing = wantsStrings
     self.state = Mutex(state)
+    let copier = Copier { [weak self] in self?.ended($0) }
+    self.state.withLock { $0.copier = copier }
+  }
+
+  private func ended(_ copy: any LongCopy) {
+    let (sleepers, control) = state.withLock { ($0.ended(copy), $0.control) }
+    for sleeper in sleepers { control?.wake(sleeper) }
   }
 
   public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
@@ -55,20 +62,24 @@ public final class Sentry: SystemCallHandler {
       var traced = Traced()
       return serve(call, from: thread, by: gate, &traced)
     }
-    let begin = MonotonicClock.now()
+    let begin = beginning(of: call, from: thread)
     var traced = Traced()
     let outcome = serve(call, from: thread, by: gate, &traced)
     var record = CallRecord(
       thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: .native,
       duration: MonotonicClock.now() - begin)
     var isNumbered = true
+    var isAsleep = false
     switch outcome {
     case .value(let value): record.result = .value(value)
     case .descriptor: isNumbered = false
     case .install: record.result = .value(0)
+    case .sleep: isAsleep = true
     default: break
     }
-    if isNumbered {
+    if isAsleep {
+      asleep.withLock { $0[thread] = (call.number, begin) }
+    } else if isNumbered {
       recorder.record(record)
     } else {
       // The kernel chooses the number while the guest is being answered.
@@ -76,6 +87,16 @@ public final class Sentry: SystemCallHandler {
       unnumbered.withLock { $0[thread] = waiting }
     }
     return outcome
+  }
+
+  /// Calls that will be made again, and when they were made first.
+  private let asleep = Mutex<[ThreadID: (number: Int, begin: UInt64)]>([:])
+
+  private func beginning(of call: SystemCall, from thread: ThreadID) -> UInt64 {
+    let first = asleep.withLock { asleep in
+      asleep[thread]?.number == call.number ? asleep.removeValue(forKey: thread)?.begin : nil
+    }
+    return first ?? MonotonicClock.now()
   }
 
   /// Records of calls whose descriptor is on its way to the guest.
@@ -166,6 +187,7 @@ public final class Sentry: SystemCallHandler {
 
   public func exited(_ thread: ThreadID, status: ExitStatus) {
     state.withLock { $0.exited(thread) }
+    if recorder != nil { asleep.withLock { $0[thread] = nil } }
   }
 
   public func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart

@@ -22,6 +22,13 @@ public final class SentryState {
   let storeDevice: UInt64
   let fifoWaits = FIFOWaits()
   let headers = HeaderCache()
+  let copyWaits = CopyWaits()
+  /// What the call being served must wait for.
+  var awaited: (any LongCopy)?
+  /// Set with the state's own lock.
+  var copier: Copier?
+  /// `OverlayFilesystem.giveUp` of the overlay whose hook is `awaitsCopy`.
+  public var giveUpCopy: ((any LongCopy) -> Void)?
   /// Who is to be woken as soon as the tree lock is free.
   var wakes: [ThreadID] = []
   /// The platform; set before the first guest runs.
@@ -48,6 +55,8 @@ public final class SentryState {
   var hostThreads: [Int32: ThreadID] = [:]
   /// The task whose call is being served; `/proc/self` is its process.
   var current: Task?
+  /// Its number.
+  var currentNumber = -1
   /// Which gate it came by.
   var currentGate = GateKind.trace
 

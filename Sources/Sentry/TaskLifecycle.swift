@@ -65,6 +65,7 @@ extension SentryState {
   func exited(_ thread: ThreadID) {
     guard let task = tasks.removeValue(forKey: thread) else { return }
     fifoWaits.forget(thread)
+    giveUp(copyWaits.exited(thread))
     task.process.threads.remove(thread)
     if let id = task.insideThread, hostThreads[id] == thread { hostThreads.removeValue(forKey: id) }
     if task.process.threads.isEmpty {

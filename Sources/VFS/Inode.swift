@@ -148,6 +148,10 @@ open class Inode: Mappable {
   /// A descriptor for writing has been opened by somebody whose writes clear set-id bits, or do not (CAP_FSETID).
   open func willBeWritten(clearingSetIDs: Bool) {}
 
+  /// The content of `other`, of the same file system and with no name that anybody knows, becomes this one's at once; nobody
+  /// has opened either. False if that cannot be: then it is to be copied.
+  open func takeContent(of other: Inode) -> Bool { false }
+
   // MARK: - Extended attributes (names carry their prefix; the VFS has checked it and the caller's right)
 
   /// `getxattr(2)`. - Throws: `.noData` if there is none of that name.

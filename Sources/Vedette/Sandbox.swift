@@ -203,6 +203,8 @@ private struct SandboxSession {
     overlay.onCopyUp = { [unowned state] (file, lower, upper) in
       state.contentMoved(of: file, from: lower, to: upper)
     }
+    overlay.onLongCopy = { [unowned state] in state.awaitsCopy($0) }
+    state.giveUpCopy = { [unowned overlay] in overlay.giveUp($0) }
     if Self.checksMappings { state.mappingCheck = MappingCheck() }
     try tree.mountExtras(in: vfs)
     return Sentry(state, recorder: recorder)

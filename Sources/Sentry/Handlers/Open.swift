@@ -57,7 +57,7 @@ extension SentryState {
       bytes, from: try start(task, descriptor, for: isScoped ? UnsafeRawBufferPointer(start: nil, count: 0) : bytes))
     let opened = try vfs.open(path, flags, mode: mode, task.caller, resolve)
     if flags.isWriting || flags.contains(.truncate), isExecuting(opened.inode) { throw .textFileBusy }
-    guard let descriptor = try self.descriptor(opened, flags, for: task) else { return .sleep }
+    guard let descriptor = try self.descriptor(opened, flags, for: task) else { return .sleep(isSlow: true) }
     return .descriptor(descriptor, closeOnExec: flags.contains(.closeOnExec))
   }
 

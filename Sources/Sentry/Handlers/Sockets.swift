@@ -295,7 +295,7 @@ extension SentryState {
       (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64).self, at: call.arguments.1)
     if try mustMoveBeforeSending(task, control: header.4, header.5) {
       wakes.append(task.thread)
-      return .sleep
+      return .sleep(isSlow: false)
     }
     // Without namespaces there are no Unix sockets that take a name here.
     if header.0 == 0 || header.1 & 0xffff_ffff == 0 || !hasPidNamespace { return .native }

@@ -138,6 +138,14 @@ crash exchange-with-directory '' exchange f d/sub
 crash exchange-directories '' exchange d/sub d2/sub
 crash rename-whiteout '' renamewhiteout f d/new
 crash rename-whiteout-over-linked '' renamewhiteout f l1
+# Content that is copied by a thread of its own: two stretches of data, and three names.
+python3 -c 'f = open("low/long", "wb"); f.write(b"l" * 5000000); f.seek(6000000); f.write(b"m" * 3000000)'
+ln low/long low/long2; ln low/long low/d/long3; touch -d 2001-02-03T04:05:06 low/long low low/d; own low/long low low/d
+crash open-of-long '' openwrite long
+crash append-to-long '' append long2 more
+crash chmod-of-long '' chmod 4711 d/long3
+crash rename-of-long '' rename long d/new
+rm low/long low/long2 low/d/long3
 if [ -z "$only" ]; then
     [ "$points" -gt $((operations * 3)) ] && ok every-operation-has-points || fail every-operation-has-points "$points points of $operations operations"
     steps='make link unlink rename attribute times nameless intent'; missing=
