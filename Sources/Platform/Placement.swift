@@ -90,7 +90,7 @@ final class Placement {
   func tick() {
     guard isHere else { return }
     contentions = guests.count > 1 && guests.allSatisfy { Kinship.mayRun($0.thread) } ? contentions + 1 : 0
-    if contentions > 1 { parentsAreFreeUntil = Self.now() &+ 2_000_000_000 }
+    if contentions > 1 { parentsAreFreeUntil = MonotonicClock.now() &+ 2_000_000_000 }
     if contentions > 1 || stopsSinceTick < 16 { release() }
     stopsSinceTick = 0
   }
@@ -132,7 +132,7 @@ final class Placement {
     // It executed its program while its parent slept, or both shared this CPU and did well.
     waits = wasBound ? (parent == waiter ? waits + 1 : 1) : 0
     waiter = parent
-    if waits > 1, isHere, guests.isEmpty, Self.now() >= parentsAreFreeUntil { bind(parent) }
+    if waits > 1, isHere, guests.isEmpty, MonotonicClock.now() >= parentsAreFreeUntil { bind(parent) }
   }
 
   // MARK: - Visitors
