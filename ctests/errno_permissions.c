@@ -237,7 +237,27 @@ static void descriptors(void) {
     close(pipes[1]);
 }
 
+// In a directory that has been removed nothing is looked up any more, so nothing is forbidden either.
+static void removedDirectory(void) {
+    CHECK_OK(mkdir("open/gone", 0555));
+    int gone = (int)CHECK_OK(open("open/gone", O_RDONLY | O_DIRECTORY));
+    struct stat s;
+    CHECK_ERRNO(stat("open/gone/x", &s), ENOENT);
+    CHECK_OK(rmdir("open/gone"));
+    CHECK_ERRNO(renameat(AT_FDCWD, "fixed/file", gone, "x"), ENOENT);
+    CHECK_ERRNO(renameat2(AT_FDCWD, "fixed/file", gone, "x", RENAME_EXCHANGE), ENOENT);
+    CHECK_ERRNO(renameat(AT_FDCWD, "fixed/full", gone, "x/"), ENOENT);
+    CHECK_ERRNO(linkat(AT_FDCWD, "fixed/file", gone, "x", 0), ENOENT);
+    CHECK_ERRNO(linkat(AT_FDCWD, "/dev/null", gone, "x", 0), ENOENT);
+    CHECK_ERRNO(mkdirat(gone, "x", 0700), ENOENT);
+    CHECK_ERRNO(mknodat(gone, "x", S_IFBLK | 0600, 1), ENOENT);
+    CHECK_ERRNO(symlinkat("x", gone, "x"), ENOENT);
+    CHECK_ERRNO(openat(gone, "x", O_CREAT | O_RDWR, 0600), ENOENT);
+    close(gone);
+}
+
 static void everything(bool owner) {
+    removedDirectory();
     shutDirectory();
     fixedDirectory(owner);
     if (!owner) stickyDirectory();

@@ -104,12 +104,13 @@ public final class VirtualFileSystem {
   func child(_ name: Name, of directory: Dentry) throws(Errno) -> Dentry {
     guard let inode = directory.inode else { throw .noSuchFileOrDirectory }
     if name.count > Name.maximumLength { throw .fileNameTooLong }
+    // Not even what is known to be missing there.
+    if directory.isDeleted { throw .noSuchFileOrDirectory }
     if let cached = cache.find(name, in: directory) {
       if !inode.filesystem.revalidates { return cached }
       if let child = cached.inode, inode.isValid(child: child, name: name) { return cached }
       drop(cached)
     }
-    if directory.isDeleted { throw .noSuchFileOrDirectory }
     let found = try inode.lookup(name)
     if found == nil, inode.filesystem.hasFixedNames { throw .noSuchFileOrDirectory }
     if found == nil && inode.filesystem.revalidates {
