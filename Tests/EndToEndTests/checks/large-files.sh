@@ -155,6 +155,18 @@ mkdir "$work/upper"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/upper"
 expect kept 0 '' v --upper "$work/upper" -- bash -c 'printf Y 1<>large'
 expect kept-for-the-next-run 0 "Y$(tail -c +2 large | sha256sum)" v --upper "$work/upper" -- bash -c 'head -c1 large; tail -c +2 large | sha256sum'
 [ -z "$(find "$work/upper" -name 'prepared-*' 2>/dev/null)" ] && ok nothing-half-made || fail nothing-half-made "$(find "$work/upper" -name 'prepared-*')"
+# A quota of the host (EDQUOT, which a filter stands for here: copy_file_range is 326) is the guest's errno, for a short and
+# for a long copy, and nothing of the copy stays.
+gcc -O1 -o "$work/under_filter" "$checks/../tools/under_filter.c" 2>"$work/stderr" || { fail setup "$(cat "$work/stderr")"; finish; }
+head -c 100000 large >short; chmod 666 short
+mkdir "$work/quota"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/quota"
+printf 'import os\nfor name in ("short", "large"):\n    try: os.open(name, os.O_RDWR)\n    except OSError as error: print(error.errno, os.stat(name).st_size)\n' >"$work/quota.py"
+for upper in memory "$work/quota"; do
+    expect "quota-$(basename "$upper")" 0 $'122 100000\n122 50000000' timeout 60 ${as[@]+"${as[@]}"} "$work/under_filter" 326=122 -- \
+        "$VEDETTE" run ${level[@]+"${level[@]}"} --upper "$upper" -- python3 "$work/quota.py"
+done
+[ -z "$(find "$work/quota" -name 'prepared-*')" ] && ok quota-leaves-nothing || fail quota-leaves-nothing "$(find "$work/quota" -name 'prepared-*')"
+if ${as[@]+"${as[@]}"} "$VEDETTE" fsck "$work/quota" >"$work/fsck" 2>&1; then ok fsck-after-the-quota; else fail fsck-after-the-quota "$(head -3 "$work/fsck")"; fi
 # Killed with the supervisor, in the midst of the copy: the old state, and the rest is swept away.
 mkdir "$work/killed"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/killed"
 for _ in 1 2 3 4 5; do
