@@ -30,11 +30,11 @@ struct FreshProcess {
 
   init(_ memory: GuestMemory, _ block: StackBlock) throws(Errno) {
     // The trampoline's name was pushed first, below one null pointer at the very end of the stack.
-    guard let name = block.value(of: AT_EXECFN), name < ImageLayout.addressLimit, name > Self.stackReach else {
-      throw .badAddress
-    }
+    guard let name = block.value(of: AT_EXECFN), name < ImageLayout.addressLimit, block.start <= name,
+      block.start > Self.stackReach
+    else { throw .badAddress }
     let stackTop = Page.start(name) + Page.size
-    let stack = Page.start(min(block.start, name)) - Self.stackReach..<stackTop
+    let stack = Page.start(block.start - Self.stackReach)..<stackTop
     var taken = [TrampolineLayout.range, stack]
     var mapTop: UInt64?
     if let vdso = block.value(of: AT_SYSINFO_EHDR) {
