@@ -49,17 +49,23 @@ static void interrupted(const char *path) {
 
 static void rendezvous(const char *path) {
     CHECK_ERRNO(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
+    int started[2];
+    MUST(pipe(started));
     pid_t child = fork();
     if (child == 0) {
         double began = seconds();
+        MUST(write(started[1], "s", 1));
         int fd = (int)CHECK_OK(open(path, O_WRONLY));
         CHECK(seconds() - began >= 0.03);
         CHECK_EQ(write(fd, "hello", 5), 5);
         _exit(0);
     }
+    char buffer[16] = "";
+    CHECK_EQ(read(started[0], buffer, 1), 1);
+    close(started[0]);
+    close(started[1]);
     sleepMilliseconds(60);
     int fd = (int)CHECK_OK(open(path, O_RDONLY));
-    char buffer[16] = "";
     CHECK_EQ(read(fd, buffer, sizeof buffer), 5);
     CHECK_STR(buffer, "hello");
     CHECK_EQ(read(fd, buffer, sizeof buffer), 0);
