@@ -75,8 +75,8 @@ final class SignalForwarder: Sendable {
 /// Which signals have reached the main guest from outside the sandbox, other than through us.
 final class SignalArrivals: Sendable {
   private struct State {
-    /// When it came last, in nanoseconds of the monotonic clock; 0 for never or taken.
-    var times = [64 of UInt64](repeating: 0)
+    /// When a signal came last, in nanoseconds of the monotonic clock, at its number; 0 for never or taken.
+    var times = [65 of UInt64](repeating: 0)
     /// Bits of those that are under way from us.
     var expected: UInt64 = 0
   }

@@ -104,7 +104,9 @@ extension SentryState {
   /// directory in /proc is one as well; ours is none to the kernel.
   fileprivate func sendByDescriptor(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
     let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.0))
-    guard let node = registry.node(status), !node.isPath, let process = node.inode.signalledProcess else { return .native }
+    guard let node = registry.node(status), !node.isPath, let process = node.inode.signalledProcess else {
+      return .native
+    }
     if call.arguments.3 & 0xffff_ffff != 0 { throw .invalidArgument }
     let number = call.arguments.2 == 0 ? SYS_kill : SYS_rt_sigqueueinfo
     return .substitute(
