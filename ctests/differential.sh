@@ -161,6 +161,8 @@ for mode in $modes; do
             if [ ${#only[@]} -gt 0 ]; then
                 diff "$work/reference.cmp" "$work/candidate.cmp" | head -40
             else
+                # What was seen first, in case that it does not come again.
+                diff "$work/reference.cmp" "$work/candidate.cmp" | head -6 | cut -c1-300 | sed 's/^/  /'
                 shrink "$mode" "$seed" "$count"
             fi
             different=$((different + 1))
