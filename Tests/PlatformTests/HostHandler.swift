@@ -155,7 +155,7 @@ final class HostHandler: SystemCallHandler {
     state.withLock { state in
       if state.waitedBefore.insert(thread).inserted {
         state.sleepers.insert(thread)
-        return .sleep
+        return .sleep(isSlow: true)
       }
       state.sleepers.remove(thread)
       return .value(-Int(ENXIO))
