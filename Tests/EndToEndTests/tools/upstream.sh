@@ -70,7 +70,7 @@ python)
     }
     ;;
 *)
-    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$here/upstream.sh" >&2
     exit 2
     ;;
 esac
