@@ -64,12 +64,18 @@ final class SignalForwarder: Sendable {
   }
 
   /// The kernel tells the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
-  /// to the group the guest has its own by now, delivered or pending.
+  /// to the group the guest has its own by now. It is pending, or the tracer has seen it, or is about to.
   private func passOn(_ signal: CInt) {
-    if arrivals.take(signal) || Kinship.isPending(signal, guest) { return }
+    repeat {
+      arrivals.lower()
+      if arrivals.take(signal) || Kinship.isPending(signal, guest) { return }
+    } while arrivals.wait(milliseconds: Self.patience)
     arrivals.expect(signal)
     kill(guest, signal)
   }
+
+  /// How long the tracer may take on a busy machine to see a stop. A signal that is meant for us alone is late by this.
+  private static let patience = 20
 }
 
 /// Which signals have reached the main guest from outside the sandbox, other than through us.
@@ -86,6 +92,13 @@ final class SignalArrivals: Sendable {
   private static let window: UInt64 = 50_000_000
 
   private let state = Mutex(State())
+  /// Raised at each arrival.
+  private let news = Flag()
+
+  fileprivate func lower() { _ = news.take() }
+
+  /// False if nothing arrives within that time.
+  fileprivate func wait(milliseconds: Int) -> Bool { news.wait(milliseconds: milliseconds) }
 
   /// A signal sent from outside is about to be delivered to the main guest.
   func note(_ signal: CInt) {
@@ -97,6 +110,7 @@ final class SignalArrivals: Sendable {
         state.times[Int(signal)] = MonotonicClock.now()
       }
     }
+    news.raiseForWaiters()
   }
 
   /// We are about to send it.
