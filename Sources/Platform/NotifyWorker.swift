@@ -86,6 +86,7 @@ final class NotifyWorker: Sendable {
   /// Has the call answered; returns the answer if the tracer has moved the call meanwhile and it will come again.
   private func serve(_ call: SystemCall, _ thread: ThreadID, _ id: UInt64) -> PreparedAnswer? {
     let held = TracerRequests.HeldCall(id: id, thread: thread)
+    requests.notifications.wrappingAdd(1, ordering: .relaxed)
     requests.held.withLock { $0 = held }
     let answer = PreparedAnswer(handler.handle(call, from: thread, by: .notify), to: call)
     let wasMoved = requests.held.withLock { current in

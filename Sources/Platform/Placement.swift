@@ -91,7 +91,9 @@ final class Placement {
     guard isHere else { return }
     contentions = guests.count > 1 && guests.allSatisfy { Kinship.mayRun($0.thread) } ? contentions + 1 : 0
     if contentions > 1 { parentsAreFreeUntil = MonotonicClock.now() &+ 2_000_000_000 }
-    if contentions > 1 || stopsSinceTick < 16 { release() }
+    // A guest that opens one file after another makes no stops; the worker serves it.
+    let notified = requests.notifications.exchange(0, ordering: .relaxed)
+    if contentions > 1 || stopsSinceTick + notified < 16 { release() }
     stopsSinceTick = 0
   }
 

@@ -67,6 +67,8 @@ final class TracerRequests: GuestControl {
 
   /// The notify worker's thread, which goes where the tracer goes; 0 until it runs.
   let workerThread = Atomic<ThreadID>(0)
+  /// Calls that the worker has served since the placement last looked.
+  let notifications = Atomic<Int>(0)
 
   /// To be called on what will be the tracer thread.
   init() {
