@@ -1,6 +1,6 @@
 // The calls of the table that need no look at their arguments, by what becomes of them.
 
-import CLinux
+internal import CLinux
 
 extension DispositionTable {
   /// Served: the call names a file by path and is answered with a value.

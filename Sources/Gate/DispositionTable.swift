@@ -1,7 +1,7 @@
 // One table over every system call number: what the filter does with it. Everything the table does not name gets ENOSYS.
 // The lists follow FIELD-NOTES sections 2 and 3; the argument lists (ioctl, prctl, socket) are in `ArgumentLists.swift`.
 
-import CLinux
+internal import CLinux
 
 /// How much stands between a guest and the host.
 public enum IsolationLevel: String, Sendable, CaseIterable {

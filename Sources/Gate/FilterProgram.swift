@@ -1,27 +1,12 @@
 // Classic BPF as seccomp(2) runs it: what a filter says of one call.
 
-import CLinux
+package import CLinux
 
 /// A filter's program. The kernel's rules for one are in net/core/filter.c and kernel/seccomp.c.
 package struct FilterProgram: Sendable {
-  /// `struct sock_filter` (linux/filter.h), as it lies in memory.
-  package struct Instruction: BitwiseCopyable, Sendable {
-    package var code: UInt16
-    package var yes: UInt8
-    package var no: UInt8
-    package var k: UInt32
+  package let instructions: [sock_filter]
 
-    package init(code: UInt16, yes: UInt8, no: UInt8, k: UInt32) {
-      self.code = code
-      self.yes = yes
-      self.no = no
-      self.k = k
-    }
-  }
-
-  package let instructions: [Instruction]
-
-  package init(_ instructions: [Instruction]) { self.instructions = instructions }
+  package init(_ instructions: [sock_filter]) { self.instructions = instructions }
 
   /// The 32-bit result, or nil if the program is not a valid one (a jump out of it, an unknown instruction, no return).
   ///
@@ -37,7 +22,7 @@ package struct FilterProgram: Sendable {
     var position = 0
     while position < instructions.count {
       let (code, k) = (CInt(instructions[position].code), instructions[position].k)
-      let (yes, no) = (Int(instructions[position].yes), Int(instructions[position].no))
+      let (yes, no) = (Int(instructions[position].jt), Int(instructions[position].jf))
       position += 1
       switch code & 7 {
       case BPF_LD, BPF_LDX:

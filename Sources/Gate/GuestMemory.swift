@@ -1,7 +1,7 @@
 // Reading and writing a guest's memory. Everything the sentry decides on is read here once into our own memory and
 // never again for the same decision.
 
-import CLinux
+internal import CLinux
 public import LinuxABI
 
 /// The memory of one guest thread. The C functions are `process_vm_readv(2)` and `process_vm_writev(2)`.

@@ -134,7 +134,7 @@ class HostInode: Inode {
   /// The file is reached through `descriptor` from now on.
   final func keep(_ descriptor: consuming OwnedDescriptor) {
     var bytes: Int64 = 0
-    do throws(Errno) { bytes = Int64(try Host.stat(descriptor.rawValue).st_blocks) * 512 } catch {}
+    do throws(Errno) { bytes = Int64(try Host.stat(descriptor.rawValue).st_blocks) &* 512 } catch {}
     held = descriptor.release()
     heldBytes = bytes
     host.nameless.count += 1

@@ -89,8 +89,8 @@ extension OverlayRegularFile {
       return try take(known)
     }
     // What is mostly a hole is short.
-    guard min(from.size, from.blocks * 512) >= OverlayFilesystem.long, let onLongCopy = overlay.onLongCopy,
-      let work = overlay.work
+    let long = OverlayFilesystem.long
+    guard from.size >= long, from.blocks >= long / 512, let onLongCopy = overlay.onLongCopy, let work = overlay.work
     else { return nil }
     let new = NewInode(.regular, permissions: permissions, owner: owner, group: group)
     let name = overlay.temporaryName()

@@ -196,6 +196,7 @@ final class Placement {
       if boundWorker != 0 { setMask(boundWorker, &boundMask) }
       isHere = true
       stopsSinceTick = 0
+      requests.notifications.store(0, ordering: .relaxed)
       arm(milliseconds: 20)
     }
     setMask(thread, &boundMask)

@@ -88,24 +88,22 @@ enum Kinship {
   /// The thread is in the kernel and cannot reach guest code without a ptrace stop that has been asked for: state D (a held
   /// call, vfork, disk), or dead.
   static func isOutOfGuestCode(_ thread: ThreadID) -> Bool {
-    let state = state(of: thread)
-    return state == nil || state == UInt8(ascii: "D") || state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
+    state(of: thread).map { $0 == UInt8(ascii: "D") || isZombie($0) } ?? true
   }
 
   /// Not asleep and not stopped: it has a CPU, or waits for one.
   static func mayRun(_ thread: ThreadID) -> Bool { state(of: thread) == UInt8(ascii: "R") }
 
-  static func isZombie(_ thread: ThreadID) -> Bool {
-    let state = state(of: thread)
-    return state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
-  }
+  static func isZombie(_ thread: ThreadID) -> Bool { state(of: thread).map(isZombie) ?? false }
 
-  static func isDead(_ thread: ThreadID) -> Bool { isZombie(thread) || state(of: thread) == nil }
+  static func isDead(_ thread: ThreadID) -> Bool { state(of: thread).map(isZombie) ?? true }
 
   /// It is at a ptrace stop, or there is none.
   static func isStoppedOrDead(_ thread: ThreadID) -> Bool {
-    state(of: thread) == UInt8(ascii: "t") || isDead(thread)
+    state(of: thread).map { $0 == UInt8(ascii: "t") || isZombie($0) } ?? true
   }
+
+  private static func isZombie(_ state: UInt8) -> Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 
   /// The call that a thread is blocked in; -1 if it is none (a page fault), Int.max if it is not blocked, nil if the thread is
   /// gone or the kernel does not say (`man 5 proc_pid_syscall`).
@@ -133,34 +131,35 @@ enum Kinship {
 
   /// The signal waits for delivery, blocked or not.
   static func isPending(_ signal: CInt, _ thread: ThreadID) -> Bool {
-    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "status", into: buffer)
-      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-      let pending = hexadecimal("\nSigPnd:\t", in: text) | hexadecimal("\nShdPnd:\t", in: text)
-      return pending & (1 << UInt64(signal - 1)) != 0
-    }
+    withStatus(of: thread) { pendingSignals(in: $0) & bit(signal) != 0 }
   }
 
   /// A signal that the thread does not block waits for delivery.
   static func hasPendingSignal(_ thread: ThreadID) -> Bool {
-    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "status", into: buffer)
-      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-      let pending = hexadecimal("\nSigPnd:\t", in: text) | hexadecimal("\nShdPnd:\t", in: text)
-      return pending & ~hexadecimal("\nSigBlk:\t", in: text) != 0
-    }
+    withStatus(of: thread) { pendingSignals(in: $0) & ~hexadecimal("\nSigBlk:\t", in: $0) != 0 }
   }
 
   /// SIG_IGN, or SIG_DFL of a signal whose default is to be ignored (`man 7 signal`).
   static func ignores(_ signal: CInt, _ thread: ThreadID) -> Bool {
+    withStatus(of: thread) { text in
+      if hexadecimal("\nSigIgn:\t", in: text) & bit(signal) != 0 { return true }
+      let isIgnoredByDefault = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH].contains(signal)
+      return isIgnoredByDefault && hexadecimal("\nSigCgt:\t", in: text) & bit(signal) == 0
+    }
+  }
+
+  private static func pendingSignals(in text: UnsafeRawBufferPointer) -> UInt64 {
+    hexadecimal("\nSigPnd:\t", in: text) | hexadecimal("\nShdPnd:\t", in: text)
+  }
+
+  /// 0 for what is no signal.
+  private static func bit(_ signal: CInt) -> UInt64 { signal > 0 ? 1 << (UInt64(signal) - 1) : 0 }
+
+  /// The text of /proc/THREAD/status; empty if the thread is gone.
+  private static func withStatus<T>(of thread: ThreadID, _ body: (UnsafeRawBufferPointer) -> T) -> T {
     withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
       let count = ProcessFile.read(thread, "status", into: buffer)
-      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-      guard signal > 0, signal <= 64 else { return false }
-      let bit: UInt64 = 1 << UInt64(signal - 1)
-      if hexadecimal("\nSigIgn:\t", in: text) & bit != 0 { return true }
-      let isIgnoredByDefault = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH].contains(signal)
-      return isIgnoredByDefault && hexadecimal("\nSigCgt:\t", in: text) & bit == 0
+      return body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
   }
 
@@ -179,9 +178,7 @@ enum Kinship {
 
   /// The process that would wait for this thread; for a thread of a group, the group. Nil if it is gone.
   static func parent(of thread: ThreadID) -> ThreadID? {
-    withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "status", into: buffer)
-      let text = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    withStatus(of: thread) { text in
       guard let group = field("\nTgid:\t", in: text), let parent = field("\nPPid:\t", in: text) else { return nil }
       return group == thread ? parent : group
     }

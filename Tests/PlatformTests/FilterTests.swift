@@ -160,9 +160,3 @@ import Testing
     #expect(full.disposition(of: call(SYS_kill, 0xffff_ffff, 9)) == .trace)
   }
 }
-
-extension FilterProgram {
-  init(_ program: [sock_filter]) {
-    self.init(program.map { Instruction(code: $0.code, yes: $0.jt, no: $0.jf, k: $0.k) })
-  }
-}

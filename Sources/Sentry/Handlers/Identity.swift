@@ -1,4 +1,4 @@
-// Credentials and the prctl options that are about them: the rules are in Credentials/, the way to them is here.
+// Credentials: the rules are in Credentials/, the way to them is here.
 
 import CLinux
 import Gate
@@ -7,26 +7,18 @@ import LinuxABI
 let credentialHandlers: [(CInt, Handler)] = [
   SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getresuid, SYS_getresgid, SYS_setuid, SYS_setgid,
   SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_getgroups, SYS_setgroups,
-  SYS_capget, SYS_capset, SYS_prctl,
-].map { number in
-  (
-    number,
-    { (state, task, call) throws(Errno) in
-      if call.number == Int(SYS_prctl), UInt32(truncatingIfNeeded: call.arguments.0) == UInt32(PR_SET_SECCOMP) {
-        return state.addFilter(task, at: call.arguments.2)
-      }
-      let context = CredentialContext(thread: state.insideID(of: task)) { id in
-        state.task(insideID: id)?.credentials
-      }
-      guard
-        let result = handleCredentialCall(call, memory: task.memory, credentials: &task.credentials, context: context)
-      else { throw .invalidArgument }
-      return .value(result)
-    }
-  )
-}
+  SYS_capget, SYS_capset,
+].map { number in (number, { (state, task, call) throws(Errno) in try state.credentials(task, call) }) }
 
 extension SentryState {
+  /// A call of `credentialHandlers`, or an option of prctl(2) that is about credentials.
+  func credentials(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let context = CredentialContext(thread: insideID(of: task)) { id in self.task(insideID: id)?.credentials }
+    guard let result = handleCredentialCall(call, memory: task.memory, credentials: &task.credentials, context: context)
+    else { throw .invalidArgument }
+    return .value(result)
+  }
+
   /// The number of a thread as guests see it: in the innermost pid namespace of its own.
   func insideID(of task: Task) -> Int32 {
     if let known = task.insideThread { return known }

@@ -63,6 +63,15 @@ let processHandlers: [(CInt, Handler)] = [
   ),
   (SYS_mmap, { (state, task, call) throws(Errno) in try state.map(task, call) }),
   (SYS_seccomp, { (state, task, call) throws(Errno) in state.addFilter(task, at: call.arguments.2) }),
+  (
+    SYS_prctl,
+    { (state, task, call) throws(Errno) in
+      if CInt(truncatingIfNeeded: call.arguments.0) == PR_SET_SECCOMP {
+        return state.addFilter(task, at: call.arguments.2)
+      }
+      return try state.credentials(task, call)
+    }
+  ),
 ]
 
 extension SentryState {

@@ -51,7 +51,7 @@ extension SentryState {
       let header = try task.memory.load((UInt16, UInt16, UInt32, UInt64).self, at: address)
       let count = Int(header.0)
       guard count > 0, count + (task.filter?.size ?? 0) <= GuestFilter.sizeLimit else { return .observed }
-      let instructions = try withUnsafeTemporaryAllocation(of: FilterProgram.Instruction.self, capacity: count) {
+      let instructions = try withUnsafeTemporaryAllocation(of: sock_filter.self, capacity: count) {
         buffer throws(Errno) in
         try task.memory.read(into: UnsafeMutableRawBufferPointer(buffer), at: header.3)
         return Array(buffer)
