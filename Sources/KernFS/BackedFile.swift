@@ -8,8 +8,8 @@ import CLinux
 /// A regular file of an in-memory file system.
 ///
 /// The store's file is removed when the inode object ends, not when the last name goes: so an unlinked file that somebody
-/// still has open answers every call as before and costs no descriptor meanwhile (`BackingStore.orphanCount`). The bytes go with the last of the
-/// object and the guests' descriptors, as on any file system.
+/// still has open answers every call as before and costs no descriptor meanwhile (`BackingStore.orphanCount`). The bytes go
+/// with the last of the object and the guests' descriptors, as on any file system.
 ///
 /// The change time is the later of ours (chmod, link, xattr) and the store's (write, truncate, utimens).
 public final class BackedFile: KernInode {
@@ -94,11 +94,12 @@ public final class BackedFile: KernInode {
 
   public override func willBeWritten(clearingSetIDs: Bool) {
     if clearingSetIDs == clearsSetIDs { return }
-    // What has been cleared so far is to be known before the bits go.
     do throws(Errno) {
-      _ = try attributes()
+      let hasSetIDs = !permissions.isDisjoint(with: [.setUserID, .setGroupID])
+      // What has been cleared so far is to be known before the bits go.
+      if hasSetIDs { _ = try attributes() }
       clearsSetIDs = clearingSetIDs
-      if !permissions.isDisjoint(with: [.setUserID, .setGroupID]) { try mirrorSetID() }
+      if hasSetIDs { try mirrorSetID() }
     } catch {
       // The store is failing: the write will say so.
     }

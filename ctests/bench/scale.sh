@@ -2,14 +2,14 @@
 # scale.sh : what grows with the number of files, names and bytes, beside the limits that the project sets itself.
 #
 # Native is tmpfs (/dev/shm) unless said otherwise; `overlayfs` is the kernel's own, in a user namespace, where it may be
-# mounted. Environment: VEDETTE (the binary), SCALE_DENTRIES (1000000), SCALE_BLOB (bytes, 256 MiB), SCALE_ROUNDS (of copy-up, 7).
+# mounted. Environment: VEDETTE (the binary), SCALE_DENTRIES (1000000), SCALE_BLOB (bytes, 1 GiB), SCALE_ROUNDS (of copy-up, 7).
 # The result is also left in .build/bench/SCALE.
 set -u
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 VEDETTE=${VEDETTE:-$root/.build/release/vedette}
-dentries=${SCALE_DENTRIES:-1000000} blob=${SCALE_BLOB:-$((1 << 28))} rounds=${SCALE_ROUNDS:-7}
+dentries=${SCALE_DENTRIES:-1000000} blob=${SCALE_BLOB:-$((1 << 30))} rounds=${SCALE_ROUNDS:-7}
 out=$root/.build/bench
 mkdir -p "$out" || exit 1
 scale=$out/scale

@@ -183,20 +183,35 @@ if mounted -t tmpfs -o size=2M,nr_inodes=600 tmpfs fs; then
     mount -o remount,ro fs; refused read-only-upper 125 'Read-only file system' run list; refused fsck-of-read-only 125 'ead-only file system' x fsck fs/up
     mount -o remount,rw fs; same after-read-only; umount fs
 else fail tmpfs 'cannot mount'; fi
-full() { # full NAME : the upper on fs, which is about to be full
+full() { # full NAME [MESSAGE BLOCKS] : the upper on fs, which is about to be full, or to hold 64 KiB more so many times
+    local message=${2:-No space left} blocks=${3:-}
     up=$PWD/fs/up; mkdir -m 777 fs/up; own fs/up; head -c 3000000 /dev/urandom >low/large; own low/large; lowers=(--rootfs "$PWD/low")
     change 2>"$work/stderr" || fail "$1-change" "$(cat "$work/stderr")"
     run list numbers >"$work/first"
-    dd if=/dev/zero of=fs/ballast bs=64k 2>/dev/null; dd if=/dev/zero of=fs/ballast2 bs=512 2>/dev/null
-    run chmod 600 large >/dev/null 2>"$work/stderr"; [ $? -eq 2 ] && grep -q 'No space left' "$work/stderr" && ok "$1-copy-up" || fail "$1-copy-up" "$(head -2 "$work/stderr")"
+    dd if=/dev/zero of=fs/ballast bs=64k ${blocks:+count="$blocks"} 2>/dev/null
+    [ -n "$blocks" ] || dd if=/dev/zero of=fs/ballast2 bs=512 2>/dev/null
+    run chmod 600 large >/dev/null 2>"$work/stderr"; [ $? -eq 2 ] && grep -q "$message" "$work/stderr" && ok "$1-copy-up" || fail "$1-copy-up" "$(head -2 "$work/stderr")"
     same "$1-leaves-nothing"
     [ -z "$(ls fs/up/work | grep prepared)" ] && ok "$1-no-litter" || fail "$1-no-litter" "$(ls fs/up/work | head -3)"
     # What takes no room works: also deleting what the upper has.
     run unlink u , unlink e/u2 >/dev/null 2>"$work/stderr" && ok "$1-delete" || fail "$1-delete" "$(head -2 "$work/stderr")"
-    rm fs/ballast fs/ballast2
+    rm -f fs/ballast fs/ballast2
     run chmod 600 large 2>"$work/stderr" && ok "$1-room-again" || fail "$1-room-again" "$(head -2 "$work/stderr")"
     expect "$1-fsck" 0 clean eval 'x fsck fs/up | cut -d, -f1'; umount fs; rm low/large
 }
 if mounted -t tmpfs -o size=5M tmpfs fs; then full full-tmpfs; fi
 truncate -s 12M image; if mkfs.ext4 -q -F -m 0 image 2>/dev/null && mounted -o loop image fs; then full full-ext4; else echo "left out: no loop-mounted ext4"; fi
+# A quota (EDQUOT): of a btrfs subvolume, which any kernel with btrfs has. A full one can neither make nor remove a name.
+limited() {
+    truncate -s 200M btrfs && mkfs.btrfs -q -f btrfs && mounted -o loop btrfs fs && btrfs quota enable fs && btrfs subvolume create fs/limited &&
+        btrfs qgroup limit "$1" fs/limited && umount fs && mounted -o loop,subvol=limited btrfs fs
+} >/dev/null 2>&1
+if limited 5M; then
+    full quota-btrfs 'Disk quota exceeded' 32
+    # There is no room for the file twice: its copy shares the blocks (`man 2 ioctl_ficlone`).
+    limited 5M; up=$PWD/fs/up; mkdir -m 777 fs/up; own fs/up; cp -a low fs/low; lowers=(--rootfs "$PWD/fs/low")
+    head -c 3000000 /dev/urandom >fs/low/large; own fs/low/large
+    run chmod 600 large 2>"$work/stderr" && cmp fs/low/large "$(find fs/up -name large)" 2>>"$work/stderr" && ok reflink || fail reflink "$(head -2 "$work/stderr")"
+    umount fs
+else umount fs 2>/dev/null; echo "left out: no btrfs with quotas"; fi
 finish
