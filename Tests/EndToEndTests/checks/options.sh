@@ -20,6 +20,13 @@ expect bind-writes-through 0 '' v --bind "$PWD/data:/mnt" -- sh -c 'echo new >/m
 expect bind-read-only 0 'refused' v --bind "$PWD/data:/mnt:ro" -- sh -c 'echo x 2>/dev/null >/mnt/x || echo refused'
 expect bind-file 0 'bound' v --bind "$PWD/data/file:/etc/motd" -- cat /etc/motd
 expect tmpfs 0 '0' v --tmpfs /usr/share -- sh -c 'ls -A /usr/share | wc -l'
+expect mount-table 0 "/ rw overlay
+/dev rw devtmpfs
+/etc/motd rw $PWD/data/file
+/mnt ro $PWD/data
+/opt rw tmpfs
+/proc rw proc" v --tmpfs /opt --bind "$PWD/data:/mnt:ro" --bind "$PWD/data/file:/etc/motd" -- \
+    sh -c 'findmnt --raw --noheadings --output TARGET,VFS-OPTIONS,SOURCE | sed "s/,relatime//; /^\/sys/d; /^\/dev\//d" | sort'
 expect workdir 0 '/usr/bin' v --workdir /usr/bin -- pwd
 expect workdir-of-caller 0 "$PWD" v -- pwd
 expect env 0 'b c' v --env 'A=b c' -- sh -c 'echo "$A"'
