@@ -25,7 +25,7 @@ enum { LOWER_FILES = 80, LOWER_SIZE = 65536, MAPPINGS = 300 };
 
 static const char *existing;
 static int file, lower;
-static char block[4096];
+static char block[4096], whole[16 * sizeof block];
 
 static void fail(const char *what) {
   fprintf(stderr, "micro: %s: %s\n", what, strerror(errno));
@@ -89,6 +89,17 @@ static void readOne(unsigned i) {
 
 static void writeOne(unsigned i) {
   if (pwrite(file, block, sizeof block, (off_t)(i % 16) * 4096) != sizeof block) fail("write");
+}
+
+// The whole file at once, as cp and cat do: what a call costs beside what it is made for.
+static void readMuch(unsigned i) {
+  (void)i;
+  if (pread(file, whole, sizeof whole, 0) != sizeof whole) fail("pread-64K");
+}
+
+static void writeMuch(unsigned i) {
+  (void)i;
+  if (pwrite(file, whole, sizeof whole, 0) != sizeof whole) fail("write-64K");
 }
 
 static void mapUnmap(unsigned i) {
@@ -263,6 +274,8 @@ int main(int argc, char **argv) {
   run("mkdir+rmdir", makeRemoveDirectory, budget);
   run("pread", readOne, budget);
   run("write", writeOne, budget);
+  run("pread-64K", readMuch, budget);
+  run("write-64K", writeMuch, budget);
   run("malloc+free", allocate, budget);
   run("mmap-anonymous", mapUnmapMemory, budget);
   run("mmap+munmap", mapUnmap, budget);

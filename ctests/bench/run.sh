@@ -112,7 +112,7 @@ table() {
         }
         END {
             count = split(peers, p, " ")
-            split("stat-hit stat-ENOENT open+close create rename unlink mkdir+rmdir pread write malloc+free mmap-anonymous " \
+            split("stat-hit stat-ENOENT open+close create rename unlink mkdir+rmdir pread write pread-64K write-64K malloc+free mmap-anonymous " \
                 "mmap+munmap fork fork-300-maps fork+exec vfork+exec copy-up copy-up-mapped run-/bin/true", order, " ")
             printf "%-15s", "operation"; for (i = 1; i <= count; i++) printf " %18s", p[i]; print ""
             for (o = 1; o in order; o++) {
