@@ -7,12 +7,17 @@ cache=$checks/../../../.build/test-root
 tree=$cache/bookworm
 if [ ! -e "$cache/complete" ]; then
     [ "$(id -u)" -eq 0 ] && { command -v mmdebstrap || command -v debootstrap; } >/dev/null || { echo "skipped: needs root and mmdebstrap or debootstrap"; exit 77; }
-    rm -rf "$tree"; mkdir -p "$tree" || exit 1
+    mkdir -p "$cache" || exit 1
     mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
     mirror=${mirror:-http://deb.debian.org/debian}
-    if ! { command -v mmdebstrap >/dev/null && timeout 300 mmdebstrap --quiet --mode=root --variant=minbase bookworm "$tree" "$mirror"; } >"$work/log" 2>&1 &&
-        ! { rm -rf "$tree"; mkdir -p "$tree"; command -v debootstrap >/dev/null && timeout 300 debootstrap --variant=minbase bookworm "$tree" "$mirror"; } >>"$work/log" 2>&1; then
-        echo "skipped: no tree could be made: $(tail -1 "$work/log")"; exit 77
+    # build COMMAND... : a mirror may fail once.
+    build() {
+        command -v "$1" >/dev/null || return 1
+        for _ in 1 2; do rm -rf "$tree"; mkdir -p "$tree"; timeout 300 "$@" --variant=minbase bookworm "$tree" "$mirror" >>"$work/log" 2>&1 && return; done
+        return 1
+    }
+    if ! build mmdebstrap --quiet --mode=root && ! build debootstrap; then
+        echo "skipped: no tree could be made: $(grep -m1 '^E:' "$work/log")"; exit 77
     fi
     (cd "$cache" && apt-get download hello netcat-openbsd >/dev/null 2>&1 && chmod 644 ./*.deb); chmod 755 "$cache" "$tree"; touch "$cache/complete"
 fi
