@@ -41,7 +41,6 @@ final class NotifyWorker: Sendable {
   private func work() {
     requests.workerThread.store(TracerRequests.ownThread, ordering: .relaxed)
     var wakeUp = WakeUpRule(listener: listener)
-    var answers: [ThreadID: PreparedAnswer] = [:]
     while !stopping.load(ordering: .acquiring) {
       // The kernel wants the structure zeroed (EINVAL otherwise).
       var notification = seccomp_notif()
@@ -64,13 +63,7 @@ final class NotifyWorker: Sendable {
         continue
       }
       let data = notification.data
-      let call = SystemCall(number: Int(data.nr), arguments: data.args)
-      if let answer = answers[thread], let outcome = answer.take(for: call) {
-        answers[thread] = nil
-        self.answer(outcome, to: notification.id, of: thread, call)
-        continue
-      }
-      if let answer = serve(call, thread, notification.id) { answers[thread] = answer }
+      serve(SystemCall(number: Int(data.nr), arguments: data.args), thread, notification.id)
     }
   }
 
@@ -83,21 +76,12 @@ final class NotifyWorker: Sendable {
     return ready > 0 && CInt(poll.revents) & POLLHUP != 0
   }
 
-  /// Has the call answered; returns the answer if the tracer has moved the call meanwhile and it will come again.
-  private func serve(_ call: SystemCall, _ thread: ThreadID, _ id: UInt64) -> PreparedAnswer? {
-    let held = TracerRequests.HeldCall(id: id, thread: thread)
+  private func serve(_ call: SystemCall, _ thread: ThreadID, _ id: UInt64) {
     requests.notifications.wrappingAdd(1, ordering: .relaxed)
-    requests.held.withLock { $0 = held }
-    let answer = PreparedAnswer(handler.handle(call, from: thread, by: .notify), to: call)
-    let wasMoved = requests.held.withLock { current in
-      current?.isBeingAnswered = true
-      return current?.wasMoved == true
-    }
-    // Known as the thread whose call is held until a descriptor is installed: a move that begins meanwhile counts on it.
-    defer { requests.held.withLock { $0 = nil } }
-    if wasMoved { return answer }
-    if let outcome = answer.take(for: call) { self.answer(outcome, to: id, of: thread, call) }
-    return nil
+    // Known until a descriptor is installed: a move that begins meanwhile counts on it.
+    requests.served.withLock { $0 = thread }
+    answer(handler.handle(call, from: thread, by: .notify), to: id, of: thread, call)
+    requests.served.withLock { $0 = nil }
   }
 
   private func answer(_ outcome: consuming Outcome, to id: UInt64, of thread: ThreadID, _ call: SystemCall) {

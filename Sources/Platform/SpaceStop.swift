@@ -1,4 +1,4 @@
-// One address space, stopped, and the injection of system calls into one of its threads. Runs on the tracer thread.
+// One address space, stopped. Runs on the tracer thread.
 //
 // Which stops a thread can be left in: at the EVENT_STOP that we asked for; in a group-stop; at a stop that the handler
 // must hear of (put off to `Tracer.deferred`); or in state D, in the kernel, from where it cannot get back to guest code
@@ -9,22 +9,19 @@ import CLinux
 import Gate
 import LinuxABI
 
-/// The space while `TracerRequests.withStoppedSpace` works on it.
-final class SpaceStop: StoppedSpace {
+/// The space while `TracerRequests.withStoppedGuests` works on it.
+final class SpaceStop {
   private let tracer: Tracer
   let space: AddressSpace
-  /// Threads at an EVENT_STOP; the first that lives is used for injection.
+  /// Threads at an EVENT_STOP; calls can be run in those that live.
   private(set) var stopped: [Tracee] = []
   /// Threads in a group-stop.
   private var listening: [Tracee] = []
-  private var injection: Injection?
 
   init(_ tracer: Tracer, _ space: AddressSpace) {
     self.tracer = tracer
     self.space = space
   }
-
-  // MARK: - Stopping
 
   func stopAll() {
     let members = tracer.tracees.values.filter { $0.space === space && $0 !== tracer.current }
@@ -92,67 +89,11 @@ final class SpaceStop: StoppedSpace {
   }
 
   func resumeAll() {
-    injection?.end()
-    injection = nil
-    for tracee in stopped where tracee !== tracer.current {
+    for tracee in stopped {
       if !tracee.unfinished.isEmpty { tracer.finishWork(in: tracee) }
       if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracee.resume() }
     }
     for tracee in listening { tracee.listen() }
-  }
-
-  // MARK: - StoppedSpace
-
-  func call(_ call: SystemCall) throws(Errno) -> Int {
-    let injection = try injector()
-    return try Errno.check(try injection.run(call, duringWait: {}))
-  }
-
-  func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(Errno) {
-    try injector().replaceDescriptor(number, by: file, closeOnExec: closeOnExec)
-  }
-
-  private func injector() throws(Errno) -> Injection {
-    if let injection { return injection }
-    guard let offset = tracer.vdso.syscall else { throw .noFunction }
-    let tracee = try candidate()
-    if space.vdso == nil { space.vdso = Vdso.address(in: tracee.thread) }
-    guard let base = space.vdso, let made = Injection(tracer, tracee, instruction: base + UInt64(offset)) else {
-      throw .noSuchProcess
-    }
-    injection = made
-    return made
-  }
-
-  /// A thread at a signal-type stop: one that we stopped, or the one whose call is being handled, moved to its EVENT_STOP.
-  private func candidate() throws(Errno) -> Tracee {
-    if let tracee = stopped.first(where: { tracer.tracees[$0.thread] === $0 && !tracer.deferred.holds($0.thread) }) {
-      return tracee
-    }
-    if let current = tracer.current, current.space === space {
-      tracer.rewind(current)
-      current.wasMoved = true
-      current.request(VD_PTRACE_INTERRUPT)
-      current.resume()
-      let stops = StopSignal()
-      stop(current, stops)
-      stops.end()
-      if stopped.contains(where: { $0 === current }) { return current }
-    }
-    // The thread whose call a notify worker holds: answered with a restart, and the worker's answer is kept until the call
-    // comes again.
-    if let thread = tracer.requests.moveHeldCall(of: { self.tracer.tracees[$0]?.space === self.space }, by: tracer),
-      let tracee = tracer.tracees[thread]
-    {
-      guard let status = tracer.nextStatus(of: tracee) else { throw .noSuchProcess }
-      if status >> 16 == VD_PTRACE_EVENT_STOP, (status >> 8) & 0xff == SIGTRAP {
-        tracee.wasInterrupted = false
-        stopped.append(tracee)
-        return tracee
-      }
-      tracer.putOff(thread, status)
-    }
-    throw tracer.tracees.values.contains { $0.space === space } ? .resourceBusy : .noSuchProcess
   }
 }
 

@@ -18,9 +18,6 @@ final class Tracee {
   /// We have sent PTRACE_INTERRUPT: the EVENT_STOP that follows is our doing, and so is an EINTR of a call that is never
   /// restarted.
   var wasInterrupted = false
-  /// It was moved away from its seccomp stop by `Tracer.withStopped`; the answer waits for the call to come again.
-  var wasMoved = false
-  var answer: PreparedAnswer?
   /// It is in, or on its way into, pause(2) in place of this call (`Outcome.sleep`).
   var sleeping: SleepingCall?
   /// A wake came before the sleep.
@@ -62,23 +59,6 @@ final class AddressSpace {
   var vdso: UInt64?
 
   init(vdso: UInt64? = nil) { self.vdso = vdso }
-}
-
-/// An answer to a call that was put off, and comes again.
-final class PreparedAnswer {
-  let call: SystemCall
-  private var outcome: Outcome?
-
-  init(_ outcome: consuming Outcome, to call: SystemCall) {
-    self.call = call
-    self.outcome = consume outcome
-  }
-
-  /// The outcome, once, if this is the call.
-  func take(for other: SystemCall) -> Outcome? {
-    guard call.number == other.number, call.arguments == other.arguments else { return nil }
-    return outcome.take()
-  }
 }
 
 /// The call a thread was resumed into with PTRACE_SYSCALL.

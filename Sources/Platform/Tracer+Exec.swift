@@ -66,7 +66,6 @@ extension Tracer {
     tracee.pending = .none
     tracee.space = AddressSpace()
     tracee.sleeping = nil
-    tracee.answer = nil
 
     // What lay at the path's address may have changed between our look and the kernel's.
     guard wasExpected, let image = ProcessFile.identity(leader, "exe"), image.0 == trampolines.device,

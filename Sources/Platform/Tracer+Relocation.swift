@@ -13,7 +13,7 @@ extension Tracer {
   func serve(_ request: TracerRequests.GuestsRequest) {
     let wasWorking = isWorking
     isWorking = true
-    let guests = GuestsStop(self, answered: request.isByWorker ? nil : requests.held.withLock { $0?.thread })
+    let guests = GuestsStop(self, answered: request.isByWorker ? nil : requests.served.withLock { $0 })
     request.body(guests)
     // Whoever waits need not wait until all have been let go.
     request.isDone.raiseForWaiters()

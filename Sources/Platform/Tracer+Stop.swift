@@ -10,31 +10,11 @@ extension Tracer {
   func serveRequests() {
     for request in requests.take() {
       switch request {
-      case .space(let space): serve(space)
       case .guests(let guests): serve(guests)
       case .sleep(let held, let call): putToSleep(held, call)
       case .wake(let thread): wake(thread)
       }
     }
-  }
-
-  /// Runs the request's body on the stopped address space.
-  func serve(_ request: TracerRequests.SpaceRequest) {
-    var result: Result<Void, Errno> = .failure(.noSuchProcess)
-    if let tracee = tracees[request.thread] {
-      let stop = SpaceStop(self, tracee.space)
-      isWorking = true
-      defer { isWorking = false }
-      stop.stopAll()
-      do throws(Errno) {
-        try request.body(stop)
-        result = .success(())
-      } catch { result = .failure(error) }
-      stop.resumeAll()
-    }
-    let final = result
-    request.result.withLock { $0 = final }
-    request.isDone.raiseForWaiters()
   }
 
   /// Waits for one thread's next event; nil if there is none yet (`block` false) or the thread is gone.
@@ -107,7 +87,7 @@ extension Tracer {
   }
 
   /// Answers a held call directly.
-  func answerHeld(_ id: UInt64, _ error: Int32) {
+  private func answerHeld(_ id: UInt64, _ error: Int32) {
     var response = seccomp_notif_resp()
     response.id = id
     response.error = error

@@ -1,8 +1,8 @@
 // The ptrace gate: one thread that waits for every guest thread, decides what each stop means, and lets it go on. What a
 // stop of a particular kind needs is in `Tracer+Calls`, `Tracer+Exec` and `Tracer+Family`.
 //
-// Invariant: between two waits every known thread either runs, or is in a group-stop (PTRACE_LISTEN), or is held for the
-// address space work of `Injector`, or is a newborn that waits for its parent's event (`held`).
+// Invariant: between two waits every known thread either runs, or is in a group-stop (PTRACE_LISTEN), or is a newborn that
+// waits for its parent's event (`held`).
 
 import CLinux
 import Gate
@@ -272,20 +272,9 @@ final class Tracer {
         return tracee.resume()
       }
     }
-    if let answer = tracee.answer, let outcome = answer.take(for: call) {
-      tracee.answer = nil
-      return apply(outcome, to: call, of: tracee)
-    }
     current = tracee
     let outcome = handler.handle(call, from: tracee.thread, by: .trace)
     current = nil
-    if tracee.wasMoved {
-      // The handler stopped the address space: the thread has been moved to the call's instruction, and stops again.
-      tracee.wasMoved = false
-      tracee.answer = PreparedAnswer(outcome, to: call)
-      tracee.resume()
-    } else {
-      apply(outcome, to: call, of: tracee)
-    }
+    apply(outcome, to: call, of: tracee)
   }
 }

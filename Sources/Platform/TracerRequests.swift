@@ -8,27 +8,10 @@ import Synchronization
 
 /// The tracer's mailbox.
 final class TracerRequests: GuestControl {
-  /// The held call that the notify worker is handling, or answering.
+  /// A call that the notify gate holds.
   struct HeldCall: Sendable {
     var id: UInt64
     var thread: ThreadID
-    /// The tracer has answered it with a restart: the worker's answer waits for the call to come again.
-    var wasMoved = false
-    /// The answer, perhaps with a descriptor, is on its way to the guest: the tracer leaves the call alone.
-    var isBeingAnswered = false
-  }
-
-  /// Work on a stopped address space, asked for by a thread that waits for it.
-  final class SpaceRequest: Sendable {
-    let thread: ThreadID
-    let body: @Sendable (any StoppedSpace) throws(Errno) -> Void
-    let result = Mutex<Result<Void, Errno>?>(nil)
-    let isDone = Flag()
-
-    init(_ thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void) {
-      self.thread = thread
-      self.body = body
-    }
   }
 
   /// Work on guests, asked for by a thread that waits for it.
@@ -45,7 +28,6 @@ final class TracerRequests: GuestControl {
   }
 
   enum Request: Sendable {
-    case space(SpaceRequest)
     case guests(GuestsRequest)
     case sleep(HeldCall, SleepingCall)
     case wake(ThreadID)
@@ -62,8 +44,8 @@ final class TracerRequests: GuestControl {
   let isWaiting = Flag()
   private let reference = Mutex(TracerReference())
   private let tracerThread: ThreadID
-  /// Set by the notify worker before it hands a call to the handler, until the answer is with the guest.
-  let held = Mutex<HeldCall?>(nil)
+  /// Whose call the notify worker serves: set before it hands the call to the handler, until the answer is with the guest.
+  let served = Mutex<ThreadID?>(nil)
 
   /// The notify worker's thread, which goes where the tracer goes; 0 until it runs.
   let workerThread = Atomic<ThreadID>(0)
@@ -87,21 +69,6 @@ final class TracerRequests: GuestControl {
 
   static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
 
-  func withStoppedSpace(
-    of thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void
-  ) throws(Errno) {
-    let request = SpaceRequest(thread, body)
-    if Self.ownThread == tracerThread {
-      let tracer = reference.withLock { $0 }
-      tracer.tracer?.serve(request)
-    } else {
-      post(.space(request))
-      request.isDone.wait()
-    }
-    let outcome: Result<Void, Errno> = request.result.withLock { $0 } ?? .failure(.noSuchProcess)
-    try outcome.get()
-  }
-
   func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void) {
     let thread = Self.ownThread
     let request = GuestsRequest(isByWorker: thread == workerThread.load(ordering: .relaxed), body)
@@ -115,18 +82,6 @@ final class TracerRequests: GuestControl {
   }
 
   func wake(_ thread: ThreadID) { post(.wake(thread)) }
-
-  /// On the tracer thread: the held call, if it is by one of the threads concerned, is interrupted and answered with a
-  /// restart. Returns its thread, which comes to an EVENT_STOP.
-  func moveHeldCall(of isConcerned: (ThreadID) -> Bool, by tracer: Tracer) -> ThreadID? {
-    held.withLock { held in
-      guard let call = held, !call.wasMoved, !call.isBeingAnswered, isConcerned(call.thread) else { return nil }
-      held?.wasMoved = true
-      tracer.tracees[call.thread]?.request(VD_PTRACE_INTERRUPT)
-      tracer.answerHeld(call.id, -513)
-      return call.thread
-    }
-  }
 
   /// A held call is to be turned into a sleep.
   func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
@@ -206,7 +161,6 @@ final class TracerRequests: GuestControl {
 
   private static func refuse(_ request: Request) {
     switch request {
-    case .space(let request): request.isDone.raiseForWaiters()
     case .guests(let request): request.isDone.raiseForWaiters()
     case .sleep, .wake: break
     }

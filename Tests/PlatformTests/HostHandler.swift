@@ -5,6 +5,7 @@ import CLinux
 import Gate
 import LinuxABI
 import Synchronization
+import Testing
 
 /// The handler of one run.
 final class HostHandler: SystemCallHandler {
@@ -15,6 +16,7 @@ final class HostHandler: SystemCallHandler {
     var sleepers: Set<ThreadID> = []
     var waitedBefore: Set<ThreadID> = []
     var completed: [Int] = []
+    var workedAtOnce = 0
   }
 
   /// A program that is to be executed.
@@ -64,8 +66,8 @@ final class HostHandler: SystemCallHandler {
       return .value(2)
     case SYS_connect: return .observed
     case SYS_statx, SYS_faccessat2, SYS_readlink, SYS_readlinkat: throw .noFunction
-    // A call of the trace gate that stands for 'work on my own address space'.
-    case SYS_ustat: return .value(try workOnSpace(of: thread))
+    // A call of the trace gate that stands for 'work on every process'.
+    case SYS_ustat: return .value(workOnAll())
     case SYS_mkdir: return .substitute(SystemCall(number: Int(SYS_getpid), arguments: a))
     default: return .native
     }
@@ -79,7 +81,7 @@ final class HostHandler: SystemCallHandler {
     state.withLock { _ = $0.living.insert(child) }
   }
 
-  func exited(_ thread: ThreadID, status: ExitStatus) {
+  func exited(_ thread: ThreadID, status: Gate.ExitStatus) {
     state.withLock { _ = $0.living.remove(thread) }
   }
 
@@ -136,7 +138,7 @@ final class HostHandler: SystemCallHandler {
     case "/wake":
       for sleeper in state.withLock({ $0.sleepers }) { control.wake(sleeper) }
       throw .noSuchFileOrDirectory
-    case "/space": return .value(try workOnSpace(of: thread))
+    case "/space": return .value(workOnAll())
     default:
       let file = OwnedDescriptor(CInt(try open(name, flags: Int(flags), mode: Int(mode))))
       return .descriptor(file, closeOnExec: flags & 0o2000000 != 0)
@@ -162,20 +164,38 @@ final class HostHandler: SystemCallHandler {
     }
   }
 
+  /// Works on every guest process: at once where a call can be run, else before guest code runs again.
+  private func workOnAll() -> Int {
+    let living = state.withLock { $0.living }.sorted()
+    control.withStoppedGuests { guests in
+      guests.stop(living)
+      for thread in living {
+        if let guest = guests.injectable(among: [thread]) {
+          Self.work(in: guest)
+          self.state.withLock { $0.workedAtOnce += 1 }
+        } else {
+          guests.later([thread]) { Self.work(in: $0) }
+        }
+      }
+    }
+    return 7
+  }
+
   /// Maps a page at 256 MiB by injection, writes to it, and makes descriptor 9 the host's /etc/passwd.
-  private func workOnSpace(of thread: ThreadID) throws(Errno) -> Int {
-    try control.withStoppedSpace(of: thread) { space throws(Errno) in
+  private static func work(in guest: any StoppedThread) {
+    do throws(Errno) {
       let page: UInt64 = 0x1000_0000
-      _ = try space.call(SystemCall(number: Int(SYS_mmap), arguments: (page, 4096, 3, 0x32, 0xffff_ffff, 0)))
-      try GuestMemory(thread: thread).store(UInt32(0x6f6b_6f6b), at: page)
+      _ = try guest.call(SystemCall(number: Int(SYS_mmap), arguments: (page, 4096, 3, 0x32, 0xffff_ffff, 0)))
+      try GuestMemory(thread: guest.thread).store(UInt32(0x6f6b_6f6b), at: page)
       let name: StaticString = "/etc/passwd"
       let file = OwnedDescriptor(
         CInt(
           try Errno.check(
             vd_syscall(Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name.utf8Start), 0, 0, 0, 0))))
-      try space.replaceDescriptor(9, by: file.rawValue, closeOnExec: false)
+      try guest.replaceDescriptor(9, by: file.rawValue, closeOnExec: false)
+    } catch {
+      Issue.record("thread \(guest.thread): \(error)")
     }
-    return 7
   }
 
   // MARK: - exec

@@ -69,9 +69,6 @@ import VFS
       if hasThreads { self.body.withLock { $0 = body } }
       return hasThreads
     }
-    func withStoppedSpace(
-      of thread: ThreadID, _ body: @escaping @Sendable (any StoppedSpace) throws(Errno) -> Void
-    ) throws(Errno) {}
     func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void) {}
     func wake(_ thread: ThreadID) {}
     func whenReadable(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void) {}
