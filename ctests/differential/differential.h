@@ -1,5 +1,5 @@
-// What the three parts of the random differential test share: the sequence and its arguments (generator.c), the operations
-// (operations.c), and what is told of inodes and trees (tree.c).
+// What the parts of the random differential test share: the sequence and its arguments (generator.c), the operations
+// (operations.h, operations.c), and what is told of inodes and trees (tree.c).
 #ifndef DIFFERENTIAL_H
 #define DIFFERENTIAL_H
 #ifndef _GNU_SOURCE
@@ -60,9 +60,9 @@ extern int channel;             // of a peer, to the first process; -1 in that o
 bool sendDescriptor(int peer, int fd);
 void receiveDescriptor(void);
 
-// MARK: - operations.c
+// MARK: - operations.c and mappings.c
 
-void prepareOperations(void);
+void prepareOperations(void);   // in mappings.c
 void printOperations(void);
 void step(int depth);           // one operation; depth > 0 in a child
 void goHome(void);
