@@ -71,6 +71,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI"], path: "Tests/TestSupport", swiftSettings: strict
     ),
+    tests(of: "LinuxABI"),
     tests(of: "MemoryMap", ["TestSupport"]),
     tests(of: "VFS"),
     tests(of: "KernFS", ["CLinux", "TestSupport"]),

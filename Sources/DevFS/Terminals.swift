@@ -119,20 +119,8 @@ final class TerminalDirectory: DynamicDirectory {
     guard let directory = devpts else { return [] }
     let listing = try Host.openTrusted(".", in: directory, [.directory])
     var found: [UInt32] = []
-    try withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer throws(Errno) in
-      while true {
-        let count = try Host.call(
-          SYS_getdents64, Int(listing.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count)
-        if count == 0 { return }
-        var offset = 0
-        while offset < count {
-          let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-          let text = UnsafeRawBufferPointer(rebasing: buffer[(offset + 19)..<(offset + length)])
-          let name = Name(UnsafeRawBufferPointer(rebasing: text[..<(text.firstIndex(of: 0) ?? text.count)]))
-          if let number = Self.number(name) { found.append(number) }
-          offset += length
-        }
-      }
+    try Host.forEachName(in: listing.rawValue) { name in
+      if let number = Self.number(name) { found.append(number) }
     }
     return found.sorted()
   }

@@ -68,7 +68,7 @@ final class HostListing {
           if count == 0 { break }
           records = 0..<count
         }
-        while let record = DirectoryRecord(buffer, in: records) {
+        while let record = DirectoryRecord(UnsafeRawBufferPointer(buffer), in: records) {
           let following = isOrdinal ? shown + 1 : record.offset
           if record.name.isDot || record.name.isDotDot || record.name.count == 0 {
             if !isOrdinal { shown = following }
@@ -121,34 +121,6 @@ final class HostListing {
     key = wanted
     next = 0
     rest = 0..<0
-  }
-}
-
-/// One `struct linux_dirent64` of a buffer that getdents64(2) has filled.
-private struct DirectoryRecord {
-  let name: Name
-  let number: UInt64
-  /// `d_off`.
-  let offset: Int64
-  /// `d_type`.
-  let type: UInt8
-  /// Where the next record begins.
-  let end: Int
-
-  /// nil where there is none, or a broken one.
-  init?(_ buffer: UnsafeMutableRawBufferPointer, in range: Range<Int>) {
-    let begin = range.lowerBound
-    guard begin + 19 < range.upperBound, let base = buffer.baseAddress else { return nil }
-    let length = Int(buffer.loadUnaligned(fromByteOffset: begin + 16, as: UInt16.self))
-    guard length > 19, begin + length <= range.upperBound else { return nil }
-    end = begin + length
-    number = buffer.loadUnaligned(fromByteOffset: begin, as: UInt64.self)
-    offset = buffer.loadUnaligned(fromByteOffset: begin + 8, as: Int64.self)
-    type = buffer[begin + 18]
-    let bytes = UnsafeRawBufferPointer(start: base + begin + 19, count: length - 19)
-    let count = bytes.baseAddress.flatMap { start in memchr(start, 0, bytes.count).map { UnsafeRawPointer($0) - start }
-    }
-    name = Name(UnsafeRawBufferPointer(rebasing: bytes[..<(count ?? bytes.count)]))
   }
 }
 

@@ -84,7 +84,7 @@ final class DescriptorTable {
     if caller != thread, vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) < 0 { reach(through: caller) }
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
     var numbers: [CInt] = []
-    try forEachHostName(in: listing.rawValue) { name in
+    try Host.forEachName(in: listing.rawValue) { name in
       if let number = decimal(name) { numbers.append(number) }
     }
     if directory < 0 { directory = listing.release() }
@@ -92,9 +92,9 @@ final class DescriptorTable {
   }
 
   /// Nil for `.` and `..`.
-  private func decimal(_ name: Slice<UnsafeMutableRawBufferPointer>) -> CInt? {
+  private func decimal(_ name: Name) -> CInt? {
     var number: CInt = 0
-    for byte in name {
+    for byte in name.bytes {
       guard byte >= 0x30, byte <= 0x39 else { return nil }
       number = number &* 10 &+ CInt(byte - 0x30)
     }
@@ -120,32 +120,5 @@ func withDecimal<T>(_ number: CInt, _ body: (UnsafePointer<CChar>) throws(Errno)
       rest /= 10
     } while rest != 0
     return try body(UnsafePointer(buffer.baseAddress.unsafelyUnwrapped + index))
-  }
-}
-
-/// The names in a host directory without `.` and `..`.
-func hostNames(in directory: CInt) throws(Errno) -> [[UInt8]] {
-  var names: [[UInt8]] = []
-  try forEachHostName(in: directory) { name in
-    if !(name.elementsEqual([0x2e]) || name.elementsEqual([0x2e, 0x2e])) { names.append([UInt8](name)) }
-  }
-  return names
-}
-
-/// Calls `body` with every name in a host directory.
-private func forEachHostName(
-  in directory: CInt, _ body: (Slice<UnsafeMutableRawBufferPointer>) -> Void
-) throws(Errno) {
-  try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer throws(Errno) in
-    while true {
-      let count = try Host.call(SYS_getdents64, Int(directory), Int(bitPattern: buffer.baseAddress), buffer.count)
-      if count == 0 { return }
-      var offset = 0
-      while offset < count {
-        let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-        body(buffer[(offset + 19)..<(offset + length)].prefix { $0 != 0 })
-        offset += length
-      }
-    }
   }
 }

@@ -1,0 +1,49 @@
+// What getdents64(2) fills a buffer with, and the names in a host directory.
+
+public import CLinux
+
+/// One `struct linux_dirent64` in a buffer.
+public struct DirectoryRecord {
+  /// Borrows the buffer. Nobody has looked whether it has a slash, or is empty.
+  public let name: Name
+  public let number: UInt64
+  /// `d_off`.
+  public let offset: Int64
+  /// `d_type`.
+  public let type: UInt8
+  /// Where the next record begins.
+  public let end: Int
+
+  /// The record at the beginning of `range`, which lies in the buffer. Nil where there is none, or a broken one.
+  @inlinable
+  public init?(_ buffer: UnsafeRawBufferPointer, in range: Range<Int>) {
+    let begin = range.lowerBound
+    guard range.count > 19, let base = buffer.baseAddress else { return nil }
+    let length = Int(buffer.loadUnaligned(fromByteOffset: begin + 16, as: UInt16.self))
+    guard length > 19, length <= range.count else { return nil }
+    end = begin + length
+    number = buffer.loadUnaligned(fromByteOffset: begin, as: UInt64.self)
+    offset = buffer.loadUnaligned(fromByteOffset: begin + 8, as: Int64.self)
+    type = buffer[begin + 18]
+    let start = base + begin + 19
+    let count = memchr(start, 0, length - 19).map { UnsafeRawPointer($0) - start }
+    name = Name(UnsafeRawBufferPointer(start: start, count: count ?? length - 19))
+  }
+}
+
+extension Host {
+  /// Calls `body` with every name in a directory, `.` and `..` too, from where the descriptor's position is.
+  public static func forEachName(in directory: CInt, _ body: (Name) -> Void) throws(Errno) {
+    try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer throws(Errno) in
+      while true {
+        let count = try call(SYS_getdents64, Int(directory), Int(bitPattern: buffer.baseAddress), buffer.count)
+        if count == 0 { return }
+        var rest = 0..<count
+        while let record = DirectoryRecord(UnsafeRawBufferPointer(buffer), in: rest) {
+          body(record.name)
+          rest = record.end..<count
+        }
+      }
+    }
+  }
+}
