@@ -12,21 +12,17 @@ import Synchronization
 
 /// The placement of one tracer thread. Used on that thread only.
 final class Placement {
-  /// A CPU mask of 1,024 bits, as sched_setaffinity(2) takes it.
-  private typealias Mask = InlineArray<16, UInt64>
-
   /// A guest that is or was bound, and where it may run otherwise.
   private struct Guest {
     let thread: ThreadID
-    var mask: Mask
+    let mask: CPUMask
   }
 
   /// The tracer and the notify worker are bound. They stay for a while when their guest ends: the next one is often near.
   private var isHere = false
   /// Where, then or last.
-  private var boundMask = Mask(repeating: 0)
-  private var ownMask = Mask(repeating: 0)
-  private var maskSize = 0
+  private var boundMask = CPUMask()
+  private var ownMask = CPUMask()
   /// The guests that are bound with us: none, one, or a parent and its child.
   private var guests: [Guest] = []
   /// Those that were bound last: children of theirs may have inherited the binding.
@@ -101,9 +97,9 @@ final class Placement {
   func release() {
     guard isHere else { return }
     isHere = false
-    for index in guests.indices { setMask(guests[index].thread, &guests[index].mask) }
-    setMask(0, &ownMask)
-    if boundWorker != 0 { setMask(boundWorker, &ownMask) }
+    for guest in guests { guest.mask.apply(to: guest.thread) }
+    ownMask.apply(to: 0)
+    if boundWorker != 0 { ownMask.apply(to: boundWorker) }
     if !guests.isEmpty { former = guests }
     guests = []
     boundWorker = 0
@@ -120,8 +116,8 @@ final class Placement {
       return
     }
     release()
-    var mask = maker.mask
-    if isBound(child) { setMask(child, &mask) }
+    // It may run where we are or were, and nowhere else.
+    if CPUMask(of: child) == boundMask { maker.mask.apply(to: child) }
   }
 
   /// The thread is gone.
@@ -140,87 +136,53 @@ final class Placement {
   // MARK: - Visitors
 
   private var visitors = 0
-  private var hostMask = Mask(repeating: 0)
+  private var hostMask = CPUMask()
 
   /// What a visitor is put back to.
   struct Visit {
     fileprivate let thread: ThreadID
-    fileprivate let mask: InlineArray<16, UInt64>
+    fileprivate let mask: CPUMask
   }
 
   /// Brings a stopped thread to our CPU for the calls that are injected into it: each of them is four wake-ups. To be ended
   /// with `leave`. Nil if that is not possible; then they are slower.
   func visit(_ thread: ThreadID) -> Visit? {
-    var mask = Mask(repeating: 0)
-    let size = self.mask(of: thread, &mask)
-    var cpu: UInt32 = 0
-    _ = withUnsafeMutablePointer(to: &cpu) { vd_syscall(Int(SYS_getcpu), Int(bitPattern: $0), 0, 0, 0, 0, 0) }
-    let word = Int(cpu / 64)
-    guard size > 0, word < 16, mask[word] & (1 << UInt64(cpu % 64)) != 0 else { return nil }
-    maskSize = size
-    var one = Mask(repeating: 0)
-    one[word] = 1 << UInt64(cpu % 64)
+    guard let mask = CPUMask(of: thread), let here = CPUMask.here(), mask.contains(here) else { return nil }
     if !isHere, visitors == 0 {
-      guard self.mask(of: 0, &hostMask) > 0 else { return nil }
-      setMask(0, &one)
+      guard let own = CPUMask(of: 0) else { return nil }
+      hostMask = own
+      here.apply(to: 0)
     }
     visitors += 1
-    setMask(thread, &one)
+    here.apply(to: thread)
     return Visit(thread: thread, mask: mask)
   }
 
   func leave(_ visit: Visit) {
-    var mask = visit.mask
-    setMask(visit.thread, &mask)
+    visit.mask.apply(to: visit.thread)
     visitors -= 1
-    if !isHere, visitors == 0 { setMask(0, &hostMask) }
+    if !isHere, visitors == 0 { hostMask.apply(to: 0) }
   }
 
   // MARK: - Binding
 
   private func bind(_ thread: ThreadID) {
-    var mask = Mask(repeating: 0)
-    guard self.mask(of: thread, &mask) > 0 else { return }
+    guard let mask = CPUMask(of: thread) else { return }
     if isHere {
-      for word in 0..<16 where boundMask[word] & ~mask[word] != 0 { return }
+      guard mask.contains(boundMask) else { return }
     } else {
-      maskSize = self.mask(of: 0, &ownMask)
-      var cpu: UInt32 = 0
-      _ = withUnsafeMutablePointer(to: &cpu) { vd_syscall(Int(SYS_getcpu), Int(bitPattern: $0), 0, 0, 0, 0, 0) }
-      let word = Int(cpu / 64)
-      guard maskSize > 0, word < 16, mask[word] & (1 << UInt64(cpu % 64)) != 0 else { return }
-      boundMask = Mask(repeating: 0)
-      boundMask[word] = 1 << UInt64(cpu % 64)
-      setMask(0, &boundMask)
+      guard let own = CPUMask(of: 0), let here = CPUMask.here(), mask.contains(here) else { return }
+      (ownMask, boundMask) = (own, here)
+      here.apply(to: 0)
       boundWorker = requests.workerThread.load(ordering: .relaxed)
-      if boundWorker != 0 { setMask(boundWorker, &boundMask) }
+      if boundWorker != 0 { here.apply(to: boundWorker) }
       isHere = true
       stopsSinceTick = 0
       requests.notifications.store(0, ordering: .relaxed)
       arm(milliseconds: 20)
     }
-    setMask(thread, &boundMask)
+    boundMask.apply(to: thread)
     guests.append(Guest(thread: thread, mask: mask))
-  }
-
-  /// Whether the thread may run where we are or were, and nowhere else.
-  private func isBound(_ thread: ThreadID) -> Bool {
-    var mask = Mask(repeating: 0)
-    guard self.mask(of: thread, &mask) > 0 else { return false }
-    for word in 0..<16 where mask[word] != boundMask[word] { return false }
-    return true
-  }
-
-  private func mask(of thread: ThreadID, _ mask: inout Mask) -> Int {
-    withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_sched_getaffinity), Int(thread), 128, Int(bitPattern: $0), 0, 0, 0)
-    }
-  }
-
-  private func setMask(_ thread: ThreadID, _ mask: inout Mask) {
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_sched_setaffinity), Int(thread), maskSize, Int(bitPattern: $0), 0, 0, 0)
-    }
   }
 
   /// A periodic signal to this thread; 0 stops it.

@@ -55,11 +55,7 @@ final class TracerRequests: GuestControl {
   /// To be called on what will be the tracer thread.
   init() {
     tracerThread = Self.ownThread
-    var mask = InlineArray<16, UInt64>(repeating: 0)
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_sched_getaffinity), 0, Self.affinitySize, Int(bitPattern: $0), 0, 0, 0)
-    }
-    affinity = mask
+    affinity = CPUMask(of: 0)
   }
 
   func bind(_ tracer: Tracer) {
@@ -113,16 +109,12 @@ final class TracerRequests: GuestControl {
 
   private let workers = Mutex<[WorkerThread]>([])
   /// Where the process may run: a thread inherits where the one that starts it has been put (Placement.swift).
-  private let affinity: InlineArray<16, UInt64>
-  private static let affinitySize = MemoryLayout<InlineArray<16, UInt64>>.size
+  private let affinity: CPUMask?
 
   func inBackground(_ body: @escaping @Sendable () -> Void) -> Bool {
     let affinity = affinity
     let started = WorkerThread {
-      var mask = affinity
-      _ = withUnsafeMutablePointer(to: &mask) {
-        vd_syscall(Int(SYS_sched_setaffinity), 0, Self.affinitySize, Int(bitPattern: $0), 0, 0, 0)
-      }
+      affinity?.apply(to: 0)
       body()
     }
     guard let started else { return false }
