@@ -101,27 +101,29 @@ static void inherited(void) {
     CHECK(isNew(seen));
 }
 
-static atomic_bool over;
+static pthread_barrier_t changed;
 static void *waits(void *argument) {
     struct utsname name;
-    while (!over) usleep(1000);
+    pthread_barrier_wait(&changed);
     CHECK_ERRNO(uname(&name), EPERM);
     return argument;
 }
 
 static void threads(void) {
     pthread_t thread;
+    MUST(pthread_barrier_init(&changed, NULL, 2));
     MUST(pthread_create(&thread, NULL, waits, NULL));
     struct View seen = view("threads");
     ADD(false, SECCOMP_FILTER_FLAG_TSYNC, NUMBER, IF(SYS_uname, SECCOMP_RET_ERRNO | EPERM), ALLOW);
     await();
     CHECK(isNew(seen));
-    over = true;
+    pthread_barrier_wait(&changed);
     pthread_join(thread, NULL);
 }
 
 // The program says one thing to whoever looks early and another one to whoever looks late.
 static struct sock_filter liar[] = {NUMBER, IF(SYS_openat, SECCOMP_RET_ALLOW), ALLOW};
+static atomic_bool over;
 static void *lie(void *argument) {
     while (!over) {
         liar[2].k = SECCOMP_RET_ALLOW;

@@ -81,12 +81,17 @@ static void groups(void) {
         CHECK_ERRNO(setpgid(0, 0), EPERM);
         IN_CHILD(CHECK_EQ(getsid(0), parent); CHECK_EQ(getpgrp(), parent); CHECK_EQ(getppid(), parent));
     });
+    int executed[2];
+    char byte;
+    MUST(pipe2(executed, O_CLOEXEC));
     pid_t child = fork();
     if (child == 0) {
         execl("/bin/sleep", "sleep", "5", (char *)NULL);
         _exit(1);
     }
-    sleepMilliseconds(60);
+    close(executed[1]);
+    CHECK_EQ(read(executed[0], &byte, 1), 0);
+    close(executed[0]);
     // After its exec a child's group is its own affair.
     CHECK_ERRNO(setpgid(child, child), EACCES);
     CHECK_OK(kill(child, SIGKILL));

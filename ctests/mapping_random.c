@@ -3,6 +3,7 @@
 // another process causes copy-ups all the time, with threads that look on. MAPPING_RANDOM_STEPS, _SEED and _FILES set the
 // length, the start and how many lower files there are (the last at prepare too): a file is in use for 50 steps.
 #include "harness.h"
+#include <linux/futex.h>
 #include <pthread.h>
 
 #define PAGE 4096
@@ -285,17 +286,22 @@ static volatile uint32_t *_Atomic watched;
 static atomic_uint looks[WATCHERS];
 static atomic_bool quiet, wrong;
 static void *watch(void *argument) {
-    for (atomic_uint *mine = argument; !quiet; ++*mine) {
+    atomic_uint *mine = argument;
+    while (!quiet) {
         volatile uint32_t *at = watched;
         for (int i = 0; at && i < 200; i++) if (at[PAGE / 4] != 8) wrong = true;
+        // It waits for nothing: the others need the CPU too.
         usleep(100);
+        ++*mine;
+        syscall(SYS_futex, mine, FUTEX_WAKE_PRIVATE, 1);
     }
     return NULL;
 }
 
 struct Former { void *at; unsigned looks[WATCHERS]; };
 static void retire(struct Former *former, void *at) {
-    for (int i = 0; former->at && i < WATCHERS; i++) while (looks[i] == former->looks[i]) usleep(100);
+    for (int i = 0; former->at && i < WATCHERS; i++)
+        while (looks[i] == former->looks[i]) syscall(SYS_futex, &looks[i], FUTEX_WAIT_PRIVATE, former->looks[i], NULL);
     if (former->at) munmap(former->at, PAGES * PAGE);
     former->at = at;
     for (int i = 0; i < WATCHERS; i++) former->looks[i] = looks[i];

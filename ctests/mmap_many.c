@@ -216,6 +216,7 @@ static void comingAndGoing(void) {
             put(name, "new", 0);
             _exit(0);
         }
+        // Another moment of the writer's each time.
         if (f % 3) usleep((unsigned)(f % 10) * 100);
         CHECK_OK(kill(dying, SIGKILL));
         CHECK_EXITS_OK(writer);

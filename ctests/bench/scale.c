@@ -11,16 +11,18 @@
 //   scale churn DIR N           create, list, rename the directory, and remove N files
 //   scale delete DIR N          remove f0 … f(N-1)
 //   scale touch FILE            the first write to the file, one byte
-//   scale wait FILE END         the longest stat of FILE until there is END
+//   scale beside FILE OTHER     the same, and the longest stat of OTHER by another process meanwhile
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -209,17 +211,38 @@ static void touch(const char *path) {
   tell("copy-up", now() - begin);
 }
 
-static void waitFor(const char *path, const char *end) {
+// A stat every millisecond, until the other end of the pipe `over` is closed; one byte to `ready` after the first.
+static void watch(const char *path, int ready, int over) {
   uint64_t longest = 0;
   struct stat status;
+  struct pollfd end = {.fd = over};
   do {
     uint64_t begin = now();
     if (stat(path, &status) != 0) fail(path);
     uint64_t took = now() - begin;
     if (took > longest) longest = took;
-    usleep(1000);
-  } while (access(end, F_OK) != 0);
+    if (ready >= 0 && (write(ready, "r", 1) != 1 || close(ready) != 0)) fail("ready");
+    ready = -1;
+  } while (poll(&end, 1, 1) == 0);
   tell("longest-stat", longest);
+}
+
+static void beside(const char *path, const char *other) {
+  int ready[2], over[2];
+  char byte;
+  if (pipe(ready) != 0 || pipe(over) != 0) fail("pipe");
+  pid_t child = fork();
+  if (child < 0) fail("fork");
+  if (child == 0) {
+    close(over[1]);
+    watch(other, ready[1], over[0]);
+    exit(0);
+  }
+  close(ready[1]);
+  if (read(ready[0], &byte, 1) != 1) fail(other);
+  touch(path);
+  close(over[1]);
+  if (waitpid(child, NULL, 0) < 0) fail("waitpid");
 }
 
 int main(int count, char **arguments) {
@@ -247,8 +270,8 @@ int main(int count, char **arguments) {
     delete (number, "delete");
   } else if (!strcmp(what, "touch")) {
     touch(path);
-  } else if (!strcmp(what, "wait") && count > 3) {
-    waitFor(path, arguments[3]);
+  } else if (!strcmp(what, "beside") && count > 3) {
+    beside(path, arguments[3]);
   } else {
     fprintf(stderr, "scale: what?\n");
     return 2;
