@@ -78,6 +78,7 @@ let package = Package(
     tests(of: "TmpFS", ["KernFS", "TestSupport"]),
     tests(of: "ProcFS", ["KernFS", "TestSupport"]),
     tests(of: "DevFS", ["KernFS", "TestSupport"]),
+    tests(of: "HostFS", ["CLinux"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux"]),
     tests(of: "Sentry", ["CLinux", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
