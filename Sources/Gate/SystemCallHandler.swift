@@ -42,9 +42,10 @@ public protocol SystemCallHandler: AnyObject, Sendable {
   /// The thread is gone.
   func exited(_ thread: ThreadID, status: ExitStatus)
 
-  /// The trampoline is the image of `thread` now, the group's leader. `former` is the thread that called `execve`; if it
-  /// was another one, it has the leader's number from now on and `exited` is called for neither of the two, but was
-  /// called before for every other thread of the group. The sentry writes the table of calls and the new stack block into the guest.
+  /// The trampoline is the image of `thread` now, the group's leader. `former` is the thread that called `execve`; if
+  /// it was another one, it has the leader's number from now on and `exited` is called for neither of the two, but was
+  /// called before for every other thread of the group. The sentry writes the table of calls and the new stack block
+  /// into the guest.
   ///
   /// - Returns: the address of the table, which the platform puts into rdi, and the stack pointer.
   /// - Throws: whatever; the platform ends the thread group with SIGSEGV, as the kernel does after the point of no return.

@@ -17,8 +17,9 @@ public struct FileIdentity: Hashable, Sendable {
 
 /// A guest's address space, shared by the tasks that CLONE_VM ties together. Used under the tree lock.
 ///
-/// Invariant: every mappable that is not settled and of which the kernel may have a mapping in the space is in `mappables`, and
-/// is held by it: as the kernel's mapping holds its file. A space that goes (its last task exits or executes) takes its records with it.
+/// Invariant: every mappable that is not settled and of which the kernel may have a mapping in the space is in
+/// `mappables`, and is held by it: as the kernel's mapping holds its file. A space that goes (its last task exits or
+/// executes) takes its records with it.
 public final class MappingSpace {
   /// Unique in the process, and growing: a child's is larger than its parent's.
   public let number: Int

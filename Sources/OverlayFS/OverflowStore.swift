@@ -1,6 +1,6 @@
-// Where a persistent upper keeps marks that an extended attribute cannot hold: whiteouts of names that leave no room for
-// the prefix, the forty-first delete in an ext4 directory, marks of symlinks under `user.`, guests' attributes that the upper refuses. One file of records for each
-// upper inode, in the work area, named by the inode's number.
+// Where a persistent upper keeps marks that an extended attribute cannot hold: whiteouts of names that leave no room
+// for the prefix, the forty-first delete in an ext4 directory, marks of symlinks under `user.`, guests' attributes that
+// the upper refuses. One file of records for each upper inode, in the work area, named by the inode's number.
 
 import CLinux
 import LinuxABI

@@ -208,8 +208,8 @@ extension Inode {
   }
 }
 
-/// The times that no call can set. Copy-up is no change, nor is the copy-up of a child, so the lower file's change time is shown until the
-/// upper's moves on; the birth time is the lower's for good.
+/// The times that no call can set. Copy-up is no change, nor is the copy-up of a child, so the lower file's change time
+/// is shown until the upper's moves on; the birth time is the lower's for good.
 final class CopiedTimes {
   /// The change time of the upper inode when it had just been made.
   let upperChangeTime: Timestamp

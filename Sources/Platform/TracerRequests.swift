@@ -1,5 +1,5 @@
-// The way from other threads to the tracer: a queue, and a signal that ends the tracer's wait, which misses none. `GuestControl` for the
-// sentry is implemented here; on the tracer thread itself the work is done in place.
+// The way from other threads to the tracer: a queue, and a signal that ends the tracer's wait, which misses none.
+// `GuestControl` for the sentry is implemented here; on the tracer thread itself the work is done in place.
 
 import CLinux
 import Gate
