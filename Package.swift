@@ -71,7 +71,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI"], path: "Tests/TestSupport", swiftSettings: strict
     ),
-    tests(of: "LinuxABI"),
+    tests(of: "LinuxABI", ["CLinux"]),
     tests(of: "MemoryMap", ["TestSupport"]),
     tests(of: "VFS"),
     tests(of: "KernFS", ["CLinux", "TestSupport"]),

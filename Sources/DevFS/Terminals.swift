@@ -78,7 +78,7 @@ final class TerminalDirectory: DynamicDirectory {
 
   override func lookup(_ name: Name) throws(Errno) -> Inode? {
     if name.equals(Self.multiplexerName) { return multiplexer }
-    guard let number = Self.number(name) else { return nil }
+    guard let number = Digits.identifier(name).map(UInt32.init) else { return nil }
     do throws(Errno) {
       _ = try status(of: number)
     } catch {
@@ -120,20 +120,9 @@ final class TerminalDirectory: DynamicDirectory {
     let listing = try Host.openTrusted(".", in: directory, [.directory])
     var found: [UInt32] = []
     try Host.forEachName(in: listing.rawValue) { name in
-      if let number = Self.number(name) { found.append(number) }
+      if let number = Digits.identifier(name) { found.append(UInt32(number)) }
     }
     return found.sorted()
-  }
-
-  /// A decimal number without leading zeros, as the kernel names slaves.
-  private static func number(_ name: Name) -> UInt32? {
-    if name.count == 0 || name.count > 7 || (name.bytes[0] == 0x30 && name.count > 1) { return nil }
-    var value: UInt32 = 0
-    for byte in name.bytes {
-      guard byte >= 0x30, byte <= 0x39 else { return nil }
-      value = value * 10 + UInt32(byte - 0x30)
-    }
-    return value
   }
 }
 

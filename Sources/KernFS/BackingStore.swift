@@ -153,7 +153,7 @@ public final class BackingStore {
 
   /// Opens what a descriptor of ours stands for, anew and with other flags (`man 5 proc`, /proc/self/fd).
   public func reopen(_ descriptor: CInt, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    try withDecimal(UInt64(descriptor)) { name throws(Errno) in
+    try Digits.withDecimal(UInt64(descriptor)) { name throws(Errno) in
       try Host.openTrusted(name, in: descriptors.rawValue, flags.subtracting([.noFollow]).union(.noControllingTerminal))
     }
   }
@@ -227,22 +227,6 @@ public final class BackingStore {
       path[index] = 0x2f
       path[index - 1] = Self.digit(number)
       return try body(UnsafePointer(path.baseAddress.unsafelyUnwrapped + index - 1))
-    }
-  }
-
-  private func withDecimal<T: ~Copyable>(_ number: UInt64, _ body: (UnsafePointer<CChar>) throws(Errno) -> T)
-    throws(Errno) -> T
-  {
-    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 21) { text throws(Errno) in
-      text[20] = 0
-      var index = 20
-      var rest = number
-      repeat {
-        index -= 1
-        text[index] = 0x30 + CChar(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      } while rest != 0
-      return try body(UnsafePointer(text.baseAddress.unsafelyUnwrapped + index))
     }
   }
 }

@@ -28,7 +28,7 @@ final class ProcRoot: DynamicDirectory {
 
   override func lookup(_ name: Name) throws(Errno) -> Inode? {
     if let child = try fixed.lookup(name) { return child }
-    guard let id = Text.identifier(name.bytes) else { return nil }
+    guard let id = Digits.identifier(name) else { return nil }
     return directory(of: id) ?? directory(ofThread: id)
   }
 

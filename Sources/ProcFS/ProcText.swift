@@ -1,5 +1,7 @@
 // Reading and writing the text of /proc, as bytes: no String on the way of a served call.
 
+import LinuxABI
+
 /// Text under construction.
 struct TextBuilder {
   private(set) var bytes: [UInt8] = []
@@ -48,36 +50,9 @@ enum Text {
   /// A line of a file that is a number.
   static func line(_ value: Int64) -> [UInt8] { decimal(value) + [newline] }
 
-  /// The number that `bytes` are; nil if they are none.
-  static func parse(_ bytes: some Collection<UInt8>, radix: UInt64 = 10) -> UInt64? {
-    if bytes.isEmpty { return nil }
-    var value: UInt64 = 0
-    for byte in bytes {
-      let digit: UInt64
-      switch byte {
-      case 0x30...0x39: digit = UInt64(byte) - 0x30
-      case 0x61...0x66: digit = UInt64(byte) - 0x61 + 10
-      case 0x41...0x46: digit = UInt64(byte) - 0x41 + 10
-      default: return nil
-      }
-      if digit >= radix { return nil }
-      let (product, overflows) = value.multipliedReportingOverflow(by: radix)
-      let (sum, overflowsToo) = product.addingReportingOverflow(digit)
-      if overflows || overflowsToo { return nil }
-      value = sum
-    }
-    return value
-  }
-
   static func parseSigned(_ bytes: some Collection<UInt8>) -> Int64? {
-    if bytes.first == 0x2d { return parse(bytes.dropFirst()).flatMap { Int64(exactly: $0) }.map { -$0 } }
-    return parse(bytes).flatMap { Int64(exactly: $0) }
-  }
-
-  /// The name of a process directory or a descriptor: decimal, without leading zeros.
-  static func identifier(_ name: UnsafeRawBufferPointer) -> Int32? {
-    if name.count == 0 || name.count > 10 || (name[0] == 0x30 && name.count > 1) { return nil }
-    return parse(name).flatMap { Int32(exactly: $0) }
+    if bytes.first == 0x2d { return Digits.parse(bytes.dropFirst()).flatMap { Int64(exactly: $0) }.map { -$0 } }
+    return Digits.parse(bytes).flatMap { Int64(exactly: $0) }
   }
 
   /// `prefix` is how `bytes` begin.

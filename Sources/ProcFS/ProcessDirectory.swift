@@ -181,7 +181,7 @@ final class TaskDirectory: DynamicDirectory {
     return result
   }
 
-  override func lookup(_ name: Name) throws(Errno) -> Inode? { Text.identifier(name.bytes).flatMap(directory(of:)) }
+  override func lookup(_ name: Name) throws(Errno) -> Inode? { Digits.identifier(name).flatMap(directory(of:)) }
 
   override func isValid(child: Inode, name: Name) -> Bool { (child as? ProcessDirectory)?.refresh() ?? false }
 

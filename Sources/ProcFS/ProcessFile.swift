@@ -58,7 +58,7 @@ final class ProcessFile: DynamicFile {
     case .children:
       var text = TextBuilder()
       for field in try source.hostFile("children", of: thread).split(separator: Text.space) {
-        guard let host = Text.parse(field).flatMap({ Int32(exactly: $0) }) else { continue }
+        guard let host = Digits.parse(field).flatMap({ Int32(exactly: $0) }) else { continue }
         let inside = source.insideID(ofHost: host)
         if inside == 0 { continue }
         text.append(decimal: inside)

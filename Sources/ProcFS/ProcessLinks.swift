@@ -78,7 +78,7 @@ final class DescriptorDirectory: DynamicDirectory {
 
   override func lookup(_ name: Name) throws(Errno) -> Inode? {
     try proc.source.checkAccess(to: thread)
-    guard let number = Text.identifier(name.bytes), try exists(number) else { return nil }
+    guard let number = Digits.identifier(name), try exists(number) else { return nil }
     let inode = firstNumber + UInt64(number)
     switch kind {
     case .links: return DescriptorLink(proc, thread, number, number: inode, owner, group)
@@ -87,7 +87,7 @@ final class DescriptorDirectory: DynamicDirectory {
   }
 
   override func isValid(child: Inode, name: Name) -> Bool {
-    guard let number = Text.identifier(name.bytes) else { return false }
+    guard let number = Digits.identifier(name) else { return false }
     do throws(Errno) { return try exists(number) } catch { return false }
   }
 

@@ -152,9 +152,9 @@ enum ProcessText {
     // address perms offset dev inode, then the name at column 73 or further (`man 5 proc_pid_maps`).
     let fields = line.split(separator: Text.space, maxSplits: 5, omittingEmptySubsequences: true)
     guard fields.count >= 5, fields[0].contains(0x2d), let colon = fields[3].firstIndex(of: 0x3a),
-      let major = Text.parse(fields[3][..<colon], radix: 16),
-      let minor = Text.parse(fields[3][(colon + 1)...], radix: 16),
-      let inode = Text.parse(fields[4])
+      let major = Digits.parse(fields[3][..<colon], radix: 16),
+      let minor = Digits.parse(fields[3][(colon + 1)...], radix: 16),
+      let inode = Digits.parse(fields[4])
     else {
       text.append(line)
       return
@@ -204,7 +204,7 @@ enum ProcessText {
   static func accessMode(_ information: [UInt8]) -> UInt64 {
     for line in information.split(separator: Text.newline) where Text.has(line, prefix: "flags:") {
       let digits = line.drop { $0 < 0x30 || $0 > 0x39 }
-      return (Text.parse(digits, radix: 8) ?? 2) & 3
+      return (Digits.parse(digits, radix: 8) ?? 2) & 3
     }
     return 2
   }

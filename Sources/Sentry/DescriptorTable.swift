@@ -56,10 +56,15 @@ final class DescriptorTable {
       directory = try Host.openTrusted("/proc/\(thread)/fd", [.directory, .path]).release()
     }
     do throws(Errno) {
-      return try withDecimal(number) { name throws(Errno) in try Host.stat(name, in: directory, []) }
+      return try withName(of: number) { name throws(Errno) in try Host.stat(name, in: directory, []) }
     } catch {
       throw error == .noSuchFileOrDirectory ? .badFileDescriptor : error
     }
+  }
+
+  /// What the directory calls a descriptor.
+  private func withName<T>(of number: CInt, _ body: (UnsafePointer<CChar>) throws(Errno) -> T) throws(Errno) -> T {
+    try Digits.withDecimal(UInt64(max(number, 0)), body)
   }
 
   /// A duplicate of a guest's descriptor in our own table. The C function is `pidfd_getfd(2)`.
@@ -85,40 +90,15 @@ final class DescriptorTable {
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
     var numbers: [CInt] = []
     try Host.forEachName(in: listing.rawValue) { name in
-      if let number = decimal(name) { numbers.append(number) }
+      if let number = Digits.identifier(name) { numbers.append(number) }
     }
     if directory < 0 { directory = listing.release() }
     return numbers.sorted()
   }
 
-  /// Nil for `.` and `..`.
-  private func decimal(_ name: Name) -> CInt? {
-    var number: CInt = 0
-    for byte in name.bytes {
-      guard byte >= 0x30, byte <= 0x39 else { return nil }
-      number = number &* 10 &+ CInt(byte - 0x30)
-    }
-    return number
-  }
-
   /// The target of /proc/TID/fd/N as the kernel words it.
   func kernelText(_ number: CInt) throws(Errno) -> [UInt8] {
     _ = try stat(number)
-    return try withDecimal(number) { name throws(Errno) in try Host.readlink(name, in: directory) }
-  }
-}
-
-/// Calls `body` with a decimal number as a C string on the stack.
-func withDecimal<T>(_ number: CInt, _ body: (UnsafePointer<CChar>) throws(Errno) -> T) throws(Errno) -> T {
-  try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16) { buffer throws(Errno) in
-    var index = 15
-    buffer[index] = 0
-    var rest = UInt32(bitPattern: max(number, 0))
-    repeat {
-      index -= 1
-      buffer[index] = CChar(truncatingIfNeeded: 48 + rest % 10)
-      rest /= 10
-    } while rest != 0
-    return try body(UnsafePointer(buffer.baseAddress.unsafelyUnwrapped + index))
+    return try withName(of: number) { name throws(Errno) in try Host.readlink(name, in: directory) }
   }
 }

@@ -66,7 +66,8 @@ struct KernelMapping: Sendable, Equatable {
   /// The addresses with which a line of /proc/PID/maps, or the head of one in /proc/PID/smaps, begins.
   static func range(line: ArraySlice<UInt8>) -> Range<UInt64>? {
     guard let span = line.split(separator: 0x20, maxSplits: 1).first, let dash = span.firstIndex(of: 0x2d),
-      let start = hexadecimal(span[..<dash]), let end = hexadecimal(span[(dash + 1)...]), start < end
+      let start = Digits.parse(span[..<dash], radix: 16), let end = Digits.parse(span[(dash + 1)...], radix: 16),
+      start < end
     else { return nil }
     return start..<end
   }
@@ -74,10 +75,12 @@ struct KernelMapping: Sendable, Equatable {
   private init?(line: ArraySlice<UInt8>) {
     var fields = line.split(separator: 0x20, maxSplits: 5, omittingEmptySubsequences: true)[...]
     guard let range = Self.range(line: line), fields.count >= 5, fields.popFirst() != nil,
-      let letters = fields.popFirst(), letters.count == 4, let offset = fields.popFirst().flatMap(Self.hexadecimal),
+      let letters = fields.popFirst(), letters.count == 4,
+      let offset = fields.popFirst().flatMap({ Digits.parse($0, radix: 16) }),
       let device = fields.popFirst(), let colon = device.firstIndex(of: 0x3a),
-      let major = Self.hexadecimal(device[..<colon]), let minor = Self.hexadecimal(device[(colon + 1)...]),
-      let number = fields.popFirst().flatMap(Self.decimal), number != 0
+      let major = Digits.parse(device[..<colon], radix: 16),
+      let minor = Digits.parse(device[(colon + 1)...], radix: 16),
+      let number = fields.popFirst().flatMap({ Digits.parse($0) }), number != 0
     else { return nil }
     let bits = [UInt8](letters)
     access = []
@@ -95,27 +98,6 @@ struct KernelMapping: Sendable, Equatable {
     self.access = access
     self.offset = offset
     self.file = file
-  }
-
-  private static func hexadecimal(_ text: ArraySlice<UInt8>) -> UInt64? {
-    var value: UInt64 = 0
-    for byte in text {
-      switch byte {
-      case 0x30...0x39: value = value << 4 | UInt64(byte - 0x30)
-      case 0x61...0x66: value = value << 4 | UInt64(byte - 0x61 + 10)
-      default: return nil
-      }
-    }
-    return text.isEmpty ? nil : value
-  }
-
-  private static func decimal(_ text: ArraySlice<UInt8>) -> UInt64? {
-    var value: UInt64 = 0
-    for byte in text {
-      guard byte >= 0x30, byte <= 0x39 else { return nil }
-      value = value &* 10 &+ UInt64(byte - 0x30)
-    }
-    return text.isEmpty ? nil : value
   }
 }
 
