@@ -97,6 +97,17 @@ public final class SentryState {
     scratch.deallocate()
   }
 
+  /// A structure whose size the guest tells (`copy_struct_from_user`), read once: `known` bytes of it at least, and what
+  /// lies behind those is zero. It stands in `scratch`.
+  func structure(_ task: Task, at address: UInt64, size: UInt64, known: Int) throws(Errno) -> UnsafeRawBufferPointer {
+    if size < known { throw .invalidArgument }
+    if size > 4096 { throw .argListTooLong }
+    let structure = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(size)])
+    try task.memory.read(into: structure, at: address)
+    for byte in structure[known...] where byte != 0 { throw .argListTooLong }
+    return UnsafeRawBufferPointer(structure)
+  }
+
   // MARK: - Paths
 
   enum PathSlot { case first, second }

@@ -64,14 +64,9 @@ extension SentryState {
   /// ETXTBSY: some guest runs this file as its program.
   func isExecuting(_ inode: Inode) -> Bool { inode.runners > 0 }
 
-  /// `openat2(2)`: the structure is read once; unknown flags and non-zero bytes behind what we know are refused.
+  /// `openat2(2)`: unknown flags are refused.
   fileprivate func open2(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
-    let size = call.arguments.3
-    if size < 24 { throw .invalidArgument }
-    if size > 4096 { throw .argListTooLong }
-    let structure = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(size)])
-    try task.memory.read(into: structure, at: call.arguments.2)
-    for byte in structure[24...] where byte != 0 { throw .argListTooLong }
+    let structure = try structure(task, at: call.arguments.2, size: call.arguments.3, known: 24)
     let rawFlags = structure.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
     let mode = structure.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     let resolve = ResolveFlags(rawValue: structure.loadUnaligned(fromByteOffset: 16, as: UInt64.self))

@@ -162,15 +162,9 @@ extension SentryState {
     return try opened(task, call)
   }
 
-  /// The structure of `setxattrat` and `getxattrat`, read once; what lies behind it must be zero (`copy_struct_from_user`).
+  /// The structure of `setxattrat` and `getxattrat`.
   fileprivate func xattrArguments(_ task: Task, _ call: SystemCall) throws(Errno) -> XattrArguments {
-    let size = call.arguments.5
-    if size < 16 { throw .invalidArgument }
-    if size > 4096 { throw .argListTooLong }
-    let structure = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(size)])
-    try task.memory.read(into: structure, at: call.arguments.4)
-    for byte in structure[16...] where byte != 0 { throw .argListTooLong }
-    return structure.loadUnaligned(as: XattrArguments.self)
+    try structure(task, at: call.arguments.4, size: call.arguments.5, known: 16).loadUnaligned(as: XattrArguments.self)
   }
 
   /// - Throws: `.notSupportedOnSocket` for a descriptor that is none of ours: pipes and sockets have none.
