@@ -17,27 +17,13 @@ public final class HostFilesystem: Filesystem {
     case shared
   }
 
-  /// Which ids the guest sees in place of the caller's own (fake root: the caller is 0 inside).
-  public struct Ownership: Sendable {
-    public var callerUser: UInt32
-    public var callerGroup: UInt32
-    public var user: UInt32
-    public var group: UInt32
-
-    public init(callerUser: UInt32, callerGroup: UInt32, user: UInt32, group: UInt32) {
-      self.callerUser = callerUser
-      self.callerGroup = callerGroup
-      self.user = user
-      self.group = group
-    }
-  }
-
   public let policy: Policy
   /// The tree may be changed through this file system.
   public let isWritable: Bool
   /// Root, who may read every directory of the host.
   let readsAll = geteuid() == 0
-  let ownership: Ownership?
+  /// Which ids the guest sees in place of the caller's own (fake root: the caller is 0 inside).
+  let ownership: IdentityMap?
   let isLenient: Bool
   /// This tree is ours alone, and writable: the store of an overlay. Owner, mode and all xattrs are at our disposal.
   var isStore: Bool { isWritable && policy == .immutable }
@@ -66,7 +52,7 @@ public final class HostFilesystem: Filesystem {
   /// - Throws: `.notDirectory`; `.permissionDenied`; EUCLEAN for a store whose root has a damaged record; other errnos of
   ///   `statx(2)`.
   public init(
-    rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: Ownership? = nil,
+    rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: IdentityMap? = nil,
     keepsOwners: Bool? = nil, lenient: Bool = false, directoryDescriptors: Int = 512
   ) throws(Errno) {
     self.policy = policy
@@ -211,10 +197,10 @@ public final class HostFilesystem: Filesystem {
 
   // MARK: - Ids
 
-  func insideUser(_ id: UInt32) -> UInt32 { ownership.map { id == $0.callerUser ? $0.user : id } ?? id }
-  func insideGroup(_ id: UInt32) -> UInt32 { ownership.map { id == $0.callerGroup ? $0.group : id } ?? id }
-  func hostUser(_ id: UInt32) -> UInt32 { ownership.map { id == $0.user ? $0.callerUser : id } ?? id }
-  func hostGroup(_ id: UInt32) -> UInt32 { ownership.map { id == $0.group ? $0.callerGroup : id } ?? id }
+  func insideUser(_ id: UInt32) -> UInt32 { ownership?.inside(user: id) ?? id }
+  func insideGroup(_ id: UInt32) -> UInt32 { ownership?.inside(group: id) ?? id }
+  func hostUser(_ id: UInt32) -> UInt32 { ownership?.onHost(user: id) ?? id }
+  func hostGroup(_ id: UInt32) -> UInt32 { ownership?.onHost(group: id) ?? id }
 }
 
 /// What makes a host file itself: device and inode number.

@@ -112,15 +112,12 @@ struct SandboxTree {
   private func hostTree(_ path: ByteString, _ policy: HostFilesystem.Policy, writable: Bool, at option: String)
     throws(SandboxError) -> HostFilesystem
   {
-    let ownership = HostFilesystem.Ownership(
-      callerUser: identity.hostUser, callerGroup: identity.hostGroup, user: identity.user, group: identity.group)
     do throws(Errno) {
       let descriptor = try path.withCString { name throws(Errno) in
         try Host.openTrusted(name, [.path, .directory]).release()
       }
       return try HostFilesystem(
-        rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable,
-        ownership: identity.hostUser == identity.user && identity.hostGroup == identity.group ? nil : ownership)
+        rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable, ownership: identity)
     } catch {
       throw SandboxError("\(option): '\(path)': \(error)")
     }

@@ -30,7 +30,7 @@ private final class Tree {
   }
 
   func open(
-    _ policy: HostFilesystem.Policy, writable: Bool = false, ownership: HostFilesystem.Ownership? = nil,
+    _ policy: HostFilesystem.Policy, writable: Bool = false, ownership: IdentityMap? = nil,
     descriptors: Int = 512
   ) throws -> HostFilesystem {
     try HostFilesystem(
@@ -220,7 +220,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
     let tree = Tree()
     tree("touch f && (chown 1234:1234 f || true)")
     let host = try tree.open(
-      .shared, writable: true, ownership: .init(callerUser: 1234, callerGroup: 1234, user: 0, group: 0))
+      .shared, writable: true, ownership: .init(hostUser: 1234, hostGroup: 1234, user: 0, group: 0))
     if geteuid() == 0 {
       #expect(try host.found("f").owner == 0 && host.found("f").group == 0)
       let made = try Name.with("g") { name throws(Errno) in

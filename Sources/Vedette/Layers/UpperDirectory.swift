@@ -112,10 +112,9 @@ public struct UpperDirectory: Sendable {
     return result
   }
 
-  private static func ownership(_ layers: UpperLayers) -> HostFilesystem.Ownership? {
-    if layers.caller == layers.inside { return nil }
-    return HostFilesystem.Ownership(
-      callerUser: layers.caller.uid, callerGroup: layers.caller.gid, user: layers.inside.uid, group: layers.inside.gid)
+  private static func ownership(_ layers: UpperLayers) -> IdentityMap {
+    IdentityMap(
+      hostUser: layers.caller.uid, hostGroup: layers.caller.gid, user: layers.inside.uid, group: layers.inside.gid)
   }
 
   /// The lowers, topmost first.
