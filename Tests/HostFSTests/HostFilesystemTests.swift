@@ -1,35 +1,12 @@
 import CLinux
-import Glibc
 import HostFS
 import LinuxABI
+import TestSupport
 import Testing
 import VFS
 
-/// A temporary host directory that ends with the test.
-private final class Tree {
-  let path: String
-
-  init() {
-    var template = Array("/tmp/vedette-host-XXXXXX".utf8CString)
-    precondition(mkdtemp(&template) != nil, "mkdtemp")
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit { Self.run("rm -rf '\(path)'") }
-
-  func callAsFunction(_ script: String) { Self.run("cd '\(path)' && \(script)") }
-
-  private static func run(_ script: String) {
-    var pid: pid_t = 0
-    var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sh"), strdup("-ec"), strdup("umask 022; " + script), nil]
-    defer { for argument in arguments { free(argument) } }
-    precondition(posix_spawn(&pid, "/bin/sh", nil, nil, &arguments, nil) == 0, "posix_spawn")
-    var status: CInt = 0
-    waitpid(pid, &status, 0)
-    precondition(status == 0, "script failed: \(script)")
-  }
-
-  func open(
+extension TemporaryTree {
+  fileprivate func open(
     _ policy: HostFilesystem.Policy, writable: Bool = false, ownership: IdentityMap? = nil,
     descriptors: Int = 512
   ) throws -> HostFilesystem {
@@ -65,7 +42,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
 
 @Suite struct HostFilesystemTests {
   @Test func lookupNeverFollowsAndShowsWhatStatShows() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("mkdir d && echo hello > d/f && ln -s d l && ln -s /etc/passwd out && chmod 3751 d")
     tree("touch -d '1999-01-02 03:04:05.5' d/f")
     let host = try tree.open(.immutable)
@@ -80,7 +57,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func immutableTreeIsNeverWritten() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("echo x > f && mkdir d")
     let host = try tree.open(.immutable)
     let file = try host.found("f")
@@ -99,7 +76,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func nodesAreShownAndNeverOpened() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("mkfifo p && (mknod n c 1 3 || touch n)")
     let host = try tree.open(.immutable)
     #expect(try host.found("p").type == .fifo)
@@ -112,7 +89,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func sharedTreeSeesTheHostsChanges() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("echo one > f && mkdir d && echo x > d/g")
     let host = try tree.open(.shared, writable: true)
     #expect(host.revalidates)
@@ -136,7 +113,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func changesThroughABindReachTheHost() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("mkdir d")
     let host = try tree.open(.shared, writable: true)
     let directory = try host.found("d")
@@ -159,7 +136,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func hostsPrivateAttributesAreHidden() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("touch f")
     let store = try tree.open(.immutable, writable: true)
     let file = try store.found("f")
@@ -176,7 +153,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func manyDirectoriesNeedFewDescriptors() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("for i in $(seq 1 60); do mkdir -p d$i/e/f; echo $i > d$i/e/f/g; done")
     let host = try tree.open(.immutable, descriptors: 8)
     var files: [Inode] = []
@@ -187,7 +164,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func pathsLongerThanTheKernelTakes() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     let host = try tree.open(.immutable, writable: true, descriptors: 4)
     var directory = host.root
     for _ in 0..<600 {
@@ -217,7 +194,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func callersFilesAreTheInsideUsers() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("touch f && (chown 1234:1234 f || true)")
     let host = try tree.open(
       .shared, writable: true, ownership: .init(hostUser: 1234, hostGroup: 1234, user: 0, group: 0))
@@ -232,7 +209,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
   }
 
   @Test func largeListingsGoOnWhereTheyStopped() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("seq 1 5000 | xargs touch")
     for policy in [HostFilesystem.Policy.immutable, .shared] {
       let host = try tree.open(policy)
@@ -259,7 +236,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
 
   /// What has been read ahead is not shown once it is gone; a store changes through us only.
   @Test func aStoreListsNoRemovedName() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("seq 1 2000 | xargs touch")
     let host = try tree.open(.immutable, writable: true)
     var seen: [[UInt8]] = []
@@ -293,7 +270,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
 
   /// Two directories read in turns, each in small pieces, and one of them from the start again.
   @Test func listingsInTurnsDoNotDisturbEachOther() throws {
-    let tree = Tree()
+    let tree = TemporaryTree()
     tree("mkdir a b; cd a; seq 1 3000 | xargs touch; cd ../b; seq 3001 6000 | xargs touch")
     for isWritable in [false, true] {
       let host = try tree.open(.immutable, writable: isWritable)

@@ -3,6 +3,7 @@ import KernFS
 import LinuxABI
 import OverlayFS
 import Synchronization
+import TestSupport
 import Testing
 import TmpFS
 import VFS

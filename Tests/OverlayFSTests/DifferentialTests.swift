@@ -1,6 +1,7 @@
 import HostFS
 import LinuxABI
 import OverlayFS
+import TestSupport
 import Testing
 import VFS
 

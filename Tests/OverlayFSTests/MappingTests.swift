@@ -4,6 +4,7 @@ import HostFS
 import LinuxABI
 import MemoryMap
 import OverlayFS
+import TestSupport
 import Testing
 import VFS
 

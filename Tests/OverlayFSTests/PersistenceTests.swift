@@ -3,6 +3,7 @@ import Glibc
 import HostFS
 import LinuxABI
 @testable import OverlayFS
+import TestSupport
 import Testing
 import VFS
 

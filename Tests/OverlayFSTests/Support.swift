@@ -1,49 +1,11 @@
-// What the tests of layered trees share: temporary host directories, and a client that walks a tree by path as the VFS would.
+// What the tests of layered trees share: a client that walks a tree by path as the VFS would.
 
 import CLinux
-import Glibc
 import HostFS
 import LinuxABI
 import OverlayFS
+import TestSupport
 import VFS
-
-/// A directory of the host that ends with the test.
-final class TemporaryTree {
-  let path: String
-
-  /// - Parameter inMemory: on a tmpfs, where a directory holds any number of extended attributes.
-  init(inMemory: Bool = false) {
-    var template = Array("\(inMemory ? "/dev/shm" : "/tmp")/vedette-test-XXXXXX".utf8CString)
-    let made = mkdtemp(&template)
-    precondition(made != nil, "mkdtemp")
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit { shell("rm -rf '\(path)'") }
-
-  /// Runs a script in the directory.
-  func callAsFunction(_ script: String) { shell("cd '\(path)' && \(script)") }
-
-  /// What a script prints.
-  func output(_ script: String) -> String {
-    shell("cd '\(path)' && { \(script) ; } > ../$(basename '\(path)').out 2>&1")
-    defer { shell("rm '\(path).out'") }
-    guard let descriptor = try? Host.openTrusted("\(path).out", []), let bytes = try? Host.readAll(descriptor.rawValue)
-    else { return "" }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-}
-
-/// Runs a script; a failing one ends the test run, for it is the test that is wrong.
-func shell(_ script: String) {
-  var pid: pid_t = 0
-  var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sh"), strdup("-ec"), strdup("umask 022; " + script), nil]
-  defer { for argument in arguments { free(argument) } }
-  precondition(posix_spawn(&pid, "/bin/sh", nil, nil, &arguments, nil) == 0, "posix_spawn")
-  var status: CInt = 0
-  waitpid(pid, &status, 0)
-  precondition(status == 0, "script failed: \(script)")
-}
 
 /// A client of a file system: resolves paths one component at a time, and does what the VFS would do around each call.
 final class Client {
