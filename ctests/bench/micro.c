@@ -5,20 +5,14 @@
 // DIRECTORY is one that `run.sh` has made: `lower/0` ... are files of 64 KiB that were there before, so that inside a sandbox
 // they are lower files. New files go to a fresh directory in it, which is removed. `pread`, `write` and `mmap+munmap` work
 // on a file in /dev/shm, which is a tmpfs everywhere: what is compared is the gate, not two file systems.
-#define _GNU_SOURCE
-#include <errno.h>
+#include "bench.h"
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <spawn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LOWER_FILES = 80, LOWER_SIZE = 65536, MAPPINGS = 300 };
@@ -26,17 +20,6 @@ enum { LOWER_FILES = 80, LOWER_SIZE = 65536, MAPPINGS = 300 };
 static const char *existing;
 static int file, lower;
 static char block[4096], whole[16 * sizeof block];
-
-static void fail(const char *what) {
-  fprintf(stderr, "micro: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static void statHit(unsigned i) {
   struct stat status;

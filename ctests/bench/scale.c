@@ -12,30 +12,13 @@
 //   scale delete DIR N          remove f0 … f(N-1)
 //   scale touch FILE            the first write to the file, one byte
 //   scale beside FILE OTHER     the same, and the longest stat of OTHER by another process meanwhile
-#define _GNU_SOURCE
-#include <errno.h>
+#include "bench.h"
 #include <fcntl.h>
 #include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static void fail(const char *what) {
-  fprintf(stderr, "scale: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static void tell(const char *name, uint64_t nanoseconds) {
   printf("%s %llu\n", name, (unsigned long long)nanoseconds);

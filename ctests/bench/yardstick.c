@@ -4,8 +4,7 @@
 //       stop-one-cpu, stop-two-cpus  SECCOMP_RET_TRACE: wait4, PTRACE_GET_SYSCALL_INFO, two PTRACE_POKEUSERs, PTRACE_CONT
 //       descriptor-one-cpu, ...      SECCOMP_RET_USER_NOTIF: receive, SECCOMP_ADDFD_FLAG_SEND; with the close after it
 //   yardstick filter COMMAND...      runs the command under a filter that allows everything by its number alone
-#define _GNU_SOURCE
-#include <errno.h>
+#include "bench.h"
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -14,10 +13,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -26,19 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static void fail(const char *what) {
-  fprintf(stderr, "yardstick: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static void bind_to(int cpu) {
   cpu_set_t set;
