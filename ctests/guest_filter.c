@@ -69,24 +69,18 @@ static void change(const char *name) {
     close(fd);
 }
 
-static int ready[2], go[2];
-static void await(void) {
-    char byte;
-    CHECK_EQ(write(ready[1], "r", 1), 1);
-    CHECK_EQ(read(go[0], &byte, 1), 1);
-}
+static struct Turns both;
 // Forks: the child goes on with `body`, in which it waits once; the parent changes the file then.
 #define BESIDE(name, ...)                                   \
     do {                                                    \
-        char byte_;                                         \
         pid_t child_ = fork();                              \
         if (child_ == 0) {                                  \
             __VA_ARGS__;                                    \
             _exit(0);                                       \
         }                                                   \
-        CHECK_EQ(read(ready[0], &byte_, 1), 1);             \
+        untilReady(both);                                   \
         change(name);                                       \
-        CHECK_EQ(write(go[1], "g", 1), 1);                  \
+        letGo(both);                                        \
         CHECK_EXITS_OK(child_);                             \
     } while (0)
 
@@ -95,7 +89,7 @@ static void inherited(void) {
     ADD(true, 0, NUMBER, IF(SYS_uname, SECCOMP_RET_ERRNO | EPERM), ALLOW);
     IN_CHILD({
         ADD(false, SECCOMP_FILTER_FLAG_LOG, NUMBER, IF(SYS_getpid, SECCOMP_RET_ERRNO | EPERM), ALLOW);
-        await();
+        awaitTurn(both);
         CHECK(isNew(seen));
     });
     CHECK(isNew(seen));
@@ -115,7 +109,7 @@ static void threads(void) {
     MUST(pthread_create(&thread, NULL, waits, NULL));
     struct View seen = view("threads");
     ADD(false, SECCOMP_FILTER_FLAG_TSYNC, NUMBER, IF(SYS_uname, SECCOMP_RET_ERRNO | EPERM), ALLOW);
-    await();
+    awaitTurn(both);
     CHECK(isNew(seen));
     pthread_barrier_wait(&changed);
     pthread_join(thread, NULL);
@@ -146,29 +140,28 @@ static void lies(void) {
             add(liar, sizeof liar, f % 2, 0);
             over = true;
             pthread_join(thread, NULL);
-            await();
+            awaitTurn(both);
             _exit(0);
         }
-        CHECK_EQ(read(ready[0], &byte, 1), 1);
+        untilReady(both);
         change(name);
         CHECK(isNew(honest));
-        CHECK_EQ(write(go[1], "g", 1), 1);
+        letGo(both);
         // Its own filter may have killed it: nobody else is concerned.
         int status = statusOf(child);
         CHECK(status == 0 || (isInside() && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
-        if (status != 0) CHECK_EQ(read(go[0], &byte, 1), 1);
+        if (status != 0) CHECK_EQ(read(both.go[0], &byte, 1), 1);
         close(honest.fd);
     }
 }
 
 static void scenario(void) {
-    MUST(pipe(ready));
-    MUST(pipe(go));
+    both = turns();
     BESIDE("harmless", {
         struct utsname name;
         ADD(false, 0, NUMBER, IF(SYS_uname, SECCOMP_RET_ERRNO | EPERM), ALLOW);
         struct View seen = view("harmless");
-        await();
+        awaitTurn(both);
         CHECK(isNew(seen));
         CHECK_ERRNO(uname(&name), EPERM);
     });
@@ -179,19 +172,19 @@ static void scenario(void) {
         struct View seen = view("map");
         ADD(false, 0, NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3), FLAGS,
             BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_FIXED, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS), ALLOW);
-        await();
+        awaitTurn(both);
         CHECK_LABEL("refuses-fixed", isNew(seen));
     });
     BESIDE("open", {
         struct View seen = view("open");
         ADD(true, 0, NUMBER, IF(SYS_openat, SECCOMP_RET_KILL_PROCESS), ALLOW);
-        await();
+        awaitTurn(both);
         CHECK_LABEL("refuses-open", isNew(seen));
     });
     BESIDE("mapless", {
         struct View seen = view("mapless");
         ADD(true, 0, NUMBER, IF(SYS_mmap, SECCOMP_RET_ERRNO | ENOMEM), ALLOW);
-        await();
+        awaitTurn(both);
         CHECK_LABEL("refuses-mmap", isNew(seen));
     });
     lies();

@@ -240,6 +240,30 @@ static inline const char *linkTarget(const char *path) {
     return target;
 }
 
+// A child that stops half way until its parent has done something. Made before the fork.
+struct Turns { int ready[2], go[2]; };
+
+static inline struct Turns turns(void) {
+    struct Turns made;
+    MUST(pipe(made.ready));
+    MUST(pipe(made.go));
+    return made;
+}
+
+// In the child: it is ready, and waits until it may go on.
+static inline void awaitTurn(struct Turns turns) {
+    char byte;
+    CHECK_EQ(write(turns.ready[1], "r", 1), 1);
+    CHECK_EQ(read(turns.go[0], &byte, 1), 1);
+}
+
+// In the parent.
+static inline void untilReady(struct Turns turns) {
+    char byte;
+    CHECK_EQ(read(turns.ready[0], &byte, 1), 1);
+}
+static inline void letGo(struct Turns turns) { CHECK_EQ(write(turns.go[1], "g", 1), 1); }
+
 static inline void sleepMilliseconds(long milliseconds) {
     struct timespec wait = {milliseconds / 1000, milliseconds % 1000 * 1000000};
     while (nanosleep(&wait, &wait) < 0 && errno == EINTR) {}

@@ -113,29 +113,24 @@ static void manyFiles(void) {
         close(fd);
     }
     // The child inherits them all, and copies up what the parent maps; the parent what the child maps.
-    int ready[2], go[2];
-    MUST(pipe(ready));
-    MUST(pipe(go));
+    struct Turns both = turns();
     pid_t child = fork();
     if (child == 0) {
-        char byte;
         for (int f = 0; f < 10; f++) {
             snprintf(name, sizeof name, "files/%d", f * 7);
             put(name, "new", 0);
         }
-        CHECK_EQ(write(ready[1], "r", 1), 1);
-        CHECK_EQ(read(go[0], &byte, 1), 1);
+        awaitTurn(both);
         for (int f = 0; f < 10; f++) CHECK_EQ(at[f * 7 + 1][0], 'N');
         _exit(0);
     }
-    char byte;
-    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    untilReady(both);
     for (int f = 0; f < 10; f++) CHECK_EQ(at[f * 7][0], 'n');
     for (int f = 0; f < 10; f++) {
         snprintf(name, sizeof name, "files/%d", f * 7 + 1);
         put(name, "New", 0);
     }
-    CHECK_EQ(write(go[1], "g", 1), 1);
+    letGo(both);
     CHECK_EXITS_OK(child);
     for (int f = 0; f < FILES; f++) CHECK_EQ(at[f][0], f % 7 == 0 && f < 70 ? 'n' : f % 7 == 1 && f < 70 ? 'N' : 'o');
 }

@@ -174,16 +174,12 @@ static void scenario(void) {
     // A forked child has its own pages, and both have them after the copy-up.
     at = map("forked", PROT_READ | PROT_WRITE);
     at[0] = 'p';
-    int go[2], ready[2];
-    MUST(pipe(go));
-    MUST(pipe(ready));
+    struct Turns both = turns();
     pid_t child = fork();
     if (child == 0) {
-        char byte;
         at[0] = 'c';
         at[PAGE] = 'c';
-        CHECK_EQ(write(ready[1], "r", 1), 1);
-        CHECK_EQ(read(go[0], &byte, 1), 1);
+        awaitTurn(both);
         CHECK_EQ(at[0], 'c');
         CHECK_EQ(at[PAGE], 'c');
         CHECK_EQ(at[2 * PAGE], 'F');
@@ -191,10 +187,9 @@ static void scenario(void) {
         CHECK_EQ(at[0], 'F');
         _exit(0);
     }
-    char byte;
-    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    untilReady(both);
     otherWrites("forked", 'F');
-    CHECK_EQ(write(go[1], "g", 1), 1);
+    letGo(both);
     CHECK_EXITS_OK(child);
     CHECK_EQ(at[0], 'p');
     CHECK_EQ(at[PAGE], 'F');

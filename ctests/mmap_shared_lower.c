@@ -99,25 +99,20 @@ static void forked(void) {
     char *shared = map("forked", PROT_READ, MAP_SHARED);
     char *private = map("forked", PROT_READ | PROT_WRITE, MAP_PRIVATE);
     private[0] = 'p';
-    int ready[2], go[2];
-    MUST(pipe(ready));
-    MUST(pipe(go));
+    struct Turns both = turns();
     pid_t child = fork();
     if (child == 0) {
-        char byte;
         private[PAGE] = 'q';
-        CHECK_EQ(write(ready[1], "r", 1), 1);
-        CHECK_EQ(read(go[0], &byte, 1), 1);
+        awaitTurn(both);
         CHECK_EQ(shared[3 * PAGE], 'W');
         CHECK_EQ(private[0], 'p');
         CHECK_EQ(private[PAGE], 'q');
         CHECK_EQ(private[2 * PAGE], 'W');
         _exit(0);
     }
-    char byte;
-    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    untilReady(both);
     otherWrites("forked", 'W', 0, PAGES - 1);
-    CHECK_EQ(write(go[1], "g", 1), 1);
+    letGo(both);
     CHECK_EXITS_OK(child);
     CHECK_EQ(private[PAGE], 'W');
     CHECK_EQ(private[0], 'p');
