@@ -19,9 +19,6 @@ struct ApplyCommand: LayerCommand {
       Example: vedette apply ./changes --to / --dry-run
       """)
 
-  @Argument(help: ArgumentHelp("What vedette run --upper was given.", valueName: "dir"))
-  var directory: String
-
   @Option(help: ArgumentHelp("The host tree to change. Example: --to /srv/debian", valueName: "root"))
   var to: String
 
@@ -34,7 +31,7 @@ struct ApplyCommand: LayerCommand {
   @OptionGroup var layers: LayerOptions
 
   func perform() throws(SandboxError) -> CInt {
-    let plan = try ApplyPlan(layers.upper(directory), to: ArgumentBytes.bytes(of: to))
+    let plan = try ApplyPlan(layers.upper, to: ArgumentBytes.bytes(of: to))
     if dryRun { return answer(plan.text) }
     if plan.isEmpty { return 0 }
     if !yes {

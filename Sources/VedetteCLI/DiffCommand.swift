@@ -3,8 +3,11 @@
 import ArgumentParser
 import Vedette
 
-/// The lowers of an upper directory, for the commands that need to know them.
+/// An upper directory and its lowers, for the commands that read it.
 struct LayerOptions: ParsableArguments {
+  @Argument(help: ArgumentHelp("What vedette run --upper was given.", valueName: "dir"))
+  var directory: String
+
   @Option(
     help: ArgumentHelp(
       "The lowest layer, if it is not the last run's (DIR/work/layers tells). Example: --rootfs /srv/debian",
@@ -16,9 +19,9 @@ struct LayerOptions: ParsableArguments {
       "A layer over it, likewise; repeatable, topmost first. Example: --lower ./patches", valueName: "dir"))
   var lower: [String] = []
 
-  func upper(_ path: String) -> UpperDirectory {
+  var upper: UpperDirectory {
     UpperDirectory(
-      ArgumentBytes.bytes(of: path), rootfs: rootfs.map(ArgumentBytes.bytes(of:)),
+      ArgumentBytes.bytes(of: directory), rootfs: rootfs.map(ArgumentBytes.bytes(of:)),
       lowers: lower.map(ArgumentBytes.bytes(of:)))
   }
 }
@@ -40,9 +43,6 @@ struct DiffCommand: LayerCommand {
       Example: vedette run --upper ./changes -- make install; vedette diff ./changes
       """)
 
-  @Argument(help: ArgumentHelp("What vedette run --upper was given.", valueName: "dir"))
-  var directory: String
-
   @Flag(help: "A JSON array of objects with change, path and type. Example: --json")
   var json = false
 
@@ -50,7 +50,7 @@ struct DiffCommand: LayerCommand {
 
   /// Does it; the result is the exit status.
   func perform() throws(SandboxError) -> CInt {
-    let report = try ChangeReport(layers.upper(directory))
+    let report = try ChangeReport(layers.upper)
     let status = answer(json ? report.json : report.text)
     if let complaint = report.complaint {
       StandardStreams.complain("diff: \(complaint)")

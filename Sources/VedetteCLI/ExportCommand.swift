@@ -21,9 +21,6 @@ struct ExportCommand: LayerCommand {
         vedette export ./changes | zstd >layer.tar.zst
       """)
 
-  @Argument(help: ArgumentHelp("What vedette run --upper was given.", valueName: "dir"))
-  var directory: String
-
   @Option(
     name: [.short, .long],
     help: ArgumentHelp("The archive (default: standard output). Example: -o layer.tar", valueName: "file"))
@@ -35,7 +32,7 @@ struct ExportCommand: LayerCommand {
     if output == nil && StandardStreams.isTerminal(1) {
       throw SandboxError("export: standard output is a terminal (say -o LAYER.tar, or pipe it)")
     }
-    let notes = try LayerExport.write(layers.upper(directory), to: output.map(ArgumentBytes.bytes(of:)))
+    let notes = try LayerExport.write(layers.upper, to: output.map(ArgumentBytes.bytes(of:)))
     for note in notes { StandardStreams.complain("export: \(note)") }
     return 0
   }

@@ -18,16 +18,13 @@ struct FsckCommand: LayerCommand {
       Example: vedette fsck ./changes
       """)
 
-  @Argument(help: ArgumentHelp("What vedette run --upper was given.", valueName: "dir"))
-  var directory: String
-
   @Flag(help: "Remove marks that mean nothing and files that belong to nothing. Example: --repair")
   var repair = false
 
   @OptionGroup var layers: LayerOptions
 
   func perform() throws(SandboxError) -> CInt {
-    let check = try LayerCheck(layers.upper(directory), repair: repair)
+    let check = try LayerCheck(layers.upper, repair: repair)
     if let note = check.note { StandardStreams.complain("fsck: \(note)") }
     let status = answer(check.text + Array((check.summary + "\n").utf8))
     return status != 0 ? status : check.isClean ? 0 : 1
