@@ -1,8 +1,9 @@
 # Programs that wait for changes: tail -f and -F, inotifywait once, for ever and recursively, a watcher in Python.
 set -u
 command -v inotifywait >/dev/null && command -v python3 >/dev/null || exit 77
-untilLines() { for _ in $(seq 500); do [ "$(wc -l <"$1")" -ge "$2" ] && return; sleep 0.02; done; echo "$1 does not come to $2 lines"; }
-untilText() { for _ in $(seq 500); do grep -q "$2" "$1" && return; sleep 0.02; done; echo "$1 does not say $2"; }
+# Of a file that the other process may not have made yet.
+untilLines() { for _ in $(seq 500); do [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ] && return; sleep 0.02; done; echo "$1 does not come to $2 lines"; }
+untilText() { for _ in $(seq 500); do grep -qs "$2" "$1" && return; sleep 0.02; done; echo "$1 does not say $2"; }
 end() { { kill "$1"; wait "$1"; } 2>/dev/null; }
 
 echo "-- tail -f"
