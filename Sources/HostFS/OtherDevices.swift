@@ -39,7 +39,9 @@ struct OtherDevices {
     let hash = Name.with(key) { $0.hash }
     var place = 1 + hash % 511
     // Beyond 511 devices numbers can be the same.
-    for _ in 0..<511 where taken.contains(place) { place = 1 + place % 511 }
+    if taken.count < 511 {
+      while taken.contains(place) { place = 1 + place % 511 }
+    }
     taken.insert(place)
     places[device] = place
     return place
