@@ -26,6 +26,12 @@ units() {
     # The last line counts the run itself.
     good=$((good - $(count '^(✔|\[ PASS \]).*Test run with .* passed after' "$log"))); bad=$((bad - $(count '^(✘|\[ FAIL \]).*Test run with .* failed after' "$log")))
     [ $status -eq 0 ] || { grep -E '✘|error:|Fatal error' "$log" | head -60; [ "$bad" -gt 0 ] || { bad=1; tail -20 "$log"; }; }
+    # Tests that belong to no target are never run.
+    local room
+    for room in Tests/*Tests; do
+        room=$(basename "$room" Tests)
+        grep -q "tests(of: \"$room\"\|name: \"${room}Tests\"" Package.swift || { echo "FAIL ${room}Tests: no target"; bad=$((bad + 1)); }
+    done
     total units "$good" "$bad" 0
 }
 conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, or as nobody where NAME says so
