@@ -134,18 +134,21 @@ enum Kinship {
     withStatus(of: thread) { pendingSignals(in: $0) & bit(signal) != 0 }
   }
 
-  /// A signal that the thread does not block waits for delivery.
+  /// A signal that the thread neither blocks nor ignores waits for delivery.
   static func hasPendingSignal(_ thread: ThreadID) -> Bool {
-    withStatus(of: thread) { pendingSignals(in: $0) & ~hexadecimal("\nSigBlk:\t", in: $0) != 0 }
+    withStatus(of: thread) {
+      pendingSignals(in: $0) & ~hexadecimal("\nSigBlk:\t", in: $0) & ~ignoredSignals(in: $0) != 0
+    }
+  }
+
+  static func ignores(_ signal: CInt, _ thread: ThreadID) -> Bool {
+    withStatus(of: thread) { ignoredSignals(in: $0) & bit(signal) != 0 }
   }
 
   /// SIG_IGN, or SIG_DFL of a signal whose default is to be ignored (`man 7 signal`).
-  static func ignores(_ signal: CInt, _ thread: ThreadID) -> Bool {
-    withStatus(of: thread) { text in
-      if hexadecimal("\nSigIgn:\t", in: text) & bit(signal) != 0 { return true }
-      let isIgnoredByDefault = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH].contains(signal)
-      return isIgnoredByDefault && hexadecimal("\nSigCgt:\t", in: text) & bit(signal) == 0
-    }
+  private static func ignoredSignals(in text: UnsafeRawBufferPointer) -> UInt64 {
+    let byDefault = bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH)
+    return hexadecimal("\nSigIgn:\t", in: text) | byDefault & ~hexadecimal("\nSigCgt:\t", in: text)
   }
 
   private static func pendingSignals(in text: UnsafeRawBufferPointer) -> UInt64 {
