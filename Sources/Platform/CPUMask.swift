@@ -23,21 +23,25 @@ struct CPUMask: Sendable {
   static func here() -> CPUMask? {
     var cpu: UInt32 = 0
     _ = withUnsafeMutablePointer(to: &cpu) { vd_syscall(Int(SYS_getcpu), Int(bitPattern: $0), 0, 0, 0, 0, 0) }
-    var mask = CPUMask()
-    let word = Int(cpu / 64)
-    guard mask.words.indices.contains(word) else { return nil }
-    mask.words[word] = 1 << UInt64(cpu % 64)
-    return mask
+    return CPUMask(Int(cpu))
+  }
+
+  /// One CPU. Nil if it is none of the first 1,024.
+  init?(_ number: Int) {
+    guard number >= 0, words.indices.contains(number / 64) else { return nil }
+    words[number / 64] = 1 << UInt64(number % 64)
   }
 
   /// Whether all CPUs of `other` are among these.
   func contains(_ other: CPUMask) -> Bool { words.indices.allSatisfy { other.words[$0] & ~words[$0] == 0 } }
 
-  /// The thread, 0 for the calling one, may run on these CPUs only. Nothing happens to one that is gone.
-  func apply(to thread: ThreadID) {
+  /// The thread, 0 for the calling one, may run on these CPUs only. False, and nothing happens, if it is gone, or may run
+  /// on none of them.
+  @discardableResult
+  func apply(to thread: ThreadID) -> Bool {
     var words = words
-    _ = withUnsafeMutablePointer(to: &words) {
-      vd_syscall(Int(SYS_sched_setaffinity), Int(thread), Self.size, Int(bitPattern: $0), 0, 0, 0)
+    return withUnsafeMutablePointer(to: &words) {
+      vd_syscall(Int(SYS_sched_setaffinity), Int(thread), Self.size, Int(bitPattern: $0), 0, 0, 0) == 0
     }
   }
 }

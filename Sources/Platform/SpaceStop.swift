@@ -25,7 +25,9 @@ final class SpaceStop {
 
   func stopAll() {
     let members = tracer.tracees.values.filter { $0.space === space && $0 !== tracer.current }
+    tracer.clocks.removeAll(keepingCapacity: true)
     for tracee in members {
+      tracer.noteNap(of: tracee)
       tracee.wasInterrupted = true
       tracee.request(VD_PTRACE_INTERRUPT)
     }
@@ -57,6 +59,7 @@ final class SpaceStop {
           if tracee.sleeping == nil { tracer.hideInterruption(of: tracee) }
           stopped.append(tracee)
         } else {
+          tracer.leaveInterrupted(tracee)
           listening.append(tracee)
         }
         return
@@ -91,7 +94,7 @@ final class SpaceStop {
   func resumeAll() {
     for tracee in stopped {
       if !tracee.unfinished.isEmpty { tracer.finishWork(in: tracee) }
-      if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracee.resume() }
+      if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracer.goOn(tracee) }
     }
     for tracee in listening { tracee.listen() }
   }

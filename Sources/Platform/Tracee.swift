@@ -22,6 +22,8 @@ final class Tracee {
   var sleeping: SleepingCall?
   /// A wake came before the sleep.
   var wakePending = false
+  /// How it slept before it was interrupted (Tracer+Timeouts).
+  var nap: Nap?
   /// To be done in this thread before it runs guest code again (Tracer+Relocation).
   var unfinished: [@Sendable (any StoppedThread) -> Void] = []
 
@@ -72,6 +74,18 @@ enum PendingCall {
   case repeating(vd_registers)
   /// An exec that may fail: then put the registers back but rax, and say so.
   case exec(vd_registers)
+  /// A timed call comes again; is under way; has said EINTR, and what by is not known yet (Tracer+Timeouts).
+  case again(TimedWait)
+  case waiting(TimedWait)
+  case interrupted(TimedWait)
+
+  /// The next call that is entered, or the return from this one, is to be seen.
+  var isTimed: Bool {
+    switch self {
+    case .again, .waiting, .interrupted: true
+    default: false
+    }
+  }
 }
 
 /// Byte offsets of registers in the user area (`struct user`), for PEEKUSER and POKEUSER.
@@ -147,7 +161,9 @@ extension Tracee {
     return result < 0 ? nil : message
   }
 
-  func resume(signal: CInt = 0) { request(VD_PTRACE_CONT, 0, Int(signal)) }
+  func resume(signal: CInt = 0) {
+    request(pending.isTimed ? VD_PTRACE_SYSCALL : VD_PTRACE_CONT, 0, Int(signal))
+  }
 
   func resumeToExitStop() { request(VD_PTRACE_SYSCALL) }
 

@@ -114,6 +114,10 @@ extension Tracer {
         if tracee.thread == main, !hasImage { commandError = errno }
         report(.execFailure(tracee.thread, errno))
       }
+    case .again(let wait): tracee.pending = .waiting(wait)
+    case .waiting(let wait): finish(wait, in: tracee)
+    // It is out of that call, and enters the next one.
+    case .interrupted: break
     }
     tracee.resume()
   }

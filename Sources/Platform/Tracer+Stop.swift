@@ -52,7 +52,7 @@ extension Tracer {
     guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
       Int64(bitPattern: number) >= 0, !Kinship.hasPendingSignal(tracee.thread)
     else { return }
-    tracee.poke(.rax, UInt64(bitPattern: -513))
+    makeAgain(Int(truncatingIfNeeded: number), in: tracee)
   }
 
   /// A signal that the guest ignores would not even wake it natively; of a traced thread it ends the call, for the tracer
@@ -62,7 +62,7 @@ extension Tracer {
       Int64(bitPattern: number) >= 0, Kinship.ignores(signal, tracee.thread),
       !Kinship.hasPendingSignal(tracee.thread)
     else { return }
-    tracee.poke(.rax, UInt64(bitPattern: -513))
+    makeAgain(Int(truncatingIfNeeded: number), in: tracee)
   }
 
   /// Undoes a seccomp stop: the call is skipped and its instruction comes again. The thread is not resumed.

@@ -18,6 +18,8 @@ final class Tracer {
   let requests: TracerRequests
   let jobs = DescriptorJobs()
   let placement: Placement
+  /// The clocks of CPUs that a stop has looked at (Tracer+Timeouts).
+  var clocks: [Int: ProcessorClock] = [:]
   /// The thread whose call the handler is answering.
   var current: Tracee?
   /// An address space is stopped and being worked on.
@@ -218,9 +220,10 @@ final class Tracer {
     {
       arrivals.note(signal)
     }
+    takeBack(tracee)
     hideIgnored(signal, in: tracee)
     endSleep(tracee, bySignal: true)
-    tracee.resume(signal: signal)
+    goOn(tracee, signal: signal)
   }
 
   /// PTRACE_EVENT_STOP: a group-stop, the end of one, a newborn's first stop, or our own PTRACE_INTERRUPT.
@@ -228,6 +231,7 @@ final class Tracer {
     let isGroupStop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU
     if isGroupStop {
       endSleep(tracee, bySignal: false)
+      leaveInterrupted(tracee)
       tracee.listen()
       if tracee.thread == main { mainStopped(by: signal) }
       return
@@ -236,7 +240,7 @@ final class Tracer {
     if !tracee.unfinished.isEmpty { finishWork(in: tracee) }
     if tracee.sleeping != nil { return sleeperStopped(tracee) }
     hideInterruption(of: tracee)
-    tracee.resume()
+    goOn(tracee)
   }
 
   /// The caller's shell watches us, not the guest: stop as well, so that it takes the terminal back. Signals sent to us
