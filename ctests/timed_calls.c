@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #define PAGE 4096
 #define FILES 160
@@ -26,6 +28,26 @@ static int orders[2], answers[2];
 static struct timespec duration = {WAIT / 1000, WAIT % 1000 * 1000000L};
 static int quiet, loud[2], semaphores = -1;
 static aio_context_t queue;
+// Pairs with SO_RCVTIMEO and SO_SNDTIMEO, whose buffers are full in one direction and empty in the other, and a listener.
+static struct Sockets {
+    int pair[2], listener;
+} slow, fast;
+static const struct timespec brief = {0, 45000000};
+
+static struct Sockets makeSockets(struct timespec time) {
+    struct Sockets s;
+    struct timeval limit = {time.tv_sec, time.tv_nsec / 1000};
+    static char block[4096];
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, s.pair));
+    s.listener = (int)MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+    MUST(bind(s.listener, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)));
+    MUST(listen(s.listener, 1));
+    while (send(s.pair[0], block, sizeof block, MSG_DONTWAIT) > 0) {}
+    MUST(setsockopt(s.pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+    MUST(setsockopt(s.pair[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit));
+    MUST(setsockopt(s.listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+    return s;
+}
 
 static void prepare(void) {
     char name[16];
@@ -69,8 +91,9 @@ static long call(long number, const long *arguments, bool *isKept) {
     return result;
 }
 
-enum Call { EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2, SIGTIMEDWAIT, SEMTIMEDOP, IO_GETEVENTS, CALLS };
-static const char *const names[] = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "rt_sigtimedwait", "semtimedop", "io_getevents"};
+enum Call { EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2, SIGTIMEDWAIT, SEMTIMEDOP, IO_GETEVENTS, RECVFROM, READ, RECVMSG, SENDTO, WRITEV, ACCEPT, CALLS };
+static const char *const names[] = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "rt_sigtimedwait", "semtimedop", "io_getevents",
+                                    "recvfrom", "read", "recvmsg", "sendto", "writev", "accept4"};
 
 static long wait_(enum Call which, int set, const struct timespec *time, bool *isKept) {
     struct epoll_event event;
@@ -78,6 +101,10 @@ static long wait_(enum Call which, int set, const struct timespec *time, bool *i
     struct sembuf take = {0, -1, 0};
     uint64_t signals = 1ull << (SIGRTMIN + 3 - 1);
     long milliseconds = time->tv_sec * 1000 + time->tv_nsec / 1000000;
+    struct Sockets sockets = time->tv_sec ? slow : fast;
+    char block[4096] = {0};
+    struct iovec vector = {block, sizeof block};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
     long arguments[CALLS][6] = {
         // The upper half of an int argument is nobody's business, and stays too.
         {set, (long)&event, 1, milliseconds | 0x77L << 32, 0x15, 0x16},
@@ -86,15 +113,23 @@ static long wait_(enum Call which, int set, const struct timespec *time, bool *i
         {(long)&signals, 0, (long)time, 8, 0x15, 0x16},
         {semaphores, (long)&take, 1, (long)time, 0x15, 0x16},
         {(long)queue, 1, 1, (long)&completion, (long)time, 0x16},
+        {sockets.pair[0], (long)block, sizeof block, 0, 0, 0},
+        {sockets.pair[0], (long)block, sizeof block, 0x14, 0x15, 0x16},
+        {sockets.pair[0], (long)&message, 0, 0x14, 0x15, 0x16},
+        {sockets.pair[0], (long)block, sizeof block, 0, 0, 0},
+        {sockets.pair[0], (long)&vector, 1, 0x14, 0x15, 0x16},
+        {sockets.listener, 0, 0, 0, 0x15, 0x16},
     };
     static const long numbers[] = {SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2,
-                                   SYS_rt_sigtimedwait, SYS_semtimedop, SYS_io_getevents};
+                                   SYS_rt_sigtimedwait, SYS_semtimedop, SYS_io_getevents,
+                                   SYS_recvfrom, SYS_read, SYS_recvmsg,
+                                   SYS_sendto, SYS_writev, SYS_accept4};
     return call(numbers[which], arguments[which], isKept);
 }
 
 static bool isThere(enum Call which) { return which != SEMTIMEDOP || semaphores >= 0; }
 
-static long timedOut(enum Call which) { return which == SIGTIMEDWAIT || which == SEMTIMEDOP ? -EAGAIN : 0; }
+static long timedOut(enum Call which) { return which == SIGTIMEDWAIT || which == SEMTIMEDOP || which >= RECVFROM ? -EAGAIN : 0; }
 
 // How a wait ends.
 enum End { TIMEOUT, HANDLER, STOPPED, DATA };
@@ -169,7 +204,6 @@ static pid_t sleepers[CALLS];
 
 static void *waitAgain(void *argument) {
     enum Call which = (enum Call)(long)argument;
-    static const struct timespec brief = {0, 45000000};
     sleepers[which] = gettid();
     while (!isOver) {
         bool isKept = false;
@@ -311,6 +345,8 @@ static void scenario(void) {
     loud[1] = data[1];
     MUST(epoll_ctl(loud[0], EPOLL_CTL_ADD, data[0], &(struct epoll_event){.events = EPOLLIN}));
     MUST(syscall(SYS_io_setup, 1, &queue));
+    slow = makeSockets(duration);
+    fast = makeSockets(brief);
     semaphores = semget(IPC_PRIVATE, 1, 0600);
     if (semaphores < 0) SKIP_PART("semtimedop: no semaphores");
     oneDeadline();

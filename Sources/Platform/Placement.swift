@@ -34,7 +34,7 @@ final class Placement {
   private var windowStart: UInt64 = 0
   /// Stops since the timer last looked.
   private var stopsSinceTick = 0
-  private var timer: CInt?
+  private let timer = KickTimer()
 
   /// The last process that was born when its parent was the only guest: 0 if there is no such pair now.
   private var child: ThreadID = 0
@@ -103,7 +103,7 @@ final class Placement {
     if !guests.isEmpty { former = guests }
     guests = []
     boundWorker = 0
-    arm(milliseconds: 0)
+    timer.arm(after: 0, every: 0)
   }
 
   /// There is a second guest: both run where they like, unless the parent is one that waits; `isProcess` if the two are all
@@ -179,35 +179,9 @@ final class Placement {
       isHere = true
       stopsSinceTick = 0
       requests.notifications.store(0, ordering: .relaxed)
-      arm(milliseconds: 20)
+      timer.arm(after: 20_000_000, every: 20_000_000)
     }
     boundMask.apply(to: thread)
     guests.append(Guest(thread: thread, mask: mask))
-  }
-
-  /// A periodic signal to this thread; 0 stops it.
-  private func arm(milliseconds: Int) {
-    if timer == nil {
-      // struct sigevent: value, signal, SIGEV_THREAD_ID, thread.
-      let event = (0 as UInt64, WorkerThread.kick, 4 as CInt, CInt(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)))
-      var padded = (event, 0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64)
-      var made: CInt = 0
-      let result = withUnsafeMutablePointer(to: &padded) { event in
-        withUnsafeMutablePointer(to: &made) {
-          vd_syscall(Int(SYS_timer_create), Int(CLOCK_MONOTONIC), Int(bitPattern: event), Int(bitPattern: $0), 0, 0, 0)
-        }
-      }
-      if result == 0 { timer = made }
-    }
-    guard let timer else { return }
-    let nanoseconds = milliseconds * 1_000_000
-    var value = (0, nanoseconds, 0, nanoseconds)
-    _ = withUnsafeMutablePointer(to: &value) {
-      vd_syscall(Int(SYS_timer_settime), Int(timer), 0, Int(bitPattern: $0), 0, 0, 0)
-    }
-  }
-
-  deinit {
-    if let timer { _ = vd_syscall(Int(SYS_timer_delete), Int(timer), 0, 0, 0, 0, 0) }
   }
 }

@@ -5,28 +5,43 @@ import CLinux
 import Gate
 import LinuxABI
 
-/// A call that says EINTR when it is interrupted, whatever interrupts it (`man 7 signal`), and takes a relative timeout.
+/// A call that says EINTR when it is interrupted, whatever interrupts it (`man 7 signal`), and waits for a limited time.
 struct TimedCall: Equatable {
+  /// Where the time comes from.
+  enum Timeout: Equatable {
+    /// An argument, in milliseconds; negative for ever.
+    case milliseconds(Register)
+    /// The timespec that an argument points to; none for ever.
+    case time(Register)
+    /// SO_RCVTIMEO or SO_SNDTIMEO of the socket that is the first argument (`man 7 socket`).
+    case option(CInt)
+  }
+
   let number: Int
-  /// The argument that holds the timeout.
-  let register: Register
-  /// It is the address of a timespec, else a count of milliseconds.
-  let isPointer: Bool
+  let timeout: Timeout
 
   /// Nil if the call is none of them.
   init?(number: Int) {
     switch number {
-    case Int(SYS_epoll_wait), Int(SYS_epoll_pwait): (register, isPointer) = (.r10, false)
-    case Int(SYS_epoll_pwait2), Int(SYS_semtimedop): (register, isPointer) = (.r10, true)
-    case Int(SYS_rt_sigtimedwait): (register, isPointer) = (.rdx, true)
-    case Int(SYS_io_getevents), Int(SYS_io_pgetevents): (register, isPointer) = (.r8, true)
+    case Int(SYS_epoll_wait), Int(SYS_epoll_pwait): timeout = .milliseconds(.r10)
+    case Int(SYS_epoll_pwait2), Int(SYS_semtimedop): timeout = .time(.r10)
+    case Int(SYS_rt_sigtimedwait): timeout = .time(.rdx)
+    case Int(SYS_io_getevents), Int(SYS_io_pgetevents): timeout = .time(.r8)
+    case Int(SYS_recvfrom), Int(SYS_recvmsg), Int(SYS_read), Int(SYS_readv), Int(SYS_accept), Int(SYS_accept4):
+      timeout = .option(SO_RCVTIMEO)
+    case Int(SYS_sendto), Int(SYS_sendmsg), Int(SYS_write), Int(SYS_writev): timeout = .option(SO_SNDTIMEO)
     default: return nil
     }
     self.number = number
   }
 
-  /// Whether the call waits for ever; nothing is read.
-  func isEndless(_ argument: UInt64) -> Bool { isPointer ? argument == 0 : Int32(truncatingIfNeeded: argument) < 0 }
+  /// The argument that says how long the call waits.
+  var register: Register? {
+    switch timeout {
+    case .milliseconds(let register), .time(let register): register
+    case .option: nil
+    }
+  }
 
   /// The argument as a count of milliseconds that is no shorter.
   static func milliseconds(_ nanoseconds: UInt64) -> UInt64 { min((nanoseconds + 999_999) / 1_000_000, 0x7fff_ffff) }
@@ -41,7 +56,7 @@ struct TimedCall: Equatable {
 /// A timed call that was interrupted, and when it is to end.
 struct TimedWait {
   let call: TimedCall
-  /// The guest's own argument.
+  /// The guest's own argument; 0 if there is none.
   let argument: UInt64
   /// Where the call returns to.
   let address: UInt64
@@ -113,6 +128,8 @@ struct SchedulerText: Equatable {
 /// The call that a thread sleeps in (`man 5 proc_pid_syscall`), as far as its timeout goes.
 struct TimedSleep: Equatable {
   let call: TimedCall
+  /// The first argument: for some calls the socket that has the timeout, or not.
+  let descriptor: CInt
 
   /// Nil if the thread does not sleep, or in another call, or for ever.
   init?(_ text: UnsafeRawBufferPointer) {
@@ -125,14 +142,14 @@ struct TimedSleep: Equatable {
       guard let value = Text.hexadecimal(text, &at) else { return nil }
       arguments[index] = value
     }
-    let argument =
-      switch call.register {
-      case .rdx: arguments[2]
-      case .r8: arguments[4]
-      default: arguments[3]
-      }
-    if call.isEndless(argument) { return nil }
+    switch call.timeout {
+    case .milliseconds: if Int32(truncatingIfNeeded: arguments[3]) < 0 { return nil }
+    case .time(let register):
+      if arguments[register == .rdx ? 2 : register == .r8 ? 4 : 3] == 0 { return nil }
+    case .option: break
+    }
     self.call = call
+    descriptor = CInt(truncatingIfNeeded: arguments[0])
   }
 
   init?(of thread: ThreadID) {
@@ -142,6 +159,27 @@ struct TimedSleep: Equatable {
     }
     guard let parsed else { return nil }
     self = parsed
+  }
+}
+
+enum SocketTimeout {
+  /// Of a guest's socket, in nanoseconds; nil if it has none, or is no socket.
+  static func of(_ descriptor: CInt, in thread: ThreadID, _ option: CInt) -> UInt64? {
+    // To close a duplicate of another kind of file may wait for its file system (flush).
+    guard descriptor >= 0, ProcessFile.isSocket(descriptor, of: thread) else { return nil }
+    // 0o200 is PIDFD_THREAD; before Linux 6.9 only leaders can be named.
+    var guest = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0o200, 0, 0, 0, 0)
+    if guest == -Int(EINVAL) { guest = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0, 0, 0, 0, 0) }
+    guard guest >= 0 else { return nil }
+    let process = OwnedDescriptor(CInt(truncatingIfNeeded: guest))
+    let number = vd_syscall(438 /* pidfd_getfd */, Int(process.rawValue), Int(descriptor), 0, 0, 0, 0)
+    guard number >= 0 else { return nil }
+    let socket = OwnedDescriptor(CInt(truncatingIfNeeded: number))
+    var time = timeval()
+    var size = socklen_t(MemoryLayout<timeval>.size)
+    guard getsockopt(socket.rawValue, SOL_SOCKET, option, &time, &size) == 0 else { return nil }
+    let nanoseconds = TimedCall.nanoseconds(timespec(tv_sec: time.tv_sec, tv_nsec: time.tv_usec * 1000))
+    return nanoseconds == 0 ? nil : nanoseconds
   }
 }
 

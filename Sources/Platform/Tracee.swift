@@ -79,6 +79,14 @@ enum PendingCall {
   case waiting(TimedWait)
   case interrupted(TimedWait)
 
+  /// When a socket's call that was made again is to end.
+  var socketDeadline: UInt64? {
+    switch self {
+    case .again(let wait), .waiting(let wait): if case .option = wait.call.timeout { wait.deadline } else { nil }
+    default: nil
+    }
+  }
+
   /// The next call that is entered, or the return from this one, is to be seen.
   var isTimed: Bool {
     switch self {

@@ -5,6 +5,8 @@
 // timeout (`again`), under PTRACE_SYSCALL, so that its entry (`waiting`) and its return are seen; there the guest's
 // own argument is put back. If it is interrupted once more (`interrupted`), the next stop tells what by: another move makes
 // it again, a signal leaves the EINTR.
+//
+// A socket's call has no argument to shorten: it is made again as it was, and interrupted when its time is over.
 
 import CLinux
 import Gate
@@ -17,7 +19,15 @@ extension Tracer {
   /// takes it off its CPU's queue, where the balancing of load could still move it); `began` sees if it slept again after that.
   func noteNap(of tracee: Tracee) {
     tracee.nap = nil
-    guard case .none = tracee.pending, let sleep = TimedSleep(of: tracee.thread),
+    guard case .none = tracee.pending, tracee.sleeping == nil, !tracee.isListening,
+      let sleep = TimedSleep(of: tracee.thread)
+    else { return }
+    if case .option(let option) = sleep.call.timeout,
+      SocketTimeout.of(sleep.descriptor, in: tracee.thread, option) == nil
+    {
+      return
+    }
+    guard
       let text = SchedulerText(of: tracee.thread), let processor = LastProcessor.of(tracee.thread),
       TimedSleep(of: tracee.thread) == sleep
     else { return }
@@ -33,9 +43,8 @@ extension Tracer {
       tracee.pending = .again(wait)
       return
     }
-    guard case .none = tracee.pending, let call = TimedCall(number: number), let argument = tracee.peek(call.register),
-      !call.isEndless(argument), let address = tracee.peek(.rip),
-      let time = timeout(argument, of: call, in: tracee)
+    guard case .none = tracee.pending, let call = TimedCall(number: number), let address = tracee.peek(.rip),
+      let argument = call.register.map({ tracee.peek($0) }) ?? 0, let time = time(of: call, argument, in: tracee)
     else { return }
     let since = nap.flatMap { $0.call == call ? began($0, in: tracee) : nil } ?? MonotonicClock.now()
     tracee.pending = .again(TimedWait(call: call, argument: argument, address: address, deadline: since &+ time))
@@ -52,15 +61,20 @@ extension Tracer {
     guard case .again(let wait) = tracee.pending else { return }
     let now = MonotonicClock.now()
     let left = wait.deadline > now ? wait.deadline - now : 0
-    if !wait.call.isPointer { return tracee.poke(wait.call.register, TimedCall.milliseconds(left)) }
-    // Below the red zone. Where nothing can be written the call waits for its whole time.
-    guard let stack = tracee.peek(.rsp) else { return }
-    let address = (stack &- 128 &- 16) & ~15
-    var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-    let isWritten = withUnsafeBytes(of: &time) {
-      (try? GuestMemory(thread: tracee.thread).write($0, at: address)) != nil
+    switch wait.call.timeout {
+    case .milliseconds(let register): tracee.poke(register, TimedCall.milliseconds(left))
+    case .time(let register):
+      // Below the red zone. Where nothing can be written the call waits for its whole time.
+      guard let stack = tracee.peek(.rsp) else { return }
+      let address = (stack &- 128 &- 16) & ~15
+      var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+      let isWritten = withUnsafeBytes(of: &time) {
+        (try? GuestMemory(thread: tracee.thread).write($0, at: address)) != nil
+      }
+      tracee.poke(register, isWritten ? address : wait.argument)
+    case .option:
+      if wait.deadline < nextDeadline { expect(wait.deadline, now: now) }
     }
-    tracee.poke(wait.call.register, isWritten ? address : wait.argument)
   }
 
   /// A signal, or a group-stop, has come before the call was entered again: that has interrupted the call.
@@ -68,7 +82,7 @@ extension Tracer {
     guard case .again(let wait) = tracee.pending, let result = tracee.peek(.rax), let address = tracee.peek(.rip) else {
       return
     }
-    tracee.poke(wait.call.register, wait.argument)
+    if let register = wait.call.register { tracee.poke(register, wait.argument) }
     tracee.pending = .interrupted(wait)
     // The kernel has not yet prepared the restart, or has.
     if result == UInt64(bitPattern: -513) || address == wait.address &- 2 {
@@ -87,18 +101,58 @@ extension Tracer {
 
   /// A timed call has returned.
   func finish(_ wait: TimedWait, in tracee: Tracee) {
-    tracee.poke(wait.call.register, wait.argument)
+    if let register = wait.call.register { tracee.poke(register, wait.argument) }
     guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)) else { return }
+    if case .option = wait.call.timeout, MonotonicClock.now() >= wait.deadline {
+      return tracee.poke(.rax, UInt64(bitPattern: -Int64(EAGAIN)))
+    }
     // This trap has taken back the PTRACE_INTERRUPT that may have ended the call.
     tracee.pending = .interrupted(wait)
     tracee.wasInterrupted = true
     tracee.request(VD_PTRACE_INTERRUPT)
   }
 
-  /// Nanoseconds; nil if it cannot be read, or does not matter.
-  private func timeout(_ argument: UInt64, of call: TimedCall, in tracee: Tracee) -> UInt64? {
-    if !call.isPointer { return UInt64(UInt32(truncatingIfNeeded: argument)) * 1_000_000 }
-    return (try? GuestMemory(thread: tracee.thread).load(timespec.self, at: argument)).flatMap(TimedCall.nanoseconds)
+  // MARK: - Sockets
+
+  /// The timer's tick, which ends the tracer's wait: sockets' calls whose time is over are interrupted, and `finish` answers
+  /// them. False if the tick was for something else.
+  func expireWaits() -> Bool {
+    let now = MonotonicClock.now()
+    guard nextDeadline <= now else { return false }
+    var next = UInt64.max
+    for tracee in tracees.values {
+      guard let deadline = tracee.pending.socketDeadline else { continue }
+      if deadline <= now, case .waiting = tracee.pending { tracee.request(VD_PTRACE_INTERRUPT) }
+      next = min(next, deadline > now ? deadline : now &+ Self.repetition)
+    }
+    expect(next, now: now)
+    return true
+  }
+
+  /// Nanoseconds after which a tick that was missed, or has not had its effect yet, comes again.
+  private static let repetition: UInt64 = 10_000_000
+
+  private func expect(_ deadline: UInt64, now: UInt64) {
+    nextDeadline = deadline
+    let first = deadline == .max ? 0 : Int(max(deadline, now &+ 1) - now)
+    deadlines.arm(after: first, every: Int(Self.repetition))
+  }
+
+  // MARK: - How long
+
+  /// Nanoseconds; nil if the call waits for ever, or that cannot be read.
+  private func time(of call: TimedCall, _ argument: UInt64, in tracee: Tracee) -> UInt64? {
+    switch call.timeout {
+    case .milliseconds:
+      let milliseconds = Int32(truncatingIfNeeded: argument)
+      return milliseconds < 0 ? nil : UInt64(milliseconds) * 1_000_000
+    case .time:
+      guard argument != 0 else { return nil }
+      return (try? GuestMemory(thread: tracee.thread).load(timespec.self, at: argument)).flatMap(TimedCall.nanoseconds)
+    case .option(let option):
+      guard let descriptor = tracee.peek(.rdi) else { return nil }
+      return SocketTimeout.of(CInt(truncatingIfNeeded: descriptor), in: tracee.thread, option)
+    }
   }
 
   /// The moment since which the thread, now stopped, has slept, or a later one. Nil if that cannot be told.

@@ -20,6 +20,9 @@ final class Tracer {
   let placement: Placement
   /// The clocks of CPUs that a stop has looked at (Tracer+Timeouts).
   var clocks: [Int: ProcessorClock] = [:]
+  /// Ticks when the time of a socket's call is over: the next one, of CLOCK_MONOTONIC.
+  let deadlines = KickTimer()
+  var nextDeadline = UInt64.max
   /// The thread whose call the handler is answering.
   var current: Tracee?
   /// An address space is stopped and being worked on.
@@ -109,7 +112,7 @@ final class Tracer {
         requests.isWaiting.interruptibleCall(SYS_wait4, -1, Int(bitPattern: $0), Self.waitOptions)
       }
       if thread == -Int(EINTR) {
-        if !requests.isWaiting.isRaised { placement.tick() }
+        if !requests.isWaiting.isRaised, !expireWaits() { placement.tick() }
         continue
       }
       if thread < 0 { break }

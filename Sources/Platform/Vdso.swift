@@ -53,37 +53,59 @@ struct Vdso: Sendable {
 
 /// Small files of the host's /proc, read for a guest thread.
 enum ProcessFile {
-  /// The C string "/proc/THREAD/NAME" for the duration of `body`.
-  static func withPath<R>(_ thread: ThreadID, _ name: StaticString, _ body: (UnsafePointer<CChar>) -> R) -> R {
+  /// The C string "/proc/THREAD/NAME" for the duration of `body`; with a number behind it, if there is one.
+  static func withPath<R>(
+    _ thread: ThreadID, _ name: StaticString, _ number: CInt? = nil, _ body: (UnsafePointer<CChar>) -> R
+  ) -> R {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { path in
       var length = 0
       for byte in "/proc/".utf8 {
         path[length] = CChar(byte)
         length += 1
       }
-      var digits = (0 as UInt64, 0 as UInt64)
-      withUnsafeMutableBytes(of: &digits) { buffer in
-        var count = 0
-        var number = UInt32(max(thread, 0))
-        repeat {
-          buffer[count] = UInt8(0x30 + number % 10)
-          number /= 10
-          count += 1
-        } while number > 0
-        while count > 0 {
-          count -= 1
-          path[length] = CChar(buffer[count])
-          length += 1
-        }
-      }
+      append(thread, to: path, &length)
       path[length] = 0x2f
       length += 1
       for index in 0..<name.utf8CodeUnitCount {
         path[length] = CChar(name.utf8Start[index])
         length += 1
       }
+      if let number { append(number, to: path, &length) }
       path[length] = 0
       return UnsafePointer(path.baseAddress.unsafelyUnwrapped).withMemoryRebound(to: CChar.self, capacity: 64, body)
+    }
+  }
+
+  private static func append(_ number: CInt, to path: UnsafeMutableBufferPointer<CChar>, _ length: inout Int) {
+    var digits = (0 as UInt64, 0 as UInt64)
+    withUnsafeMutableBytes(of: &digits) { buffer in
+      var count = 0
+      var number = UInt32(max(number, 0))
+      repeat {
+        buffer[count] = UInt8(0x30 + number % 10)
+        number /= 10
+        count += 1
+      } while number > 0
+      while count > 0 {
+        count -= 1
+        path[length] = CChar(buffer[count])
+        length += 1
+      }
+    }
+  }
+
+  /// Whether a descriptor is a socket's. The kernel's own text is read, so no file system is asked.
+  static func isSocket(_ descriptor: CInt, of thread: ThreadID) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 8, alignment: 1) { buffer in
+      let count = withPath(thread, "fd/", descriptor) {
+        vd_syscall(
+          Int(SYS_readlinkat), Int(AT_FDCWD), Int(bitPattern: $0), Int(bitPattern: buffer.baseAddress), buffer.count, 0,
+          0)
+      }
+      let name: StaticString = "socket:["
+      return count == buffer.count
+        && buffer.elementsEqual(
+          UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
     }
   }
 

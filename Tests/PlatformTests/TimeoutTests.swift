@@ -55,17 +55,38 @@ import Testing
     ("128 0x7ffd 0x0 0x7ffe 0x8 0x0 0x0 0x7ffd 0x7f12\n", SYS_rt_sigtimedwait),
     ("220 0x1 0x7ffd 0x1 0x7ffe 0x0 0x0 0x7ffd 0x7f12\n", SYS_semtimedop),
     ("208 0x1 0x1 0x1 0x7ffd 0x7ffe 0x0 0x7ffd 0x7f12\n", SYS_io_getevents),
+    ("45 0x5 0x7ffd 0x1000 0x0 0x0 0x0 0x7ffd 0x7f12\n", SYS_recvfrom),
+    ("20 0x5 0x7ffd 0x1 0x0 0x0 0x0 0x7ffd 0x7f12\n", SYS_writev),
     ("333 0x1 0x1 0x1 0x7ffd 0x7ffe 0x0 0x7ffd 0x7f12\n", SYS_io_pgetevents),
   ]) func timedSleepIsFound(_ text: String, _ number: CInt) {
     #expect(Self.bytes(text, TimedSleep.init)?.call.number == Int(number))
   }
 
   @Test(arguments: [
-    "", "running\n", "-1 0x7ffd 0x7f12\n", "0 0x0 0x7ffd 0x400 0x0 0x0 0x0 0x7ffd 0x7f12\n", "232 0x3 0x7ffd 0x1",
+    "", "running\n", "-1 0x7ffd 0x7f12\n", "202 0x0 0x7ffd 0x400 0x0 0x0 0x0 0x7ffd 0x7f12\n",
+    "232 0x3 0x7ffd 0x1",
     "232 0x3 0x7ffd 0x1 0xffffffff 0x0 0x0 0x7ffd 0x7f12\n", "441 0x3 0x7ffd 0x1 0x0 0x0 0x8 0x7ffd 0x7f12\n",
     "128 0x7ffd 0x0 0x0 0x8 0x0 0x0 0x7ffd 0x7f12\n", "208 0x1 0x1 0x1 0x7ffd 0x0 0x0 0x7ffd 0x7f12\n",
   ]) func otherSleepsAreNot(_ text: String) {
     #expect(Self.bytes(text, TimedSleep.init) == nil)
+  }
+
+  @Test func socketTimeoutIsAsked() throws {
+    let thread = ThreadID(truncatingIfNeeded: vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0))
+    var ends: [CInt] = [-1, -1]
+    #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
+    defer { for end in ends { close(end) } }
+    #expect(SocketTimeout.of(ends[0], in: thread, SO_RCVTIMEO) == nil)
+    var time = timeval(tv_sec: 2, tv_usec: 0)
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    #expect(SocketTimeout.of(ends[0], in: thread, SO_RCVTIMEO) == 2_000_000_000)
+    #expect(SocketTimeout.of(ends[0], in: thread, SO_SNDTIMEO) == nil)
+    #expect(SocketTimeout.of(ends[1], in: thread, SO_RCVTIMEO) == nil)
+    #expect(SocketTimeout.of(-1, in: thread, SO_RCVTIMEO) == nil)
+    var pipe: [CInt] = [-1, -1]
+    #expect(CLinux.pipe(&pipe) == 0)
+    defer { for end in pipe { close(end) } }
+    #expect(SocketTimeout.of(pipe[0], in: thread, SO_RCVTIMEO) == nil)
   }
 
   @Test func processorIsFieldThirtyNine() {
