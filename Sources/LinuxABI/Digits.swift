@@ -8,20 +8,24 @@ public enum Digits {
     if bytes.isEmpty { return nil }
     var value: UInt64 = 0
     for byte in bytes {
-      let digit: UInt64
-      switch byte {
-      case 0x30...0x39: digit = UInt64(byte) - 0x30
-      case 0x61...0x66: digit = UInt64(byte) - 0x61 + 10
-      case 0x41...0x46: digit = UInt64(byte) - 0x41 + 10
-      default: return nil
-      }
-      if digit >= radix { return nil }
+      guard let digit = digit(byte), digit < radix else { return nil }
       let (product, overflows) = value.multipliedReportingOverflow(by: radix)
       let (sum, overflowsToo) = product.addingReportingOverflow(digit)
       if overflows || overflowsToo { return nil }
       value = sum
     }
     return value
+  }
+
+  /// The value of a digit, of either case; nil of what is none in any radix up to 16.
+  @inlinable
+  public static func digit(_ byte: UInt8) -> UInt64? {
+    switch byte {
+    case 0x30...0x39: UInt64(byte) - 0x30
+    case 0x61...0x66: UInt64(byte) - 0x61 + 10
+    case 0x41...0x46: UInt64(byte) - 0x41 + 10
+    default: nil
+    }
   }
 
   /// The number that a process, a descriptor or a terminal is named by: decimal, without leading zeros.

@@ -101,26 +101,31 @@ struct SchedulerText: Equatable {
   let sleeps: UInt64
 
   /// Nil if something is missing, or if the thread has been moved to another CPU in its sleep (its time is 0 then).
-  init?(_ text: UnsafeRawBufferPointer) {
-    guard var start = Text.value(of: "\nse.exec_start", in: text), let milliseconds = Text.number(text, &start),
-      start < text.count, text[start] == 0x2e
+  init?(_ text: KernelText) {
+    var text = text
+    guard Self.findValue(of: "\nse.exec_start", in: &text), let milliseconds = text.number(),
+      text.take(UInt8(ascii: "."))
     else { return nil }
-    start += 1
-    let digits = start
-    guard let nanoseconds = Text.number(text, &start), start - digits == 6,
-      var count = Text.value(of: "\nnr_voluntary_switches", in: text), let sleeps = Text.number(text, &count)
+    let digits = text.position
+    guard let nanoseconds = text.number(), text.position - digits == 6,
+      Self.findValue(of: "\nnr_voluntary_switches", in: &text), let sleeps = text.number()
     else { return nil }
     time = milliseconds &* 1_000_000 &+ nanoseconds
     if time == 0 { return nil }
     self.sleeps = sleeps
   }
 
+  /// Goes to the value of a line `NAME   :   VALUE`.
+  private static func findValue(of name: StaticString, in text: inout KernelText) -> Bool {
+    guard text.find(name) else { return false }
+    text.takeBlanks()
+    guard text.take(UInt8(ascii: ":")) else { return false }
+    text.takeBlanks()
+    return true
+  }
+
   init?(of thread: ThreadID) {
-    let parsed = withUnsafeTemporaryAllocation(byteCount: 2048, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "sched", into: buffer)
-      return Self(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-    guard let parsed else { return nil }
+    guard let parsed = ProcessFile.withText(thread, "sched", size: 2048, Self.init(_:)) else { return nil }
     self = parsed
   }
 }
@@ -132,14 +137,14 @@ struct TimedSleep: Equatable {
   let descriptor: CInt
 
   /// Nil if the thread does not sleep, or in another call, or for ever.
-  init?(_ text: UnsafeRawBufferPointer) {
-    var at = 0
-    guard let number = Text.number(text, &at), let call = TimedCall(number: Int(truncatingIfNeeded: number)) else {
+  init?(_ text: KernelText) {
+    var text = text
+    guard let number = text.number(), let call = TimedCall(number: Int(truncatingIfNeeded: number)) else {
       return nil
     }
     var arguments: InlineArray<6, UInt64> = .init(repeating: 0)
     for index in arguments.indices {
-      guard let value = Text.hexadecimal(text, &at) else { return nil }
+      guard text.find(" 0x"), let value = text.number(radix: 16) else { return nil }
       arguments[index] = value
     }
     switch call.timeout {
@@ -153,11 +158,7 @@ struct TimedSleep: Equatable {
   }
 
   init?(of thread: ThreadID) {
-    let parsed = withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "syscall", into: buffer)
-      return Self(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-    guard let parsed else { return nil }
+    guard let parsed = ProcessFile.withText(thread, "syscall", size: 256, Self.init(_:)) else { return nil }
     self = parsed
   }
 }
@@ -185,63 +186,13 @@ enum SocketTimeout {
 
 /// The last CPU of a thread: field 39 of /proc/THREAD/stat (`man 5 proc_pid_stat`).
 enum LastProcessor {
-  static func parse(_ text: UnsafeRawBufferPointer) -> Int? {
-    guard var at = text.lastIndex(of: 0x29) else { return nil }
+  static func parse(_ text: KernelText) -> Int? {
+    var text = text
+    guard text.findLast(UInt8(ascii: ")")) else { return nil }
     // Behind the name comes field 3.
-    for _ in 3...39 {
-      guard let blank = text[at...].firstIndex(of: 0x20) else { return nil }
-      at = blank + 1
-    }
-    return Text.number(text, &at).map { Int(truncatingIfNeeded: $0) }
+    for _ in 3...39 { guard text.find(" ") else { return nil } }
+    return text.number().map { Int(truncatingIfNeeded: $0) }
   }
 
-  static func of(_ thread: ThreadID) -> Int? {
-    withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "stat", into: buffer)
-      return parse(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-  }
-}
-
-private enum Text {
-  /// Where the value of a line `NAME   :   VALUE` begins.
-  static func value(of name: StaticString, in text: UnsafeRawBufferPointer) -> Int? {
-    let length = name.utf8CodeUnitCount
-    guard let base = text.baseAddress, text.count > length,
-      var at = (0..<text.count - length).first(where: { memcmp(base + $0, name.utf8Start, length) == 0 })
-    else { return nil }
-    at += length
-    while at < text.count, text[at] == 0x20 { at += 1 }
-    guard at < text.count, text[at] == 0x3a else { return nil }
-    at += 1
-    while at < text.count, text[at] == 0x20 { at += 1 }
-    return at
-  }
-
-  /// The decimal number at `at`, which is moved behind it; nil if there is none.
-  static func number(_ text: UnsafeRawBufferPointer, _ at: inout Int) -> UInt64? {
-    let start = at
-    var number: UInt64 = 0
-    while at < text.count, text[at] >= 0x30, text[at] <= 0x39 {
-      number = number &* 10 &+ UInt64(text[at] - 0x30)
-      at += 1
-    }
-    return at == start ? nil : number
-  }
-
-  /// The number ` 0x...` at `at`.
-  static func hexadecimal(_ text: UnsafeRawBufferPointer, _ at: inout Int) -> UInt64? {
-    guard at + 3 < text.count, text[at] == 0x20, text[at + 1] == 0x30, text[at + 2] == 0x78 else { return nil }
-    at += 3
-    var number: UInt64 = 0
-    while at < text.count {
-      switch text[at] {
-      case 0x30...0x39: number = number << 4 | UInt64(text[at] - 0x30)
-      case 0x61...0x66: number = number << 4 | UInt64(text[at] - 0x61 + 10)
-      default: return number
-      }
-      at += 1
-    }
-    return number
-  }
+  static func of(_ thread: ThreadID) -> Int? { ProcessFile.withText(thread, "stat", size: 1024, parse) }
 }

@@ -108,24 +108,20 @@ enum Kinship {
   /// The call that a thread is blocked in; -1 if it is none (a page fault), Int.max if it is not blocked, nil if the thread is
   /// gone or the kernel does not say (`man 5 proc_pid_syscall`).
   static func blockingCall(of thread: ThreadID) -> Int? {
-    withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "syscall", into: buffer)
-      let word = buffer[..<count].prefix { $0 != 0x20 && $0 != 0x0a }
-      var number = 0
-      for byte in word.first == 0x2d ? word.dropFirst() : word {
-        guard byte >= 0x30, byte <= 0x39 else { return .max }
-        number = number &* 10 &+ Int(byte - 0x30)
-      }
-      return word.isEmpty ? nil : word.first == 0x2d ? -number : number
+    ProcessFile.withText(thread, "syscall", size: 256) { text -> Int? in
+      var text = text
+      if text.isAtEnd { return nil }
+      let isNegative = text.take(UInt8(ascii: "-"))
+      guard let number = text.number() else { return .max }
+      return isNegative ? -Int(truncatingIfNeeded: number) : Int(truncatingIfNeeded: number)
     }
   }
 
   /// The letter of /proc/THREAD/stat; the name before it may hold anything, so it is looked for from the last ')'.
   private static func state(of thread: ThreadID) -> UInt8? {
-    withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "stat", into: buffer)
-      guard let end = buffer[..<count].lastIndex(of: UInt8(ascii: ")")), end + 2 < count else { return nil }
-      return buffer[end + 2]
+    ProcessFile.withText(thread, "stat", size: 512) { text -> UInt8? in
+      var text = text
+      return text.findLast(UInt8(ascii: ")")) && text.take(UInt8(ascii: " ")) ? text.next() : nil
     }
   }
 
@@ -137,7 +133,7 @@ enum Kinship {
   /// A signal that the thread neither blocks nor ignores waits for delivery.
   static func hasPendingSignal(_ thread: ThreadID) -> Bool {
     withStatus(of: thread) {
-      pendingSignals(in: $0) & ~hexadecimal("\nSigBlk:\t", in: $0) & ~ignoredSignals(in: $0) != 0
+      pendingSignals(in: $0) & ~$0.signals("\nSigBlk:\t") & ~ignoredSignals(in: $0) != 0
     }
   }
 
@@ -146,61 +142,34 @@ enum Kinship {
   }
 
   /// SIG_IGN, or SIG_DFL of a signal whose default is to be ignored (`man 7 signal`).
-  private static func ignoredSignals(in text: UnsafeRawBufferPointer) -> UInt64 {
+  private static func ignoredSignals(in text: KernelText) -> UInt64 {
     let byDefault = bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH)
-    return hexadecimal("\nSigIgn:\t", in: text) | byDefault & ~hexadecimal("\nSigCgt:\t", in: text)
+    return text.signals("\nSigIgn:\t") | byDefault & ~text.signals("\nSigCgt:\t")
   }
 
-  private static func pendingSignals(in text: UnsafeRawBufferPointer) -> UInt64 {
-    hexadecimal("\nSigPnd:\t", in: text) | hexadecimal("\nShdPnd:\t", in: text)
+  private static func pendingSignals(in text: KernelText) -> UInt64 {
+    text.signals("\nSigPnd:\t") | text.signals("\nShdPnd:\t")
   }
 
   /// 0 for what is no signal.
   private static func bit(_ signal: CInt) -> UInt64 { signal > 0 ? 1 << (UInt64(signal) - 1) : 0 }
 
-  /// The text of /proc/THREAD/status; empty if the thread is gone.
-  private static func withStatus<T>(of thread: ThreadID, _ body: (UnsafeRawBufferPointer) -> T) -> T {
-    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
-      let count = ProcessFile.read(thread, "status", into: buffer)
-      return body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
-  }
-
-  private static func hexadecimal(_ name: StaticString, in text: UnsafeRawBufferPointer) -> UInt64 {
-    guard let start = position(of: name, in: text) else { return 0 }
-    var number: UInt64 = 0
-    for byte in text[start...] {
-      switch byte {
-      case 0x30...0x39: number = number << 4 | UInt64(byte - 0x30)
-      case 0x61...0x66: number = number << 4 | UInt64(byte - 0x61 + 10)
-      default: return number
-      }
-    }
-    return number
+  private static func withStatus<T>(of thread: ThreadID, _ body: (KernelText) -> T) -> T {
+    ProcessFile.withText(thread, "status", size: 4096, body)
   }
 
   /// The process that would wait for this thread; for a thread of a group, the group. Nil if it is gone.
   static func parent(of thread: ThreadID) -> ThreadID? {
-    withStatus(of: thread) { text in
-      guard let group = field("\nTgid:\t", in: text), let parent = field("\nPPid:\t", in: text) else { return nil }
-      return group == thread ? parent : group
+    withStatus(of: thread) { text -> ThreadID? in
+      guard let group = text.number(after: "\nTgid:\t"), let parent = text.number(after: "\nPPid:\t") else {
+        return nil
+      }
+      return ThreadID(truncatingIfNeeded: group == UInt64(thread) ? parent : group)
     }
   }
+}
 
-  private static func field(_ name: StaticString, in text: UnsafeRawBufferPointer) -> ThreadID? {
-    guard let start = position(of: name, in: text) else { return nil }
-    var number: ThreadID = 0
-    for byte in text[start...] {
-      guard byte >= 0x30, byte <= 0x39 else { break }
-      number = number &* 10 &+ ThreadID(byte - 0x30)
-    }
-    return number
-  }
-
-  /// Where the text after `name` begins.
-  private static func position(of name: StaticString, in text: UnsafeRawBufferPointer) -> Int? {
-    let length = name.utf8CodeUnitCount
-    guard let base = text.baseAddress, text.count > length else { return nil }
-    return (0..<text.count - length).first { memcmp(base + $0, name.utf8Start, length) == 0 }.map { $0 + length }
-  }
+extension KernelText {
+  /// A set of signals: a line of /proc/THREAD/status. None if there is no such line.
+  fileprivate func signals(_ line: StaticString) -> UInt64 { number(after: line, radix: 16) ?? 0 }
 }

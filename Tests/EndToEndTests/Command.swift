@@ -23,14 +23,17 @@ func runCommand(_ arguments: [String], environment: [String: String] = [:]) -> C
   posix_spawn_file_actions_addclose(&actions, ends[0])
   posix_spawn_file_actions_addclose(&actions, ends[1])
 
-  // The test runner's threads block signals, and a blocked signal stays blocked over exec.
+  // The test runner's threads block signals, and ignore some; both stay so over exec.
   var attributes = posix_spawnattr_t()
   posix_spawnattr_init(&attributes)
   defer { posix_spawnattr_destroy(&attributes) }
   var none = sigset_t()
   sigemptyset(&none)
   posix_spawnattr_setsigmask(&attributes, &none)
-  posix_spawnattr_setflags(&attributes, CShort(POSIX_SPAWN_SETSIGMASK))
+  var all = sigset_t()
+  sigfillset(&all)
+  posix_spawnattr_setsigdefault(&attributes, &all)
+  posix_spawnattr_setflags(&attributes, CShort(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
   // `env` sets the variables: the C global `environ` is not safe to touch under Swift 6.
   let words =

@@ -8,8 +8,8 @@ import Testing
 
 /// What is left of the time of an interrupted call (`Tracer+Timeouts`; `ctests/timed_calls.c` shows the whole).
 @Suite struct TimeoutTests {
-  static func bytes<T>(_ text: String, _ body: (UnsafeRawBufferPointer) -> T) -> T {
-    Array(text.utf8).withUnsafeBytes(body)
+  static func bytes<T>(_ text: String, _ body: (KernelText) -> T) -> T {
+    Array(text.utf8).withUnsafeBytes { body(KernelText($0)) }
   }
 
   static func scheduler(_ name: String, _ time: String, sleeps: String = "7") -> String {
@@ -41,10 +41,10 @@ import Testing
     #expect(Self.bytes(Self.scheduler("se.exec_start:9", "5.000000"), SchedulerText.init)?.time == 5_000_000)
     let whole = Self.scheduler("cat", "13360621.281976")
     for count in 0..<whole.utf8.count {
-      let part = Array(whole.utf8.prefix(count)).withUnsafeBytes(SchedulerText.init)
+      let part = Array(whole.utf8.prefix(count)).withUnsafeBytes { SchedulerText(KernelText($0)) }
       #expect(part == nil || part?.time == 13_360_621_281_976)
     }
-    #expect(SchedulerText(UnsafeRawBufferPointer(start: nil, count: 0)) == nil)
+    #expect(SchedulerText(KernelText(UnsafeRawBufferPointer(start: nil, count: 0))) == nil)
   }
 
   @Test(arguments: [
