@@ -25,7 +25,7 @@ trap 'exit 130' INT TERM
 say() { [ -t 2 ] && printf '\r%-60s' "$1" >&2; }
 
 # Three files of the largest size stand in memory at once.
-available=$(awk '/^MemAvailable/ { printf "%d", $2 * 1024 }' /proc/meminfo)
+available=$(awk '/^MemAvailable/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)
 while [ $((blob * 5)) -gt "$available" ] && [ "$blob" -gt $((1 << 24)) ]; do blob=$((blob / 2)); done
 
 inside() { "$VEDETTE" run --lower "$memory/lower" --workdir / "$@"; }
@@ -88,7 +88,7 @@ declare -A resident
 while read -r name number <&"${INSIDE[0]}"; do
     value[vedette:$name]=$number
     case $name in stat-*)
-        resident[${name#stat-}]=$(awk '/^VmRSS/ { printf "%d", $2 * 1024 }' "/proc/$supervisor/status")
+        resident[${name#stat-}]=$(awk '/^VmRSS/ { printf "%.0f", $2 * 1024 }' "/proc/$supervisor/status")
         echo >&"${INSIDE[1]}"
     esac
 done 2>/dev/null
