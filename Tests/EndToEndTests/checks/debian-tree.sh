@@ -13,11 +13,15 @@ if [ ! -e "$cache/complete" ]; then
     # build COMMAND... : a mirror may fail once.
     build() {
         command -v "$1" >/dev/null || return 1
-        for _ in 1 2; do rm -rf "$tree"; mkdir -p "$tree"; timeout 300 "$@" --variant=minbase bookworm "$tree" "$mirror" >>"$work/log" 2>&1 && return; done
+        for _ in 1 2 3; do
+            rm -rf "$tree"; mkdir -p "$tree"
+            timeout 100 "$@" --variant=minbase bookworm "$tree" "$mirror" >>"$work/log" 2>&1 && return
+            sleep 3
+        done
         return 1
     }
     if ! build mmdebstrap --quiet --mode=root && ! build debootstrap; then
-        echo "skipped: no tree could be made: $(grep -m1 '^E:' "$work/log")"; exit 77
+        echo "skipped: no tree could be made: $(grep -E '^(E|W|Err)' "$work/log" | sort -u | head -4 | cut -c1-150 | tr '\n' ' ')"; exit 77
     fi
     (cd "$cache" && apt-get download hello netcat-openbsd >/dev/null 2>&1 && chmod 644 ./*.deb); chmod 755 "$cache" "$tree"; touch "$cache/complete"
 fi
