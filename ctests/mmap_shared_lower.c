@@ -16,7 +16,7 @@ static void pattern(const char *name, char base) {
     close(fd);
 }
 
-static const char *const names[] = {"shared", "private", "split", "moved", "forked", "threads", "both", "truncated", "twice"};
+static const char *const names[] = {"shared", "private", "split", "moved", "forked", "threads", "both", "truncated", "twice", "timed", "held"};
 
 static void prepare(void) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) pattern(names[i], 'a');
@@ -172,12 +172,30 @@ static void writersMap(void) {
     CHECK_OK(truncate("truncated", PAGE));
 }
 
+// Nobody has read the file since its times were set, whoever has it mapped (`man 2 mmap`: st_atime).
+static void timesStay(const char *name, int isOpen) {
+    int fd = isOpen ? (int)CHECK_OK(open(name, O_RDONLY)) : -1;
+    char *at = map(name, PROT_READ, MAP_SHARED);
+    CHECK_EQ(at[0], 'a');
+    struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 900000000}};
+    struct stat status;
+    CHECK_OK(utimensat(AT_FDCWD, name, times, 0));
+    CHECK_OK(stat(name, &status));
+    CHECK_EQ(status.st_atim.tv_sec, 1000000000);
+    CHECK_EQ(status.st_mtim.tv_sec, 900000000);
+    otherWrites(name, 'T', 0, 0);
+    CHECK_EQ(at[0], 'T');
+    if (isOpen) CHECK_OK(close(fd));
+}
+
 static void scenario(void) {
     sharedAndPrivate();
     splitAndMoved();
     forked();
     underThreads();
     writersMap();
+    timesStay("timed", 0);
+    timesStay("held", 1);
 }
 
 SCENARIO("mmap_shared_lower", prepare, scenario)

@@ -19,7 +19,8 @@ final class Relocation: Sendable {
   let lower: BackingIdentity
   /// Open for reading: by it the kernel tells how its lists of mappings name the lower file.
   private let lowerFile: OwnedDescriptor
-  /// Open for reading: what new descriptors are opened from.
+  /// Open for reading: what new descriptors are opened from, and what is mapped. With O_NOATIME where the host allows it:
+  /// to map a file is to read it (`man 2 mmap`), and the guest has not.
   private let upperFile: OwnedDescriptor
 
   /// An open file description of the lower file, which any number of descriptors may share, and its successor.
@@ -45,6 +46,8 @@ final class Relocation: Sendable {
     self.lower = lower
     self.filters = filters
     self.lowerFile = lowerFile
+    _ = vd_syscall(
+      Int(SYS_fcntl), Int(upperFile.rawValue), Int(F_SETFL), Int(OpenFlags.noAccessTime.rawValue), 0, 0, 0)
     self.upperFile = upperFile
   }
 

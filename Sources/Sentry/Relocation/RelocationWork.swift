@@ -52,7 +52,7 @@ extension Relocation {
         return
       }
       for holding in holdings { try move(holding, of: table, in: guest) }
-      try move(mappings, through: holdings.last?.number, free: numbers, locked: locked, in: guest)
+      try move(mappings, or: holdings.last?.number, free: numbers, locked: locked, in: guest)
       if !mappings.isEmpty { sentry.checkMove(of: file, in: guest.thread, try listedFiles()) }
       // Last: a process loses its locks on a file with any descriptor of that file that it closes.
       for (number, lock) in locks { try lock.take(on: number, in: guest) }
@@ -105,18 +105,24 @@ extension Relocation {
   /// Maps the upper file over what is mapped of the lower one.
   ///
   /// - Parameters:
-  ///   - number: a descriptor of the upper file that the guest has already; nil to lend it one.
+  ///   - own: a descriptor of the upper file that the guest has, for one with no room for another: to map through it moves
+  ///     the access time.
   ///   - numbers: the numbers in use.
   ///   - locked: the locked memory of the space (`man 2 mlock`).
   private func move(
-    _ mappings: [Mapping], through number: CInt?, free numbers: [CInt], locked: [Range<UInt64>],
+    _ mappings: [Mapping], or own: CInt?, free numbers: [CInt], locked: [Range<UInt64>],
     in guest: any StoppedThread
   ) throws(Errno) {
     if mappings.isEmpty { return }
     let used = Set(numbers)
-    let lent = number == nil ? (0..<CInt.max).first { !used.contains($0) } : nil
-    if let lent { try guest.replaceDescriptor(lent, by: upperDescriptor, closeOnExec: true) }
-    guard let source = number ?? lent else { return }
+    var lent = (0..<CInt.max).first { !used.contains($0) }
+    do throws(Errno) {
+      if let lent { try guest.replaceDescriptor(lent, by: upperDescriptor, closeOnExec: true) }
+    } catch {
+      if own == nil { throw error }
+      lent = nil
+    }
+    guard let source = lent ?? own else { return }
     let size = UInt64(clamping: try Host.stat(upperDescriptor).st_size)
     for mapping in mappings {
       do throws(Errno) {
