@@ -37,10 +37,10 @@ public enum Digits {
 
   /// Calls `body` with the decimal number as a C string on the stack.
   @inlinable
-  public static func withDecimal<T: ~Copyable>(
-    _ number: UInt64, _ body: (UnsafePointer<CChar>) throws(Errno) -> T
-  ) throws(Errno) -> T {
-    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 21) { text throws(Errno) in
+  public static func withDecimal<T: ~Copyable, E: Error>(
+    _ number: UInt64, _ body: (UnsafePointer<CChar>) throws(E) -> T
+  ) throws(E) -> T {
+    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 21) { text throws(E) in
       text[20] = 0
       var index = 20
       var rest = number

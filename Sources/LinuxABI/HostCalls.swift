@@ -199,6 +199,21 @@ public enum Host {
     return try readAll(descriptor.rawValue)
   }
 
+  /// `pidfd_open(2)` of a thread; before Linux 6.9, which has PIDFD_THREAD, of a thread group's leader only.
+  public static func openProcess(_ thread: Int32) throws(Errno) -> OwnedDescriptor {
+    var result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0, 0, 0, 0, 0)
+    // No leader: EINVAL, or ENOENT.
+    if result == -Int(EINVAL) || result == -Int(ENOENT) {
+      result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0o200, 0, 0, 0, 0)
+    }
+    return OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(result)))
+  }
+
+  /// `pidfd_getfd(2)`: a duplicate of descriptor `number` of the process that `process` stands for (`openProcess`).
+  public static func duplicate(_ number: CInt, from process: CInt) throws(Errno) -> OwnedDescriptor {
+    OwnedDescriptor(CInt(truncatingIfNeeded: try call(SYS_pidfd_getfd, Int(process), Int(number))))
+  }
+
   /// `fcntl(F_DUPFD_CLOEXEC)`.
   @inlinable
   public static func duplicate(_ descriptor: CInt) throws(Errno) -> OwnedDescriptor {

@@ -11,39 +11,13 @@ enum ProcessFile {
     _ thread: ThreadID, _ name: StaticString, _ number: CInt? = nil, _ body: (UnsafePointer<CChar>) -> R
   ) -> R {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { path in
-      var length = 0
-      for byte in "/proc/".utf8 {
-        path[length] = CChar(byte)
-        length += 1
-      }
-      append(thread, to: path, &length)
-      path[length] = 0x2f
-      length += 1
-      for index in 0..<name.utf8CodeUnitCount {
-        path[length] = CChar(name.utf8Start[index])
-        length += 1
-      }
-      if let number { append(number, to: path, &length) }
-      path[length] = 0
-      return UnsafePointer(path.baseAddress.unsafelyUnwrapped).withMemoryRebound(to: CChar.self, capacity: 64, body)
-    }
-  }
-
-  private static func append(_ number: CInt, to path: UnsafeMutableBufferPointer<CChar>, _ length: inout Int) {
-    var digits = (0 as UInt64, 0 as UInt64)
-    withUnsafeMutableBytes(of: &digits) { buffer in
-      var count = 0
-      var number = UInt32(max(number, 0))
-      repeat {
-        buffer[count] = UInt8(0x30 + number % 10)
-        number /= 10
-        count += 1
-      } while number > 0
-      while count > 0 {
-        count -= 1
-        path[length] = CChar(buffer[count])
-        length += 1
-      }
+      let start = path.baseAddress.unsafelyUnwrapped
+      strcpy(start, "/proc/")
+      Digits.withDecimal(UInt64(max(thread, 0))) { _ = strcat(start, $0) }
+      strcat(start, "/")
+      strcat(start, UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
+      if let number { Digits.withDecimal(UInt64(max(number, 0))) { _ = strcat(start, $0) } }
+      return body(start)
     }
   }
 

@@ -9,10 +9,10 @@ import LinuxABI
 struct TimedCall: Equatable {
   /// Where the time comes from.
   enum Timeout: Equatable {
-    /// An argument, in milliseconds; negative for ever.
-    case milliseconds(Register)
+    /// An argument by its index, in milliseconds; negative for ever.
+    case milliseconds(Int)
     /// The timespec that an argument points to; none for ever.
-    case time(Register)
+    case time(Int)
     /// SO_RCVTIMEO or SO_SNDTIMEO of the socket that is the first argument (`man 7 socket`).
     case option(CInt)
   }
@@ -23,10 +23,10 @@ struct TimedCall: Equatable {
   /// Nil if the call is none of them.
   init?(number: Int) {
     switch number {
-    case Int(SYS_epoll_wait), Int(SYS_epoll_pwait): timeout = .milliseconds(.r10)
-    case Int(SYS_epoll_pwait2), Int(SYS_semtimedop): timeout = .time(.r10)
-    case Int(SYS_rt_sigtimedwait): timeout = .time(.rdx)
-    case Int(SYS_io_getevents), Int(SYS_io_pgetevents): timeout = .time(.r8)
+    case Int(SYS_epoll_wait), Int(SYS_epoll_pwait): timeout = .milliseconds(3)
+    case Int(SYS_epoll_pwait2), Int(SYS_semtimedop): timeout = .time(3)
+    case Int(SYS_rt_sigtimedwait): timeout = .time(2)
+    case Int(SYS_io_getevents), Int(SYS_io_pgetevents): timeout = .time(4)
     case Int(SYS_recvfrom), Int(SYS_recvmsg), Int(SYS_read), Int(SYS_readv), Int(SYS_accept), Int(SYS_accept4):
       timeout = .option(SO_RCVTIMEO)
     case Int(SYS_sendto), Int(SYS_sendmsg), Int(SYS_write), Int(SYS_writev): timeout = .option(SO_SNDTIMEO)
@@ -38,7 +38,7 @@ struct TimedCall: Equatable {
   /// The argument that says how long the call waits.
   var register: Register? {
     switch timeout {
-    case .milliseconds(let register), .time(let register): register
+    case .milliseconds(let index), .time(let index): Register.arguments[index]
     case .option: nil
     }
   }
@@ -148,9 +148,8 @@ struct TimedSleep: Equatable {
       arguments[index] = value
     }
     switch call.timeout {
-    case .milliseconds: if Int32(truncatingIfNeeded: arguments[3]) < 0 { return nil }
-    case .time(let register):
-      if arguments[register == .rdx ? 2 : register == .r8 ? 4 : 3] == 0 { return nil }
+    case .milliseconds(let index): if Int32(truncatingIfNeeded: arguments[index]) < 0 { return nil }
+    case .time(let index): if arguments[index] == 0 { return nil }
     case .option: break
     }
     self.call = call
@@ -168,14 +167,9 @@ enum SocketTimeout {
   static func of(_ descriptor: CInt, in thread: ThreadID, _ option: CInt) -> UInt64? {
     // To close a duplicate of another kind of file may wait for its file system (flush).
     guard descriptor >= 0, ProcessFile.isSocket(descriptor, of: thread) else { return nil }
-    // 0o200 is PIDFD_THREAD; before Linux 6.9 only leaders can be named.
-    var guest = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0o200, 0, 0, 0, 0)
-    if guest == -Int(EINVAL) { guest = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0, 0, 0, 0, 0) }
-    guard guest >= 0 else { return nil }
-    let process = OwnedDescriptor(CInt(truncatingIfNeeded: guest))
-    let number = vd_syscall(438 /* pidfd_getfd */, Int(process.rawValue), Int(descriptor), 0, 0, 0, 0)
-    guard number >= 0 else { return nil }
-    let socket = OwnedDescriptor(CInt(truncatingIfNeeded: number))
+    guard let process = try? Host.openProcess(thread),
+      let socket = try? Host.duplicate(descriptor, from: process.rawValue)
+    else { return nil }
     var time = timeval()
     var size = socklen_t(MemoryLayout<timeval>.size)
     guard getsockopt(socket.rawValue, SOL_SOCKET, option, &time, &size) == 0 else { return nil }

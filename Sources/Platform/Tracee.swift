@@ -108,6 +108,9 @@ enum Register: Int {
   case originalRax = 120
   case rip = 128
   case rsp = 152
+
+  /// Those of a system call's arguments (`man 2 syscall`).
+  static let arguments: InlineArray<6, Register> = [.rdi, .rsi, .rdx, .r10, .r8, .r9]
 }
 
 extension Tracee {

@@ -137,6 +137,7 @@ enum Kinship {
     }
   }
 
+  /// The signal does nothing to the thread's process.
   static func ignores(_ signal: CInt, _ thread: ThreadID) -> Bool {
     withStatus(of: thread) { ignoredSignals(in: $0) & bit(signal) != 0 }
   }
@@ -154,6 +155,7 @@ enum Kinship {
   /// 0 for what is no signal.
   private static func bit(_ signal: CInt) -> UInt64 { signal > 0 ? 1 << (UInt64(signal) - 1) : 0 }
 
+  /// The text of /proc/THREAD/status.
   private static func withStatus<T>(of thread: ThreadID, _ body: (KernelText) -> T) -> T {
     ProcessFile.withText(thread, "status", size: 4096, body)
   }

@@ -61,20 +61,19 @@ extension Tracer {
     guard case .again(let wait) = tracee.pending else { return }
     let now = MonotonicClock.now()
     let left = wait.deadline > now ? wait.deadline - now : 0
-    switch wait.call.timeout {
-    case .milliseconds(let register): tracee.poke(register, TimedCall.milliseconds(left))
-    case .time(let register):
-      // Below the red zone. Where nothing can be written the call waits for its whole time.
-      guard let stack = tracee.peek(.rsp) else { return }
-      let address = (stack &- 128 &- 16) & ~15
-      var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-      let isWritten = withUnsafeBytes(of: &time) {
-        (try? GuestMemory(thread: tracee.thread).write($0, at: address)) != nil
-      }
-      tracee.poke(register, isWritten ? address : wait.argument)
-    case .option:
+    guard let register = wait.call.register else {
       if wait.deadline < nextDeadline { expect(wait.deadline, now: now) }
+      return
     }
+    if case .milliseconds = wait.call.timeout { return tracee.poke(register, TimedCall.milliseconds(left)) }
+    // Below the red zone. Where nothing can be written the call waits for its whole time.
+    guard let stack = tracee.peek(.rsp) else { return }
+    let address = (stack &- 128 &- 16) & ~15
+    var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+    let isWritten = withUnsafeBytes(of: &time) {
+      (try? GuestMemory(thread: tracee.thread).write($0, at: address)) != nil
+    }
+    tracee.poke(register, isWritten ? address : wait.argument)
   }
 
   /// A signal, or a group-stop, has come before the call was entered again: that has interrupted the call.

@@ -73,15 +73,8 @@ final class DescriptorTable {
   func duplicate(_ number: CInt) throws(Errno) -> OwnedDescriptor {
     // Says whether the table can be reached through `thread` still.
     _ = try stat(number)
-    if pidfd < 0 {
-      var result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0, 0, 0, 0, 0)
-      // A thread that is no group leader needs PIDFD_THREAD (Linux 6.9).
-      if result == -Int(EINVAL) || result == -Int(ENOENT) {
-        result = vd_syscall(Int(SYS_pidfd_open), Int(thread), 0o200, 0, 0, 0, 0)
-      }
-      pidfd = CInt(truncatingIfNeeded: try Errno.check(result))
-    }
-    return OwnedDescriptor(CInt(truncatingIfNeeded: try Host.call(438 /* pidfd_getfd */, Int(pidfd), Int(number))))
+    if pidfd < 0 { pidfd = try Host.openProcess(thread).release() }
+    return try Host.duplicate(number, from: pidfd)
   }
 
   /// The numbers in use.

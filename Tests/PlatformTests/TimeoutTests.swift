@@ -147,6 +147,7 @@ import Testing
     }
     var found = 0
     for turn in 0..<400 where found < 40 {
+      // There is no event to wait for: the sleep of 30 ms is looked at early, late and between two of its kind.
       usleep(UInt32(turn % 8 * 4000 + 1000))
       let before = start.withLock { $0 }
       guard before.thread != 0, let sleep = TimedSleep(of: before.thread),

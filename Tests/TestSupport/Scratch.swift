@@ -4,15 +4,20 @@ import Glibc
 import KernFS
 import LinuxABI
 
+/// The path of a new directory in `place`.
+func temporaryDirectory(in place: String) throws(Errno) -> String {
+  var template = Array("\(place)/vedette-test.XXXXXX".utf8CString)
+  guard mkdtemp(&template) != nil else { throw .ioError }
+  return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
 /// A directory of the host that goes away with the object, and a store in it.
 package final class Scratch {
   package let path: String
   package let store: BackingStore
 
   package init() throws {
-    var template = Array("/dev/shm/vedette-test.XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Errno.ioError }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    path = try temporaryDirectory(in: "/dev/shm")
     store = try BackingStore(root: try Host.openTrusted(path, [.directory]))
   }
 

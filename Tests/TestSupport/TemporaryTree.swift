@@ -9,9 +9,9 @@ package final class TemporaryTree {
 
   /// - Parameter inMemory: on a tmpfs, where a directory holds any number of extended attributes.
   package init(inMemory: Bool = false) {
-    var template = Array("\(inMemory ? "/dev/shm" : "/tmp")/vedette-test-XXXXXX".utf8CString)
-    precondition(mkdtemp(&template) != nil, "mkdtemp")
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    do throws(Errno) { path = try temporaryDirectory(in: inMemory ? "/dev/shm" : "/tmp") } catch {
+      preconditionFailure("no temporary directory: \(error)")
+    }
   }
 
   deinit { shell("rm -rf '\(path)'") }

@@ -67,13 +67,14 @@ void op_readlink_(void) {
     long got = amount(readlinkat(p.at, p.path, target, 1 + below(300)));
     if (got > 0) { say(" "); sayName(target); }
 }
-void op_getdents_(void) {
+static void list(void (*show)(int)) {
     struct Place p = place();
     int fd = openat(p.at, p.path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) { result(-1); return; }
-    sayEntries(fd);
+    show(fd);
     close(fd);
 }
+void op_getdents_(void) { list(sayEntries); }
 void op_rewinddir_(void) {
     int i = slot();
     struct stat s;
@@ -149,10 +150,4 @@ void op_seekdir_(void) {
     sayTail(slots[i]);
     lseek(slots[i], 0, SEEK_SET);
 }
-void op_tail(void) {
-    struct Place p = place();
-    int fd = openat(p.at, p.path, O_RDONLY | O_DIRECTORY);
-    if (fd < 0) { result(-1); return; }
-    sayTail(fd);
-    close(fd);
-}
+void op_tail(void) { list(sayTail); }

@@ -20,7 +20,8 @@ if [ ! -e "$cache/complete" ]; then
         done
         return 1
     }
-    if ! build mmdebstrap --quiet --mode=root && ! build debootstrap; then
+    if ! build mmdebstrap --mode=root && ! build debootstrap; then
+        cp "$work/log" "$cache/log"
         echo "skipped: no tree could be made: $(grep -E '^(E|W|Err)' "$work/log" | sort -u | head -4 | cut -c1-150 | tr '\n' ' ')"; exit 77
     fi
     (cd "$cache" && apt-get download hello netcat-openbsd >/dev/null 2>&1 && chmod 644 ./*.deb); chmod 755 "$cache" "$tree"; touch "$cache/complete"
