@@ -13,7 +13,7 @@ RELEASE_FLAGS := -c release --product vedette --static-swift-stdlib \
 # In a static executable glibc warns about its name-service and dlopen functions; the supervisor calls none of them.
 QUIET_LINK := 2> >(grep -v -e 'in statically linked applications requires at runtime' >&2)
 
-BUILD_PACKAGES := libseccomp-dev libcap-dev pkg-config gcc make git
+BUILD_PACKAGES := libseccomp-dev libcap-dev libtomlplusplus-dev pkg-config gcc make git
 TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps bc mmdebstrap inotify-tools e2fsprogs btrfs-progs
 BENCH_PACKAGES := bubblewrap proot runsc
 

@@ -2,13 +2,13 @@
 // file, the line and the key.
 
 import CLinux
+import CTomlPlusPlus
 import LinuxABI
-import TOMLKit
 import Vedette
 
 /// The settings of a configuration file.
 struct ConfigurationFile {
-  /// In the order of the file's keys as TOML gives them; list values in their own order.
+  /// In the order of the file; list values in their own order.
   let settings: [Setting]
 
   /// What is longer than this is not a configuration.
@@ -21,22 +21,13 @@ struct ConfigurationFile {
 
   /// Understands `text`; `name` is what errors call it.
   init(text: String, name: String) throws(ConfigurationError) {
-    let table: TOMLTable
-    do {
-      table = try TOMLTable(string: text)
-    } catch let error as TOMLParseError {
-      throw ConfigurationError(at: "\(name):\(error.source.begin.line)", Self.oneLine(error.description))
-    } catch {
-      throw ConfigurationError(at: name, "not TOML: \(Self.oneLine("\(error)"))")
-    }
     var settings: [Setting] = []
-    for key in table.keys {
-      let place = "\(name):\(Self.line(of: key, in: text)): \(ByteString(key))"
-      guard let option = RunOption(rawValue: key) else {
-        throw ConfigurationError(at: place, "unknown key", advice: Self.advice(for: key))
+    for entry in try TOMLDocument.entries(of: text, name: name) {
+      let place = "\(name):\(entry.line): \(ByteString(entry.key))"
+      guard let option = RunOption(rawValue: entry.key) else {
+        throw ConfigurationError(at: place, "unknown key", advice: Self.advice(for: entry.key))
       }
-      guard let value = table[key] else { continue }
-      for text in try Self.values(of: value, for: option, at: place) {
+      for text in try Self.values(of: entry.value, for: option, at: place) {
         settings.append(Setting(option: option, value: text, place: place))
       }
     }
@@ -50,72 +41,31 @@ struct ConfigurationFile {
   }
 
   /// The value as the words that the command line would give, or an error that says what was wanted.
-  private static func values(of value: any TOMLValueConvertible, for option: RunOption, at place: String)
+  private static func values(of value: TOMLDocument.Value, for option: RunOption, at place: String)
     throws(ConfigurationError) -> [ByteString]
   {
     let wanted: String
-    switch option.kind {
-    case .text:
-      if let text = value.string { return [ByteString(text)] }
-      wanted = "a string"
-    case .number, .textOrNumber:
-      if let number = value.int { return [ByteString(String(number))] }
-      if let text = value.string { return [ByteString(text)] }
-      wanted = "a string or an integer"
-    case .flag:
-      if let flag = value.bool { return [flag ? "true" : "false"] }
-      wanted = "true or false"
-    case .texts, .numbers:
-      let numbers = option.kind == .numbers
-      let elements: [any TOMLValueConvertible] = value.array.map { array in array.map { $0 } } ?? [value]
+    switch (option.kind, value) {
+    case (.text, .string(let text)), (.textOrNumber, .string(let text)), (.number, .string(let text)):
+      return [ByteString(text)]
+    case (.number, .integer(let number)), (.textOrNumber, .integer(let number)): return [ByteString(String(number))]
+    case (.flag, .boolean(let flag)): return [flag ? "true" : "false"]
+    case (.text, _): wanted = "a string"
+    case (.number, _), (.textOrNumber, _): wanted = "a string or an integer"
+    case (.flag, _): wanted = "true or false"
+    case (.texts, _), (.numbers, _):
+      let elements: [TOMLDocument.Value] = if case .array(let elements) = value { elements } else { [value] }
       let words = elements.compactMap { element -> ByteString? in
-        numbers ? element.int.map { ByteString(String($0)) } : element.string.map { ByteString($0) }
-      }
-      if words.count == elements.count { return words }
-      wanted = numbers ? "an array of integers" : "an array of strings"
-    }
-    throw ConfigurationError(at: place, "wrong type: \(wanted) is wanted, not \(name(of: value.type))")
-  }
-
-  private static func name(of type: TOMLType) -> String {
-    switch type {
-    case .table: "a table"
-    case .array: "this array"
-    case .string: "a string"
-    case .int: "an integer"
-    case .double: "a float"
-    case .bool: "a boolean"
-    case .date, .time, .dateTime: "a date or time"
-    }
-  }
-
-  /// The line on which a top-level key stands; TOMLKit keeps no positions once a file is parsed. The file is valid TOML
-  /// by now, so only strings of several lines could mislead, and those are skipped.
-  static func line(of key: String, in text: String) -> Int {
-    var inside: String?
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      if let quotes = inside {
-        if line.contains(quotes) { inside = nil }
-        continue
-      }
-      let trimmed = line.drop { $0 == " " || $0 == "\t" }
-      for spelling in [key, "\"\(key)\"", "'\(key)'"] {
-        for opening in ["", "[", "[["] where trimmed.hasPrefix(opening + spelling) {
-          let rest = trimmed.dropFirst((opening + spelling).count).drop { $0 == " " || $0 == "\t" }
-          if let next = rest.first, opening.isEmpty ? next == "=" || next == "." : next == "]" || next == "." {
-            return index + 1
-          }
+        switch (option.kind, element) {
+        case (.numbers, .integer(let number)): ByteString(String(number))
+        case (.texts, .string(let text)): ByteString(text)
+        default: nil
         }
       }
-      for quotes in ["\"\"\"", "'''"] where line.split(separator: quotes, omittingEmptySubsequences: false).count == 2 {
-        inside = quotes
-      }
+      if words.count == elements.count { return words }
+      wanted = option.kind == .numbers ? "an array of integers" : "an array of strings"
     }
-    return 1
-  }
-
-  private static func oneLine(_ text: String) -> String {
-    text.split(whereSeparator: \.isNewline).joined(separator: " ")
+    throw ConfigurationError(at: place, "wrong type: \(wanted) is wanted, not \(value.kindName)")
   }
 
   private static func read(_ path: ByteString) throws(ConfigurationError) -> String {

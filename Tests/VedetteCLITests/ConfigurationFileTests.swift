@@ -70,11 +70,17 @@ struct ConfigurationFileTests {
     #expect(refusal("net = \"lan\"\n")?.hasPrefix("f.toml:1: net: 'lan'") == true)
   }
 
-  @Test func lineOfAKeySkipsStringsOfSeveralLines() {
+  @Test func linesAreThoseOfTheKeys() throws(ConfigurationError) {
     let text = "trace = \"\"\"\nsize = 1\n\"\"\"\nsize=2\n  \"net\" = \"x\"\n"
-    #expect(ConfigurationFile.line(of: "size", in: text) == 4)
-    #expect(ConfigurationFile.line(of: "net", in: text) == 5)
-    #expect(ConfigurationFile.line(of: "absent", in: text) == 1)
+    let entries = try TOMLDocument.entries(of: text, name: "f.toml")
+    #expect(entries.map(\.key) == ["trace", "size", "net"])
+    #expect(entries.map(\.line) == [1, 4, 5])
+  }
+
+  @Test func settingsKeepTheOrderOfTheFile() throws {
+    let file = try ConfigurationFile(text: "size = 70000\nenv = [\"A=1\", \"B=2\"]\nbind = \"/s\"\n", name: "f.toml")
+    #expect(file.settings.map(\.option) == [.size, .env, .env, .bind])
+    #expect(file.settings.map(\.value) == ["70000", "A=1", "B=2", "/s"])
   }
 
   @Test func commandLineWins() throws {
