@@ -51,10 +51,11 @@ bench: deps release ## micro-benchmark: native, bubblewrap, PRoot, runsc and Ved
 bench-deps: ## install the peers that `make bench` compares with, as far as apt has them
 	@Tests/EndToEndTests/apt-install.sh --available $(BENCH_PACKAGES)
 
-doc: ## the contributors' documentation as a DocC archive: .build/Vedette.doccarchive
+doc: ## the contributors' documentation of all targets as a DocC archive: .build/Vedette.doccarchive
 	$(SWIFT) package dump-symbol-graph --minimum-access-level public
 	rm -rf .build/symbol-graphs .build/Vedette.doccarchive && mkdir -p .build/symbol-graphs
-	cp "$$($(SWIFT) build --show-bin-path)/../symbolgraph/Vedette.symbols.json" .build/symbol-graphs/
+	cd "$$($(SWIFT) build --show-bin-path)/../symbolgraph" && for target in $(notdir $(wildcard Sources/*)); do \
+		find . -name "$$target.symbols.json" -o -name "$$target@*.symbols.json"; done | xargs cp -t $(CURDIR)/.build/symbol-graphs
 	docc convert Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs \
 		--fallback-display-name Vedette --fallback-bundle-identifier vedette --output-path .build/Vedette.doccarchive
 	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"

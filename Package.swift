@@ -88,6 +88,5 @@ let package = Package(
         "tools",
       ],
       swiftSettings: strict),
-  ],
-  cxxLanguageStandard: .cxx17
+  ]
 )
