@@ -44,7 +44,9 @@ struct TimedCall: Equatable {
   }
 
   /// The argument as a count of milliseconds that is no shorter.
-  static func milliseconds(_ nanoseconds: UInt64) -> UInt64 { min(nanoseconds.addingClamped(999_999) / 1_000_000, 0x7fff_ffff) }
+  static func milliseconds(_ nanoseconds: UInt64) -> UInt64 {
+    min(nanoseconds.addingClamped(999_999) / 1_000_000, 0x7fff_ffff)
+  }
 
   /// Nil if the time is no time, or so long (thirty years) that what has passed does not matter.
   static func nanoseconds(_ time: timespec) -> UInt64? {

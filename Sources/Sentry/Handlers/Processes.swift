@@ -122,7 +122,8 @@ extension SentryState {
     let number = call.arguments.2 == 0 ? SYS_kill : SYS_rt_sigqueueinfo
     return .substitute(
       SystemCall(
-        number: Int(number), arguments: (try UInt64(process, or: .noSuchProcess), call.arguments.1, call.arguments.2, 0, 0, 0)))
+        number: Int(number),
+        arguments: (try UInt64(process, or: .noSuchProcess), call.arguments.1, call.arguments.2, 0, 0, 0)))
   }
 
   /// `kill(2)`. The first guest is in the caller's process group, so "my group" can hold processes that are no guests:
