@@ -79,7 +79,8 @@ let package = Package(
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux", "TestSupport"]),
     tests(of: "Sentry", ["CLinux", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
-    tests(of: "Vedette", ["CLinux", "HostFS", "OverlayFS", "TestSupport", "VFS"]),
+    tests(
+      of: "Vedette", ["CLinux", "Gate", "HostFS", "KernFS", "OverlayFS", "Sentry", "TestSupport", "TmpFS", "VFS"]),
     tests(of: "VedetteCLI"),
     .testTarget(
       name: "EndToEndTests",

@@ -134,11 +134,11 @@ class HostInode: Inode {
   /// The file is reached through `descriptor` from now on.
   final func keep(_ descriptor: consuming OwnedDescriptor) {
     var bytes: Int64 = 0
-    do throws(Errno) { bytes = Int64(try Host.stat(descriptor.rawValue).st_blocks) &* 512 } catch {}
+    do throws(Errno) { bytes = Int64(try Host.stat(descriptor.rawValue).st_blocks).multipliedClamped(by: 512) } catch {}
     held = descriptor.release()
     heldBytes = bytes
     host.nameless.count += 1
-    host.nameless.bytes += bytes
+    host.nameless.bytes = host.nameless.bytes.addingClamped(bytes)
   }
 
   /// The name is about to go: keeps the file reachable for those who still have it open.

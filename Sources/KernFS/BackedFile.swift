@@ -39,10 +39,10 @@ public final class BackedFile: KernInode {
     disown()
     guard linkCount == 0 else { return }
     var bytes: Int64 = 0
-    do throws(Errno) { bytes = Int64(try kernel.store.stat(file).st_blocks) * 512 } catch {}
+    do throws(Errno) { bytes = Int64(try kernel.store.stat(file).st_blocks).multipliedClamped(by: 512) } catch {}
     orphanBytes = bytes
     kernel.store.orphanCount += 1
-    kernel.store.orphanBytes += bytes
+    kernel.store.orphanBytes = kernel.store.orphanBytes.addingClamped(bytes)
   }
 
   private func disown() {

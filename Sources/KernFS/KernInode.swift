@@ -66,7 +66,8 @@ open class KernInode: Inode {
   /// The inode was read: its access time moves by the rule of relatime (`man 8 mount`).
   public final func noteAccess() {
     let now = Timestamp.now()
-    if accessTime <= modificationTime || accessTime <= changeTime || accessTime.seconds + 86400 <= now.seconds {
+    // The difference wraps, as the kernel's does for times that a guest has set far away (fs/inode.c, `relatime_need_update`).
+    if accessTime <= modificationTime || accessTime <= changeTime || now.seconds &- accessTime.seconds >= 86400 {
       accessTime = now
     }
   }

@@ -9,10 +9,8 @@ public enum Digits {
     var value: UInt64 = 0
     for byte in bytes {
       guard let digit = digit(byte), digit < radix else { return nil }
-      let (product, overflows) = value.multipliedReportingOverflow(by: radix)
-      let (sum, overflowsToo) = product.addingReportingOverflow(digit)
-      if overflows || overflowsToo { return nil }
-      value = sum
+      guard let next = value.multipliedExactly(by: radix)?.addingExactly(digit) else { return nil }
+      value = next
     }
     return value
   }

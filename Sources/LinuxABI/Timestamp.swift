@@ -4,13 +4,14 @@ import CLinux
 
 /// `struct timespec` as a file time: seconds since the epoch, and 0 ..< 1,000,000,000 nanoseconds.
 public struct Timestamp: Sendable, Hashable, Comparable {
-  public var seconds: Int64
-  public var nanoseconds: UInt32
+  public let seconds: Int64
+  public let nanoseconds: UInt32
 
+  /// Nanoseconds that a file system or an archive has beyond a second's are its last one.
   @inlinable
   public init(seconds: Int64, nanoseconds: UInt32) {
     self.seconds = seconds
-    self.nanoseconds = nanoseconds
+    self.nanoseconds = min(nanoseconds, 999_999_999)
   }
 
   @inlinable

@@ -1,5 +1,7 @@
 // One place where part of a file shows in an address space. Offsets and addresses are whole pages.
 
+import LinuxABI
+
 /// How a file is mapped. The bits are those of PROCMAP_QUERY's `vma_flags` (linux/fs.h).
 public struct MappingAccess: OptionSet, Hashable, Sendable {
   public let rawValue: UInt8
@@ -37,8 +39,8 @@ public struct Mapping: Hashable, Sendable {
     self.access = access
   }
 
-  /// The addresses.
-  public var addresses: Range<UInt64> { address..<(address &+ (range.upperBound - range.lowerBound)) }
+  /// The addresses. A mapping that would reach beyond the last address ends there: the kernel makes none.
+  public var addresses: Range<UInt64> { address..<address.addingClamped(range.upperBound - range.lowerBound) }
 
   /// Writes through it reach the file.
   public var isWritable: Bool { access.isSuperset(of: [.write, .shared]) }

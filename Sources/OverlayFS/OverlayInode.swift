@@ -96,7 +96,7 @@ public class OverlayInode: Inode {
 
   final func gainedName(_ name: Name, in directory: OverlayDirectory) {
     copied?.isPast = true
-    if let links { self.links = links + 1 }
+    if let links { self.links = links.addingClamped(1) }
     isFound(in: directory, name)
   }
 

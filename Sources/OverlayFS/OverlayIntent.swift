@@ -96,9 +96,13 @@ struct OverlayIntent: Equatable {
     for step in words.dropFirst(2) {
       let numbers = step.dropFirst().compactMap { UInt64($0) }
       switch (step.first, numbers.count) {
-      case ("links", 2): followUps.append(.links(number: numbers[0], count: UInt32(truncatingIfNeeded: numbers[1])))
+      case ("links", 2):
+        guard let count = UInt32(exactly: numbers[1]) else { return nil }
+        followUps.append(.links(number: numbers[0], count: count))
       case ("forget", 1): followUps.append(.forget(numbers[0]))
-      case ("mode", 1): followUps.append(.mode(Permissions(rawValue: UInt16(truncatingIfNeeded: numbers[0]))))
+      case ("mode", 1):
+        guard let mode = UInt16(exactly: numbers[0]) else { return nil }
+        followUps.append(.mode(Permissions(rawValue: mode)))
       default: return nil
       }
     }

@@ -34,7 +34,7 @@ final class Injection {
   var stackPointer: UInt64 { saved.rsp }
 
   /// Behind the `syscall` instruction.
-  var instructionPointer: UInt64 { instruction + 2 }
+  var instructionPointer: UInt64 { instruction &+ 2 }
 
   private func setMask(_ mask: UInt64) {
     var mask = mask

@@ -44,7 +44,9 @@ struct TimedCall: Equatable {
   }
 
   /// The argument as a count of milliseconds that is no shorter.
-  static func milliseconds(_ nanoseconds: UInt64) -> UInt64 { min((nanoseconds + 999_999) / 1_000_000, 0x7fff_ffff) }
+  static func milliseconds(_ nanoseconds: UInt64) -> UInt64 {
+    min(nanoseconds.addingClamped(999_999) / 1_000_000, 0x7fff_ffff)
+  }
 
   /// Nil if the time is no time, or so long (thirty years) that what has passed does not matter.
   static func nanoseconds(_ time: timespec) -> UInt64? {
@@ -173,7 +175,8 @@ enum SocketTimeout {
     var time = timeval()
     var size = socklen_t(MemoryLayout<timeval>.size)
     guard getsockopt(socket.rawValue, SOL_SOCKET, option, &time, &size) == 0 else { return nil }
-    let nanoseconds = TimedCall.nanoseconds(timespec(tv_sec: time.tv_sec, tv_nsec: time.tv_usec * 1000))
+    let nanoseconds = TimedCall.nanoseconds(
+      timespec(tv_sec: time.tv_sec, tv_nsec: time.tv_usec.multipliedClamped(by: 1000)))
     return nanoseconds == 0 ? nil : nanoseconds
   }
 }

@@ -10,7 +10,7 @@ extension Tracer {
     switch consume outcome {
     case .value(let value):
       if tracee.thread == main, !hasImage, commandError == nil {
-        commandError = Errno(rawValue: CInt(clamping: -value))
+        commandError = Errno(rawValue: CInt(clamping: 0 &- value))
       }
       tracee.finish(value)
       tracee.resume()
@@ -110,7 +110,7 @@ extension Tracer {
       // Only a failed exec comes here: a successful one has its event before, which clears `pending`.
       if let result = tracee.peek(.rax) {
         putBack(saved, result: result, in: tracee)
-        let errno = Errno(rawValue: CInt(clamping: -Int(truncatingIfNeeded: result)))
+        let errno = Errno(rawValue: CInt(truncatingIfNeeded: 0 &- result))
         if tracee.thread == main, !hasImage { commandError = errno }
         report(.execFailure(tracee.thread, errno))
       }

@@ -34,8 +34,9 @@ extension Tracer {
     let memory = GuestMemory(thread: tracee.thread)
     if let offset = executableStack ? vdso.names.1 : vdso.names.0 {
       if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
-      if let base = tracee.space.vdso, holds(name, at: base + UInt64(offset), in: memory) {
-        return base + UInt64(offset)
+      // A process writes its own auxiliary vector (PR_SET_MM_MAP): the base may be any number.
+      if let place = tracee.space.vdso?.addingExactly(UInt64(offset)), holds(name, at: place, in: memory) {
+        return place
       }
     }
     let length = name.utf8CodeUnitCount + 1

@@ -113,7 +113,7 @@ enum Kinship {
       if text.isAtEnd { return nil }
       let isNegative = text.take(UInt8(ascii: "-"))
       guard let number = text.number() else { return .max }
-      return isNegative ? -Int(truncatingIfNeeded: number) : Int(truncatingIfNeeded: number)
+      return Int(truncatingIfNeeded: isNegative ? 0 &- number : number)
     }
   }
 

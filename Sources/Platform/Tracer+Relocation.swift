@@ -38,8 +38,9 @@ extension Tracer {
   func injection(into tracee: Tracee) -> Injection? {
     guard let offset = vdso.syscall else { return nil }
     if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
-    guard let base = tracee.space.vdso else { return nil }
-    return Injection(self, tracee, instruction: base + UInt64(offset))
+    // A process writes its own auxiliary vector (PR_SET_MM_MAP): the base may be any number.
+    guard let instruction = tracee.space.vdso?.addingExactly(UInt64(offset)) else { return nil }
+    return Injection(self, tracee, instruction: instruction)
   }
 }
 

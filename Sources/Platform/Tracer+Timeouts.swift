@@ -133,7 +133,7 @@ extension Tracer {
 
   private func expect(_ deadline: UInt64, now: UInt64) {
     nextDeadline = deadline
-    let first = deadline == .max ? 0 : Int(max(deadline, now &+ 1) - now)
+    let first = deadline == .max ? 0 : Int(clamping: max(deadline, now &+ 1) - now)
     deadlines.arm(after: first, every: Int(Self.repetition))
   }
 

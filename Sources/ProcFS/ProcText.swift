@@ -14,7 +14,7 @@ struct TextBuilder {
 
   mutating func append(_ byte: UInt8) { bytes.append(byte) }
 
-  mutating func append(decimal value: some FixedWidthInteger) { bytes.append(contentsOf: Text.decimal(Int64(value))) }
+  mutating func append(decimal value: some FixedWidthInteger) { bytes.append(contentsOf: Text.decimal(value)) }
 
   mutating func append(hexadecimal value: UInt64, digits: Int) {
     for index in (0..<digits).reversed() {
@@ -36,7 +36,7 @@ enum Text {
 
   static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x61 + value - 10 }
 
-  static func decimal(_ value: Int64) -> [UInt8] {
+  static func decimal(_ value: some FixedWidthInteger) -> [UInt8] {
     var digits: [UInt8] = []
     var rest = value.magnitude
     repeat {

@@ -67,7 +67,8 @@ final class NodeRegistry {
     guard orphans.bytes >= leastBytes else { return false }
     do throws(Errno) {
       let space = try filesystem.statistics()
-      return UInt64(orphans.bytes) >= space.availableBlocks &* UInt64(space.blockSize) / 4
+      return UInt64(clamping: orphans.bytes)
+        >= space.availableBlocks.multipliedClamped(by: UInt64(clamping: space.blockSize)) / 4
     } catch {
       return false
     }
@@ -75,7 +76,7 @@ final class NodeRegistry {
 
   private func orphans(_ filesystem: Filesystem) -> Orphans {
     let others = filesystem.orphans
-    return Orphans(count: store.orphanCount + others.count, bytes: store.orphanBytes + others.bytes)
+    return Orphans(count: store.orphanCount + others.count, bytes: store.orphanBytes.addingClamped(others.bytes))
   }
 
   init(store: BackingStore) { self.store = store }
@@ -136,7 +137,7 @@ final class NodeRegistry {
     sweepAtNodes = max(4096, nodes.count * 2)
     let left = orphans(filesystem)
     sweepAtOrphans = max(64, left.count * 2)
-    sweepAtBytes = max(64 << 20, left.bytes * 2)
-    leastBytes = max(256 << 10, left.bytes * 2)
+    sweepAtBytes = max(64 << 20, left.bytes.multipliedClamped(by: 2))
+    leastBytes = max(256 << 10, left.bytes.multipliedClamped(by: 2))
   }
 }

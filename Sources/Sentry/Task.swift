@@ -23,7 +23,7 @@ final class Task {
   /// Set between an `execve` stop and the start of the new image.
   var execPlan: ExecPlan?
   /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
-  var connectDeadline: UInt64?
+  var connectDeadline: ConnectDeadline?
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?

@@ -130,7 +130,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
     var attributes = Attributes(
       type: type, permissions: Permissions(mode: UInt64(status.st_mode)),
       owner: state.identity.inside(user: status.st_uid), group: state.identity.inside(group: status.st_gid),
-      linkCount: UInt32(status.st_nlink), size: Int64(status.st_size), blocks: Int64(status.st_blocks),
+      linkCount: UInt32(clamping: status.st_nlink), size: Int64(status.st_size), blocks: Int64(status.st_blocks),
       number: UInt64(status.st_ino), time: Timestamp(status.st_mtim))
     attributes.accessTime = Timestamp(status.st_atim)
     attributes.changeTime = Timestamp(status.st_ctim)

@@ -1,6 +1,7 @@
 // The `--stats` table: how often each call was served and how long that took, gathered in one histogram a call.
 
 import Histogram
+import LinuxABI
 import Synchronization
 
 /// Counts and latency per call number.
@@ -16,8 +17,7 @@ public final class CallStatistics: Sendable {
 
     mutating func add(_ nanoseconds: UInt64) {
       _ = histogram.record(min(max(nanoseconds, 1), CallStatistics.longest))
-      let sum = total.addingReportingOverflow(nanoseconds)
-      total = sum.overflow ? .max : sum.partialValue
+      total = total.addingClamped(nanoseconds)
       longest = max(longest, nanoseconds)
     }
   }
@@ -65,7 +65,7 @@ public final class CallStatistics: Sendable {
     var total: UInt64 = 0
     for row in rows {
       count &+= row.count
-      total = total.addingReportingOverflow(row.total).overflow ? .max : total + row.total
+      total = total.addingClamped(row.total)
       lines.append([
         name(row.call) ?? "call \(row.call)", String(row.count), Self.duration(row.median),
         Self.duration(row.percentile99), Self.duration(row.maximum), Self.duration(row.total),

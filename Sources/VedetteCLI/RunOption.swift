@@ -1,6 +1,7 @@
 // The options of `vedette run`, once: their names, what kind of value each takes, and what each does to a configuration.
 // The command line and the configuration file are two ways to say the same things, and both end in `apply`.
 
+import LinuxABI
 import Vedette
 
 /// An option of `vedette run`; the raw value is its name on the command line (after `--`) and in a configuration file.
@@ -94,11 +95,11 @@ struct Setting: Equatable {
   private func number(_ digits: ArraySlice<UInt8>, limit: UInt64) throws(ConfigurationError) -> UInt64 {
     var result: UInt64 = 0
     for digit in digits {
-      let (product, overflow) = result.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = product.addingReportingOverflow(UInt64(digit &- 0x30))
       if !(0x30...0x39).contains(digit) { throw error("'\(value)' is not a number") }
-      if overflow || carry || sum > limit { throw error("'\(value)' is too large", advice: "at most \(limit)") }
-      result = sum
+      guard let next = result.multipliedExactly(by: 10)?.addingExactly(UInt64(digit - 0x30)), next <= limit else {
+        throw error("'\(value)' is too large", advice: "at most \(limit)")
+      }
+      result = next
     }
     if digits.isEmpty { throw error("'\(value)' is not a number") }
     return result

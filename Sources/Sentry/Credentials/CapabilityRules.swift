@@ -45,8 +45,7 @@ extension TaskCredentials {
 
   /// prctl(PR_SET_SECUREBITS).
   mutating func setSecureBits(_ value: UInt64) throws(Errno) {
-    guard let raw = UInt32(exactly: value) else { throw .notPermitted }
-    let new = SecureBits(rawValue: raw)
+    let new = SecureBits(rawValue: try UInt32(value, or: .notPermitted))
     let held = secureBits.intersection(.locks)
     let frozen = SecureBits(rawValue: held.rawValue >> 1)
     guard frozen.intersection(secureBits.symmetricDifference(new)).isEmpty, held.isSubset(of: new),

@@ -85,15 +85,17 @@ extension SentryState {
     // While a move is due, an old descriptor may still be one of the lower file.
     guard node.inode.type == .regular, !node.inode.isSettled || !pendingRelocations.isEmpty else { return .native }
     let (address, length, offset) = (call.arguments.0, call.arguments.1, call.arguments.5)
-    let (end, overflow) = offset.addingReportingOverflow(length)
+    let end = offset.addingExactly(length)?.pageAligned
     // What the kernel refuses need not be recorded.
-    guard length > 0, !overflow, end <= UInt64(Int64.max) - 4095, offset & 4095 == 0 else { return .native }
+    guard length > 0, let end, end <= UInt64(Int64.max), offset & 4095 == 0 else { return .native }
     let isFixed = call.arguments.3 & UInt64(MAP_FIXED) != 0
+    // A fixed place that no address space has is refused by the kernel: ENOMEM (mm/mmap.c, `get_unmapped_area`).
+    if isFixed, Range(from: address, count: end - offset) == nil { return .native }
     var access = MappingAccess(rawValue: UInt8(truncatingIfNeeded: call.arguments.2 & 7))
     // MAP_SHARED and MAP_SHARED_VALIDATE.
     if call.arguments.3 & UInt64(MAP_SHARED) != 0 { access.insert(.shared) }
     try task.space.map(
-      node.inode, offset..<((end + 4095) & ~4095), at: isFixed && address & 4095 == 0 ? address : nil, access: access)
+      node.inode, offset..<end, at: isFixed && address & 4095 == 0 ? address : nil, access: access)
     if !node.inode.isSettled { mappingCheck?.lowerDevice(UInt64(status.st_dev)) }
     return .native
   }
@@ -120,7 +122,8 @@ extension SentryState {
     let number = call.arguments.2 == 0 ? SYS_kill : SYS_rt_sigqueueinfo
     return .substitute(
       SystemCall(
-        number: Int(number), arguments: (UInt64(process), call.arguments.1, call.arguments.2, 0, 0, 0)))
+        number: Int(number),
+        arguments: (try UInt64(process, or: .noSuchProcess), call.arguments.1, call.arguments.2, 0, 0, 0)))
   }
 
   /// `kill(2)`. The first guest is in the caller's process group, so "my group" can hold processes that are no guests:
@@ -129,6 +132,8 @@ extension SentryState {
     let target = ThreadID(truncatingIfNeeded: call.arguments.0)
     let signal = CInt(truncatingIfNeeded: call.arguments.1)
     if target > 0 { return try nativeIfGuest(call.arguments.0) }
+    // The one id whose group cannot be written down (kernel/signal.c, `kill_something_info`).
+    if target == .min { throw .noSuchProcess }
     if hasPidNamespace && target != 0 { return .native }
     if signal < 0 || signal > 64 { throw .invalidArgument }
     let group: ThreadID

@@ -228,14 +228,13 @@ extension SentryState {
       task.connectDeadline = nil
       return .value(result)
     }
-    var timeout = -1
+    var timeout: CInt = -1
     if let deadline = try connectDeadline(task, socket, isFirst: result == -Int(EINPROGRESS)) {
-      let now = MonotonicClock.now()
-      if now >= deadline {
+      guard let left = deadline.milliseconds(from: MonotonicClock.now()) else {
         task.connectDeadline = nil
         return .value(-Int(EINPROGRESS))
       }
-      timeout = Int((deadline - now + 999_999) / 1_000_000)
+      timeout = left
     }
     // struct pollfd: the descriptor, POLLOUT, no result. Whatever else a thread of the guest makes of it, it wakes too early.
     let number = UInt32(truncatingIfNeeded: call.arguments.0)
@@ -246,7 +245,9 @@ extension SentryState {
   }
 
   /// SO_SNDTIMEO bounds a connect; nil without it.
-  private func connectDeadline(_ task: Task, _ socket: CInt, isFirst: Bool) throws(Errno) -> UInt64? {
+  private func connectDeadline(_ task: Task, _ socket: CInt, isFirst: Bool) throws(Errno)
+    -> ConnectDeadline?
+  {
     if !isFirst, let deadline = task.connectDeadline { return deadline }
     var time = timeval()
     var length = socklen_t(MemoryLayout<timeval>.size)
@@ -257,9 +258,7 @@ extension SentryState {
       }
     }
     _ = try Errno.check(result)
-    if time.tv_sec == 0 && time.tv_usec == 0 { return nil }
-    task.connectDeadline =
-      MonotonicClock.now() &+ UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_usec) &* 1000
+    task.connectDeadline = ConnectDeadline(time, from: MonotonicClock.now())
     return task.connectDeadline
   }
 

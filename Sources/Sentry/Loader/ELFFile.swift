@@ -138,8 +138,7 @@ struct ELFFile: Sendable {
   /// The kernel's `elf_read`: all of `count` bytes, or an errno.
   private static func readExactly(_ count: Int, from descriptor: CInt, at offset: UInt64) throws(Errno) -> [UInt8] {
     // A negative loff_t is EINVAL to `kernel_read`.
-    guard let position = Int64(exactly: offset) else { throw .invalidArgument }
-    let bytes = try readStart(count, from: descriptor, at: position)
+    let bytes = try readStart(count, from: descriptor, at: try Int64(offset, or: .invalidArgument))
     guard bytes.count == count else { throw .ioError }
     return bytes
   }
@@ -149,8 +148,7 @@ struct ELFFile: Sendable {
     try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { buffer throws(Errno) in
       var done = 0
       while done < count {
-        let (position, overflow) = offset.addingReportingOverflow(Int64(done))
-        if overflow { break }
+        guard let position = offset.addingExactly(Int64(done)) else { break }
         let read = try Host.read(
           into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), from: descriptor, at: position)
         if read == 0 { break }

@@ -175,8 +175,8 @@ final class ExecPlan {
 
     // Upwards: the table, the bounds, the name, the stack block. All but the last is below the program's stack pointer.
     let boundsSize = UInt64(MemoryLayout<MemoryBounds>.size)
-    let nameAddress = stack.address &- 16
-    let boundsAddress = nameAddress &- boundsSize
+    let nameAddress = try stack.address.subtracting(16, or: .badAddress)
+    let boundsAddress = try nameAddress.subtracting(boundsSize, or: .badAddress)
     var table = TrampolineTable(layout: layout)
     table.addOpen(path: stack.filename, last: placement.interpreter == nil ? numbers.0 : numbers.1)
     table.add(placement.program, from: numbers.0)
@@ -186,9 +186,7 @@ final class ExecPlan {
     table.addName(at: nameAddress)
     table.addBounds(at: boundsAddress)
     table.addEnd()
-    let (space, overflow) = boundsAddress.subtractingReportingOverflow(UInt64(table.size))
-    if overflow || stack.address < boundsSize + 16 { throw .badAddress }
-    let tableAddress = space & ~15
+    let tableAddress = try boundsAddress.subtracting(UInt64(table.size), or: .badAddress) & ~15
 
     var bytes = table.bytes
     bytes.append(contentsOf: repeatElement(0, count: Int(boundsAddress - tableAddress) - bytes.count))
@@ -237,7 +235,7 @@ final class ExecPlan {
       for mapping in image.mappings {
         guard let offset = mapping.offset else { continue }
         try space.map(
-          inode, offset..<(offset + mapping.length), at: mapping.address,
+          inode, try Range(from: offset, count: mapping.length, or: .invalidArgument), at: mapping.address,
           access: MappingAccess(rawValue: UInt8(truncatingIfNeeded: mapping.protection & 7)))
       }
     }

@@ -153,9 +153,9 @@ struct KernelPages {
   ///
   /// - Throws: `.badAddress` if they cannot be there.
   func moved(to address: UInt64) throws(Errno) -> Range<UInt64> {
-    let (low, isLow) = address.subtractingReportingOverflow(vdso - range.lowerBound)
-    let (high, isHigh) = address.addingReportingOverflow(range.upperBound - vdso)
-    if isLow || isHigh || high > ImageLayout.addressLimit { throw .badAddress }
+    let low = try address.subtracting(vdso - range.lowerBound, or: .badAddress)
+    let high = try address.adding(range.upperBound - vdso, or: .badAddress)
+    if high > ImageLayout.addressLimit { throw .badAddress }
     return low..<high
   }
 

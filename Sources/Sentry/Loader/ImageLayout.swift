@@ -66,8 +66,10 @@ struct ImageLayout: Sendable {
       var zeroStart = address
       if segment.fileSize > 0 {
         let length = Page.align(segment.fileSize + lead)
-        let (offset, underflow) = segment.offset.subtractingReportingOverflow(lead)
-        if underflow || Page.offset(offset) != 0 { throw .invalidArgument }
+        let offset = try segment.offset.subtracting(lead, or: .invalidArgument)
+        // mmap(2) takes no offset whose end is beyond the largest file (mm/util.c, `vm_mmap`; `file_mmap_ok`).
+        let end = try offset.adding(length, or: .invalidArgument)
+        if Page.offset(offset) != 0 || end > UInt64(Int64.max) { throw .invalidArgument }
         mappings.append(
           Mapping(address: Page.start(address), length: length, protection: protection, offset: offset))
         zeroStart = address + segment.fileSize
@@ -139,8 +141,8 @@ extension ELFFile {
   func span() throws(Errno) -> Range<UInt64> {
     var (low, high): (UInt64, UInt64) = (.max, 0)
     for segment in segments {
-      let (end, overflow) = segment.address.addingReportingOverflow(segment.memorySize)
-      guard !overflow, end <= ImageLayout.addressLimit else { throw .invalidArgument }
+      let end = try segment.address.adding(segment.memorySize, or: .invalidArgument)
+      guard end <= ImageLayout.addressLimit else { throw .invalidArgument }
       low = min(low, Page.start(segment.address))
       high = max(high, Page.align(end))
     }

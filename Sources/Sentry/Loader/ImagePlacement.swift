@@ -70,9 +70,7 @@ struct ImagePlacement {
     let alignment = file.maximumAlignment
     var top = mapTop(process)
     while true {
-      let (place, underflow) = top.subtractingReportingOverflow(size)
-      if underflow { throw .noMemory }
-      let start = place & ~(alignment - 1)
+      let start = try top.subtracting(size, or: .noMemory) & ~(alignment - 1)
       if start < 0x10000 { throw .noMemory }
       guard let obstacle = taken.first(where: { $0.overlaps(start..<(start + size)) }) else {
         return try ImageLayout(of: file, bias: start &- span.lowerBound)
@@ -85,8 +83,8 @@ struct ImagePlacement {
   private static func mapTop(_ process: borrowing FreshProcess) -> UInt64 {
     if let top = process.mapTop { return top }
     // Stack limit, stack randomisation (16 GiB) and guard gap (1 MiB), between 128 MiB and 5/6 of the space.
-    let (padded, overflow) = process.stackLimit.addingReportingOverflow(16 << 30 + 1 << 20)
-    let gap = min(max(overflow ? .max : padded, 128 << 20), ImageLayout.addressLimit / 6 * 5)
+    let padded = process.stackLimit.addingClamped(16 << 30 + 1 << 20)
+    let gap = min(max(padded, 128 << 20), ImageLayout.addressLimit / 6 * 5)
     let random = process.randomizes ? UInt64.random(in: 0..<randomPages) * Page.size : 0
     return Page.start(ImageLayout.addressLimit &- gap &- random)
   }

@@ -61,8 +61,7 @@ struct StackBlock: Sendable {
   private static func append(_ count: Int, to words: inout [UInt64], from memory: GuestMemory, at start: UInt64)
     throws(Errno)
   {
-    let (address, overflow) = start.addingReportingOverflow(UInt64(words.count) * 8)
-    if overflow { throw .badAddress }
+    let address = try start.adding(UInt64(words.count) * 8, or: .badAddress)
     let more = try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { buffer throws(Errno) in
       let length = try memory.readPrefix(of: buffer, at: address)
       return [UInt64](unsafeUninitializedCapacity: length / 8) { array, initialized in

@@ -80,9 +80,7 @@ struct StackImage: Sendable {
     }
     words += [0, 0]
 
-    let (space, overflow) = strings.bottom.subtractingReportingOverflow(
-      UInt64(words.count) * 8 + (head == nil ? 0 : gap))
-    if overflow { throw .badAddress }
+    let space = try strings.bottom.subtracting(UInt64(words.count) * 8 + (head == nil ? 0 : gap), or: .badAddress)
     let address = space & ~15
     self.address = address
     self.filename = name

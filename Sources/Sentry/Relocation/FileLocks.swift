@@ -60,7 +60,12 @@ struct FileLock: Equatable {
     }
     isExclusive = fields[4] == "WRITE"
     self.start = start
-    length = fields[8] == "EOF" ? 0 : (Int64(fields[8]) ?? start) - start + 1
+    if fields[8] == "EOF" {
+      length = 0
+    } else {
+      guard let length = Int64(fields[8])?.subtractingExactly(start)?.addingExactly(1) else { return nil }
+      self.length = length
+    }
   }
 
   /// Takes the lock on a description of ours. Nobody else can have one on a file that has just come to be.

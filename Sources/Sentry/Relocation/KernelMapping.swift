@@ -14,9 +14,9 @@ struct KernelMapping: Sendable, Equatable {
   var file: ListedFile
 
   func mapping(in space: Int) -> Mapping {
-    Mapping(
-      space: space, range: offset..<(offset &+ (range.upperBound - range.lowerBound)), address: range.lowerBound,
-      access: access)
+    // What is no regular file may have offsets that do not count bytes, and wrap: those are never of a file of ours.
+    let part = Range(from: offset, count: range.upperBound - range.lowerBound) ?? offset..<offset
+    return Mapping(space: space, range: part, address: range.lowerBound, access: access)
   }
 
   /// The file mappings in the space of `thread`, upwards.

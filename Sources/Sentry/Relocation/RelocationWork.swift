@@ -26,7 +26,7 @@ extension Relocation {
       let status = try ProcessStatus(of: guest.thread)
       var guest = guest
       var filtered: FilteredThread?
-      let added = status.number("Seccomp_filters:") - filters
+      let added = status.number("Seccomp_filters:").subtractingClamped(filters)
       if added > 0 {
         // A filter of the guest's own might kill it for a call that it did not make: all of them must be known.
         guard let filter = sentry.filter(of: guest.thread), filter.count == added else { return }

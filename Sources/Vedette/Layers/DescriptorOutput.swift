@@ -49,8 +49,9 @@ struct ProgressBar {
 
   mutating func advance(_ count: Int64) {
     guard isShown else { return }
-    done += count
-    let percent = min(100, done * 100 / total)
+    // Sizes are what a guest has made them: a file with a hole may be as long as a number can say.
+    done = done.addingClamped(count)
+    let percent = min(100, total > Int64.max / 100 ? done / (total / 100) : done.multipliedClamped(by: 100) / total)
     guard percent != shownAt else { return }
     shownAt = percent
     let filled = Int(percent) * 30 / 100

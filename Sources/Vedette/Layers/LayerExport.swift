@@ -94,7 +94,9 @@ public struct LayerExport {
     writer = TarWriter(to: descriptor)
     var total: Int64 = 0
     for change in changes {
-      if let inode = change.inode, inode.type == .regular, let size = try? inode.attributes().size { total += size }
+      if let inode = change.inode, inode.type == .regular, let size = try? inode.attributes().size {
+        total = total.addingClamped(size)
+      }
     }
     progress = ProgressBar("export", total: total)
   }

@@ -42,7 +42,7 @@ public struct LayerImport {
       throw SandboxError("import: cannot make a directory beside '\(target)': \(error)")
     }
     do throws(SandboxError) {
-      var job = LayerImport(tree, total: archives.reduce(0) { $0 + LayerArchive.size($1) })
+      var job = LayerImport(tree, total: archives.reduce(0) { $0.addingClamped(LayerArchive.size($1)) })
       defer { job.progress.finish() }
       for archive in archives { try job.unpack(archive) }
       try job.finish()

@@ -88,9 +88,8 @@ enum TarField {
           value = digit
           continue
         }
-        let (product, overflow) = value.multipliedReportingOverflow(by: 256)
-        if overflow { return nil }
-        value = product + digit
+        guard let next = value.multipliedExactly(by: 256)?.addingExactly(digit) else { return nil }
+        value = next
       }
       return value
     }
@@ -99,9 +98,8 @@ enum TarField {
     for byte in field {
       switch byte {
       case 0x30...0x37:
-        let (product, overflow) = value.multipliedReportingOverflow(by: 8)
-        if overflow { return nil }
-        value = product + Int64(byte - 0x30)
+        guard let next = value.multipliedExactly(by: 8)?.addingExactly(Int64(byte - 0x30)) else { return nil }
+        value = next
         sawDigit = true
       case 0x20 where !sawDigit: continue
       case 0x20, 0: return value

@@ -23,7 +23,8 @@ struct TarWriter {
     var map: [UInt8] = []
     if let pieces = entry.pieces {
       map = Self.map(pieces)
-      stored = Int64(map.count) + pieces.reduce(0) { $0 + $1.count }
+      stored = Int64(map.count)
+      for piece in pieces { stored = try stored.adding(piece.count, or: .fileTooLarge) }
       PaxRecords.append("GNU.sparse.major", [0x31], to: &records)
       PaxRecords.append("GNU.sparse.minor", [0x30], to: &records)
       PaxRecords.append("GNU.sparse.name", path, to: &records)
@@ -63,7 +64,7 @@ struct TarWriter {
     set(TarField.mode, TarField.octal(UInt64(entry.permissions.rawValue), 8) ?? [])
     set(TarField.owner, UInt64(entry.owner), "uid")
     set(TarField.group, UInt64(entry.group), "gid")
-    set(TarField.size, UInt64(stored), "size")
+    set(TarField.size, try UInt64(stored, or: .fileTooLarge), "size")
     let time = entry.modificationTime
     set(TarField.time, TarField.octal(UInt64(max(0, time.seconds)), 12) ?? TarField.octal(0, 12) ?? [])
     if time.nanoseconds != 0 || time.seconds < 0 || time.seconds >= 1 << 33 {

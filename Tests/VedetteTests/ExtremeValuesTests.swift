@@ -1,0 +1,191 @@
+// Every handler, with extreme values of every argument, of every word of the structures it reads, and of the offsets and
+// sizes that a guest sets natively. What is tested is that the process is there afterwards: Swift ends it where a sum, a
+// conversion or a subscript does not fit.
+
+import CLinux
+import Gate
+import LinuxABI
+import TestSupport
+import Testing
+
+@testable import Sentry
+
+@Suite(.serialized) struct ExtremeValuesTests {
+  /// What the arguments of each served call are: directory descriptor, path, name of an attribute, buffer, structure that
+  /// is read, file, lower file, socket, inotify descriptor, size, other number.
+  static let calls: [(CInt, String)] = [
+    (SYS_stat, "pb"), (SYS_lstat, "pb"), (SYS_fstat, "fb"), (SYS_newfstatat, "dpbi"), (SYS_statx, "dpiib"),
+    (SYS_access, "pi"), (SYS_faccessat, "dpi"), (439, "dpii"), (SYS_readlink, "pbz"), (SYS_readlinkat, "dpbz"),
+    (SYS_statfs, "pb"), (SYS_ustat, "ib"), (SYS_fstatfs, "fb"),
+    (SYS_open, "pii"), (SYS_creat, "pi"), (SYS_openat, "dpii"), (SYS_openat2, "dpsz"),
+    (SYS_mkdir, "pi"), (SYS_mkdirat, "dpi"), (SYS_mknod, "pii"), (SYS_mknodat, "dpii"), (SYS_symlink, "pp"),
+    (SYS_symlinkat, "pdp"), (SYS_link, "pp"), (SYS_linkat, "dpdpi"), (SYS_unlink, "p"), (SYS_unlinkat, "dpi"),
+    (SYS_rmdir, "p"), (SYS_rename, "pp"), (SYS_renameat, "dpdp"), (SYS_renameat2, "dpdpi"),
+    (SYS_chmod, "pi"), (SYS_fchmod, "fi"), (SYS_fchmodat, "dpi"), (452, "dpii"), (SYS_chown, "pii"),
+    (SYS_lchown, "pii"), (SYS_fchown, "fii"), (SYS_fchownat, "dpiii"), (SYS_utime, "ps"), (SYS_utimes, "ps"),
+    (SYS_futimesat, "dps"), (SYS_utimensat, "dpsi"), (SYS_truncate, "pz"),
+    (SYS_getxattr, "pnbz"), (SYS_lgetxattr, "pnbz"), (SYS_fgetxattr, "fnbz"), (SYS_setxattr, "pnszi"),
+    (SYS_lsetxattr, "pnszi"), (SYS_fsetxattr, "fnszi"), (SYS_listxattr, "pbz"), (SYS_llistxattr, "pbz"),
+    (SYS_flistxattr, "fbz"), (SYS_removexattr, "pn"), (SYS_lremovexattr, "pn"), (SYS_fremovexattr, "fn"),
+    (463, "dpinsz"), (464, "dpinsz"), (465, "dpibz"), (466, "dpin"),
+    (SYS_getdents64, "fbz"), (SYS_getdents, "fbz"), (SYS_chdir, "p"), (SYS_fchdir, "f"), (SYS_chroot, "p"),
+    (SYS_getcwd, "bz"), (SYS_umask, "i"), (SYS_execve, "pbb"), (SYS_execveat, "dpbbi"),
+    (SYS_getuid, ""), (SYS_geteuid, ""), (SYS_getgid, ""), (SYS_getegid, ""), (SYS_getresuid, "bbb"),
+    (SYS_getresgid, "bbb"), (SYS_setuid, "i"), (SYS_setgid, "i"), (SYS_setreuid, "ii"), (SYS_setregid, "ii"),
+    (SYS_setresuid, "iii"), (SYS_setresgid, "iii"), (SYS_setfsuid, "i"), (SYS_setfsgid, "i"), (SYS_getgroups, "ib"),
+    (SYS_setgroups, "is"), (SYS_capget, "sb"), (SYS_capset, "ss"),
+    (SYS_bind, "ksz"), (SYS_connect, "ksz"), (SYS_sendto, "kbzisz"), (SYS_sendmsg, "ksi"), (SYS_recvfrom, "kbzibs"),
+    (SYS_getsockname, "kbs"), (SYS_getpeername, "kbs"),
+    (SYS_kill, "ii"), (SYS_tkill, "ii"), (SYS_tgkill, "iii"), (SYS_rt_sigqueueinfo, "iis"),
+    (SYS_rt_tgsigqueueinfo, "iiis"), (434, "ii"), (424, "fisi"), (SYS_prlimit64, "iiss"), (SYS_sched_setparam, "is"),
+    (SYS_sched_setscheduler, "iis"), (SYS_sched_setattr, "isi"), (SYS_sched_setaffinity, "izs"), (SYS_setpgid, "ii"),
+    (SYS_getpgid, "i"), (SYS_getsid, "i"), (SYS_setpriority, "iii"), (SYS_ioprio_set, "iii"), (SYS_fcntl, "fii"),
+    (SYS_unshare, "i"), (SYS_mmap, "bziilz"), (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),
+    (SYS_inotify_init, ""), (SYS_inotify_init1, "i"), (SYS_inotify_add_watch, "cpi"), (SYS_inotify_rm_watch, "ci"),
+  ]
+
+  @Test func everyServedCallIsWalked() {
+    let listed = Set(Self.calls.map { Int($0.0) })
+    for number in 0..<HandlerTable.count {
+      #expect(HandlerTable.serves(number) == listed.contains(number), "\(SystemCallName.of(number) ?? "?")")
+    }
+  }
+
+  /// A value of the kind that a program would pass.
+  private func plain(_ kind: Character, _ guest: ExtremeGuest, _ chance: inout SeededRandom) -> UInt64 {
+    switch kind {
+    case "d": guest.directories.randomElement(using: &chance) ?? 0
+    case "p": guest.paths.randomElement(using: &chance) ?? 0
+    case "n": guest.names.randomElement(using: &chance) ?? 0
+    case "b": guest.buffer
+    case "s": guest.structure
+    case "f": guest.files.randomElement(using: &chance) ?? 0
+    case "l": guest.lowers.randomElement(using: &chance) ?? 0
+    case "k": guest.sockets.randomElement(using: &chance) ?? 0
+    case "c": guest.watchers.randomElement(using: &chance) ?? 0
+    case "z": [16, 24, 110, 4096].randomElement(using: &chance) ?? 0
+    default: UInt64.random(in: 0...7, using: &chance)
+    }
+  }
+
+  private func plain(_ kinds: String, _ guest: ExtremeGuest, _ chance: inout SeededRandom) -> [UInt64] {
+    kinds.map { plain($0, guest, &chance) }
+  }
+
+  @Test(arguments: [true, false]) func argumentsOneByOneAndInPairs(_ hasPidNamespace: Bool) throws {
+    let guest = try ExtremeGuest(hasPidNamespace: hasPidNamespace)
+    var chance = SeededRandom(1)
+    for (number, kinds) in Self.calls {
+      guest.prepare()
+      guest.fill { _ in 0 }
+      let gate: GateKind = chance.next() % 2 == 0 ? .trace : .notify
+      for place in 0..<kinds.count {
+        for value in Extreme.values + [guest.edge, guest.edge + 1] {
+          var arguments = plain(kinds, guest, &chance)
+          arguments[place] = value
+          guest.call(number, arguments, by: gate)
+        }
+      }
+      for (first, second) in (0..<kinds.count).flatMap({ one in (0..<one).map { ($0, one) } }) {
+        for value in Extreme.few {
+          for other in Extreme.few {
+            var arguments = plain(kinds, guest, &chance)
+            arguments[first] = value
+            arguments[second] = other
+            guest.call(number, arguments, by: gate)
+          }
+        }
+      }
+    }
+    #expect(guest.isAlive)
+  }
+
+  @Test(arguments: [true, false]) func wordsOfStructures(_ hasPidNamespace: Bool) throws {
+    let guest = try ExtremeGuest(hasPidNamespace: hasPidNamespace)
+    var chance = SeededRandom(2)
+    for (number, kinds) in Self.calls where kinds.contains("s") {
+      guest.prepare()
+      for value in Extreme.values {
+        guest.fill { _ in value }
+        for _ in 0..<4 { guest.call(number, plain(kinds, guest, &chance)) }
+      }
+      for _ in 0..<300 {
+        // Pointers among them: to control messages, vectors and filters of extremes again.
+        let pool = Extreme.values + [guest.structure, guest.buffer, guest.edge] + guest.paths
+        var word = chance
+        guest.fill { _ in pool.randomElement(using: &word) ?? 0 }
+        chance = word
+        // A socket's address, and halves: a word begins with a family or is two ints.
+        if chance.next() % 2 == 0 {
+          guest.arena.storeBytes(of: UInt16(1), toByteOffset: 4096, as: UInt16.self)
+          guest.arena.storeBytes(of: UInt8(0x2f), toByteOffset: 4098, as: UInt8.self)
+        }
+        guest.call(number, plain(kinds, guest, &chance))
+      }
+    }
+    #expect(guest.isAlive)
+  }
+
+  /// An offset of a directory is set by lseek(2), which runs natively on what stands for it.
+  @Test func offsetsOfDirectories() throws {
+    let guest = try ExtremeGuest(hasPidNamespace: true)
+    guest.prepare()
+    for directory in guest.directories {
+      for offset in Extreme.values {
+        let set = vd_syscall(Int(SYS_lseek), Int(directory), Int(bitPattern: UInt(offset)), 0, 0, 0, 0)
+        guard set >= 0 else { continue }
+        for (number, size) in [(SYS_getdents64, 4096), (SYS_getdents, 4096), (SYS_getdents64, 40), (SYS_getdents64, 0)]
+        {
+          guest.call(number, [directory, guest.buffer, UInt64(size)])
+        }
+      }
+    }
+    #expect(guest.isAlive)
+  }
+
+  /// Times that a guest sets are read, compared and shown.
+  @Test func timesOfFiles() throws {
+    let guest = try ExtremeGuest(hasPidNamespace: true)
+    guest.prepare()
+    for seconds in Extreme.values {
+      guest.fill { $0 % 2 == 0 ? seconds : 999_999_999 }
+      for path in guest.paths {
+        guest.call(SYS_utimensat, [UInt64(bitPattern: -100), path, guest.structure, 0x100])
+        guest.fill { $0 % 2 == 0 ? seconds : 0 }
+        guest.call(SYS_utimes, [path, guest.structure])
+        guest.call(SYS_stat, [path, guest.buffer])
+        guest.call(SYS_statx, [UInt64(bitPattern: -100), path, 0, 0xfff, guest.buffer])
+        guest.call(SYS_readlink, [path, guest.buffer, 64])
+      }
+      for directory in guest.directories {
+        _ = vd_syscall(Int(SYS_lseek), Int(directory), 0, 0, 0, 0, 0)
+        guest.call(SYS_getdents64, [directory, guest.buffer, 4096])
+      }
+    }
+    // What was set is what is shown, on a file system whose times have no end.
+    guest.call(SYS_mkdir, [guest.paths[7], 0o755])
+    guest.fill { [UInt64(bitPattern: Int64.max), 999_999][$0 % 2] }
+    #expect(guest.call(SYS_utimes, [guest.paths[7], guest.structure]) == 0)
+    #expect(guest.call(SYS_stat, [guest.paths[7], guest.buffer]) == 0)
+    let status = guest.arena.load(fromByteOffset: 2 * 4096, as: stat.self)
+    #expect(status.st_atim.tv_sec == .max && status.st_mtim.tv_sec == .max && status.st_mtim.tv_nsec == 999_999_000)
+  }
+
+  @Test func whatLinuxAnswers() throws {
+    let guest = try ExtremeGuest(hasPidNamespace: false)
+    guest.prepare()
+    #expect(guest.call(SYS_kill, [UInt64(bitPattern: Int64(Int32.min)), 0]) == Errno.noSuchProcess.result)
+    #expect(guest.call(SYS_truncate, [guest.paths[6], 1 << 63]) == Errno.invalidArgument.result)
+    #expect(guest.call(SYS_getgroups, [0xffff_ffff, guest.buffer]) == Errno.invalidArgument.result)
+    #expect(guest.call(SYS_setgroups, [65537, guest.structure]) == Errno.invalidArgument.result)
+    #expect(
+      guest.call(SYS_setxattr, [guest.paths[6], guest.names[0], guest.structure, .max, 0])
+        == Errno.argListTooLong.result)
+    // The kernel refuses the place, and no mapping is recorded at it.
+    let flags = UInt64(MAP_SHARED | MAP_FIXED)
+    for length in Extreme.values {
+      #expect(guest.call(SYS_mmap, [.max - 4095, length, 1, flags, guest.lowers[0], 0]) == nil)
+    }
+    #expect(guest.task.space.mappables.isEmpty)
+  }
+}
