@@ -119,9 +119,10 @@ private struct SandboxSession {
     switch changes {
     case .failure(let errno): throw SandboxError("--changes: cannot compare: \(errno)")
     case .success(let report):
-      var text = report.text
-      if let complaint = report.complaint { text += Array("vedette: --changes: \(complaint)\n".utf8) }
-      DescriptorOutput.write(text, to: 2)
+      report.writeText { DescriptorOutput.write($0, to: 2) }
+      for line in [report.note, report.complaint].compactMap(\.self) {
+        DescriptorOutput.write(Array("vedette: --changes: \(line)\n".utf8), to: 2)
+      }
     }
   }
 
