@@ -67,6 +67,9 @@ final class DirectoryDescriptors {
     free.append(index)
   }
 
+  /// How far apart the ancestors stand that are kept open on the way to a deep directory.
+  private static let landmarkDistance = 32
+
   /// The paths of a tree 2,000 deep can be longer than PATH_MAX: then it goes in several steps.
   private func open(_ directory: HostDirectory) throws(Errno) {
     var chain: [HostDirectory] = []
@@ -80,15 +83,22 @@ final class DirectoryDescriptors {
     var step: OwnedDescriptor?
     var path: [UInt8] = []
     path.reserveCapacity(256)
-    for next in chain.reversed() {
+    for (place, next) in chain.enumerated().reversed() {
       if !path.isEmpty { path.append(0x2f) }
       path += next.name
-      if path.count > 3500 || next === directory {
+      let isLandmark = place > 0 && place % Self.landmarkDistance == 0 && place < Self.landmarkDistance * 8
+      if path.count > 3500 || isLandmark || next === directory {
         let opened = try path.withTerminator { path throws(Errno) in
           try Host.open(path, in: current, [.path, .directory, .noFollow])
         }
         current = opened.rawValue
-        step = consume opened
+        if isLandmark {
+          // Kept for whoever climbs back from here, step by step: each step up would begin at the root again.
+          enter(next, opened.release())
+          step = nil
+        } else {
+          step = consume opened
+        }
         path.removeAll(keepingCapacity: true)
       }
     }

@@ -51,6 +51,7 @@ class HostInode: Inode {
   deinit {
     letGo()
     host.forget(self)
+    ParentChain.release(&parent) { $0.parent.take() }
   }
 
   /// Reads what is not in `statx`: the record of a store, the access ACL.

@@ -7,6 +7,7 @@
 
 public import CLinux
 public import LinuxABI
+public import VFS
 
 /// Where the bytes of in-memory files live.
 public final class BackingStore {
@@ -15,6 +16,8 @@ public final class BackingStore {
   private let descriptors: OwnedDescriptor
   private var cache: DescriptorCache
   private var last: UInt64 = 0
+  /// Pays for what the file systems over this store keep in memory.
+  public let budget: MemoryBudget
 
   /// Files that no name leads to any more and that an inode object still keeps, and the bytes they had when they lost
   /// their last name. The space comes back when whoever holds the objects lets go: a reason to look for those that no
@@ -24,8 +27,13 @@ public final class BackingStore {
 
   /// Takes over the directory `root`, empty and reachable by nobody else.
   ///
-  /// - Parameter cachedDescriptors: how many descriptors of hot files may be kept open.
-  public init(root: consuming OwnedDescriptor, cachedDescriptors: Int = 256) throws(Errno) {
+  /// - Parameters:
+  ///   - budget: of the sandbox.
+  ///   - cachedDescriptors: how many descriptors of hot files may be kept open.
+  public init(
+    root: consuming OwnedDescriptor, budget: MemoryBudget = .unlimited, cachedDescriptors: Int = 256
+  ) throws(Errno) {
+    self.budget = budget
     descriptors = try Host.openTrusted("/proc/self/fd", [.path, .directory])
     self.root = root
     cache = DescriptorCache(capacity: cachedDescriptors)

@@ -36,14 +36,10 @@ open class KernFilesystem: Filesystem {
   /// Inodes that exist now.
   public internal(set) final var inodeCount = 0
 
-  /// The largest number of bytes in names and extended attributes, which lie in the supervisor's memory.
-  public final var memoryLimit = 1 << 28
-  /// Bytes of names and extended attributes now.
-  public internal(set) final var memoryCount = 0
-
   public init(typeName: StaticString, store: BackingStore) {
     self.store = store
     super.init(typeName: typeName)
+    budget = store.budget
   }
 
   /// The inode that `new` describes, with no link yet: what `create` in a writable directory puts under a name.
@@ -51,12 +47,19 @@ open class KernFilesystem: Filesystem {
   /// - Throws: `.noSpace` beyond the limits or if the store is full.
   open func makeInode(_ new: NewInode) throws(Errno) -> KernInode {
     if inodeCount >= inodeLimit { throw .noSpace }
+    var cost = new.type == .directory ? MemoryCost.directory : MemoryCost.inode
+    if case .symlink(let target) = new.kind { cost += target.count }
+    try budget.check(cost)
+    let inode = try makeUncharged(new)
+    inode.charge(cost)
+    return inode
+  }
+
+  private func makeUncharged(_ new: NewInode) throws(Errno) -> KernInode {
     switch new.kind {
     case .regular: return try BackedFile(self, new)
     case .directory: return OrderedDirectory(self, new)
-    case .symlink(let target):
-      try charge(target.count)
-      return Symlink(self, target: target, new, isCharged: true)
+    case .symlink(let target): return Symlink(self, target: target, new)
     case .node(.fifo, _): return try FIFO(self, new)
     case .node(.socket, _): return SocketNode(self, new)
     case .node(.regular, _): return try BackedFile(self, new)
@@ -71,12 +74,4 @@ open class KernFilesystem: Filesystem {
   ///
   /// - Postcondition: the file system is not used again.
   open func tearDown() {}
-
-  /// Takes `count` bytes of the supervisor's memory for a guest's names or attributes.
-  final func charge(_ count: Int) throws(Errno) {
-    if memoryCount + count > memoryLimit { throw .noSpace }
-    memoryCount += count
-  }
-
-  final func discharge(_ count: Int) { memoryCount -= count }
 }

@@ -14,6 +14,8 @@ open class KernInode: Inode {
   public final var changeTime: Timestamp
   public final let birthTime: Timestamp
   final var xattrs: ExtendedAttributes?
+  /// Bytes taken of the file system's budget: for the inode, its attributes and, of a directory, the names in it.
+  private final var charged = 0
 
   /// The file system, by the type it was given as.
   public final var kernel: KernFilesystem { unsafeDowncast(filesystem, to: KernFilesystem.self) }
@@ -35,7 +37,13 @@ open class KernInode: Inode {
 
   deinit {
     kernel.inodeCount -= 1
-    if let xattrs { kernel.discharge(xattrs.byteCount) }
+    kernel.budget.giveBack(charged)
+  }
+
+  /// Takes bytes of the budget, which has been asked; a negative number gives some back. The end of the inode gives all back.
+  final func charge(_ count: Int) {
+    kernel.budget.take(count)
+    charged += count
   }
 
   /// Bytes, as `stat` shows them, of an inode whose size is known without asking anyone.
@@ -94,9 +102,10 @@ open class KernInode: Inode {
     let old = list.index.lookup(name)
     if old != nil && flags.contains(.create) { throw .fileExists }
     if old == nil && flags.contains(.replace) { throw .noData }
-    let growth = value.count - (old?.count ?? -name.count)
-    if growth > 0 { try kernel.charge(growth) } else { kernel.discharge(-growth) }
-    list.byteCount += growth
+    let growth =
+      MemoryCost.attribute(name.count, value.count) - (old.map { MemoryCost.attribute(name.count, $0.count) } ?? 0)
+    if growth > 0 { try kernel.budget.check(growth) }
+    charge(growth)
     list.index.insert(name, value)
     xattrs = list
     changeTime = Timestamp.now()
@@ -104,8 +113,7 @@ open class KernInode: Inode {
 
   open override func removeExtendedAttribute(_ name: Name) throws(Errno) {
     guard let list = xattrs, let old = list.index.remove(name) else { throw .noData }
-    list.byteCount -= name.count + old.count
-    kernel.discharge(name.count + old.count)
+    charge(-MemoryCost.attribute(name.count, old.count))
     if list.index.isEmpty { xattrs = nil }
     changeTime = Timestamp.now()
   }
@@ -124,6 +132,4 @@ open class KernInode: Inode {
 /// directory of an overlay's upper layer has one for each whiteout.
 final class ExtendedAttributes {
   var index = DirectoryIndex<[UInt8]>()
-  /// Bytes of all names and values.
-  var byteCount = 0
 }

@@ -26,12 +26,31 @@ open class OrderedDirectory: KernInode {
     var pending = [self]
     while let directory = pending.popLast() {
       directory.children.iterate(from: 0) { name, child, _ in
-        kernel.discharge(name.count)
+        directory.charge(-MemoryCost.name(name.count))
         if let child = child as? OrderedDirectory { pending.append(child) }
         return true
       }
       directory.children.removeAll()
     }
+  }
+
+  /// A directory that still has children ends with them: level by level, because a guest's tree can be deeper than our stack.
+  deinit {
+    if children.isEmpty { return }
+    var pending: [OrderedDirectory] = []
+    takeDirectories(&pending)
+    while var directory = pending.popLast() {
+      if isKnownUniquelyReferenced(&directory) { directory.takeDirectories(&pending) }
+    }
+  }
+
+  /// Empties the index and gives the directories in it away.
+  private func takeDirectories(_ directories: inout [OrderedDirectory]) {
+    children.iterate(from: 0) { _, child, _ in
+      if child.isDirectory, let child = child as? OrderedDirectory { directories.append(child) }
+      return true
+    }
+    children.removeAll()
   }
 
   /// As tmpfs counts: 20 bytes a name, `.` and `..` included.
@@ -95,7 +114,7 @@ open class OrderedDirectory: KernInode {
     let whiteout = flags.contains(.whiteout) ? try makeWhiteout() : nil
     if let victim { target.drop(newName, victim, keepingName: true) }
     if target === self && whiteout == nil && victim == nil {
-      kernel.discharge(name.count)
+      charge(MemoryCost.name(newName.count) - MemoryCost.name(name.count))
       children.rename(name, to: newName)
     } else {
       take(name, moved, keepingName: whiteout != nil)
@@ -148,7 +167,7 @@ open class OrderedDirectory: KernInode {
   private func checkAdding(_ name: Name) throws(Errno) {
     if linkCount == 0 { throw .noSuchFileOrDirectory }
     if linkCount == .max { throw .tooManyLinks }
-    if kernel.memoryCount + name.count > kernel.memoryLimit { throw .noSpace }
+    try kernel.budget.check(MemoryCost.name(name.count))
   }
 
   private static func checkEmpty(_ inode: KernInode) throws(Errno) {
@@ -164,7 +183,7 @@ open class OrderedDirectory: KernInode {
   /// Places `child`, whose own count stays.
   private func put(_ name: Name, _ child: KernInode, nameIsThere: Bool) {
     children.insert(name, child)
-    if !nameIsThere { kernel.memoryCount += name.count }
+    if !nameIsThere { charge(MemoryCost.name(name.count)) }
     if child.isDirectory { linkCount += 1 }
   }
 
@@ -172,7 +191,7 @@ open class OrderedDirectory: KernInode {
   private func take(_ name: Name, _ child: KernInode, keepingName: Bool) {
     if !keepingName {
       children.remove(name)
-      kernel.discharge(name.count)
+      charge(-MemoryCost.name(name.count))
     }
     if child.isDirectory { linkCount -= 1 }
   }

@@ -6,11 +6,9 @@ public import VFS
 /// A symbolic link with its target in memory.
 public final class Symlink: KernInode {
   private let target: [UInt8]
-  private let isCharged: Bool
 
-  init(_ filesystem: KernFilesystem, target: [UInt8], _ new: NewInode, isCharged: Bool) {
+  init(_ filesystem: KernFilesystem, target: [UInt8], _ new: NewInode) {
     self.target = target
-    self.isCharged = isCharged
     super.init(
       filesystem, type: .symlink, permissions: Permissions(rawValue: 0o777), owner: new.owner, group: new.group,
       linkCount: 0)
@@ -19,11 +17,8 @@ public final class Symlink: KernInode {
   /// A link that a file system is born with.
   public init(_ filesystem: KernFilesystem, to target: StaticString) {
     self.target = Array(UnsafeBufferPointer(start: target.utf8Start, count: target.utf8CodeUnitCount))
-    isCharged = false
     super.init(filesystem, type: .symlink, permissions: Permissions(rawValue: 0o777), linkCount: 0)
   }
-
-  deinit { if isCharged { kernel.discharge(target.count) } }
 
   public override var size: Int64 { Int64(target.count) }
 

@@ -40,6 +40,7 @@ extension OverlayInode {
   fileprivate final func copyUpAlone(_ extent: CopyUpExtent) throws(Errno) -> Inode {
     guard let work = overlay.work, let marks = overlay.marks else { throw .readOnlyFileSystem }
     guard let lower else { throw .ioError }
+    try overlay.budget.check(MemoryCost.keptInode)
     let from = try lower.attributes()
     let new = NewInode(
       try kind(of: lower, from), permissions: permissions, owner: owner, group: group)

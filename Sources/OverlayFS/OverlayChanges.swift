@@ -15,14 +15,24 @@ public struct OverlayChange {
   }
 
   public var kind: Kind
-  /// From the root, without a slash at either end; empty for the root itself.
-  public var path: [UInt8]
-  /// What the name shows now; nil if it is deleted.
+  /// In `OverlayChanges.paths`.
+  public var place: Int
+  /// Of what the name shows, or showed.
+  public var type: FileType
+  /// What the name shows now; nil if it is deleted, or was not asked for.
   public var inode: Inode?
-  /// What the lowers alone show; nil if the name is added.
+  /// What the lowers alone show; nil if the name is added, or was not asked for.
   public var before: Inode?
   /// A directory below which nothing of the lowers shows, although they have one there.
   public var isOpaque = false
+
+  init(kind: Kind, place: Int, inode: Inode?, before: Inode?) {
+    self.kind = kind
+    self.place = place
+    type = (inode ?? before)?.type ?? .regular
+    self.inode = inode
+    self.before = before
+  }
 }
 
 /// All changes of an overlay.
@@ -36,16 +46,25 @@ public struct OverlayChanges {
   }
 
   public private(set) var changes: [OverlayChange] = []
+  /// Where the changes are.
+  public private(set) var paths = PathTree()
   /// What could not be compared, and why.
-  public private(set) var unreadable: [(path: [UInt8], errno: Errno)] = []
+  public private(set) var unreadable: [(place: Int, errno: Errno)] = []
 
   private let style: Style
+  private let keepsInodes: Bool
   private let overlay: OverlayFilesystem
   /// The names met so far of files with several links that came from a lower, by number.
   private var links: [UInt64: LinkedFile] = [:]
 
+  /// A name in a directory, by the directory's number.
+  private struct Link: Hashable {
+    var directory: UInt64
+    var name: [UInt8]
+  }
+
   private struct LinkedFile {
-    var paths: Set<[UInt8]> = []
+    var names: Set<Link> = []
     var unchanged: [OverlayChange] = []
     var isChanged = false
     var count: UInt32
@@ -55,18 +74,26 @@ public struct OverlayChanges {
 
   /// A directory whose children are being compared.
   private struct Frame {
-    var path: [UInt8]
+    var place: Int
     /// The merged directory, and whether its lowers are those of `before`.
     var directory: OverlayDirectory?
     var before: OverlayDirectory?
     var isAligned: Bool
   }
 
+  /// What comes next: a change to be listed, or a directory to be looked into.
+  private enum Item {
+    case change(OverlayChange)
+    case directory(Frame)
+  }
+
   /// Compares. The overlay is only read.
   ///
+  /// - Parameter keepsInodes: whoever only lists names need not hold all the objects behind them.
   /// - Throws: errnos of the root directory; deeper ones end up in `unreadable`.
-  public init(of overlay: OverlayFilesystem, _ style: Style) throws(Errno) {
+  public init(of overlay: OverlayFilesystem, _ style: Style, keepsInodes: Bool = true) throws(Errno) {
     self.style = style
+    self.keepsInodes = keepsInodes
     self.overlay = overlay
     guard let root = overlay.root as? OverlayDirectory else { return }
     var before: OverlayFilesystem?
@@ -79,44 +106,89 @@ public struct OverlayChanges {
     }
     let lowerRoot = before?.root as? OverlayDirectory
     if let lowerRoot, try differs(root, lowerRoot) {
-      changes.append(OverlayChange(kind: .modified, path: [], inode: root, before: lowerRoot))
+      enter(OverlayChange(kind: .modified, place: 0, inode: root, before: lowerRoot))
     }
     // A stack and no recursion: a tree can be deeper than our stack is.
-    var stack = [Frame(path: [], directory: root, before: lowerRoot, isAligned: true)]
-    while let frame = stack.popLast() {
-      do throws(Errno) {
-        stack += try compare(frame).reversed()
-      } catch {
-        unreadable.append((frame.path, error))
+    var stack = [Item.directory(Frame(place: 0, directory: root, before: lowerRoot, isAligned: true))]
+    while let item = stack.popLast() {
+      switch item {
+      case .change(let change): enter(change)
+      case .directory(let frame):
+        do throws(Errno) {
+          stack += try compare(frame).reversed()
+        } catch {
+          unreadable.append((frame.place, error))
+        }
       }
     }
+    let sorted = changes.count
     try findOtherNames(root, before)
-    if style == .list { changes.sort { $0.path.lexicographicallyPrecedes($1.path) } }
+    if style == .list { mergeTail(from: sorted) }
+  }
+
+  private mutating func enter(_ change: OverlayChange) {
+    var change = change
+    if !keepsInodes {
+      change.inode = nil
+      change.before = nil
+    }
+    changes.append(change)
+  }
+
+  /// The changes from `start` on, few as a rule, go to their places among those before, which are sorted.
+  private mutating func mergeTail(from start: Int) {
+    if start == changes.count { return }
+    let tail = changes[start...].map { (path: paths.path(of: $0.place), change: $0) }
+      .sorted { $0.path.lexicographicallyPrecedes($1.path) }
+    var result: [OverlayChange] = []
+    result.reserveCapacity(changes.count)
+    var next = 0
+    for (path, change) in tail {
+      var low = next
+      var high = start
+      while low < high {
+        let middle = (low + high) / 2
+        if paths.path(of: changes[middle].place).lexicographicallyPrecedes(path) { low = middle + 1 } else { high = middle }
+      }
+      result += changes[next..<low]
+      result.append(change)
+      next = low
+    }
+    changes = result + changes[next..<start]
   }
 
   // MARK: - One directory
 
-  /// Compares the children; returns the directories to look into.
-  private mutating func compare(_ frame: Frame) throws(Errno) -> [Frame] {
+  /// Compares the children; returns what is to be listed and looked into, in order.
+  ///
+  /// In a list the paths come in the order of their bytes: a directory's own line at its name, what lies below it at its
+  /// name and a slash, behind `name.txt` and before `name0`.
+  private mutating func compare(_ frame: Frame) throws(Errno) -> [Item] {
     var deleted: [OverlayChange] = []
     var others: [OverlayChange] = []
     var frames: [Frame] = []
     for name in try names(of: frame) {
-      let path = frame.path.isEmpty ? name : frame.path + [0x2f] + name
       do throws(Errno) {
         let now = try Self.child(name, of: frame.directory)
         let before = try Self.child(name, of: frame.before)
         guard let now else {
-          if before != nil { deleted.append(OverlayChange(kind: .deleted, path: path, before: before)) }
+          if before != nil {
+            let place = paths.add(name, below: frame.place)
+            deleted.append(OverlayChange(kind: .deleted, place: place, inode: nil, before: before))
+          }
           continue
         }
-        var change = OverlayChange(kind: .added, path: path, inode: now, before: before)
+        var isAligned = false
+        if let directory = now as? OverlayDirectory, let before = before as? OverlayDirectory {
+          isAligned = Self.haveSameLowers(directory, before)
+          if isAligned && directory.upper == nil { continue }
+        }
+        let place = paths.add(name, below: frame.place)
+        var change = OverlayChange(kind: .added, place: place, inode: now, before: before)
         var below: Frame?
         if let directory = now as? OverlayDirectory {
-          below = Frame(path: path, directory: directory, before: nil, isAligned: false)
+          below = Frame(place: place, directory: directory, before: nil, isAligned: false)
           if let before = before as? OverlayDirectory {
-            let isAligned = Self.haveSameLowers(directory, before)
-            if isAligned && directory.upper == nil { continue }
             change.isOpaque = style == .layer && !isAligned
             let isModified = try differs(directory, before)
             change.kind = change.isOpaque || isModified ? .modified : .linked
@@ -129,14 +201,18 @@ public struct OverlayChanges {
           change.kind = try differs(now, before) ? .modified : .linked
         }
         if change.kind != .linked { others.append(change) }
-        if !now.isDirectory { try note(change, now) }
+        if !now.isDirectory {
+          try note(change, now, Link(directory: frame.directory?.number ?? 0, name: name))
+        }
         if let below { frames.append(below) }
       } catch {
-        unreadable.append((path, error))
+        unreadable.append((paths.add(name, below: frame.place), error))
       }
     }
-    changes += deleted + others
-    return frames
+    if style == .layer { return (deleted + others).map { .change($0) } + frames.map { .directory($0) } }
+    var items = (deleted + others).map { (key: [UInt8](paths.name(of: $0.place)), item: Item.change($0)) }
+    items += frames.map { (key: paths.name(of: $0.place) + [0x2f], item: Item.directory($0)) }
+    return items.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.item)
   }
 
   /// The names that may differ, sorted by their bytes.
@@ -203,13 +279,13 @@ public struct OverlayChanges {
 
   // MARK: - Names that only a lower has, of files that changed
 
-  private mutating func note(_ change: OverlayChange, _ now: OverlayInode) throws(Errno) {
+  private mutating func note(_ change: OverlayChange, _ now: OverlayInode, _ link: Link) throws(Errno) {
     let count = try now.attributes().linkCount
     guard count > 1, let upper = now.upper else { return }
     let origin = try overlay.marks?.origin(of: upper)
     let isFromLower = now.lower != nil || origin != nil
     var file = links[now.number] ?? LinkedFile(count: count, isFromLower: isFromLower)
-    file.paths.insert(change.path)
+    file.names.insert(link)
     if change.kind == .linked { file.unchanged.append(change) } else { file.isChanged = true }
     links[now.number] = file
   }
@@ -217,13 +293,15 @@ public struct OverlayChanges {
   /// A changed file may have names in directories that are in no upper: then, and only then, all names are looked through.
   private mutating func findOtherNames(_ root: OverlayDirectory, _ before: OverlayFilesystem?) throws(Errno) {
     let changed = links.filter { $0.value.isChanged }
-    if style == .layer { changes += changed.sorted { $0.key < $1.key }.flatMap(\.value.unchanged) }
+    if style == .layer {
+      for change in changed.sorted(by: { $0.key < $1.key }).flatMap(\.value.unchanged) { enter(change) }
+    }
     var wanted = changed.filter { _, file in
-      file.isFromLower && file.paths.count < Int(file.count)
+      file.isFromLower && file.names.count < Int(file.count)
     }
     guard !wanted.isEmpty, let before = before?.root as? OverlayDirectory else { return }
     let devices = Set(wanted.keys.map(Self.device))
-    var stack: [Frame] = [Frame(path: [], directory: root, before: before, isAligned: true)]
+    var stack: [Frame] = [Frame(place: 0, directory: root, before: before, isAligned: true)]
     while let frame = stack.popLast(), !wanted.isEmpty {
       guard let directory = frame.directory else { continue }
       var found: [(name: [UInt8], number: UInt64)] = []
@@ -241,26 +319,27 @@ public struct OverlayChanges {
         return true
       }
       for (name, number) in found {
-        let path = frame.path.isEmpty ? name : frame.path + [0x2f] + name
-        guard wanted[number]?.paths.contains(path) == false, let now = try Self.child(name, of: directory),
+        let link = Link(directory: directory.number, name: name)
+        guard wanted[number]?.names.contains(link) == false, let now = try Self.child(name, of: directory),
           now.number == number
         else { continue }
         let old = try Self.child(name, of: frame.before)
         let isModified = try differs(now, old)
         if isModified || style == .layer {
-          changes.append(
+          enter(
             OverlayChange(
-              kind: old == nil ? .added : isModified ? .modified : .linked, path: path, inode: now, before: old))
+              kind: old == nil ? .added : isModified ? .modified : .linked,
+              place: paths.add(name, below: frame.place), inode: now, before: old))
         }
-        wanted[number]?.paths.insert(path)
-        if let file = wanted[number], file.paths.count >= Int(file.count) { wanted[number] = nil }
+        wanted[number]?.names.insert(link)
+        if let file = wanted[number], file.names.count >= Int(file.count) { wanted[number] = nil }
       }
       for name in directories {
         guard let child = try? Self.child(name, of: directory) as? OverlayDirectory else { continue }
         let old = try? Self.child(name, of: frame.before)
         stack.append(
           Frame(
-            path: frame.path.isEmpty ? name : frame.path + [0x2f] + name, directory: child,
+            place: paths.add(name, below: frame.place), directory: child,
             before: old as? OverlayDirectory, isAligned: true))
       }
     }

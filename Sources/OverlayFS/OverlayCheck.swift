@@ -33,15 +33,16 @@ public struct OverlayCheck {
   private var overflow: OverflowStore?
   /// Types of all inodes below `upper`, by number.
   private var seen: [UInt64: FileType] = [:]
+  private var paths = PathTree()
   /// The same of inodes that have a place in the work directory only.
   private var alive: [UInt64: FileType] = [:]
   /// Numbers whose marks go, by the intent of a killed run.
   private var forgotten: Set<UInt64> = []
   /// Which upper inode says that it came from a lower number.
-  private var origins: [UInt64: (upper: UInt64, path: [UInt8])] = [:]
+  private var origins: [UInt64: (upper: UInt64, place: Int)] = [:]
   private var originOf: [UInt64: UInt64] = [:]
   /// Numbers that some lower must have, and who says so.
-  private var wanted: [UInt64: (path: [UInt8], repair: (() throws(Errno) -> Void)?)] = [:]
+  private var wanted: [UInt64: (place: Int, repair: (() throws(Errno) -> Void)?)] = [:]
 
   /// Looks at everything.
   ///
@@ -87,8 +88,8 @@ public struct OverlayCheck {
     return descriptor.release()
   }
 
-  private mutating func note(_ path: [UInt8], _ message: String, repair: (() throws(Errno) -> Void)? = nil) {
-    var problem = Problem(path: path, message: message)
+  private mutating func note(_ place: Int, _ message: String, repair: (() throws(Errno) -> Void)? = nil) {
+    var problem = Problem(path: paths.shownPath(of: place), message: message)
     if repairs, let repair {
       do throws(Errno) {
         try repair()
@@ -103,13 +104,13 @@ public struct OverlayCheck {
   // MARK: - The visible tree
 
   private mutating func checkUpper(_ upper: Inode) throws(Errno) {
-    var stack: [(path: [UInt8], inode: Inode)] = [([UInt8]("upper".utf8), upper)]
-    while let (path, inode) = stack.popLast() {
+    var stack: [(place: Int, inode: Inode)] = [(paths.add("upper".utf8, below: 0), upper)]
+    while let (place, inode) = stack.popLast() {
       let isNew = seen.updateValue(inode.type, forKey: inode.number) == nil
       files += 1
       do throws(Errno) {
         // Another name of a file that has been looked at.
-        if isNew || inode.isDirectory { try checkMarks(inode, path) }
+        if isNew || inode.isDirectory { try checkMarks(inode, place) }
         guard inode.isDirectory else { continue }
         var names: [[UInt8]] = []
         try inode.iterate(from: 0) { entry in
@@ -119,24 +120,24 @@ public struct OverlayCheck {
         for name in names.sorted(by: { $1.lexicographicallyPrecedes($0) }) {
           do throws(Errno) {
             guard let child = try Self.child(name, of: inode) else { continue }
-            stack.append((path + [0x2f] + name, child))
+            stack.append((paths.add(name, below: place), child))
           } catch {
-            note(path + [0x2f] + name, "cannot be looked at: \(error)")
+            note(paths.add(name, below: place), "cannot be looked at: \(error)")
           }
         }
       } catch {
-        note(path, "cannot be read: \(error)")
+        note(place, "cannot be read: \(error)")
       }
     }
   }
 
-  private mutating func checkMarks(_ inode: Inode, _ path: [UInt8]) throws(Errno) {
+  private mutating func checkMarks(_ inode: Inode, _ place: Int) throws(Errno) {
     for name in try inode.extendedAttributeNames() {
       guard name.starts(with: prefix) else {
         if name.starts(with: "user.vedette.".utf8) {
-          try checkRecord(name, inode, path)
+          try checkRecord(name, inode, place)
         } else if OverlayMarks.isReserved(name) {
-          note(path, "'\(Self.text(name))' was written by another user: runs of this one do not see it")
+          note(place, "'\(Self.text(name))' was written by another user: runs of this one do not see it")
         }
         continue
       }
@@ -146,21 +147,21 @@ public struct OverlayCheck {
         number != OverlayFilesystem.born(inode.number)
       {
         wanted[number] = (
-          path,
+          place,
           { () throws(Errno) in
             try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
           }
         )
       }
-      guard let message = checkMark(word, value, inode.type, inode.number, path) else { continue }
-      note(path, message) { () throws(Errno) in
+      guard let message = checkMark(word, value, inode.type, inode.number, place) else { continue }
+      note(place, message) { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
       }
     }
   }
 
   /// `user.vedette.attributes`, the only one of that prefix. Without it a file is the caller's own, and for him alone.
-  private mutating func checkRecord(_ name: [UInt8], _ inode: Inode, _ path: [UInt8]) throws(Errno) {
+  private mutating func checkRecord(_ name: [UInt8], _ inode: Inode, _ place: Int) throws(Errno) {
     let message: String
     if name == [UInt8]("user.vedette.attributes".utf8) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
@@ -171,7 +172,7 @@ public struct OverlayCheck {
     } else {
       message = "an unknown attribute, '\(Self.text(name))'"
     }
-    note(path, message) { () throws(Errno) in
+    note(place, message) { () throws(Errno) in
       try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
     }
   }
@@ -182,8 +183,8 @@ public struct OverlayCheck {
   /// only as long as numbers are wanted. Numbers of other devices below a lower (`HostFilesystem.number`) are not followed.
   private mutating func checkOrigins() throws(Errno) {
     guard let lowers, !wanted.isEmpty else { return }
-    for (place, lower) in lowers.enumerated() {
-      let bits = lowers.count == 1 ? 0 : UInt64(place) << 57
+    for (layer, lower) in lowers.enumerated() {
+      let bits = lowers.count == 1 ? 0 : UInt64(layer) << 57
       wanted[lower.root.number | bits] = nil
       var stack: [Inode] = [lower.root]
       while let directory = stack.popLast(), !wanted.isEmpty {
@@ -201,14 +202,14 @@ public struct OverlayCheck {
         }
       }
     }
-    for (number, place) in wanted.sorted(by: { $0.key < $1.key }) where number >> 48 & 0x1ff == 0 {
-      note(place.path, "came from number \(number), which no lower has", repair: place.repair)
+    for (number, mark) in wanted.sorted(by: { $0.key < $1.key }) where number >> 48 & 0x1ff == 0 {
+      note(mark.place, "came from number \(number), which no lower has", repair: mark.repair)
     }
   }
 
   /// What is wrong with a mark; nil if nothing is. Marks whose loss would show lower files are told apart by the caller.
   private mutating func checkMark(
-    _ word: [UInt8], _ value: [UInt8], _ type: FileType, _ number: UInt64, _ path: [UInt8]
+    _ word: [UInt8], _ value: [UInt8], _ type: FileType, _ number: UInt64, _ place: Int
   ) -> String? {
     let text = String(decoding: value, as: UTF8.self)
     if word.starts(with: "guest.".utf8) || word == [UInt8]("probe".utf8) { return nil }
@@ -219,9 +220,9 @@ public struct OverlayCheck {
     case "origin":
       guard let origin = UInt64(text) else { return "its origin is no number" }
       if let other = origins[origin], other.upper != number {
-        return "has the same origin as '\(Self.text(other.path))'"
+        return "has the same origin as '\(Self.text(paths.shownPath(of: other.place)))'"
       }
-      origins[origin] = (number, path)
+      origins[origin] = (number, place)
       originOf[number] = origin
       return nil
     case "links":
@@ -266,24 +267,25 @@ public struct OverlayCheck {
 
   private mutating func checkWork(_ work: Inode) throws(Errno) {
     var directory: Inode?
+    let top = paths.add("work".utf8, below: 0)
     overflow = try OverflowStore(readIn: work)
     for name in try names(in: work) {
-      let path = [UInt8]("work/".utf8) + name
+      let place = paths.add(name, below: top)
       guard let inode = try Self.child(name, of: work) else { continue }
       switch (String(decoding: name, as: UTF8.self), inode.type) {
       case ("lock", .regular), ("layers", .regular): continue
       case ("intent", .regular): try readIntent(inode)
       case ("overflow", .directory): directory = inode
-      case ("index", .directory): try checkIndex(inode, path)
+      case ("index", .directory): try checkIndex(inode, place)
       case (let word, _) where word.hasPrefix("prepared-"):
         // Its marks go with it when the next run discards it.
         alive[inode.number] = inode.type
-        if inode.isDirectory, try !names(in: inode).isEmpty { note(path, "is not empty, so no run has prepared it") }
-      default: note(path, "does not belong there")
+        if inode.isDirectory, try !names(in: inode).isEmpty { note(place, "is not empty, so no run has prepared it") }
+      default: note(place, "does not belong there")
       }
     }
     // Last: index entries and what was prepared have marks too.
-    if let directory { try checkOverflow(directory, [UInt8]("work/overflow".utf8)) }
+    if let directory { try checkOverflow(directory, paths.add("overflow".utf8, below: top)) }
   }
 
   /// What a killed run intended is neither done nor undone yet.
@@ -304,20 +306,20 @@ public struct OverlayCheck {
     return names.sorted { $0.lexicographicallyPrecedes($1) }
   }
 
-  private mutating func checkOverflow(_ directory: Inode, _ path: [UInt8]) throws(Errno) {
+  private mutating func checkOverflow(_ directory: Inode, _ top: Int) throws(Errno) {
     for name in try names(in: directory) {
-      let path = path + [0x2f] + name
+      let place = paths.add(name, below: top)
       guard let file = try Self.child(name, of: directory) else { continue }
       let remove = { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try directory.unlink(name, file) }
       }
       guard file.type == .regular, let number = UInt64(String(decoding: name, as: UTF8.self), radix: 16) else {
-        note(path, "is no file of marks", repair: file.isDirectory ? nil : remove)
+        note(place, "is no file of marks", repair: file.isDirectory ? nil : remove)
         continue
       }
       if forgotten.contains(number) { continue }
       guard let type = seen[number] ?? alive[number] else {
-        note(path, "marks of a file that is gone: the next file with its number would get them", repair: remove)
+        note(place, "marks of a file that is gone: the next file with its number would get them", repair: remove)
         continue
       }
       let descriptor = try file.open([])
@@ -332,11 +334,11 @@ public struct OverlayCheck {
         }
       }
       for (key, value) in marks.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-        if let problem = checkMark(key, value, type, number, path) { found.append(problem) }
+        if let problem = checkMark(key, value, type, number, place) { found.append(problem) }
       }
-      for problem in found { note(path, problem) }
+      for problem in found { note(place, problem) }
       if !OverflowStore.isTorn(bytes[whole...]) {
-        note(path, "does not parse from byte \(whole) on") { () throws(Errno) in try file.truncate(to: Int64(whole)) }
+        note(place, "does not parse from byte \(whole) on") { () throws(Errno) in try file.truncate(to: Int64(whole)) }
       }
     }
   }
@@ -353,23 +355,23 @@ public struct OverlayCheck {
     return value.flatMap { UInt64(String(decoding: $0, as: UTF8.self)) }
   }
 
-  private mutating func checkIndex(_ directory: Inode, _ path: [UInt8]) throws(Errno) {
+  private mutating func checkIndex(_ directory: Inode, _ top: Int) throws(Errno) {
     for name in try names(in: directory) {
-      let path = path + [0x2f] + name
+      let place = paths.add(name, below: top)
       guard let entry = try Self.child(name, of: directory) else { continue }
       let remove = { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try directory.unlink(name, entry) }
       }
       guard let number = UInt64(String(decoding: name, as: UTF8.self), radix: 16), !entry.isDirectory else {
-        note(path, "is no index entry", repair: entry.isDirectory ? nil : remove)
+        note(place, "is no index entry", repair: entry.isDirectory ? nil : remove)
         continue
       }
       alive[entry.number] = entry.type
-      if wanted[number] == nil, originOf[entry.number] == nil { wanted[number] = (path, remove) }
+      if wanted[number] == nil, originOf[entry.number] == nil { wanted[number] = (place, remove) }
       do throws(Errno) {
         if try OverlayMarks.count(entry) != nil { continue }
       } catch {
-        note(path, "its link count is no number", repair: remove)
+        note(place, "its link count is no number", repair: remove)
         continue
       }
       // A link to the file itself, which knows where it came from.
@@ -377,11 +379,11 @@ public struct OverlayCheck {
         let origin = try origin(of: entry)
         if origin != number {
           note(
-            path, origin.map { "is a file that came from number \($0)" } ?? "is a file of unknown origin",
+            place, origin.map { "is a file that came from number \($0)" } ?? "is a file of unknown origin",
             repair: remove)
         }
       } catch {
-        note(path, "cannot be looked at: \(error)", repair: remove)
+        note(place, "cannot be looked at: \(error)", repair: remove)
       }
     }
   }

@@ -8,7 +8,9 @@ public final class OverlayDirectory: OverlayInode {
   /// Lower directories below `lower`, topmost first.
   let otherLowers: [Inode]
   /// The names of lower children that are deleted; the same as the marks on `upper`.
-  var whiteouts: Set<[UInt8]> = []
+  private(set) var whiteouts: Set<[UInt8]> = []
+  /// For the whiteouts and the listing.
+  var charge: MemoryCharge
   /// Where the lowers are, if they are not those of the parent's under the same name (persistent upper).
   var redirect: [LayerPath]?
   /// The merged names, once they are needed (OverlayListing.swift).
@@ -20,8 +22,13 @@ public final class OverlayDirectory: OverlayInode {
 
   init(overlay: OverlayFilesystem, upper: Inode?, lower: Inode?, otherLowers: [Inode], number: UInt64) throws(Errno) {
     self.otherLowers = otherLowers
+    charge = MemoryCharge(overlay.budget)
     try super.init(overlay: overlay, upper: upper, lower: lower, number: number)
-    if let upper, lower != nil, let marks = overlay.marks { whiteouts = try marks.whiteouts(of: upper) }
+    if let upper, lower != nil, let marks = overlay.marks {
+      whiteouts = try marks.whiteouts(of: upper)
+      let cost = whiteouts.reduce(0) { $0 + MemoryCost.whiteout($1.count) }
+      if !charge.grow(cost) { throw .noMemory }
+    }
   }
 
   /// The lowers, topmost first.
@@ -214,8 +221,9 @@ public final class OverlayDirectory: OverlayInode {
   /// Makes sure that no lower shows at `name`.
   func whiteOut(_ name: Name) throws(Errno) {
     guard let upper, let marks = overlay.marks, try lowerShows(name) else { return }
+    try overlay.budget.check(MemoryCost.whiteout(name.count))
     try marks.addWhiteout(name, to: upper)
-    whiteouts.insert(name.copy)
+    if whiteouts.insert(name.copy).inserted { charge.add(MemoryCost.whiteout(name.count)) }
   }
 
   /// The modification time of a directory whose upper entry has not changed although a name has gone.

@@ -78,7 +78,8 @@ public final class OverlayFilesystem: Filesystem {
   /// - Parameters:
   ///   - upper: nil for a read-only overlay.
   ///   - lowers: topmost first; may be empty if there is an upper.
-  public init(upper: Upper?, lowers: [Filesystem]) throws(OverlayError) {
+  ///   - budget: pays for what must be remembered of changed files.
+  public init(upper: Upper?, lowers: [Filesystem], budget: MemoryBudget = .unlimited) throws(OverlayError) {
     guard upper != nil || !lowers.isEmpty else { throw .noLayers }
     for (place, lower) in lowers.enumerated() where lower.revalidates { throw .lowerIsDynamic(place) }
     if let store = upper?.filesystem {
@@ -88,6 +89,7 @@ public final class OverlayFilesystem: Filesystem {
     self.upper = upper
     layers = lowers
     super.init(typeName: "overlay")
+    self.budget = budget
     try prepare()
   }
 
@@ -286,6 +288,7 @@ public final class OverlayFilesystem: Filesystem {
 
   /// Holds on to an inode whose state its layers alone would not give back.
   func keep(_ inode: OverlayInode) {
+    inode.chargeAsKept()
     kept[inode.number] = inode
     if let upper = inode.upper { numberOfUpper[upper.number] = inode.number }
   }

@@ -21,6 +21,15 @@ public class OverlayInode: Inode {
   /// What copy-up could not give the upper inode; nil for what was never copied up in this run.
   final var copied: CopiedTimes?
 
+  /// The overlay holds it, or did, so that it has taken some of the budget.
+  private final var isCharged = false
+
+  final func chargeAsKept() {
+    if isCharged { return }
+    isCharged = true
+    overlay.budget.take(MemoryCost.keptInode)
+  }
+
   final var overlay: OverlayFilesystem { unsafeDowncast(filesystem, to: OverlayFilesystem.self) }
 
   init(overlay: OverlayFilesystem, upper: Inode?, lower: Inode?, number: UInt64) throws(Errno) {
@@ -33,7 +42,11 @@ public class OverlayInode: Inode {
     accessList = source.accessList
   }
 
-  deinit { overlay.forget(self) }
+  deinit {
+    overlay.forget(self)
+    if isCharged { overlay.budget.giveBack(MemoryCost.keptInode) }
+    ParentChain.release(&parent) { $0.parent.take() }
+  }
 
   /// The inode that answers for the attributes.
   final var source: Inode {

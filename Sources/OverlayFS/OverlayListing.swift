@@ -35,7 +35,7 @@ extension OverlayDirectory {
         }
       }
     }
-    if listing == nil { listing = try merge() }
+    if listing == nil { try makeListing() }
     // A copy, so that `body` may cause changes here.
     let current = listing ?? DirectoryIndex()
     current.iterate(from: cursor) { name, child, next in
@@ -43,26 +43,43 @@ extension OverlayDirectory {
     }
   }
 
+  /// - Throws: `.noMemory` if the sandbox's budget has no room for so many names.
+  private func makeListing() throws(Errno) {
+    let before = charge.count
+    do throws(Errno) { listing = try merge() } catch {
+      charge.add(before - charge.count)
+      throw error
+    }
+  }
+
   /// All names with their numbers: those of the lowers in their order, then those only the upper has.
   private func merge() throws(Errno) -> DirectoryIndex<ListedChild> {
     let overlay = overlay
     var result = DirectoryIndex<ListedChild>()
+    var hasRoom = true
     for layer in lowers {
       try layer.iterate(from: 0) { entry in
         if !isWhiteout(entry.name), result.lookup(entry.name) == nil {
+          hasRoom = charge.grow(MemoryCost.name(entry.name.count))
+          if !hasRoom { return false }
           result.insert(
             entry.name, ListedChild(number: overlay.number(entry.number, in: layer.filesystem), type: entry.type))
         }
         return true
       }
+      if !hasRoom { throw .noMemory }
     }
     guard let upper else { return result }
     var unknown: [[UInt8]] = []
     try upper.iterate(from: 0) { entry in
+      // In memory the upper's own name has paid for this one.
+      if overlay.isPersistent { hasRoom = charge.grow(MemoryCost.name(entry.name.count)) }
+      if !hasRoom { return false }
       result.insert(entry.name, ListedChild(number: overlay.number(ofUpper: entry.number), type: entry.type))
       if overlay.isPersistent { unknown.append(entry.name.copy) }
       return true
     }
+    if !hasRoom { throw .noMemory }
     for stored in unknown {
       try Name.with(stored) { name throws(Errno) in
         var child: Inode?
@@ -80,18 +97,21 @@ extension OverlayDirectory {
   /// A lower that cannot be listed has shown nothing that could go stale.
   func willChange() {
     guard wasListed, listing == nil, lower != nil else { return }
-    listing = try? merge()
+    _ = try? makeListing()
   }
 
   func didAdd(_ name: Name, _ inode: OverlayInode) {
     copied?.isPast = true
+    if listing != nil, overlay.isPersistent { charge.add(MemoryCost.name(name.count)) }
     listing?.insert(name, ListedChild(number: inode.number, type: inode.type))
     if inode.isDirectory, let subdirectories { self.subdirectories = subdirectories + 1 }
   }
 
   func didRemove(_ name: Name, _ inode: OverlayInode) {
     copied?.isPast = true
-    listing?.remove(name)
+    if listing?.remove(name) != nil, overlay.isPersistent {
+      charge.add(-min(charge.count, MemoryCost.name(name.count)))
+    }
     if inode.isDirectory, let subdirectories { self.subdirectories = max(0, subdirectories - 1) }
   }
 
@@ -117,7 +137,7 @@ extension OverlayDirectory {
   func countSubdirectories() throws(Errno) -> Int {
     if let subdirectories { return subdirectories }
     var count = 0
-    if listing == nil { listing = try merge() }
+    if listing == nil { try makeListing() }
     listing?.iterate(from: 0) { _, child, _ in
       if child.type == .directory { count += 1 }
       return true

@@ -39,7 +39,7 @@ public final class SentryState {
   var guestFilters = Int.max
   /// Compares the record of mappings with the kernel's, for tests; nil otherwise.
   public var mappingCheck: MappingCheck?
-  let socketPlaces = SocketPlaces()
+  let socketPlaces: SocketPlaces
   /// Exists from the first inotify instance on.
   var notifier: Notifier?
   /// The notifier's descriptor, until the platform has been asked to wait for it.
@@ -88,6 +88,7 @@ public final class SentryState {
     self.layout = layout
     self.identity = identity
     registry = NodeRegistry(store: store)
+    socketPlaces = SocketPlaces(store.budget)
     storeDevice = storeDeviceNumber
   }
 

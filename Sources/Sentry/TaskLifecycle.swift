@@ -16,7 +16,7 @@ extension SentryState {
     if let status = try? ProcessStatus(of: thread) { guestFilters = max(status.number("Seccomp_filters:"), 1) }
     tasks[thread] = Task(
       thread: thread, process: process, context: context, credentials: initialCredentials(),
-      descriptors: DescriptorTable(thread: thread))
+      descriptors: DescriptorTable(thread: thread), budget: store.budget)
   }
 
   func initialCredentials() -> TaskCredentials {
@@ -57,9 +57,12 @@ extension SentryState {
       context: sharing.contains(.fileSystem) ? maker.context : maker.context.copy(),
       credentials: maker.credentials,
       descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child),
-      space: sharing.contains(.memory) ? maker.space : maker.space.copy())
+      space: sharing.contains(.memory) ? maker.space : maker.space.copy(), budget: store.budget)
     task.filter = maker.filter
     tasks[child] = task
+    // The kernel has made it, and clone(2) is not ours to refuse: what there is no memory for ends at once, as it would for
+    // the kernel's own lack of it.
+    if !store.budget.hasRoom(for: 0) { _ = vd_syscall(Int(SYS_tkill), Int(child), Int(SIGKILL), 0, 0, 0, 0) }
   }
 
   func exited(_ thread: ThreadID) {
@@ -121,6 +124,6 @@ extension SentryState {
     Task(
       thread: 0, process: Process(leader: 0),
       context: initialContext(workingDirectory: workingDirectory, umask: []), credentials: initialCredentials(),
-      descriptors: DescriptorTable(thread: 0))
+      descriptors: DescriptorTable(thread: 0), budget: store.budget)
   }
 }

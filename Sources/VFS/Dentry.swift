@@ -29,6 +29,8 @@ public final class Dentry {
     self.name = name
     self.inode = inode
   }
+
+  deinit { ParentChain.release(&parent) { $0.parent.take() } }
 }
 
 /// A mount: a tree of dentries attached to a position.

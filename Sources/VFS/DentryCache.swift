@@ -15,9 +15,12 @@ final class DentryCache {
   private var coldest: Unmanaged<Dentry>?
   /// How many names are kept at the most, as far as nobody else holds them.
   var bound: Int
+  /// How many there are at the most, held or not.
+  private let limit: Int
 
   init(bound: Int) {
     self.bound = bound
+    limit = bound.multipliedReportingOverflow(by: 2).overflow ? .max : bound * 2
     buckets = .allocate(capacity: 1024)
     buckets.initialize(repeating: nil)
     mask = 1023
@@ -60,6 +63,16 @@ final class DentryCache {
       next = found.next
     }
     return nil
+  }
+
+  /// Whether one more name may be looked up. Guests that hold as many as the limit (deep working directories, open files)
+  /// get ENOMEM for the next one, as from a kernel that cannot allocate a dentry.
+  @inline(__always)
+  func hasRoom() -> Bool { count < limit || makeRoom() }
+
+  private func makeRoom() -> Bool {
+    trim(steps: 4096)
+    return count < limit
   }
 
   /// Enters a new dentry. - Precondition: none is cached for this name.
@@ -169,8 +182,8 @@ final class DentryCache {
   ///
   /// Few are looked at for each name that comes: no call waits for a long clearing, and where nearly all are held the
   /// looking costs little.
-  private func trim() {
-    var steps = 8
+  private func trim(steps: Int = 8) {
+    var steps = steps
     while count > bound, steps > 0, let candidate = coldest {
       steps -= 1
       var dentry = candidate.takeUnretainedValue()

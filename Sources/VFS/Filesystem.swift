@@ -27,6 +27,9 @@ open class Filesystem {
   /// The type as /proc/self/mountinfo names it.
   public let typeName: StaticString
 
+  /// Pays for what guests make here and we must remember; set before the first guest.
+  public final var budget = MemoryBudget.unlimited
+
   public init(typeName: StaticString) {
     self.typeName = typeName
     let minor = Self.nextDevice.add(1, ordering: .relaxed).newValue

@@ -190,22 +190,30 @@ open class Inode: Mappable {
   open func addMapping(
     _ range: Range<UInt64>, at address: UInt64?, in space: Int, access: MappingAccess
   ) throws(Errno) {
-    let record = mappings ?? MappingRecord()
+    try filesystem.budget.check(MemoryCost.mapping)
+    record().change { $0.add(range, at: address, in: space, access: access) }
+  }
+
+  private func record() -> MappingRecord {
+    if let mappings { return mappings }
+    let record = MappingRecord(filesystem.budget)
     mappings = record
-    record.set.add(range, at: address, in: space, access: access)
+    return record
   }
 
   open func removeMapping(_ addresses: Range<UInt64>?, in space: Int) {
     guard let mappings else { return }
-    if let addresses { mappings.set.remove(addresses, in: space) } else { mappings.set.remove(space: space) }
+    mappings.change { set in
+      if let addresses { set.remove(addresses, in: space) } else { set.remove(space: space) }
+    }
   }
 
-  open func copyMapping(from space: Int, to child: Int) { mappings?.set.copy(from: space, to: child) }
+  open func copyMapping(from space: Int, to child: Int) {
+    mappings?.change { $0.copy(from: space, to: child) }
+  }
 
   open func reconcileMappings(of space: Int, with list: [Mapping]) {
-    let record = mappings ?? MappingRecord()
-    mappings = record
-    record.set.reconcile(space, with: list)
+    record().change { $0.reconcile(space, with: list) }
   }
 
   open var recordedMappings: MappingSet { mappings?.set ?? MappingSet() }
@@ -225,9 +233,7 @@ open class Inode: Mappable {
   /// Everything that is recorded of `other` is recorded here as well.
   public final func addMappings(of other: Inode) {
     guard let theirs = other.mappings, !theirs.set.isEmpty else { return }
-    let record = mappings ?? MappingRecord()
-    mappings = record
-    record.set.add(theirs.set)
+    record().change { $0.add(theirs.set) }
   }
 
   /// Nothing is recorded here any more.
@@ -236,5 +242,13 @@ open class Inode: Mappable {
 
 /// A box, so that an inode that nobody maps pays for a pointer only.
 private final class MappingRecord {
-  var set = MappingSet()
+  private(set) var set = MappingSet()
+  private var charge: MemoryCharge
+
+  init(_ budget: MemoryBudget) { charge = MemoryCharge(budget) }
+
+  func change(_ body: (inout MappingSet) -> Void) {
+    body(&set)
+    charge.add((set.mappings.count + set.requests.count) * MemoryCost.mapping - charge.count)
+  }
 }

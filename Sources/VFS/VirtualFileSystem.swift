@@ -111,6 +111,7 @@ public final class VirtualFileSystem {
       if let child = cached.inode, inode.isValid(child: child, name: name) { return cached }
       drop(cached)
     }
+    if !cache.hasRoom() { throw .noMemory }
     let found = try inode.lookup(name)
     if found == nil, inode.filesystem.hasFixedNames { throw .noSuchFileOrDirectory }
     if found == nil && inode.filesystem.revalidates {
@@ -178,12 +179,16 @@ public final class VirtualFileSystem {
 
   /// The path of a position as seen from `root`: `getcwd(2)`, `/proc/self/fd`.
   ///
+  /// Whoever asks has room for PATH_MAX bytes at the most: of a longer path only so much is put together that it is seen to
+  /// be too long, and that is its end.
+  ///
   /// - Returns: the path, with ` (deleted)` behind it if the name is gone and `marksDeleted`; nil if it is not below `root`.
   public func path(of position: Position, from root: Position, marksDeleted: Bool = true) -> [UInt8]? {
     var names: [[UInt8]] = []
     var current = position
     var isDeleted = false
-    while !(current == root) {
+    var length = 0
+    while !(current == root), length <= 4096 {
       if current.dentry === current.mount.root {
         guard let point = current.mount.point else { return nil }
         current = point
@@ -192,6 +197,7 @@ public final class VirtualFileSystem {
       guard let up = current.dentry.parent else { return nil }
       if current.dentry.isDeleted { isDeleted = true }
       names.append(current.dentry.name)
+      length += current.dentry.name.count + 1
       current = Position(mount: current.mount, dentry: up)
     }
     var path: [UInt8] = []

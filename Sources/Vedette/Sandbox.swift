@@ -119,9 +119,10 @@ private struct SandboxSession {
     switch changes {
     case .failure(let errno): throw SandboxError("--changes: cannot compare: \(errno)")
     case .success(let report):
-      var text = report.text
-      if let complaint = report.complaint { text += Array("vedette: --changes: \(complaint)\n".utf8) }
-      DescriptorOutput.write(text, to: 2)
+      report.writeText { DescriptorOutput.write($0, to: 2) }
+      for line in [report.note, report.complaint].compactMap(\.self) {
+        DescriptorOutput.write(Array("vedette: --changes: \(line)\n".utf8), to: 2)
+      }
     }
   }
 
@@ -146,9 +147,8 @@ private struct SandboxSession {
     launch.gate = configuration.gate == .notify ? .notify : .trace
     launch.user = identity.user
     launch.group = identity.group
-    let (size, inodes) = storeBounds()
-    launch.storeSize = size
-    launch.storeInodes = inodes
+    launch.storeSize = bounds.bytes
+    launch.storeInodes = bounds.inodes
     launch.descriptors = configuration.extraDescriptors
     launch.confinesProcess = configuration.confinesProcess
     launch.keptCapabilities = keptCapabilities
@@ -168,24 +168,20 @@ private struct SandboxSession {
     return kept
   }
 
-  /// The bounds of the memory upper: as asked, or as tmpfs has it by default, half of the memory (`man 5 tmpfs`).
-  private func storeBounds() -> (bytes: UInt64, inodes: UInt64) {
-    // sysinfo(2) through sysconf: _SC_PHYS_PAGES, _SC_PAGESIZE.
-    let half = UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE)))) / 2
-    let size = configuration.size ?? max(half, 64 << 20)
-    return (size, max(size / 4096, 4096))
-  }
+  private var bounds: SandboxBounds { SandboxBounds(size: configuration.size) }
 
   private func makeSentry(_ guest: GuestProcess, _ directory: [UInt8], _ recorder: SandboxRecorder?)
     throws(SandboxError) -> Sentry
   {
     let store: BackingStore
+    let bounds = bounds
     do throws(Errno) {
-      store = try BackingStore(root: try Host.duplicate(guest.store))
+      store = try BackingStore(
+        root: try Host.duplicate(guest.store), budget: MemoryBudget(limit: bounds.memory))
     } catch {
       throw SandboxError("cannot use the store: \(error)")
     }
-    let tree = SandboxTree(configuration: configuration, store: store, identity: identity)
+    let tree = SandboxTree(configuration: configuration, store: store, identity: identity, cachedNames: bounds.names)
     let (vfs, overlay) = try tree.build()
     let state: SentryState
     do throws(Errno) {

@@ -16,6 +16,8 @@ struct SandboxTree {
   let configuration: SandboxConfiguration
   let store: BackingStore
   let identity: IdentityMap
+  /// How many dentries are kept that nobody holds.
+  let cachedNames: Int
 
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
   func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem) {
@@ -32,23 +34,17 @@ struct SandboxTree {
     }
     let overlay: OverlayFilesystem
     do throws(OverlayError) {
-      overlay = try OverlayFilesystem(upper: upper, lowers: lowers)
+      overlay = try OverlayFilesystem(upper: upper, lowers: lowers, budget: store.budget)
     } catch {
       throw SandboxError(describe(error))
     }
     if case .directory(let path) = configuration.upper {
       layers?.remember(path, root: overlay.upperRoot)
     }
-    let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: Self.cachedNames)
+    let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: cachedNames)
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
     vfs.protectsStickyFiles = Self.hostSetting("/proc/sys/fs/protected_regular")
     return (vfs, overlay)
-  }
-
-  /// How many names are kept that nobody holds: what an eighth of the memory has room for, and a million at the most.
-  private static var cachedNames: Int {
-    let memory = max(0, sysconf(Int32(_SC_PHYS_PAGES))) * max(0, sysconf(Int32(_SC_PAGESIZE)))
-    return min(max(memory / 8 / 600, 1 << 14), 1 << 20)
   }
 
   /// Mounts the binds and tmpfs of the command line, in the order of path length, so that one can lie inside another.
@@ -116,8 +112,10 @@ struct SandboxTree {
       let descriptor = try path.withCString { name throws(Errno) in
         try Host.openTrusted(name, [.path, .directory]).release()
       }
-      return try HostFilesystem(
+      let filesystem = try HostFilesystem(
         rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable, ownership: identity)
+      filesystem.budget = store.budget
+      return filesystem
     } catch {
       throw SandboxError("\(option): '\(path)': \(error)")
     }

@@ -52,6 +52,7 @@ struct DiffCommand: LayerCommand {
   func perform() throws(SandboxError) -> CInt {
     let report = try ChangeReport(layers.upper)
     let status = answer(json ? report.json : report.text)
+    if let note = report.note { StandardStreams.complain("diff: \(note)") }
     if let complaint = report.complaint {
       StandardStreams.complain("diff: \(complaint)")
       return ownFailure

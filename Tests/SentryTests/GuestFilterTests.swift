@@ -75,15 +75,17 @@ private func result(_ value: UInt32, _ work: sock_filter...) -> UInt32? {
     #expect(result(5, instruction(BPF_JMP | BPF_JA, 9)) == nil)
   }
 
-  @Test func allMustAgree() {
+  @Test func allMustAgree() throws {
     let open = FilterProgram([instruction(BPF_RET | BPF_K, Self.allow)])
     let logging = FilterProgram([instruction(BPF_RET | BPF_K, 0x7ffc_0000)])
     let closed = FilterProgram([instruction(BPF_RET | BPF_K, 0x0005_0001)])
-    let first = GuestFilter(open, after: nil)
+    let first = try GuestFilter(open, after: nil, .unlimited)
     #expect(first.allows(call, instructionPointer: 0) && first.count == 1)
-    let second = GuestFilter(logging, after: first)
-    #expect(second.allows(call, instructionPointer: 0) && second.count == 2 && second.size == 2)
-    #expect(!GuestFilter(open, after: GuestFilter(closed, after: second)).allows(call, instructionPointer: 0))
-    #expect(!GuestFilter(FilterProgram([]), after: nil).allows(call, instructionPointer: 0))
+    let second = try GuestFilter(logging, after: first, .unlimited)
+    #expect(second.allows(call, instructionPointer: 0) && second.count == 2 && second.size == 10)
+    let third = try GuestFilter(open, after: GuestFilter(closed, after: second, .unlimited), .unlimited)
+    #expect(!third.allows(call, instructionPointer: 0))
+    let empty = try GuestFilter(FilterProgram([]), after: nil, .unlimited)
+    #expect(!empty.allows(call, instructionPointer: 0))
   }
 }

@@ -3,6 +3,7 @@
 import Glibc
 import KernFS
 import LinuxABI
+import VFS
 
 /// The path of a new directory in `place`.
 func temporaryDirectory(in place: String) throws(Errno) -> String {
@@ -16,9 +17,10 @@ package final class Scratch {
   package let path: String
   package let store: BackingStore
 
-  package init() throws {
+  /// - Parameter memory: the budget of file systems over the store.
+  package init(memory: Int = .max) throws {
     path = try temporaryDirectory(in: "/dev/shm")
-    store = try BackingStore(root: try Host.openTrusted(path, [.directory]))
+    store = try BackingStore(root: try Host.openTrusted(path, [.directory]), budget: MemoryBudget(limit: memory))
   }
 
   deinit { Self.removeTree(path) }

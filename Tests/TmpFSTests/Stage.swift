@@ -11,8 +11,8 @@ final class Stage {
   let filesystem: TmpFilesystem
   var root: Inode { filesystem.root }
 
-  init(inodeLimit: Int? = nil) throws {
-    scratch = try Scratch()
+  init(inodeLimit: Int? = nil, memory: Int = .max) throws {
+    scratch = try Scratch(memory: memory)
     filesystem = TmpFilesystem(store: scratch.store, inodeLimit: inodeLimit)
   }
 }

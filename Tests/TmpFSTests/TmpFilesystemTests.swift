@@ -1,6 +1,7 @@
 // What a guest sees of a tmpfs, through the inode interface.
 
 import Glibc
+import KernFS
 import LinuxABI
 import TestSupport
 import Testing
@@ -213,6 +214,7 @@ struct TmpFilesystemTests {
   @Test func extendedAttributesFollowTheirFlags() throws {
     let stage = try Stage()
     let file = try stage.root.make("a")
+    let before = stage.filesystem.budget.used
     #expect(errno { () throws(Errno) in _ = try file.xattr("user.x") } == .noData)
     #expect(errno { () throws(Errno) in try file.setXattr("user.x", [1], .replace) } == .noData)
     try file.setXattr("user.x", [1, 2, 3], .create)
@@ -226,7 +228,7 @@ struct TmpFilesystemTests {
     try file.removeXattr("user.x")
     #expect(errno { () throws(Errno) in try file.removeXattr("user.x") } == .noData)
     try file.removeXattr("trusted.any thing")
-    #expect(stage.filesystem.memoryCount == 1)
+    #expect(stage.filesystem.budget.used == before)
   }
 
   @Test func symlinksAndNodes() throws {
@@ -260,11 +262,59 @@ struct TmpFilesystemTests {
     try stage.root.drop("a")
     _ = try stage.root.make("c")
     #expect(try stage.filesystem.statistics().freeFiles == 0)
-    let other = try Stage()
-    other.filesystem.memoryLimit = 100
-    #expect(errno { () throws(Errno) in _ = try other.root.make(String(repeating: "n", count: 101)) } == .noSpace)
-    let file = try other.root.make("a")
-    #expect(errno { () throws(Errno) in try file.setXattr("user.x", [UInt8](repeating: 0, count: 100)) } == .noSpace)
+  }
+
+  /// What is kept in memory for a guest has an end, and each thing that goes gives back what it took.
+  @Test func memoryIsBounded() throws {
+    let stage = try Stage(memory: 64 << 10)
+    let file = try stage.root.make("a")
+    #expect(
+      errno { () throws(Errno) in try file.setXattr("user.x", [UInt8](repeating: 0, count: 65_000)) } == .noSpace)
+    for kind in 0..<6 {
+      let before = stage.filesystem.budget.used
+      var count = 0
+      var end: Errno?
+      while end == nil, count < 1000 {
+        do throws(Errno) {
+          try makeOne(kind, "n\(count)", stage.root, file)
+          count += 1
+        } catch {
+          end = error
+        }
+      }
+      #expect(end == .noSpace && count > 20)
+      for index in 0..<count {
+        if kind < 5 { try stage.root.drop("n\(index)") } else { try file.removeXattr("user.n\(index)") }
+      }
+      #expect(stage.filesystem.budget.used == before)
+    }
+  }
+
+  private func makeOne(_ kind: Int, _ name: String, _ root: Inode, _ file: Inode) throws(Errno) {
+    switch kind {
+    case 0: _ = try root.make(name, .directory)
+    case 1: _ = try root.make(name)
+    case 2: try Name.with(Array(name.utf8)) { name throws(Errno) in try root.link(name, to: file) }
+    case 3:
+      _ = try root.make(name, NewInode(.symlink(target: Array("/a".utf8)), permissions: [], owner: 0, group: 0))
+    case 4:
+      _ = try root.make(name, NewInode(.node(.fifo, device: 0), permissions: [], owner: 0, group: 0))
+    default: try file.setXattr("user.\(name)", [])
+    }
+  }
+
+  /// A tree that is dropped as a whole must not unwind on the stack.
+  @Test func deepTreeEndsByItself() throws {
+    let stage = try Stage()
+    let before = stage.filesystem.inodeCount
+    var top: OrderedDirectory? = OrderedDirectory(stage.filesystem, rootPermissions: Permissions(rawValue: 0o755))
+    var directory: Inode? = top
+    for _ in 0..<100_000 { directory = try directory?.make("d", .directory) }
+    directory = nil
+    #expect(stage.filesystem.inodeCount == before + 100_001)
+    top = nil
+    #expect(stage.filesystem.inodeCount == before)
+    #expect(stage.filesystem.budget.used == 0)
   }
 
   @Test func tornDownTreeLeavesNothing() throws {
@@ -279,7 +329,7 @@ struct TmpFilesystemTests {
     stage.filesystem.tearDown()
     #expect(stage.scratch.storedFiles() == 0)
     #expect(filesystem.inodeCount == 1)
-    #expect(filesystem.memoryCount == 0)
+    #expect(filesystem.budget.used == 0)
   }
 
   @Test func manyFilesNeedFewDescriptors() throws {
@@ -296,6 +346,6 @@ struct TmpFilesystemTests {
     for index in 0..<5000 { try stage.root.drop("f\(index)") }
     #expect(stage.scratch.storedFiles() == 0)
     #expect(stage.filesystem.inodeCount == 1)
-    #expect(stage.filesystem.memoryCount == 0)
+    #expect(stage.filesystem.budget.used == 0)
   }
 }

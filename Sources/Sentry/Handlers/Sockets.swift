@@ -24,30 +24,6 @@ let socketHandlers: [(CInt, Handler)] = [
   (SYS_getpeername, { (state, task, call) throws(Errno) in try state.socketName(task, call, SYS_getpeername) }),
 ]
 
-/// The sockets that guests have bound to paths.
-final class SocketPlaces {
-  struct Place {
-    /// Held, so that the identity stays unique.
-    let inode: Inode
-    /// The kernel's address without its family: an abstract name, or a path of ours with its NUL.
-    let address: [UInt8]
-    /// What the guest bound, as `getsockname` shows it.
-    let guestPath: [UInt8]
-    /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
-    let type: CInt
-  }
-  private var byInode: [ObjectIdentifier: Place] = [:]
-  private var byAddress: [[UInt8]: Place] = [:]
-
-  func enter(_ place: Place) {
-    byInode[ObjectIdentifier(place.inode)] = place
-    byAddress[place.address] = place
-  }
-
-  func place(of inode: Inode) -> Place? { byInode[ObjectIdentifier(inode)] }
-  func place(at address: [UInt8]) -> Place? { byAddress[address] }
-}
-
 extension SentryState {
   private func domain(_ socket: CInt) throws(Errno) -> CInt { try option(39 /* SO_DOMAIN */, of: socket) }
 
@@ -113,6 +89,8 @@ extension SentryState {
     // Bound already: before anything about the path.
     if try kernelName(SYS_getsockname, of: socket.rawValue).count > 2 { throw .invalidArgument }
     let guestPath = [UInt8](bytes)
+    if socketPlaces.isSweepDue { sweepSocketPlaces(task) }
+    if !socketPlaces.hasRoom { throw .noSpace }
     let path = VirtualFileSystem.Path(bytes, from: start(of: bytes, task))
     // `unix_bind_bsd` applies the umask itself, in a directory with a default ACL too.
     let mode = Permissions(rawValue: 0o777).subtracting(task.context.umask)
@@ -122,11 +100,11 @@ extension SentryState {
       throw error == .fileExists ? .addressInUse : error
     }
     do throws(Errno) {
-      let place = try newPlace()
+      let (place, number) = try newPlace()
       try self.call(SYS_bind, socket.rawValue, place)
       guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
       let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
-      socketPlaces.enter(SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type))
+      socketPlaces.enter(SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type, number: number))
       return .value(0)
     } catch {
       // The node must not outlive a bind that failed.
@@ -137,9 +115,12 @@ extension SentryState {
 
   /// A kernel address for a new socket: an abstract name where the network namespace, or at least Landlock, keeps it
   /// among guests, so that they connect natively and see each other's credentials; else a place in the store.
-  private func newPlace() throws(Errno) -> [UInt8] {
-    guard hasPidNamespace else { return store.path(of: try store.createSocketPlace()) + [0] }
-    return [0] + Array("vedette-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))".utf8)
+  private func newPlace() throws(Errno) -> ([UInt8], number: UInt64?) {
+    guard hasPidNamespace else {
+      let number = try store.createSocketPlace()
+      return (store.path(of: number) + [0], number)
+    }
+    return ([0] + Array("vedette-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))".utf8), nil)
   }
 
   private func start(of path: UnsafeRawBufferPointer, _ task: Task) -> Position {

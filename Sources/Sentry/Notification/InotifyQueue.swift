@@ -49,6 +49,8 @@ final class InotifyQueue: WatchReceiver {
   private var last: InotifyEvent?
   /// An overflow waits already: one is enough.
   private var hasOverflowed = false
+  /// For the watches and what waits.
+  private var charge: MemoryCharge
   /// Called when events begin to wait for room, and when none does any more.
   var onWaiting: ((Bool) -> Void)?
 
@@ -56,6 +58,7 @@ final class InotifyQueue: WatchReceiver {
     self.vfs = vfs
     self.writeEnd = writeEnd
     self.bound = bound
+    charge = MemoryCharge(vfs.root.mount.filesystem.budget)
   }
 
   var writeDescriptor: CInt { writeEnd.rawValue }
@@ -86,7 +89,7 @@ final class InotifyQueue: WatchReceiver {
       known.mask = mask.contains(.maskAdd) ? known.mask.union(wanted) : wanted
       return known.descriptor
     }
-    guard mayAdd, lastDescriptor < .max else { throw .noSpace }
+    guard mayAdd, lastDescriptor < .max, charge.grow(MemoryCost.watch) else { throw .noSpace }
     lastDescriptor += 1
     let watch = Watch(inode: inode, receiver: self, descriptor: lastDescriptor, mask: wanted)
     watches[lastDescriptor] = watch
@@ -102,7 +105,7 @@ final class InotifyQueue: WatchReceiver {
 
   private func end(_ watch: Watch) {
     vfs.detach(watch)
-    watches[watch.descriptor] = nil
+    if watches.removeValue(forKey: watch.descriptor) != nil { charge.add(-MemoryCost.watch) }
     add(InotifyEvent(descriptor: watch.descriptor, mask: .ignored))
   }
 
@@ -113,6 +116,7 @@ final class InotifyQueue: WatchReceiver {
     waiting = []
     head = 0
     hasOverflowed = false
+    charge.clear()
   }
 
   // MARK: - Events
@@ -135,13 +139,17 @@ final class InotifyQueue: WatchReceiver {
 
   private func add(_ event: InotifyEvent) {
     if let last, event.repeats(last), hasUnread { return }
-    if waitingCount >= bound { return overflow() }
+    if waitingCount >= bound || !charge.hasRoom(for: Self.eventCost) { return overflow() }
     append(event)
   }
+
+  /// An event that waits, with the longest name.
+  private static let eventCost = 352
 
   private func append(_ event: InotifyEvent) {
     last = event
     if waitingCount == 0, write(event.record) { return }
+    charge.add(Self.eventCost)
     waiting.append(event.record)
     if waitingCount == 1 { onWaiting?(true) }
   }
@@ -169,7 +177,10 @@ final class InotifyQueue: WatchReceiver {
   /// There is room in the pipe: what waits moves on, in order.
   func feed() {
     guard waitingCount > 0 else { return }
-    while head < waiting.count, write(waiting[head]) { head += 1 }
+    while head < waiting.count, write(waiting[head]) {
+      head += 1
+      charge.add(-Self.eventCost)
+    }
     if head == waiting.count {
       waiting = []
       head = 0

@@ -9,6 +9,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import VFS
 
 /// A filter and those that were added before it; shared by the threads that inherit it.
 final class GuestFilter: Sendable {
@@ -16,17 +17,20 @@ final class GuestFilter: Sendable {
   let former: GuestFilter?
   /// How many filters there are from here on.
   let count: Int
-  /// Instructions in all of them.
+  /// Instructions in all of them, and four for each as the kernel counts (`seccomp_attach_filter`): so the chain is short.
   let size: Int
+  private let charge: MemoryCharge
 
   /// So many instructions are kept for a thread. One with more is not moved.
   static let sizeLimit = 8192
 
-  init(_ program: FilterProgram, after former: GuestFilter?) {
+  /// - Throws: `.noSpace` if the budget has no room.
+  init(_ program: FilterProgram, after former: GuestFilter?, _ budget: MemoryBudget) throws(Errno) {
+    charge = try MemoryCharge(256 + program.instructions.count * MemoryLayout<sock_filter>.size, of: budget)
     self.program = program
     self.former = former
     count = (former?.count ?? 0) + 1
-    size = (former?.size ?? 0) + program.instructions.count
+    size = (former?.size ?? 0) + program.instructions.count + 4
   }
 
   /// All of them let the call through: SECCOMP_RET_ALLOW or SECCOMP_RET_LOG.
@@ -50,13 +54,13 @@ extension SentryState {
     do throws(Errno) {
       let header = try task.memory.load((UInt16, UInt16, UInt32, UInt64).self, at: address)
       let count = Int(header.0)
-      guard count > 0, count + (task.filter?.size ?? 0) <= GuestFilter.sizeLimit else { return .observed }
+      guard count > 0, count + 4 + (task.filter?.size ?? 0) <= GuestFilter.sizeLimit else { return .observed }
       let instructions = try withUnsafeTemporaryAllocation(of: sock_filter.self, capacity: count) {
         buffer throws(Errno) in
         try task.memory.read(into: UnsafeMutableRawBufferPointer(buffer), at: header.3)
         return Array(buffer)
       }
-      task.addedFilter = GuestFilter(FilterProgram(instructions), after: task.filter)
+      task.addedFilter = try GuestFilter(FilterProgram(instructions), after: task.filter, store.budget)
     } catch {}
     return .observed
   }

@@ -9,14 +9,15 @@ import VFS
 public struct ApplyPlan {
   enum Step {
     /// A new name, or another file under an old one: built beside it and put in its place. A directory comes with all below.
-    case put(path: [UInt8], inode: Inode)
+    case put(place: Int, inode: Inode)
     /// Other looks for a directory that stays.
-    case dress(path: [UInt8], inode: Inode)
-    case remove(path: [UInt8])
+    case dress(place: Int, inode: Inode)
+    case remove(place: Int)
 
-    var path: [UInt8] {
+    /// In `ApplyPlan.paths`.
+    var place: Int {
       switch self {
-      case .put(let path, _), .dress(let path, _), .remove(let path): path
+      case .put(let place, _), .dress(let place, _), .remove(let place): place
       }
     }
   }
@@ -24,6 +25,7 @@ public struct ApplyPlan {
   let overlay: OverlayFilesystem
   let target: ByteString
   private(set) var steps: [Step] = []
+  let paths: PathTree
   /// The changes as `vedette diff` shows them.
   public private(set) var text: [UInt8] = []
   /// Files that the root of the target would run as somebody else.
@@ -43,13 +45,13 @@ public struct ApplyPlan {
     overlay = try upper.overlay()
     self.target = target
     let found: OverlayChanges
-    let report: ChangeReport
     do throws(Errno) {
       found = try OverlayChanges(of: overlay, .list)
-      report = try ChangeReport(overlay)
     } catch {
       throw SandboxError("apply: cannot compare: \(error)")
     }
+    let report = ChangeReport(found)
+    paths = found.paths
     if let complaint = report.complaint { throw SandboxError("apply: \(complaint)") }
     if layers.caller != layers.inside, layers.caller.uid != 0 {
       // Owners inside are the run's own idea; on the host they mean the caller.
@@ -57,23 +59,23 @@ public struct ApplyPlan {
     }
     text = report.text
     // A directory that is put brings what is below it; a list sorted by bytes has a parent before its children.
-    var whole: Set<[UInt8]> = []
+    var whole: Set<Int> = []
     for change in found.changes {
-      if let slash = change.path.lastIndex(of: 0x2f), whole.contains([UInt8](change.path[..<slash])) {
-        if change.inode?.isDirectory == true { whole.insert(change.path) }
+      if change.place != 0, whole.contains(paths.parent(of: change.place)) {
+        if change.inode?.isDirectory == true { whole.insert(change.place) }
         countSetID(change.inode)
         continue
       }
       guard let inode = change.inode else {
-        steps.append(.remove(path: change.path))
+        steps.append(.remove(place: change.place))
         continue
       }
       countSetID(inode)
       if inode.isDirectory, change.kind == .modified, change.before?.isDirectory == true {
-        steps.append(.dress(path: change.path, inode: inode))
+        steps.append(.dress(place: change.place, inode: inode))
       } else {
-        steps.append(.put(path: change.path, inode: inode))
-        if inode.isDirectory { whole.insert(change.path) }
+        steps.append(.put(place: change.place, inode: inode))
+        if inode.isDirectory { whole.insert(change.place) }
       }
     }
   }

@@ -18,6 +18,7 @@ struct ApplyTransaction {
   /// Prepared entries: the step, its directory, the name beside it (nil for a directory's looks and removals).
   private var prepared: [Prepared] = []
   private var counter = 0
+  private var way: TreeWay
   /// The first copy of each file with several links, by number.
   private var links: [UInt64: Inode] = [:]
 
@@ -44,11 +45,12 @@ struct ApplyTransaction {
     } catch {
       throw SandboxError("apply: '\(plan.target)': \(error)")
     }
+    way = TreeWay(from: tree.root)
     progress = ProgressBar("apply", total: Int64(plan.steps.count * 2), countsBytes: false)
   }
 
-  private static func failure(_ path: [UInt8], _ errno: Errno, _ rest: String) -> SandboxError {
-    SandboxError("apply: '/\(PathText.string(path))': \(errno): \(rest)")
+  private func failure(_ step: ApplyPlan.Step, _ errno: Errno, _ rest: String) -> SandboxError {
+    SandboxError("apply: '/\(PathText.string(plan.paths.shownPath(of: step.place)))': \(errno): \(rest)")
   }
 
   mutating func perform() throws(SandboxError) -> [String] {
@@ -59,7 +61,7 @@ struct ApplyTransaction {
       } catch {
         discardPrepared()
         let reason = error == .notDirectory ? "'\(plan.target)' is not the tree that was changed: " : ""
-        throw Self.failure(step.path, error, "\(reason)nothing was changed")
+        throw failure(step, error, "\(reason)nothing was changed")
       }
       progress.advance(1)
     }
@@ -70,8 +72,8 @@ struct ApplyTransaction {
       } catch {
         let left = undo(undos)
         discardPrepared()
-        throw Self.failure(
-          entry.step.path, error,
+        throw failure(
+          entry.step, error,
           left == 0 ? "all that was done before it has been undone" : "\(left) changes could not be undone")
       }
       progress.advance(1)
@@ -89,19 +91,14 @@ struct ApplyTransaction {
 
   /// Directories in which names came and went get the times that they have inside. The last step, for every one before
   /// it moves them; a time that cannot be set is no reason to take all back.
-  private func setTimes() {
-    var seen: Set<[UInt8]> = []
+  private mutating func setTimes() {
+    var seen: Set<Int> = []
+    way = TreeWay(from: plan.overlay.root)
     for entry in prepared {
-      let components = entry.step.path.split(separator: 0x2f).map { [UInt8]($0) }
-      let path = components.dropLast()
-      guard !components.isEmpty, seen.insert([UInt8](path.joined(separator: [0x2f]))).inserted else { continue }
+      let place = entry.step.place
+      guard place != 0, seen.insert(plan.paths.parent(of: place)).inserted else { continue }
       do throws(Errno) {
-        var inside: Inode? = plan.overlay.root
-        for component in path {
-          guard let directory = inside else { break }
-          inside = try Name.with(component) { name throws(Errno) in try directory.lookup(name) }
-        }
-        guard let inside, inside.isDirectory else { continue }
+        guard let inside = try way.directory(above: place, in: plan.paths)?.inode else { continue }
         var change = AttributeChange()
         change.modificationTime = .set(try inside.attributes().modificationTime)
         try entry.directory.setAttributes(change)
@@ -114,21 +111,16 @@ struct ApplyTransaction {
   // MARK: - Preparing
 
   private mutating func prepare(_ step: ApplyPlan.Step) throws(Errno) {
-    let components = step.path.split(separator: 0x2f).map { [UInt8]($0) }
-    guard let name = components.last else {
+    if step.place == 0 {
       // The root itself.
       prepared.append(Prepared(step: step, directory: tree.root, name: [], beside: []))
       return
     }
-    var directory = tree.root
-    for component in components.dropLast() {
-      guard let next = try tree.child(component, of: directory) else {
-        // What is gone already need not be removed.
-        if case .remove = step { return }
-        throw .noSuchFileOrDirectory
-      }
-      guard next.isDirectory else { throw .notDirectory }
-      directory = next
+    let name = [UInt8](plan.paths.name(of: step.place))
+    guard let directory = try way.directory(above: step.place, in: plan.paths)?.inode else {
+      // What is gone already need not be removed.
+      if case .remove = step { return }
+      throw .noSuchFileOrDirectory
     }
     counter += 1
     let beside = Array(".vedette-apply-\(getpid())-\(counter)".utf8)

@@ -22,14 +22,20 @@ public struct ChangeReport: Sendable {
     }
 
     public var change: Change
-    /// Absolute, from the root inside.
-    public var path: [UInt8]
+    /// In `paths`.
+    var place: Int
     var type: FileType
   }
 
   public private(set) var lines: [Line] = []
-  /// What could not be compared: a path, and why.
-  public private(set) var unreadable: [(path: [UInt8], errno: Errno)] = []
+  private let paths: PathTree
+  /// What could not be compared, and why.
+  private let unreadable: [(place: Int, errno: Errno)]
+  /// Names that are not listed, because no call could name them by their paths.
+  private(set) var tooDeep = 0
+
+  /// Absolute, from the root inside.
+  public func path(of line: Line) -> [UInt8] { [0x2f] + paths.path(of: line.place) }
 
   /// - Throws: `SandboxError` for a directory that is no upper, is busy, or whose lowers cannot be read.
   public init(_ upper: UpperDirectory) throws(SandboxError) {
@@ -43,7 +49,12 @@ public struct ChangeReport: Sendable {
   }
 
   init(_ overlay: OverlayFilesystem) throws(Errno) {
-    let found = try OverlayChanges(of: overlay, .list)
+    self.init(try OverlayChanges(of: overlay, .list, keepsInodes: false))
+  }
+
+  init(_ found: OverlayChanges) {
+    paths = found.paths
+    unreadable = found.unreadable
     for change in found.changes {
       let kind: Line.Change
       switch change.kind {
@@ -52,21 +63,36 @@ public struct ChangeReport: Sendable {
       case .deleted: kind = .deleted
       case .linked: continue
       }
-      lines.append(
-        Line(change: kind, path: [0x2f] + change.path, type: (change.inode ?? change.before)?.type ?? .regular))
+      // The paths of a tree that is n names deep have n squared bytes.
+      if paths.length(of: change.place) + 2 > PathTree.longest {
+        tooDeep += 1
+      } else {
+        lines.append(Line(change: kind, place: change.place, type: change.type))
+      }
     }
-    unreadable = found.unreadable.map { ([0x2f] + $0.path, $0.errno) }
   }
 
-  /// A line for each change: letter, space, path. A directory ends in a slash.
-  public var text: [UInt8] {
+  /// A line for each change: letter, space, path. A directory ends in a slash. `write` is given some lines at a time.
+  public func writeText(_ write: ([UInt8]) -> Void) {
     var result: [UInt8] = []
     for line in lines {
       result += [line.change.letter, 0x20]
-      PathText.append(line.path, to: &result)
-      if line.type == .directory && line.path.count > 1 { result.append(0x2f) }
+      let path = path(of: line)
+      PathText.append(path, to: &result)
+      if line.type == .directory && path.count > 1 { result.append(0x2f) }
       result.append(0x0a)
+      if result.count >= 1 << 16 {
+        write(result)
+        result.removeAll(keepingCapacity: true)
+      }
     }
+    write(result)
+  }
+
+  /// All lines at once.
+  public var text: [UInt8] {
+    var result: [UInt8] = []
+    writeText { result += $0 }
     return result
   }
 
@@ -79,7 +105,7 @@ public struct ChangeReport: Sendable {
       result.append("{\"change\":")
       result.append(bytes: Array(line.change.rawValue.utf8))
       result.append(",\"path\":")
-      result.append(bytes: line.path)
+      result.append(bytes: path(of: line))
       result.append(",\"type\":")
       result.append(bytes: Array(Self.word(line.type).utf8))
       result.append("}")
@@ -92,7 +118,13 @@ public struct ChangeReport: Sendable {
   public var complaint: String? {
     guard let first = unreadable.first else { return nil }
     return "\(unreadable.count) path\(unreadable.count == 1 ? "" : "s") could not be compared, first "
-      + "'\(PathText.string(first.path))': \(first.errno)"
+      + "'\(PathText.string([0x2f] + paths.shownPath(of: first.place)))': \(first.errno)"
+  }
+
+  /// One line for people if something is not listed.
+  public var note: String? {
+    if tooDeep == 0 { return nil }
+    return "\(tooDeep) more name\(tooDeep == 1 ? " has a path" : "s have paths") longer than PATH_MAX: not listed"
   }
 
   static func word(_ type: FileType) -> String {

@@ -16,10 +16,15 @@ public struct LayerExport {
 
   private var writer: TarWriter
   private var progress: ProgressBar
-  /// Directories that have an entry already.
-  private var directories: Set<[UInt8]> = []
+  private let paths: PathTree
+  /// Directories that have an entry already, by place.
+  private var directories: Set<Int> = []
+  /// The way from the root to the directory of the last change: changes come in the order of the tree.
+  private var way: TreeWay
+  /// Directories that are left out for their names, with all below them.
+  private var reservedPlaces: Set<Int> = []
   /// The first name of each file with several links, by number.
-  private var links: [UInt64: [UInt8]] = [:]
+  private var links: [UInt64: Int] = [:]
   private var sockets = 0
   private var reserved = 0
 
@@ -70,11 +75,11 @@ public struct LayerExport {
     }
     // A layer with something missing would pass for whole.
     if let first = found.unreadable.first {
-      throw SandboxError("export: '/\(PathText.string(first.path))': \(first.errno)")
+      throw SandboxError("export: '/\(PathText.string(found.paths.shownPath(of: first.place)))': \(first.errno)")
     }
-    var export = LayerExport(to: descriptor, found.changes)
+    var export = LayerExport(to: descriptor, found, root: overlay.root)
     do throws(Failure) {
-      try export.write(found.changes, root: overlay.root)
+      try export.write(found.changes)
     } catch {
       export.progress.finish()
       if let path = error.path { throw SandboxError("export: '/\(PathText.string(path))': \(error.errno)") }
@@ -90,10 +95,12 @@ public struct LayerExport {
     var errno: Errno
   }
 
-  private init(to descriptor: CInt, _ changes: [OverlayChange]) {
+  private init(to descriptor: CInt, _ found: OverlayChanges, root: Inode) {
     writer = TarWriter(to: descriptor)
+    paths = found.paths
+    way = TreeWay(from: root)
     var total: Int64 = 0
-    for change in changes {
+    for change in found.changes {
       if let inode = change.inode, inode.type == .regular, let size = try? inode.attributes().size {
         total = total.addingClamped(size)
       }
@@ -101,17 +108,17 @@ public struct LayerExport {
     progress = ProgressBar("export", total: total)
   }
 
-  private mutating func write(_ changes: [OverlayChange], root: Inode) throws(Failure) {
+  private mutating func write(_ changes: [OverlayChange]) throws(Failure) {
     for change in changes {
       do throws(Errno) {
-        if isReserved(change.path) {
+        if isReserved(change.place) {
           reserved += 1
         } else {
-          try writeParents(of: change.path, root)
+          try writeParents(of: change.place)
           try write(change)
         }
       } catch {
-        throw Failure(path: isOutputError(error) ? nil : change.path, errno: error)
+        throw Failure(path: isOutputError(error) ? nil : paths.shownPath(of: change.place), errno: error)
       }
     }
     do throws(Errno) {
@@ -135,46 +142,49 @@ public struct LayerExport {
   // MARK: - Entries
 
   /// The directories on the way, as they are now: a layer says of each directory it touches what it is.
-  private mutating func writeParents(of path: [UInt8], _ root: Inode) throws(Errno) {
-    // A directory with an entry has had its own parents written: deep trees cost one look at each name.
-    guard let last = path.lastIndex(of: 0x2f), !directories.contains([UInt8](path[..<last])) else { return }
-    var directory = root
-    var start = 0
-    while let slash = path[start...].firstIndex(of: 0x2f) {
-      let name = [UInt8](path[start..<slash])
-      let parent = directory
-      guard let child = try Name.with(name, { name throws(Errno) in try parent.lookup(name) }) else { return }
-      directory = child
-      let prefix = [UInt8](path[..<slash])
-      if !directories.contains(prefix) { try writeEntry(prefix, child) }
-      start = slash + 1
-    }
+  private mutating func writeParents(of place: Int) throws(Errno) {
+    // A directory with an entry has had its own parents written.
+    let parent = paths.parent(of: place)
+    if parent == 0 || directories.contains(parent) { return }
+    guard let (_, entered) = try way.directory(above: place, in: paths) else { return }
+    for (place, inode) in entered where !directories.contains(place) { try writeEntry(place, inode) }
   }
 
   private mutating func write(_ change: OverlayChange) throws(Errno) {
-    let cut = change.path.lastIndex(of: 0x2f).map { $0 + 1 } ?? 0
-    let (parent, name) = (change.path[..<cut], change.path[cut...])
-    guard let inode = change.inode else { return try writeMark(parent + Array(".wh.".utf8) + name) }
+    guard let inode = change.inode else {
+      return try writeMark(below: paths.parent(of: change.place), Array(".wh.".utf8) + paths.name(of: change.place))
+    }
     if inode.type == .socket {
       sockets += 1
       return
     }
-    try writeEntry(change.path, inode)
-    if change.isOpaque { try writeMark(change.path + Array("/.wh..wh..opq".utf8)) }
+    try writeEntry(change.place, inode)
+    if change.isOpaque { try writeMark(below: change.place, Array(".wh..wh..opq".utf8)) }
   }
 
   /// A name that a reader of the layer would take for a mark, and what lies below one.
-  private func isReserved(_ path: [UInt8]) -> Bool {
-    path.split(separator: 0x2f).contains { $0.starts(with: ".wh.".utf8) }
+  private mutating func isReserved(_ place: Int) -> Bool {
+    var next = place
+    while next != 0, !directories.contains(next) {
+      if paths.name(of: next).starts(with: ".wh.".utf8) || reservedPlaces.contains(next) {
+        reservedPlaces.insert(place)
+        return true
+      }
+      next = paths.parent(of: next)
+    }
+    return false
   }
 
-  private mutating func writeMark(_ path: some Sequence<UInt8>) throws(Errno) {
-    var entry = TarEntry(path: Array(path), kind: .regular)
+  private mutating func writeMark(below place: Int, _ name: [UInt8]) throws(Errno) {
+    var path = paths.path(of: place)
+    if !path.isEmpty { path.append(0x2f) }
+    var entry = TarEntry(path: path + name, kind: .regular)
     entry.permissions = []
     try writer.begin(entry)
   }
 
-  private mutating func writeEntry(_ path: [UInt8], _ inode: Inode) throws(Errno) {
+  private mutating func writeEntry(_ place: Int, _ inode: Inode) throws(Errno) {
+    let path = paths.path(of: place)
     let attributes = try inode.attributes()
     var entry = TarEntry(path: path.isEmpty ? [0x2e] : path, kind: .regular)
     entry.permissions = attributes.permissions
@@ -184,7 +194,7 @@ public struct LayerExport {
     switch inode.type {
     case .regular: break
     case .directory:
-      guard directories.insert(path).inserted else { return }
+      guard directories.insert(place).inserted else { return }
       entry.kind = .directory
     case .symlink: entry.kind = .symlink(target: try inode.readlink())
     case .fifo: entry.kind = .fifo
@@ -194,11 +204,11 @@ public struct LayerExport {
     }
     if !inode.isDirectory, attributes.linkCount > 1 {
       if let first = links[inode.number] {
-        entry.kind = .link(target: first)
+        entry.kind = .link(target: paths.path(of: first))
         progress.advance(attributes.size)
         return try writer.begin(entry)
       }
-      links[inode.number] = path
+      links[inode.number] = place
     }
     for name in try inode.extendedAttributeNames().sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
