@@ -77,9 +77,10 @@ let processHandlers: [(CInt, Handler)] = [
 extension SentryState {
   /// `mmap(2)` of a file: the kernel does it, and what may move with a copy-up is recorded before it is made.
   fileprivate func map(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
-    let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.4))
+    let number = CInt(truncatingIfNeeded: call.arguments.4)
+    let status = try task.descriptors.stat(number)
     mappingCheck?.look(at: task.space, of: task.thread)
-    guard let node = registry.node(status) else { return .native }
+    guard let node = node(status, number, of: task.descriptors) else { return .native }
     // The stand-in for an O_PATH descriptor is one that the kernel would answer with EACCES.
     if node.isPath { throw .badFileDescriptor }
     // While a move is due, an old descriptor may still be one of the lower file.
