@@ -38,22 +38,6 @@ let processHandlers: [(CInt, Handler)] = [
     }
   ),
   (
-    SYS_fcntl,
-    { (state, task, call) throws(Errno) in
-      switch CInt(truncatingIfNeeded: call.arguments.1) {
-      case F_GETFL:
-        let number = CInt(truncatingIfNeeded: call.arguments.0)
-        guard let node = state.registry.node(try task.descriptors.stat(number)), node.isPath else { return .native }
-        return .value(Int(OpenFlags.path.rawValue))
-      case 8 /* F_SETOWN */:
-        // A process group, which a negative number names, may hold processes that are no guests.
-        if CInt(truncatingIfNeeded: call.arguments.2) < 0 { throw .notPermitted }
-        return try state.nativeIfGuestOrSelf(call.arguments.2)
-      default: return .native
-      }
-    }
-  ),
-  (
     SYS_unshare,
     { (state, task, call) throws(Errno) in
       let allowed = UInt64(CLONE_FS) | UInt64(CLONE_FILES) | UInt64(CLONE_SYSVSEM)
@@ -106,7 +90,7 @@ extension SentryState {
     throw .noSuchProcess
   }
 
-  fileprivate func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
+  func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
     ThreadID(truncatingIfNeeded: argument) == 0 ? .native : try nativeIfGuest(argument)
   }
 
