@@ -2,8 +2,23 @@
 
 /// Commands of ioctl(2) and options of prctl(2).
 enum ArgumentLists {
-  /// TIOCSTI and TIOCLINUX put input into the caller's terminal (CVE-2017-5226).
-  static let refusedControls: [UInt32] = [0x5412, 0x541c]
+  /// TIOCSTI and TIOCLINUX put input into the caller's terminal (CVE-2017-5226); TIOCEXCL and TIOCNXCL would decide who
+  /// else may open it.
+  static let refusedControls: [UInt32] = [0x5412, 0x541c, 0x540c, 0x540d]
+
+  /// Commands of fcntl(2) on the descriptor, on the open file description, and on pipes and memfds. Not F_SETLEASE, F_NOTIFY,
+  /// F_SET_RW_HINT, F_SET_FILE_RW_HINT and what comes after them: they would reach inodes of the host.
+  static let nativeDescriptorControls: [UInt32] = [
+    0, 1, 2, 3, 4,  // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL
+    8, 9, 10, 11, 15, 16, 17,  // F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG, F_SETOWN_EX, F_GETOWN_EX, F_GETOWNER_UIDS
+    1025, 1027, 1028, 1030,  // F_GETLEASE, F_DUPFD_QUERY, F_CREATED_QUERY, F_DUPFD_CLOEXEC
+    1031, 1032, 1033, 1034,  // F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS
+    1035, 1037,  // F_GET_RW_HINT, F_GET_FILE_RW_HINT
+  ]
+
+  /// F_GETFL, because the kernel's descriptor of what was opened with O_PATH is a placeholder; locks: F_GETLK, F_SETLK,
+  /// F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW.
+  static let servedDescriptorControls: [UInt32] = [3, 5, 6, 7, 36, 37, 38]
 
   /// Terminals, plain descriptors, and reading one's own network interfaces.
   static let nativeControls: [UInt32] = [
@@ -11,7 +26,6 @@ enum ArgumentLists {
     0x5402, 0x5403, 0x5404,  // TCSETS, TCSETSW, TCSETSF
     0x5405, 0x5406, 0x5407, 0x5408,  // TCGETA, TCSETA, TCSETAW, TCSETAF
     0x5409, 0x540a, 0x540b,  // TCSBRK, TCXONC, TCFLSH
-    0x540c, 0x540d,  // TIOCEXCL, TIOCNXCL
     0x540e,  // TIOCSCTTY
     0x540f, 0x5410,  // TIOCGPGRP, TIOCSPGRP
     0x5411,  // TIOCOUTQ

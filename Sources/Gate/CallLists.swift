@@ -18,7 +18,8 @@ extension DispositionTable {
   /// Served where the descriptor is one of ours, native otherwise.
   static let descriptorCalls: [CInt] = [
     SYS_fstat, SYS_fstatfs, SYS_fchmod, SYS_fchown, SYS_fchdir, SYS_getdents, SYS_getdents64, SYS_fsetxattr,
-    SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_inotify_add_watch, SYS_inotify_rm_watch,
+    SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_flock, SYS_fsync, SYS_fdatasync,
+    SYS_sync_file_range, SYS_syncfs,
   ]
 
   /// Served: credentials are the sentry's.
@@ -54,20 +55,20 @@ extension DispositionTable {
     SYS_sched_yield, SYS_mremap, SYS_msync, SYS_mincore, SYS_madvise, SYS_dup, SYS_dup2, SYS_pause, SYS_nanosleep,
     SYS_getitimer, SYS_alarm, SYS_setitimer, SYS_getpid, SYS_sendfile, SYS_accept,
     SYS_recvmsg, SYS_shutdown, SYS_listen, SYS_setsockopt, SYS_getsockopt, SYS_fork, SYS_vfork, SYS_exit,
-    SYS_wait4, SYS_uname, SYS_flock, SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_gettimeofday, SYS_getrlimit,
+    SYS_wait4, SYS_uname, SYS_ftruncate, SYS_gettimeofday, SYS_getrlimit,
     SYS_getrusage, SYS_sysinfo, SYS_times, SYS_getppid, SYS_getpgrp, SYS_setsid, SYS_rt_sigpending,
     SYS_rt_sigtimedwait, SYS_rt_sigsuspend, SYS_sigaltstack, SYS_personality, SYS_getpriority, SYS_sched_getparam,
     SYS_sched_getscheduler, SYS_sched_get_priority_max, SYS_sched_get_priority_min, SYS_sched_rr_get_interval,
     SYS_mlock, SYS_munlock, SYS_mlockall, SYS_munlockall, SYS_arch_prctl, SYS_adjtimex, SYS_setrlimit, SYS_gettid,
     SYS_readahead, SYS_time, SYS_futex, SYS_io_setup, SYS_io_destroy, SYS_io_getevents,
     SYS_io_submit, SYS_io_cancel, SYS_epoll_create, SYS_remap_file_pages, SYS_set_tid_address, SYS_restart_syscall,
-    SYS_fadvise64, SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_getoverrun, SYS_timer_delete,
+    SYS_timer_create, SYS_timer_settime, SYS_timer_gettime, SYS_timer_getoverrun, SYS_timer_delete,
     SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_exit_group, SYS_epoll_wait, SYS_epoll_ctl, SYS_mbind,
     SYS_set_mempolicy, SYS_get_mempolicy, SYS_waitid, SYS_ioprio_get,
-    SYS_pselect6, SYS_ppoll, SYS_set_robust_list, SYS_get_robust_list, SYS_splice, SYS_tee, SYS_sync_file_range,
+    SYS_pselect6, SYS_ppoll, SYS_set_robust_list, SYS_get_robust_list, SYS_splice, SYS_tee,
     SYS_vmsplice, SYS_epoll_pwait, SYS_signalfd, SYS_timerfd_create, SYS_eventfd, SYS_fallocate, SYS_timerfd_settime,
     SYS_timerfd_gettime, SYS_accept4, SYS_signalfd4, SYS_eventfd2, SYS_epoll_create1, SYS_dup3, SYS_pipe2,
-    SYS_preadv, SYS_pwritev, SYS_recvmmsg, SYS_clock_adjtime, SYS_syncfs, SYS_sendmmsg, SYS_getcpu,
+    SYS_preadv, SYS_pwritev, SYS_recvmmsg, SYS_clock_adjtime, SYS_sendmmsg, SYS_getcpu,
     SYS_sched_getattr, SYS_getrandom, SYS_memfd_create, SYS_membarrier, SYS_mlock2, SYS_copy_file_range, SYS_preadv2,
     SYS_pwritev2, SYS_pkey_mprotect, SYS_pkey_alloc, SYS_pkey_free, SYS_io_pgetevents, SYS_rseq, SYS_close_range,
     SYS_epoll_pwait2, SYS_futex_waitv, SYS_set_mempolicy_home_node,

@@ -194,16 +194,16 @@ public struct DispositionTable: Sendable {
     set(
       SYS_seccomp, ArgumentRule(.errno(EBUSY), when: .anyBit(1, 8)), ArgumentRule(.trace, when: .int(0, 1)),
       otherwise: .native)
-    // F_SETLEASE and F_NOTIFY would reach files of the host.
-    let leases = ArgumentRule(.errno(EINVAL), when: .oneOf(argument: 1, [1024, 1026]))
+    // POSIX_FADV_DONTNEED alone acts on more than the descriptor.
+    set(SYS_fadvise64, ArgumentRule(.trace, when: .int(3, 4)), otherwise: .native)
+    let served = ArgumentRule(.trace, when: .oneOf(argument: 1, ArgumentLists.servedDescriptorControls))
+    let native = ArgumentRule(.native, when: .oneOf(argument: 1, ArgumentLists.nativeDescriptorControls))
     switch policy.isolation {
-    // F_GETFL of what was opened with O_PATH: the kernel's descriptor is a placeholder.
-    case .full: set(SYS_fcntl, leases, ArgumentRule(.trace, when: .int(1, 3)), otherwise: .native)
+    case .full: set(SYS_fcntl, served, native, otherwise: .errno(EINVAL))
     case .noNamespaces:
       set(
-        SYS_fcntl, leases, ArgumentRule(.trace, when: .oneOf(argument: 1, [3, 8])),
-        ArgumentRule(.errno(EPERM), when: .int(1, 15)),
-        otherwise: .native)
+        SYS_fcntl, served, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(EPERM), when: .int(1, 15)), native,
+        otherwise: .errno(EINVAL))
     }
   }
 

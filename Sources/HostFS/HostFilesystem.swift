@@ -103,6 +103,19 @@ public final class HostFilesystem: Filesystem {
     return result
   }
 
+  public override func places(ofHost text: [UInt8]) -> [[UInt8]] {
+    do throws(Errno) {
+      var root = try descriptors.with(hostRoot) { root throws(Errno) in
+        try Host.withProcName(of: root) { path throws(Errno) in try Host.readlink(path, in: AtFlags.currentDirectory) }
+      }
+      if root.last == 0x2f { root.removeLast() }
+      guard text.starts(with: root), text.count > root.count + 1, text[root.count] == 0x2f else { return [] }
+      return [Array(text[(root.count + 1)...])]
+    } catch {
+      return []
+    }
+  }
+
   private var hostRoot: HostDirectory { unsafeDowncast(root, to: HostDirectory.self) }
 
   /// Whether this process may give files to others: the right that a store with real owners needs. Tried, not guessed,

@@ -36,6 +36,8 @@ final class HostRegularFile: HostInode {
     try super.setAttributes(change)
   }
 
+  override var isBackedByLower: Bool { !host.isWritable }
+
   override func truncate(to size: Int64) throws(Errno) {
     guard host.isWritable else { throw .readOnlyFileSystem }
     try keepingSetIDs { () throws(Errno) in

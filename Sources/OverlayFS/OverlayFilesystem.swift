@@ -95,6 +95,8 @@ public final class OverlayFilesystem: Filesystem {
 
   deinit { releaseLock() }
 
+  public override func places(ofHost text: [UInt8]) -> [[UInt8]] { layers.flatMap { $0.places(ofHost: text) } }
+
   private func releaseLock() {
     guard lock >= 0 else { return }
     // Closing alone would leave the lock to a child that is between fork and exec.

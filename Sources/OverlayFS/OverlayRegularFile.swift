@@ -26,6 +26,8 @@ public final class OverlayRegularFile: OverlayInode {
     return result
   }
 
+  public override var isBackedByLower: Bool { upper == nil || isMetadataOnly }
+
   public override func willBeWritten(clearingSetIDs: Bool) { upper?.willBeWritten(clearingSetIDs: clearingSetIDs) }
 
   public override func truncate(to size: Int64) throws(Errno) {

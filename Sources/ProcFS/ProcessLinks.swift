@@ -2,7 +2,7 @@
 
 import KernFS
 import LinuxABI
-public import VFS
+import VFS
 
 /// `cwd`, `root` or `exe`.
 final class PlaceLink: DynamicLink {
@@ -157,36 +157,13 @@ final class DescriptorLink: DynamicLink {
     switch try target() {
     case .node(let position): return position
     case .foreign(let text):
-      let attributes = try proc.source.descriptorAttributes(descriptor, of: thread)
-      return proc.source.anonymousPosition(ForeignFile(proc, thread, descriptor, attributes), named: text)
+      let file: ForeignDescriptor
+      do throws(Errno) {
+        file = try proc.source.foreignDescriptor(descriptor, of: thread)
+      } catch  where error == .badFileDescriptor || error == .noSuchProcess { throw .noSuchFileOrDirectory }
+      let attributes = try proc.source.attributes(ofForeign: file.status)
+      return proc.source.anonymousPosition(ForeignFile(proc, file, attributes), named: text)
     }
-  }
-}
-
-/// What a descriptor refers to that is no file of the virtual tree: a pipe, a socket, a memfd, the caller's terminal. Made
-/// anew each time its link is followed. The kernel's own file is behind it, so its status needs no node.
-public final class ForeignFile: KernInode {
-  private let thread: ProcessThread
-  private let descriptor: Int32
-  private let status: Attributes
-
-  init(_ filesystem: ProcFilesystem, _ thread: ProcessThread, _ descriptor: Int32, _ status: Attributes) {
-    self.thread = thread
-    self.descriptor = descriptor
-    self.status = status
-    super.init(
-      filesystem, type: status.type, number: status.number, permissions: status.permissions, owner: status.owner,
-      group: status.group)
-  }
-
-  public override func attributes() throws(Errno) -> Attributes { status }
-
-  public override func setAttributes(_ change: AttributeChange) throws(Errno) { throw .notPermitted }
-
-  /// - Throws: `.noSuchAddressOrDevice` for a socket.
-  public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    if type == .socket { throw .noSuchAddressOrDevice }
-    return try proc.source.reopen(descriptor, of: thread, flags)
   }
 }
 

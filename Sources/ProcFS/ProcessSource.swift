@@ -1,6 +1,7 @@
 // What /proc asks of whoever knows the processes. ProcFS itself knows no tasks and no host process: ids in this interface
 // are those seen inside, unless a name says host.
 
+public import CLinux
 public import LinuxABI
 public import VFS
 
@@ -116,11 +117,11 @@ public protocol ProcessSource: AnyObject {
   /// The host's /proc/PID/fdinfo/N.
   func descriptorInformation(_ number: Int32, of thread: ProcessThread) throws(Errno) -> [UInt8]
 
-  /// The host's status of a descriptor that is no file of the virtual tree.
-  func descriptorAttributes(_ number: Int32, of thread: ProcessThread) throws(Errno) -> Attributes
+  /// A duplicate of a descriptor that is no file of the virtual tree.
+  func foreignDescriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ForeignDescriptor
 
-  /// Opens a foreign descriptor anew, as `open("/proc/PID/fd/N")` does for a pipe or a memfd.
-  func reopen(_ number: Int32, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor
+  /// The attributes inside of a file with this host status: ids are those that guests see.
+  func attributes(ofForeign status: stat) throws(Errno) -> Attributes
 
   /// A position without a name in the tree that leads to `inode`, an inode of `/proc`: where the link of a foreign descriptor
   /// arrives. nil if there can be none.

@@ -50,7 +50,7 @@ public enum HandlerTable {
 
   private static let waiting: [Bool] = {
     var waiting = [Bool](repeating: false, count: count)
-    for group in [openHandlers, nameHandlers, attributeHandlers, xattrHandlers] {
+    for group in [openHandlers, nameHandlers, attributeHandlers, xattrHandlers, lockHandlers] {
       for (number, _) in group { waiting[Int(number)] = true }
     }
     return waiting
@@ -63,7 +63,7 @@ public enum HandlerTable {
     var table = [Handler?](repeating: nil, count: count)
     for group in [
       statusHandlers, openHandlers, nameHandlers, attributeHandlers, xattrHandlers, directoryHandlers, execHandlers,
-      credentialHandlers, socketHandlers, processHandlers, inotifyHandlers,
+      credentialHandlers, socketHandlers, processHandlers, inotifyHandlers, lockHandlers, synchronisationHandlers,
     ] {
       for (number, handler) in group { table[Int(number)] = handler }
     }

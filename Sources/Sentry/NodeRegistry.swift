@@ -30,10 +30,14 @@ final class NodeRegistry {
     var inode: Inode
     /// What stands for it is good for naming it only: it was opened with O_PATH.
     var isPath = false
+    /// What stands for it is a file of the host that guests may only read (`Inode.isBackedByLower` when it was opened).
+    var isLower = false
   }
 
   private let store: BackingStore
   private var nodes: [BackingIdentity: Node] = [:]
+  /// Lower files that a sweep has removed from `nodes`.
+  private var forgotten = ForgottenFiles()
 
   // One placeholder a position, kept as long as its node: re-opened for every open of that directory.
   private struct PlaceholderKey: Hashable {
@@ -88,6 +92,12 @@ final class NodeRegistry {
 
   func node(_ identity: BackingIdentity) -> Node? { nodes[identity] }
 
+  /// The file is one of a lower layer that was open once; its node has gone.
+  func hasForgotten(_ identity: BackingIdentity) -> Bool { forgotten.contains(identity) }
+
+  /// The file is one of a lower layer, known or forgotten.
+  func isLower(_ identity: BackingIdentity) -> Bool { nodes[identity]?.isLower ?? forgotten.contains(identity) }
+
   /// The nodes of a kind, each with the identity of what stands for it.
   func nodes(where isWanted: (Node) -> Bool) -> [(BackingIdentity, Node)] {
     nodes.compactMap { isWanted($0.value) ? ($0.key, $0.value) : nil }
@@ -108,7 +118,7 @@ final class NodeRegistry {
     // /dev/tty opens the terminal itself, which has a name of its own.
     if inode.type == .characterDevice, try inode.attributes().device != UInt64(status.st_rdev) { return }
     let identity = BackingIdentity(status)
-    nodes[identity] = Node(position: position, inode: inode)
+    nodes[identity] = Node(position: position, inode: inode, isLower: inode.isBackedByLower)
   }
 
   /// A new open file for something without a backing file: a directory, or anything opened with O_PATH.
@@ -130,9 +140,13 @@ final class NodeRegistry {
       ".", in: placeholder.descriptor.rawValue, flags.intersection(.nonBlocking).union(.directory))
   }
 
-  /// Forgets what no guest has open. `isOpen` tells of an identity whether one has.
+  /// Drops the nodes that no guest has open. Of lower files the identity stays: a descriptor in flight is in no table.
   func sweep(_ open: Set<BackingIdentity>, _ filesystem: Filesystem) {
-    nodes = nodes.filter { open.contains($0.key) }
+    nodes = nodes.filter { identity, node in
+      if open.contains(identity) { return true }
+      if node.isLower { forgotten.insert(identity) }
+      return false
+    }
     placeholders = placeholders.filter { open.contains($0.value.identity) }
     sweepAtNodes = max(4096, nodes.count * 2)
     let left = orphans(filesystem)

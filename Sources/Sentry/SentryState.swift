@@ -127,7 +127,7 @@ public final class SentryState {
     let number = CInt(truncatingIfNeeded: descriptor)
     if path.first == 0x2f { return task.context.root }
     if number == AtFlags.currentDirectory { return task.context.workingDirectory }
-    guard let node = registry.node(try task.descriptors.stat(number)) else { throw .notDirectory }
+    guard let node = node(try task.descriptors.stat(number), number, of: task.descriptors) else { throw .notDirectory }
     return node.position
   }
 
@@ -167,14 +167,16 @@ public final class SentryState {
     let number = CInt(truncatingIfNeeded: descriptor)
     if number == AtFlags.currentDirectory { return .position(task.context.workingDirectory) }
     let status = try task.descriptors.stat(number)
-    if let node = node(status) { return .position(node.position) }
+    if let node = node(status, number, of: task.descriptors) { return .position(node.position) }
     return .foreign(number, status)
   }
 
-  /// What a descriptor with this host status stands for. The slave of a pseudo-terminal can come without an open of ours
-  /// (TIOCGPTPEER): it is found by its number.
-  func node(_ status: stat) -> NodeRegistry.Node? {
+  /// What the descriptor `number`, whose host status is `status`, stands for. The slave of a pseudo-terminal can come
+  /// without an open of ours (TIOCGPTPEER): it is found by its number. A lower file whose node has gone is found by the
+  /// kernel's name of it.
+  func node(_ status: stat, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
     if let known = registry.node(status) { return known }
+    if registry.hasForgotten(BackingIdentity(status)) { return rediscover(status, number, of: table) }
     guard let terminalDevice, UInt64(status.st_dev) == terminalDevice,
       FileType(mode: status.st_mode) == .characterDevice
     else { return nil }
@@ -185,6 +187,40 @@ public final class SentryState {
         guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
         return NodeRegistry.Node(position: position, inode: inode)
       }
+    } catch {
+      return nil
+    }
+  }
+
+  /// The node of a lower file that the registry has forgotten. The name that the kernel gives the descriptor is only where
+  /// to look: what is found is the file itself, or nothing is.
+  private func rediscover(_ status: stat, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
+    guard let text = try? table.kernelText(number) else { return nil }
+    for mount in vfs.mountList {
+      let root = Position(mount: mount, dentry: mount.root)
+      if let found = registerAgain(root, status) { return found }
+      for place in mount.filesystem.places(ofHost: text) {
+        do throws(Errno) {
+          let position = try withUnsafeBytesOf(place) { bytes throws(Errno) in
+            try vfs.resolve(VirtualFileSystem.Path(bytes, from: root), .supervisor(of: vfs), follow: false)
+          }
+          if let found = registerAgain(position, status) { return found }
+        } catch {
+          // The name has gone, or is another file's here.
+        }
+      }
+    }
+    return nil
+  }
+
+  private func registerAgain(_ position: Position, _ status: stat) -> NodeRegistry.Node? {
+    guard let inode = position.dentry.inode, inode.type == .regular, inode.isBackedByLower else { return nil }
+    do throws(Errno) {
+      let file = try inode.open([.largeFile, .nonBlocking])
+      let found = try Host.stat(file.rawValue)
+      guard BackingIdentity(found) == BackingIdentity(status) else { return nil }
+      try registry.register(found, position, inode)
+      return registry.node(found)
     } catch {
       return nil
     }

@@ -105,6 +105,7 @@ extension SentryState {
     guard let task = tasks[thread] else { return }
     if call.number == Int(SYS_unshare), result == 0 { unshared(task, call) }
     if call.number == Int(SYS_seccomp) || call.number == Int(SYS_prctl), result == 0 { filterAdded(task, call) }
+    if call.number == Int(SYS_fcntl), result == 0 { checkRangeLock(task) }
     if call.number == Int(SYS_recvfrom), result >= 0 {
       // The guest's memory went away under us: it has no use for a name then.
       do throws(Errno) { try showSender(task, call) } catch {}

@@ -115,17 +115,28 @@ public final class TaskSource: ProcessSource, TerminalSource {
   public func descriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ProcessDescriptor {
     let table = try task(thread).descriptors
     let status = try table.stat(number)
-    if let node = state.node(status) { return .node(node.position) }
+    if let node = state.node(status, number, of: table) {
+      // No guest ever gets a lower file for writing: such a descriptor is one that the caller has handed in.
+      let isForeign = node.isLower ? try isWritable(number, table) : false
+      if !isForeign { return .node(node.position) }
+    }
     if state.notifier?.instance(status) != nil { return .foreign(Array("anon_inode:inotify".utf8)) }
     return .foreign(try table.kernelText(number))
+  }
+
+  private func isWritable(_ number: Int32, _ table: DescriptorTable) throws(Errno) -> Bool {
+    try ForeignDescriptor(try table.duplicate(number)).access.contains(.write)
   }
 
   public func descriptorInformation(_ number: Int32, of thread: ProcessThread) throws(Errno) -> [UInt8] {
     try Host.readFile(try hostPath(thread, "fdinfo/\(number)"))
   }
 
-  public func descriptorAttributes(_ number: Int32, of thread: ProcessThread) throws(Errno) -> Attributes {
-    let status = try task(thread).descriptors.stat(number)
+  public func foreignDescriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ForeignDescriptor {
+    try ForeignDescriptor(try task(thread).descriptors.duplicate(number))
+  }
+
+  public func attributes(ofForeign status: stat) throws(Errno) -> Attributes {
     guard let type = FileType(mode: status.st_mode) else { throw .noSuchFileOrDirectory }
     var attributes = Attributes(
       type: type, permissions: Permissions(mode: UInt64(status.st_mode)),
@@ -137,18 +148,6 @@ public final class TaskSource: ProcessSource, TerminalSource {
     attributes.device = UInt64(status.st_rdev)
     attributes.birthTime = nil
     return attributes
-  }
-
-  public func reopen(_ number: Int32, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    let copy = try task(thread).descriptors.duplicate(number)
-    // A host file that the caller handed in is opened with no more rights than the descriptor has.
-    let status = try Host.stat(copy.rawValue)
-    if FileType(mode: status.st_mode) == .regular || FileType(mode: status.st_mode) == .directory {
-      let held = OpenFlags(
-        rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(copy.rawValue), Int(F_GETFL))))
-      guard held.access.isSuperset(of: flags.access), !held.contains(.path) else { throw .permissionDenied }
-    }
-    return try state.store.reopen(copy.rawValue, flags)
   }
 
   public func anonymousPosition(_ inode: Inode, named text: [UInt8]) -> Position? {

@@ -61,6 +61,10 @@ open class Filesystem {
   /// Files that no name leads to any more and that an inode object keeps on the disk.
   open var orphans: Orphans { Orphans() }
 
+  /// Where a host file may stand, by what the kernel says of a descriptor of it in /proc/self/fd: paths below the root. To
+  /// be verified by whoever asks: names may have changed since.
+  open func places(ofHost text: [UInt8]) -> [[UInt8]] { [] }
+
   /// `statfs(2)`.
   open func statistics() throws(Errno) -> FilesystemStatistics { throw .noFunction }
 }

@@ -148,6 +148,9 @@ open class Inode: Mappable {
   /// A descriptor for writing has been opened by somebody whose writes clear set-id bits, or do not (CAP_FSETID).
   open func willBeWritten(clearingSetIDs: Bool) {}
 
+  /// A descriptor that `open` gives away now is one of a file of the host that guests may only read.
+  open var isBackedByLower: Bool { false }
+
   /// The content of `other`, of the same file system and with no name that anybody knows, becomes this one's at once; nobody
   /// has opened either. False if that cannot be: then it is to be copied.
   open func takeContent(of other: Inode) -> Bool { false }

@@ -65,14 +65,18 @@ final class Source: ProcessSource {
     Array("pos:\t0\nflags:\t0100001\nmnt_id:\t30\n".utf8)
   }
 
-  func descriptorAttributes(_ number: Int32, of thread: ProcessThread) throws(Errno) -> Attributes {
-    Attributes(
-      type: .fifo, permissions: Permissions(rawValue: 0o600), owner: 0, group: 0, linkCount: 1, number: 123,
-      time: .epoch)
+  /// What the foreign descriptors of the made-up processes are duplicates of.
+  var foreign: CInt = -1
+
+  func foreignDescriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ForeignDescriptor {
+    try ForeignDescriptor(try Host.duplicate(foreign))
   }
 
-  func reopen(_ number: Int32, of thread: ProcessThread, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    try Host.openTrusted("/dev/null", flags)
+  func attributes(ofForeign status: stat) throws(Errno) -> Attributes {
+    guard let type = FileType(mode: status.st_mode) else { throw .noSuchFileOrDirectory }
+    return Attributes(
+      type: type, permissions: Permissions(rawValue: 0o600), owner: 0, group: 0, linkCount: 1,
+      number: UInt64(status.st_ino), time: .epoch)
   }
 
   func anonymousPosition(_ inode: Inode, named text: [UInt8]) -> Position? {

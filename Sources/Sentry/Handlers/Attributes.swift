@@ -141,7 +141,7 @@ extension SentryState {
   func openTarget(_ task: Task, _ descriptor: UInt64) throws(Errno) -> Target {
     let number = CInt(truncatingIfNeeded: try descriptorOnly(descriptor))
     let status = try task.descriptors.stat(number)
-    guard let node = registry.node(status) else { return .foreign(number, status) }
+    guard let node = node(status, number, of: task.descriptors) else { return .foreign(number, status) }
     if node.isPath { throw .badFileDescriptor }
     return .position(node.position)
   }

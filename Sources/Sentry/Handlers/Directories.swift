@@ -67,6 +67,8 @@ extension SentryState {
   /// A directory that the task may make its working directory or root.
   fileprivate func enterable(_ position: Position, _ task: Task) throws(Errno) -> Position {
     guard let inode = position.dentry.inode, inode.isDirectory else { throw .notDirectory }
+    // A directory of the host that the caller has handed in: nothing in it is part of the tree.
+    if position.isDetached { throw .permissionDenied }
     try task.credentials.fileCredentials.check(.execute, on: inode)
     return position
   }

@@ -3,6 +3,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import ProcFS
 import VFS
 
 let execHandlers: [(CInt, Handler)] = [
@@ -73,12 +74,11 @@ extension SentryState {
   private func openProgram(_ task: Task, descriptor: UInt64) throws(Errno) -> OpenedProgram {
     switch try target(task, descriptor: descriptor) {
     case .position(let position): return try openProgram(task, position)
-    case .foreign(let number, let status):
+    case .foreign(let number, _):
       // A memfd, or a file that the caller handed in: the kernel's own permission bits decide.
-      guard FileType(mode: status.st_mode) == .regular, status.st_mode & 0o111 != 0 else { throw .permissionDenied }
-      let copy = try task.descriptors.duplicate(number)
-      let opened = try Host.openTrusted("/proc/self/fd/\(copy.rawValue)", [])
-      return OpenedProgram(descriptor: opened, position: try foreignPosition(task, number))
+      let file = try ForeignDescriptor(try task.descriptors.duplicate(number))
+      guard file.type == .regular, file.status.st_mode & 0o111 != 0 else { throw .permissionDenied }
+      return OpenedProgram(descriptor: try file.open([]), position: try foreignPosition(task, number))
     }
   }
 
@@ -97,8 +97,8 @@ extension SentryState {
     let descriptor = try inode.open([.largeFile])
     let status = try Host.stat(descriptor.rawValue)
     if UInt64(status.st_dev) == storeDevice, hasWriter(descriptor.rawValue) { throw .textFileBusy }
-    // /proc/PID/maps names the image by this.
-    try registry.register(status, position, inode)
+    // /proc/PID/maps names the image by this. What has no name in the tree stays the kernel's.
+    if !position.isDetached { try registry.register(status, position, inode) }
     tellOpened(descriptor.rawValue, position, inode)
     // No guest can write to what lies in a lower layer still.
     return OpenedProgram(

@@ -61,6 +61,8 @@ extension SentryState {
     let position = try vfs.resolve(path, task.caller, follow: !mask.contains(.dontFollow))
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
     if mask.contains(.onlyDirectory), !inode.isDirectory { throw .notDirectory }
+    // What has no name in the tree is the host's: a pipe, a file that the caller has handed in.
+    if position.isDetached { throw .permissionDenied }
     try task.credentials.fileCredentials.check(.read, on: inode)
     return .value(Int(try notifier.addWatch(queue, position, inode, mask)))
   }

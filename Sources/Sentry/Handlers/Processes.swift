@@ -38,22 +38,6 @@ let processHandlers: [(CInt, Handler)] = [
     }
   ),
   (
-    SYS_fcntl,
-    { (state, task, call) throws(Errno) in
-      switch CInt(truncatingIfNeeded: call.arguments.1) {
-      case F_GETFL:
-        let number = CInt(truncatingIfNeeded: call.arguments.0)
-        guard let node = state.registry.node(try task.descriptors.stat(number)), node.isPath else { return .native }
-        return .value(Int(OpenFlags.path.rawValue))
-      case 8 /* F_SETOWN */:
-        // A process group, which a negative number names, may hold processes that are no guests.
-        if CInt(truncatingIfNeeded: call.arguments.2) < 0 { throw .notPermitted }
-        return try state.nativeIfGuestOrSelf(call.arguments.2)
-      default: return .native
-      }
-    }
-  ),
-  (
     SYS_unshare,
     { (state, task, call) throws(Errno) in
       let allowed = UInt64(CLONE_FS) | UInt64(CLONE_FILES) | UInt64(CLONE_SYSVSEM)
@@ -77,9 +61,10 @@ let processHandlers: [(CInt, Handler)] = [
 extension SentryState {
   /// `mmap(2)` of a file: the kernel does it, and what may move with a copy-up is recorded before it is made.
   fileprivate func map(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
-    let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.4))
+    let number = CInt(truncatingIfNeeded: call.arguments.4)
+    let status = try task.descriptors.stat(number)
     mappingCheck?.look(at: task.space, of: task.thread)
-    guard let node = registry.node(status) else { return .native }
+    guard let node = node(status, number, of: task.descriptors) else { return .native }
     // The stand-in for an O_PATH descriptor is one that the kernel would answer with EACCES.
     if node.isPath { throw .badFileDescriptor }
     // While a move is due, an old descriptor may still be one of the lower file.
@@ -107,7 +92,7 @@ extension SentryState {
     throw .noSuchProcess
   }
 
-  fileprivate func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
+  func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
     ThreadID(truncatingIfNeeded: argument) == 0 ? .native : try nativeIfGuest(argument)
   }
 

@@ -19,7 +19,7 @@ extension SentryState {
       let node = registry.node(identity)
       let isMapped = !file.recordedMappings.isEmpty
       let plans = tasks.values.compactMap(\.execPlan)
-      guard node != nil || isMapped || !plans.isEmpty else { return }
+      guard node != nil || isMapped || !plans.isEmpty || registry.hasForgotten(identity) else { return }
       // Opened once and closed again: the most frequent case, and the tracer thread need not hear of it. While the tracer
       // serves a call, the (one) notify worker may be giving a descriptor of the lower file to a guest at this moment.
       if currentGate == .notify, !isMapped, plans.isEmpty, !isOpen(identity) { return }

@@ -40,7 +40,10 @@ extension Relocation {
       var holdings: [Holding] = []
       for number in numbers {
         guard let status = try? table.stat(number), holds(status) else { continue }
-        holdings.append(Holding(number: number, information: try DescriptorInformation(number, of: guest.thread)))
+        let information = try DescriptorInformation(number, of: guest.thread)
+        // No guest gets a lower file for writing: the caller has handed it in, and it stays what it is.
+        if information.flags.isWriting { continue }
+        holdings.append(Holding(number: number, information: information))
       }
       if holdings.isEmpty && mappings.isEmpty { return }
       let locks = holdings.flatMap { holding in

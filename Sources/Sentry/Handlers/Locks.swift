@@ -1,0 +1,228 @@
+// File locks: flock(2) and the lock commands of fcntl(2). The kernel keeps them, on the inode of the backing file; a lower
+// file's is the host's own, where a lock would stand in the way of the host's processes. So it is copied up before it is
+// locked, and guests lock the copy. A file that cannot be copied up has no writer inside: shared locks of it never meet an
+// exclusive one, and are granted without anybody's knowing; an exclusive lock is refused with ENOLCK.
+//
+// Another thread that shares the descriptor table may put a lower file at the number between our look and the kernel's.
+// Where there is one, a lock that belongs to the open file description is taken by us on a duplicate that was looked at;
+// one that belongs to the process is looked for when the call has returned.
+
+import CLinux
+import Gate
+import LinuxABI
+import ProcFS
+import VFS
+
+let lockHandlers: [(CInt, Handler)] = [
+  (SYS_flock, { (state, task, call) throws(Errno) in try state.flock(task, call) }),
+  (
+    SYS_fcntl,
+    { (state, task, call) throws(Errno) in
+      switch CInt(truncatingIfNeeded: call.arguments.1) {
+      case F_GETFL:
+        let number = CInt(truncatingIfNeeded: call.arguments.0)
+        guard let node = state.registry.node(try task.descriptors.stat(number)), node.isPath else { return .native }
+        return .value(Int(OpenFlags.path.rawValue))
+      case 8 /* F_SETOWN */:
+        // A process group, which a negative number names, may hold processes that are no guests.
+        if CInt(truncatingIfNeeded: call.arguments.2) < 0 { throw .notPermitted }
+        return try state.nativeIfGuestOrSelf(call.arguments.2)
+      default:
+        guard let command = LockCommand(CInt(truncatingIfNeeded: call.arguments.1)) else { throw .invalidArgument }
+        return try state.rangeLock(task, call, command)
+      }
+    }
+  ),
+]
+
+/// Whose inode a lock of a guest would be on.
+enum LockDomain {
+  /// The guests' own: the kernel may do as it is asked.
+  case guests
+  /// A lower file, which can perhaps be copied up.
+  case lower(Inode)
+  /// The host's: a device, or a file that the caller has handed in for reading.
+  case host
+}
+
+/// The six commands of fcntl(2) that concern locks.
+private struct LockCommand {
+  enum Kind { case ask, take, wait }
+  var kind: Kind
+  /// The lock belongs to the open file description (F_OFD_*), not to the process.
+  var isOfDescription: Bool
+
+  init?(_ command: CInt) {
+    switch command {
+    case F_GETLK: (kind, isOfDescription) = (.ask, false)
+    case F_SETLK: (kind, isOfDescription) = (.take, false)
+    case F_SETLKW: (kind, isOfDescription) = (.wait, false)
+    case 36: (kind, isOfDescription) = (.ask, true)
+    case 37: (kind, isOfDescription) = (.take, true)
+    case 38: (kind, isOfDescription) = (.wait, true)
+    default: return nil
+    }
+  }
+}
+
+extension SentryState {
+  /// What stands at `number`, whose host status is `status`.
+  func lockDomain(_ status: stat, _ number: CInt, of table: DescriptorTable) -> LockDomain {
+    if let node = node(status, number, of: table) {
+      switch node.inode.type {
+      case .regular where node.isLower && !node.isPath: return .lower(node.inode)
+      case .characterDevice, .blockDevice: return isOwnTerminal(status) || node.isPath ? .guests : .host
+      default: return .guests
+      }
+    }
+    if registry.hasForgotten(BackingIdentity(status)) { return .host }
+    switch FileType(mode: status.st_mode) {
+    case .none, .socket: return .guests
+    case .characterDevice, .blockDevice: return isOwnTerminal(status) ? .guests : .host
+    case .regular, .directory, .fifo, .symlink:
+      do throws(Errno) {
+        let file = try ForeignDescriptor(try table.duplicate(number))
+        let isMemory = status.st_nlink == 0 ? try table.kernelText(number).starts(with: "/memfd:".utf8) : false
+        return file.isAnonymousPipe || file.access.contains(.write) || isMemory ? .guests : .host
+      } catch {
+        return .host
+      }
+    }
+  }
+
+  private func isOwnTerminal(_ status: stat) -> Bool { terminalDevice == UInt64(status.st_dev) }
+
+  /// Another task can change the descriptor table at any time.
+  private func sharesTable(_ task: Task) -> Bool {
+    tasks.values.contains { $0 !== task && $0.descriptors === task.descriptors }
+  }
+
+  /// The host's status of a descriptor; of a duplicate, which is what is used then, if somebody else may change the table.
+  private func look(_ task: Task, _ number: CInt) throws(Errno) -> (status: stat, copy: CInt) {
+    if !sharesTable(task) { return (try task.descriptors.stat(number), -1) }
+    let copy = try task.descriptors.duplicate(number)
+    return (try Host.stat(copy.rawValue), copy.release())
+  }
+
+  // MARK: - flock
+
+  fileprivate func flock(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
+    let number = CInt(truncatingIfNeeded: call.arguments.0)
+    let operation = CInt(truncatingIfNeeded: call.arguments.1)
+    let kind = operation & ~LOCK_NB
+    guard kind == LOCK_SH || kind == LOCK_EX || kind == LOCK_UN else { throw .invalidArgument }
+    let (status, duplicate) = try look(task, number)
+    let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
+    switch lockDomain(status, number, of: task.descriptors) {
+    case .guests:
+      guard let copy else { return .native }
+      return try takeAtOnce(mayWait: operation & LOCK_NB == 0) {
+        vd_syscall(Int(SYS_flock), Int(copy.rawValue), Int(operation | LOCK_NB), 0, 0, 0, 0)
+      }
+    case .lower(let inode):
+      if kind == LOCK_UN { return .value(0) }
+      if try movesBeforeLocking(task, number, inode) { return .sleep(isSlow: false) }
+    case .host:
+      break
+    }
+    if kind == LOCK_EX { throw Errno(rawValue: ENOLCK) }
+    return .value(0)
+  }
+
+  /// A lock of an open file description, taken by us on a duplicate without waiting. A guest that wants to wait asks again
+  /// after some milliseconds; a signal ends that as it ends the call.
+  private func takeAtOnce(mayWait: Bool, _ take: () -> Int) throws(Errno) -> Outcome {
+    let result = take()
+    guard mayWait, result == -Int(EAGAIN) else { return .value(result) }
+    // struct timespec: 5 ms.
+    let nanoseconds: UInt64 = 5_000_000
+    let pause = [UInt8](repeating: 0, count: 8) + (0..<8).map { UInt8(truncatingIfNeeded: nanoseconds >> ($0 * 8)) }
+    return .after(SystemCall(number: Int(SYS_nanosleep), arguments: (0, 0, 0, 0, 0, 0)), pause, argument: 0)
+  }
+
+  /// Copies a lower file up, so that the guests' descriptors of it become descriptors of the copy.
+  ///
+  /// - Returns: they do, and the call is to come again; false if no guest can ever write to the file.
+  /// - Throws: ENOLCK if there is no room for a copy, or the descriptor could not be replaced.
+  private func movesBeforeLocking(_ task: Task, _ number: CInt, _ inode: Inode) throws(Errno) -> Bool {
+    // Copied up, and yet this descriptor is the lower file's: it came back from a socket, or could not be moved.
+    guard inode.isBackedByLower else { throw Errno(rawValue: ENOLCK) }
+    do throws(Errno) {
+      let page: Range<UInt64> = 0..<4096
+      _ = try inode.translate(required: page, optional: page, access: [.read, .write, .shared])
+    } catch {
+      switch error {
+      case .readOnlyFileSystem: return false
+      case .restart: throw error
+      default: throw Errno(rawValue: ENOLCK)
+      }
+    }
+    guard !inode.isBackedByLower else { throw Errno(rawValue: ENOLCK) }
+    wakes.append(task.thread)
+    return true
+  }
+
+  // MARK: - fcntl
+
+  /// `struct flock` of x86-64, without its padding at the end.
+  private typealias RangeLock = (type: Int16, whence: Int16, start: Int64, length: Int64, process: Int32)
+
+  fileprivate func rangeLock(_ task: Task, _ call: SystemCall, _ command: LockCommand) throws(Errno) -> Outcome {
+    let number = CInt(truncatingIfNeeded: call.arguments.0)
+    let (status, duplicate) = try look(task, number)
+    let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
+    let domain = lockDomain(status, number, of: task.descriptors)
+    if case .guests = domain {
+      guard let copy else { return .native }
+      // Of a process, the kernel must take it itself; see `checkRangeLock`.
+      guard command.isOfDescription else { return .observed }
+      var lock = try task.memory.load(CLinux.flock.self, at: call.arguments.2)
+      if command.kind == .ask { return .native }
+      return try takeAtOnce(mayWait: command.kind == .wait) {
+        withUnsafeMutablePointer(to: &lock) {
+          vd_syscall(Int(SYS_fcntl), Int(copy.rawValue), 37 /* F_OFD_SETLK */, Int(bitPattern: $0), 0, 0, 0)
+        }
+      }
+    }
+    let lock = try task.memory.load(RangeLock.self, at: call.arguments.2)
+    guard (0...2).contains(lock.whence), !command.isOfDescription || lock.process == 0,
+      lock.whence != 0 || lock.start >= 0
+    else { throw .invalidArgument }
+    let type = CInt(lock.type)
+    if command.kind == .ask {
+      guard type == F_RDLCK || type == F_WRLCK else { throw .invalidArgument }
+      // No guest has a lock there, and the host's are not shown.
+      try task.memory.store(Int16(F_UNLCK), at: call.arguments.2)
+      return .value(0)
+    }
+    switch type {
+    case F_UNLCK: return .value(0)
+    case F_RDLCK, F_WRLCK: break
+    default: throw .invalidArgument
+    }
+    let access = try ForeignDescriptor(try task.descriptors.duplicate(number)).access
+    guard access.contains(type == F_RDLCK ? .read : .write) else { throw .badFileDescriptor }
+    if case .lower(let inode) = domain, try movesBeforeLocking(task, number, inode) { return .sleep(isSlow: false) }
+    if type == F_WRLCK { throw Errno(rawValue: ENOLCK) }
+    return .value(0)
+  }
+
+  /// A lock of a process has been taken while another thread could change the table. If that was used to lock a file of the
+  /// host, the lock is there as long as a descriptor of the file stays open in this table (`man 2 fcntl`: any close takes
+  /// it away), so it can be found; and the process is ended.
+  func checkRangeLock(_ task: Task) {
+    do throws(Errno) {
+      for number in try task.descriptors.numbers() {
+        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else { continue }
+        if case .guests = lockDomain(status, number, of: task.descriptors) { continue }
+        guard let information = try? DescriptorInformation(number, of: task.thread) else { continue }
+        if information.locks.contains(where: { $0.kind == .process }) {
+          _ = vd_syscall(Int(SYS_kill), Int(task.process.leader), Int(SIGKILL), 0, 0, 0, 0)
+          return
+        }
+      }
+    } catch {
+      // The process has gone, and its locks with it.
+    }
+  }
+}
