@@ -25,6 +25,8 @@ public protocol TerminalSource: AnyObject {
 /// The devtmpfs of a sandbox.
 public final class DevFilesystem: KernFilesystem {
   private var top: OrderedDirectory?
+  /// /dev/pts, which a guest may remove: ptmx and the terminals that are open refer to it.
+  private var terminalDirectory: TerminalDirectory?
 
   /// - Parameters:
   ///   - devpts: the root of a devpts instance of the sandbox's own, whose `ptmx` may be opened; nil to use the host's.
@@ -45,6 +47,7 @@ public final class DevFilesystem: KernFilesystem {
     let pts = TerminalDirectory(self, terminals, devpts: devpts, user: user, group: group)
     root.populate("ptmx", TerminalMultiplexer(self, pts))
     root.populate("pts", pts)
+    terminalDirectory = pts
     root.populate(
       "shm",
       OrderedDirectory(self, NewInode(.directory, permissions: Permissions(rawValue: 0o1777), owner: 0, group: 0)))
@@ -66,6 +69,7 @@ public final class DevFilesystem: KernFilesystem {
   public override func tearDown() {
     top?.dissolve()
     top = nil
+    terminalDirectory = nil
   }
 
   public override var supportsAccessLists: Bool { true }

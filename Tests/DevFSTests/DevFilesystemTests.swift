@@ -39,6 +39,17 @@ struct DevFilesystemTests {
     #expect(try filesystem.root.walk("pts").attributes().linkCount == 2)
   }
 
+  /// As root a guest may remove /dev/pts: there are no slaves to be seen then, but new terminals.
+  @Test func multiplexerOutlivesItsDirectory() throws {
+    try Name.with("pts") { name throws(Errno) in
+      guard let pts = try filesystem.root.lookup(name) else { throw .noSuchFileOrDirectory }
+      try filesystem.root.removeDirectory(name, pts)
+    }
+    #expect(try filesystem.root.entries().map(\.name).contains("pts") == false)
+    _ = try filesystem.root.walk("ptmx").open([.readWrite])
+    #expect(terminals.noted.count == 1)
+  }
+
   @Test func devicesAreTheHosts() throws {
     let null = try filesystem.root.walk("null")
     #expect(try null.attributes().device == DeviceNumber.make(major: 1, minor: 3))
