@@ -56,7 +56,7 @@ static int listenAt(struct arena *a, const char *path, bool abstract, int type) 
     socklen_t length;
     if (abstract) {
         snprintf(full, sizeof full, "%s", path);
-        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(full) + 1);
+        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(full));
     } else {
         // A short way to a long path.
         snprintf(full, sizeof full, "/proc/self/fd/%d/%s", a->tree, path);

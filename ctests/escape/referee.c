@@ -200,7 +200,7 @@ static void probe(struct arena *a, int freePort) {
         memset(&name, 0, sizeof name);
         name.sun_family = AF_UNIX;
         snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "%s", path);
-        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 2);
+        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path));
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
         if (connect(fd, (struct sockaddr *)&name, length) == 0) dprintf(1, "Ca host program reached the guest under an abstract name\n");
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)freePort), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

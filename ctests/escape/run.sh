@@ -68,6 +68,8 @@ for one in "${all[@]}"; do
         [ "$word" = inside ] && [ "$one" != native ] && continue
         [[ $one == "$word" || -$one- == *-$word-* ]] || chosen=no
     done
+    # Whole names are added up; words that stand for several narrow down.
+    for word in ${words[@]+"${words[@]}"}; do [[ $word != *-*-* || $one != "$word" ]] || chosen=yes; done
     [ $chosen = no ] || combinations+=("$one")
 done
 [ ${#combinations[@]} -gt 0 ] || { echo "run.sh: no such combination: ${words[*]}" >&2; exit 2; }
