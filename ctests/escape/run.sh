@@ -49,7 +49,8 @@ hostname escape-cage || { echo "run.sh: no cage could be made" >&2; exit 2; }
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 export ESCAPE_INTERFACE='' ESCAPE_MOUNT=TKMT$(random 6)
 ip link set lo up
-if ip link add "tk$(random 5)" type dummy 2>/dev/null; then ESCAPE_INTERFACE=$(ip -o link | sed -n 's/.*: \(tk[0-9a-f]*\):.*/\1/p'); fi
+interface=tk$(random 5)
+if ip link add "$interface" type dummy 2>/dev/null || ip link add "$interface" type bridge 2>/dev/null || ip tuntap add "$interface" mode tun 2>/dev/null; then ESCAPE_INTERFACE=$(ip -o link | sed -n 's/.*: \(tk[0-9a-f]*\):.*/\1/p'); fi
 mkdir "$work/mount" && mount -t tmpfs "$ESCAPE_MOUNT" "$work/mount"
 mount -t tmpfs -o mode=1777 shm /dev/shm
 
