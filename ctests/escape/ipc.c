@@ -22,7 +22,7 @@ ATTACK(sem_changed, change, 0, "semop and SETVAL of the host's semaphore") { str
 ATTACK(msg_received, leak, 0, "msgrcv of the host's queue") { struct { long type; char text[64]; } m = {0}; say("msgrcv", msgrcv(knowsNumber("MSG"), &m, sizeof m.text, 0, IPC_NOWAIT)), leak(m.text, 64); }
 ATTACK(msg_sent, change, 0, "msgsnd to the host's queue") { struct { long type; char text[8]; } m = {1, "x"}; say("msgsnd", msgsnd(knowsNumber("MSG"), &m, 8, IPC_NOWAIT)); }
 ATTACK(ipc_listed, leak, 0, "every segment and queue by index: SHM_STAT, MSG_STAT, SHM_STAT_ANY, /proc/sysvipc") {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 512; i++) {
         struct shmid_ds s;
         struct msqid_ds q;
         for (int any = 0; any < 2; any++) {

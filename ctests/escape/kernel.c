@@ -79,9 +79,11 @@ ATTACK(old_aio, change, 0, "io_setup and io_submit: a write to a shown file by t
         struct { uint64_t data; uint32_t key, rw; uint16_t op, prio; uint32_t fd; uint64_t buffer, bytes; int64_t offset; uint64_t reserved; uint32_t flags, event; } block, *list = &block;
         memset(&block, 0, sizeof block);
         block.op = 1, block.fd = (uint32_t)open(in("/ro/victim"), mode), block.buffer = (uintptr_t) "DEFACED", block.bytes = 7;
-        say("io_setup", syscall(SYS_io_setup, 4, &context)), say("io_submit", syscall(SYS_io_submit, context, 1, &list));
+        say("io_setup", syscall(SYS_io_setup, 4, &context));
+        long submitted = syscall(SYS_io_submit, context, 1, &list);
+        say("io_submit", submitted);
         char events[64];
-        if (context) syscall(SYS_io_getevents, context, 1, 1, events, NULL);
+        if (submitted == 1) syscall(SYS_io_getevents, context, 1, 1, events, NULL);
     }
 }
 static void observe(int pid) { char attr[128] = {0}; attr[0] = 1, attr[4] = 64; say("perf_event_open", syscall(SYS_perf_event_open, attr, pid, -1, -1, 0)), say("bpf", syscall(SYS_bpf, 5, attr, 64)), say("kcmp", syscall(SYS_kcmp, pid, getpid(), 2, 0, 0)), say("userfaultfd", syscall(SYS_userfaultfd, 0)), say("fanotify_init", syscall(SYS_fanotify_init, 0, 0)), say("lookup_dcookie", syscall(SYS_lookup_dcookie, 0, attr, 64)), say("ptrace", ptrace(PTRACE_TRACEME, 0, 0, 0)); if (!inside) { struct iovec l = {attr, 64}, r = {(void *)VICTIM_ADDRESS, 64}; process_vm_readv(victim(), &l, 1, &r, 1, 0), leak(attr, 64); } }

@@ -85,7 +85,7 @@ else cp "$work/table" "$work/chosen"
 fi
 
 # Jobs: those that are measured (EXHAUSTS, bit 5) one after another, the others beside them.
-mkdir "$work/jobs" "$work/results" "$work/arenas"; chmod 1777 "$work/arenas"
+mkdir "$work/jobs" "$work/taken" "$work/results" "$work/arenas"; chmod 1777 "$work/arenas"
 number=0
 job() { # job KIND COMBINATION NAME...
     number=$((number + 1))
@@ -98,11 +98,12 @@ for combination in "${combinations[@]}"; do
     for ((i = 0; i < ${#light[@]}; i += 40)); do job b "$combination" "${light[@]:i:40}"; done
 done
 worker() { # worker KIND... : takes jobs of these kinds until there are none
-    local kind path lines combination level gate user uid options
+    local kind path taken lines combination level gate user uid options
     for kind in "$@"; do
         for path in "$work/jobs/$kind"-*; do
-            mv "$path" "$path.taken.$BASHPID" 2>/dev/null || continue
-            mapfile -t lines <"$path.taken.$BASHPID"
+            taken=$work/taken/$(basename "$path")
+            mv "$path" "$taken" 2>/dev/null || continue
+            mapfile -t lines <"$taken"
             combination=${lines[0]} uid=0 options=()
             if [ "$combination" != native ]; then
                 user=${combination##*-} level=${combination%-*-*} gate=${combination%-*}; gate=${gate##*-}
