@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
+#include <termios.h>
 #include <time.h>
 
 const char *const placeNames[PLACES] = {
@@ -56,7 +57,7 @@ static int listenAt(struct arena *a, const char *path, bool abstract, int type) 
     socklen_t length;
     if (abstract) {
         snprintf(full, sizeof full, "%s", path);
-        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(full) + 1);
+        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(full));
     } else {
         // A short way to a long path.
         snprintf(full, sizeof full, "/proc/self/fd/%d/%s", a->tree, path);
@@ -205,6 +206,13 @@ void makeArena(struct arena *a, const char *attacker, const char *loop) {
     MUST_DO(ptsname_r(a->ptyMaster, a->ptySlave, sizeof a->ptySlave));
     MUST_DO(chown(a->ptySlave, a->caller, a->caller));
     MUST_DO(chmod(a->ptySlave, 0666));
+    // Bytes that are pushed count one by one.
+    struct termios settings;
+    int slave = open(a->ptySlave, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    MUST_DO(tcgetattr(slave, &settings));
+    settings.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    MUST_DO(tcsetattr(slave, TCSANOW, &settings));
+    close(slave);
     mountPseudo(a);
 }
 

@@ -158,11 +158,24 @@ int unixSocket(const char *path, bool abstract, int type, struct sockaddr_un *ad
     return socket(AF_UNIX, type | SOCK_NONBLOCK, 0);
 }
 
-int main(int argc, char **argv) {
-    if (getenv("ESCAPE_SLEEPER")) { // what an attack executes to have something running
+// What attacks execute: a sleeper, a reader that prints a file, a writer that waits for the file to be no running program.
+static void helper(void) {
+    const char *path;
+    if (getenv("ESCAPE_SLEEPER")) {
         alarm(3);
         for (;;) pause();
     }
+    if ((path = getenv("ESCAPE_READER"))) leakPath(path), exit(0);
+    if ((path = getenv("ESCAPE_WRITER")))
+        for (int i = 0; i < 300; i++) {
+            int fd = open(path, O_WRONLY);
+            if (fd >= 0) deface(fd), exit(0);
+            usleep(2000);
+        }
+}
+
+int main(int argc, char **argv) {
+    helper();
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         for (struct attack *a = attacks; a; a = a->next)
             printf("%s\t%s\t%s\t%u\t%s\t%s\n", a->class, a->name, a->kind, a->flags, a->options, a->about);

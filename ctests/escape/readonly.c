@@ -264,7 +264,15 @@ ATTACK(lock_shared, deny, 0, "flock LOCK_SH: keeps a writer of the host out") { 
 ATTACK(lock_record, deny, 0, "F_SETLK with a read lock, the one that a read-only descriptor may have") { EACH_VICTIM { say("F_SETLK", fcntl(open(path, O_RDONLY), F_SETLK, &(struct flock){.l_type = F_RDLCK})); } hold(); }
 ATTACK(lock_description, deny, 0, "F_OFD_SETLK with a read lock") { EACH_VICTIM { say("F_OFD_SETLK", fcntl(open(path, O_RDONLY), F_OFD_SETLK, &(struct flock){.l_type = F_RDLCK})); } hold(); }
 ATTACK(lease_read, deny, 0, "F_SETLEASE with a read lease: an open for writing on the host waits for lease-break-time") { EACH_VICTIM { say("F_SETLEASE", fcntl(open(path, O_RDONLY), F_SETLEASE, F_RDLCK)); } hold(); }
-ATTACK(lease_write, deny, 0, "F_SETLEASE with a write lease: every open on the host waits") { EACH_VICTIM { say("F_SETLEASE", fcntl(open(path, O_RDONLY), F_SETLEASE, F_WRLCK)); say("F_SETLEASE", fcntl(open(path, O_RDWR), F_SETLEASE, F_WRLCK)); } hold(); }
+ATTACK(lease_write, deny, 0, "F_SETLEASE with a write lease: every open on the host waits") {
+    EACH_VICTIM for (int mode = 0; mode < 3; mode += 2) {
+        int fd = open(path, mode);
+        if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0) break;
+        say("F_SETLEASE", -1);
+        close(fd);
+    }
+    hold();
+}
 ATTACK(busy_text, deny, 0, "a shown file executed or mapped so that the host gets ETXTBSY") {
     EACH_DIRECTORY {
         pid_t child = forked();

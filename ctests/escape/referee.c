@@ -200,7 +200,7 @@ static void probe(struct arena *a, int freePort) {
         memset(&name, 0, sizeof name);
         name.sun_family = AF_UNIX;
         snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "%s", path);
-        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 2);
+        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path));
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
         if (connect(fd, (struct sockaddr *)&name, length) == 0) dprintf(1, "Ca host program reached the guest under an abstract name\n");
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)freePort), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -437,8 +437,11 @@ static void judgeLeaks(struct arena *a) {
         if (*a->secrets.text[i] && memmem(output, outputSize, a->secrets.text[i], strlen(a->secrets.text[i])))
             found(SAW_LEAK, "%s was read", placeNames[i]);
     }
-    char *bits = strstr(output, "PIDS:");
-    if (bits && oracleBits[0] && strncmp(bits + 5, oracleBits, 16) == 0) found(SAW_LEAK, "which processes of the host exist");
+    for (char *bits = output; oracleBits[0] && (bits = strstr(bits, "PIDS:")); bits += 5)
+        if (strncmp(bits + 5, oracleBits, 16) == 0) {
+            found(SAW_LEAK, "which processes of the host exist, by the way printed before %.21s", bits);
+            break;
+        }
 }
 static void judgeTerminal(struct arena *a) {
     // Input that nobody typed, and output of those that may not write.
@@ -565,6 +568,7 @@ static bool referee(const struct entry *e) {
     victimPid = 0;
     reapLeft(true);
     unmakeArena(&a);
+    if (geteuid() == 0) MUST_DO(sethostname("escape-cage", 11));
     free(manifest), free(now);
     caller = saved;
     return good;
@@ -581,8 +585,8 @@ int main(int argc, char **argv) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (getenv("ESCAPE_DEADLINE")) deadline = atof(getenv("ESCAPE_DEADLINE"));
     if (geteuid() == 0) {
-        // Mounts of one attack are no other's.
-        MUST_DO(unshare(CLONE_NEWNS));
+        // Mounts and names of one attack are no other's.
+        MUST_DO(unshare(CLONE_NEWNS | CLONE_NEWUTS));
         MUST_DO(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
     }
     freePort = 20000 + getpid() % 20000;

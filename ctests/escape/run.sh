@@ -49,7 +49,8 @@ hostname escape-cage || { echo "run.sh: no cage could be made" >&2; exit 2; }
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 export ESCAPE_INTERFACE='' ESCAPE_MOUNT=TKMT$(random 6)
 ip link set lo up
-if ip link add "tk$(random 5)" type dummy 2>/dev/null; then ESCAPE_INTERFACE=$(ip -o link | sed -n 's/.*: \(tk[0-9a-f]*\):.*/\1/p'); fi
+interface=tk$(random 5)
+if ip link add "$interface" type dummy 2>/dev/null || ip link add "$interface" type bridge 2>/dev/null || ip tuntap add "$interface" mode tun 2>/dev/null; then ESCAPE_INTERFACE=$(ip -o link | sed -n 's/.*: \(tk[0-9a-f]*\):.*/\1/p'); fi
 mkdir "$work/mount" && mount -t tmpfs "$ESCAPE_MOUNT" "$work/mount"
 mount -t tmpfs -o mode=1777 shm /dev/shm
 
@@ -68,6 +69,8 @@ for one in "${all[@]}"; do
         [ "$word" = inside ] && [ "$one" != native ] && continue
         [[ $one == "$word" || -$one- == *-$word-* ]] || chosen=no
     done
+    # Whole names are added up; words that stand for several narrow down.
+    for word in ${words[@]+"${words[@]}"}; do [[ $word != *-*-* || $one != "$word" ]] || chosen=yes; done
     [ $chosen = no ] || combinations+=("$one")
 done
 [ ${#combinations[@]} -gt 0 ] || { echo "run.sh: no such combination: ${words[*]}" >&2; exit 2; }
@@ -82,7 +85,7 @@ else cp "$work/table" "$work/chosen"
 fi
 
 # Jobs: those that are measured (EXHAUSTS, bit 5) one after another, the others beside them.
-mkdir "$work/jobs" "$work/results" "$work/arenas"; chmod 1777 "$work/arenas"
+mkdir "$work/jobs" "$work/taken" "$work/results" "$work/arenas"; chmod 1777 "$work/arenas"
 number=0
 job() { # job KIND COMBINATION NAME...
     number=$((number + 1))
@@ -95,11 +98,12 @@ for combination in "${combinations[@]}"; do
     for ((i = 0; i < ${#light[@]}; i += 40)); do job b "$combination" "${light[@]:i:40}"; done
 done
 worker() { # worker KIND... : takes jobs of these kinds until there are none
-    local kind path lines combination level gate user uid options
+    local kind path taken lines combination level gate user uid options
     for kind in "$@"; do
         for path in "$work/jobs/$kind"-*; do
-            mv "$path" "$path.taken.$BASHPID" 2>/dev/null || continue
-            mapfile -t lines <"$path.taken.$BASHPID"
+            taken=$work/taken/$(basename "$path")
+            mv "$path" "$taken" 2>/dev/null || continue
+            mapfile -t lines <"$taken"
             combination=${lines[0]} uid=0 options=()
             if [ "$combination" != native ]; then
                 user=${combination##*-} level=${combination%-*-*} gate=${combination%-*}; gate=${gate##*-}
