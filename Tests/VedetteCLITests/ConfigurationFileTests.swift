@@ -67,6 +67,9 @@ struct ConfigurationFileTests {
     #expect(refusal("size = 1\nnet = = 2\n")?.hasPrefix("f.toml:2: ") == true)
     #expect(refusal("size = 70000\nsize = 2\n")?.hasPrefix("f.toml:2: ") == true)
     #expect(refusal("\n[run]\nstats = true\n")?.hasPrefix("f.toml:2: run: unknown key") == true)
+    for broken in ["[= ", "[=1", "[[=", "[ =", "a.=1", "a = [", "a={=", "[[]]", "\"", "a = 1e"] {
+      #expect(refusal("size = 70000\n" + broken)?.hasPrefix("f.toml:2: ") == true, "\(broken)")
+    }
     #expect(refusal("net = \"lan\"\n")?.hasPrefix("f.toml:1: net: 'lan'") == true)
   }
 
