@@ -43,6 +43,8 @@ final class ExtremeGuest {
   let arena: UnsafeMutableRawBufferPointer
   private(set) var paths: [UInt64] = []
   private(set) var names: [UInt64] = []
+  /// A program of the lower layer, which stays where it is.
+  private(set) var program: UInt64 = 0
   var structure: UInt64 { address(4096) }
   static let structureSize = 4096
   var buffer: UInt64 { address(2 * 4096) }
@@ -62,6 +64,7 @@ final class ExtremeGuest {
 
   init(hasPidNamespace: Bool) throws {
     tree("mkdir dir dir/x; echo lower > file; echo mapped > mapped; ln -s file link; cp /bin/true prog; mkfifo fifo")
+    tree("mkdir lib64; cp -L /lib64/ld-linux-x86-64.so.2 lib64")
     scratch = try Scratch()
     let identity = IdentityMap(hostUser: geteuid(), hostGroup: getegid(), user: 0, group: 0)
     let root = try Host.openTrusted(tree.path, [.directory, .path])
@@ -111,10 +114,12 @@ final class ExtremeGuest {
   private func openFiles() throws {
     enter()
     paths = [
-      "/file", "/dir", "/dir/x", "/link", "/prog", "/new", "/mem/file", "/mem/dir", "/mem/link", "/mem/new", "/fifo",
+      "/file", "/dir", "/dir/x", "/link", "/dir/../file", "/new", "/mem/file", "/mem/dir", "/mem/link", "/mem/new",
+      "/fifo",
       "/proc/self", "/proc/self/fd/3", "/proc/self/maps", "/dev/null", "/dev/tty", "", "file", "..",
     ].map(text)
     names = ["user.a", "system.posix_acl_access", "system.posix_acl_default", "trusted.b", ""].map(text)
+    program = text("/prog")
     _ = serve(SYS_mkdir, paths[7], 0o755)
     let memory = try #require(serve(SYS_creat, paths[6], 0o644))
     // Natively, as a guest does it: a size that we were not asked for.
@@ -132,6 +137,11 @@ final class ExtremeGuest {
     for type in [1, 2] { sockets.append(UInt64(keep(CInt(try Host.call(SYS_socket, Int(AF_UNIX), type, 0))))) }
     var pipe: (CInt, CInt) = (0, 0)
     _ = try withUnsafeMutablePointer(to: &pipe) { try Host.call(SYS_pipe2, Int(bitPattern: $0), 0) }
+    var pair: (CInt, CInt) = (0, 0)
+    _ = try withUnsafeMutablePointer(to: &pair) {
+      try Host.call(SYS_socketpair, Int(AF_UNIX), 1, 0, Int(bitPattern: $0))
+    }
+    sockets += [UInt64(keep(pair.0)), UInt64(keep(pair.1))]
     files = [memory, reference, keep(pipe.0), keep(pipe.1)].map { UInt64($0) }
     files += directories + lowers + watchers + sockets
   }
@@ -197,6 +207,24 @@ final class ExtremeGuest {
     }
   }
 
+  /// What a program would have in the structure.
+  func fillPlainly(for number: CInt) {
+    fill { _ in 0 }
+    arena.storeBytes(of: (0, 0, 0), toByteOffset: 2 * 4096, as: (UInt64, UInt64, UInt64).self)
+    let words: [UInt64] =
+      switch number {
+      // A version of capget(2), for no thread in particular; struct sockaddr_un; a size of the name's buffer.
+      case SYS_capget, SYS_capset: [0x2008_0522]
+      case SYS_bind: [UInt64(AF_UNIX) | 0x652f << 16]
+      case SYS_connect, SYS_sendto: [UInt64(AF_UNIX)]
+      case SYS_getsockname, SYS_getpeername: [128]
+      default: []
+      }
+    for (index, word) in words.enumerated() {
+      arena.storeBytes(of: word, toByteOffset: 4096 + 8 * index, as: UInt64.self)
+    }
+  }
+
   /// Serves a call, traces it, and puts back what it has changed of the task. The value it answers; nil for another outcome.
   @discardableResult
   func call(_ number: CInt, _ arguments: [UInt64], by gate: GateKind = .trace) -> Int? {
@@ -231,10 +259,16 @@ final class ExtremeGuest {
 
   /// What each call is made on: the files may have been removed, renamed and changed by the calls before.
   func prepare() {
+    for path in [paths[5], paths[9]] {
+      call(SYS_unlink, [path])
+      call(SYS_rmdir, [path])
+    }
     call(SYS_creat, [paths[0], 0o644])
     call(SYS_mkdir, [paths[1], 0o755])
     call(SYS_creat, [paths[6], 0o644])
     call(SYS_mkdir, [paths[7], 0o755])
     call(SYS_symlink, [paths[17], paths[8]])
+    for path in [paths[0], paths[1], paths[6]] { call(SYS_setxattr, [path, names[0], structure, 8, 0]) }
+    for directory in directories[1...3] { call(SYS_fsetxattr, [directory, names[0], structure, 8, 0]) }
   }
 }
