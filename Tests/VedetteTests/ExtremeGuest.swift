@@ -15,20 +15,6 @@ import VFS
 @testable import Sentry
 @testable import Vedette
 
-/// The numbers that break arithmetic: the ends of every width, of pages and of address spaces.
-enum Extreme {
-  static let values: [UInt64] = [
-    0, 1, 2, 7, 4095, 4096, 65536, 0x7fff_fffe, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, 0xffff_fffe, 0xffff_ffff,
-    1 << 32, 1 << 40, 1 << 62, 0x7fff_ffff_f000, 0x7fff_ffff_ffff_fffe, 0x7fff_ffff_ffff_ffff, 1 << 63, (1 << 63) + 1,
-    0xffff_8000_0000_0000, 0xffff_ffff_8000_0000, 0xffff_ffff_ffff_f000, 0xffff_ffff_ffff_ffff - 99, .max - 1, .max,
-  ]
-  /// Those for pairs of arguments.
-  static let few: [UInt64] = [
-    0, 1, 4095, 4096, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, 0x7fff_ffff_f000, 0x7fff_ffff_ffff_ffff, 1 << 63,
-    0xffff_ffff_ffff_f000, .max - 1, .max,
-  ]
-}
-
 /// The guest and the sentry's state that serves it.
 final class ExtremeGuest {
   let state: SentryState

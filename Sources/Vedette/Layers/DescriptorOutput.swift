@@ -47,11 +47,16 @@ struct ProgressBar {
     }
   }
 
+  /// Of sizes that a guest has made: a file with a hole may be as long as a number can say.
+  static func percent(_ done: Int64, of total: Int64) -> Int64 {
+    let share = total > Int64.max / 100 ? done / (total / 100) : done.multipliedClamped(by: 100) / max(total, 1)
+    return min(100, share)
+  }
+
   mutating func advance(_ count: Int64) {
     guard isShown else { return }
-    // Sizes are what a guest has made them: a file with a hole may be as long as a number can say.
     done = done.addingClamped(count)
-    let percent = min(100, total > Int64.max / 100 ? done / (total / 100) : done.multipliedClamped(by: 100) / total)
+    let percent = Self.percent(done, of: total)
     guard percent != shownAt else { return }
     shownAt = percent
     let filled = Int(percent) * 30 / 100

@@ -1,0 +1,49 @@
+// Rules on the sources that keep a number of a guest from ending the supervisor.
+
+import Foundation
+import Testing
+
+@Suite struct SourceRulesTests {
+  private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+  /// Every Swift file of the products: its path from Sources, and its lines without comments.
+  private static func lines() throws -> [(path: String, line: Substring)] {
+    let sources = root.appending(path: "Sources").path
+    let files = try FileManager.default.subpathsOfDirectory(atPath: sources).filter { $0.hasSuffix(".swift") }
+    try #require(files.count > 150)
+    return try files.flatMap { path in
+      try String(contentsOfFile: "\(sources)/\(path)", encoding: .utf8).split(separator: "\n")
+        .filter { !$0.drop { $0 == " " }.hasPrefix("//") }.map { (path, $0) }
+    }
+  }
+
+  /// Arithmetic that may fail has one form.
+  @Test func overflowIsReportedInOneFile() throws {
+    let others = try Self.lines().filter {
+      $0.line.contains("ReportingOverflow") && $0.path != "LinuxABI/CheckedArithmetic.swift"
+    }
+    #expect(others.map { "\($0.path): \($0.line)" } == [])
+  }
+
+  /// What ends the process by what it is given. `preconditionFailure` stands in getters of what an initializer sets.
+  @Test func nothingEndsTheProcessOnPurpose() throws {
+    let forms = [
+      "fatalError(", "try!", " as! ", "uniqueKeysWithValues", "assertionFailure(", "precondition(", "assert(",
+    ]
+    let found = try Self.lines().filter { line in forms.contains { line.line.contains($0) } }
+    #expect(found.map { "\($0.path): \($0.line)" } == [])
+  }
+
+  /// Without its checks Swift would compute on with a number that does not fit.
+  @Test func checksAreNeverTurnedOff() throws {
+    for file in ["Package.swift", "Makefile"] {
+      let text = try String(contentsOf: Self.root.appending(path: file), encoding: .utf8)
+      for flag in ["Ounchecked", "remove-runtime-asserts", "assert-config"] {
+        #expect(!text.contains(flag), "\(file): \(flag)")
+      }
+    }
+    let found = try Self.lines().filter { $0.line.contains("unchecked)") && $0.line.contains("@") }
+    #expect(found.map { "\($0.path): \($0.line)" } == [])
+  }
+}
