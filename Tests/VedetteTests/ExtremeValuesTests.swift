@@ -149,14 +149,18 @@ import Testing
     let guest = try ExtremeGuest(hasPidNamespace: true)
     guest.prepare()
     for seconds in Extreme.values {
-      guest.fill { $0 % 2 == 0 ? seconds : 999_999_999 }
       for path in guest.paths {
-        guest.call(SYS_utimensat, [UInt64(bitPattern: -100), path, guest.structure, 0x100])
-        guest.fill { $0 % 2 == 0 ? seconds : 0 }
+        // Both times, then the access time alone: relatime looks at it only if it is the later one.
+        for last in [2, 0] {
+          guest.fill { $0 % 2 == 1 ? 999_999 : $0 <= last ? seconds : 0 }
+          guest.call(SYS_utimensat, [UInt64(bitPattern: -100), path, guest.structure, 0x100])
+          guest.call(SYS_utimes, [path, guest.structure])
+          guest.call(SYS_utime, [path, guest.structure])
+          guest.call(SYS_stat, [path, guest.buffer])
+          guest.call(SYS_statx, [UInt64(bitPattern: -100), path, 0, 0xfff, guest.buffer])
+          guest.call(SYS_readlink, [path, guest.buffer, 64])
+        }
         guest.call(SYS_utimes, [path, guest.structure])
-        guest.call(SYS_stat, [path, guest.buffer])
-        guest.call(SYS_statx, [UInt64(bitPattern: -100), path, 0, 0xfff, guest.buffer])
-        guest.call(SYS_readlink, [path, guest.buffer, 64])
       }
       for directory in guest.directories {
         _ = vd_syscall(Int(SYS_lseek), Int(directory), 0, 0, 0, 0, 0)
