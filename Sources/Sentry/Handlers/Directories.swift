@@ -82,7 +82,8 @@ extension SentryState {
     let copy = try task.descriptors.duplicate(number)
     if position.dentry.isDeleted { throw .noSuchFileOrDirectory }
     let start = Int64(try Host.call(SYS_lseek, Int(copy.rawValue), 0, Int(SEEK_CUR)))
-    let size = min(Int(UInt32(truncatingIfNeeded: call.arguments.2)), scratch.count)
+    // The kernel counts in an int: from 2^31 on there is no room (fs/readdir.c, `struct getdents_callback64`).
+    let size = min(max(Int(Int32(truncatingIfNeeded: call.arguments.2)), 0), scratch.count)
     var writer = EntryWriter(buffer: UnsafeMutableRawBufferPointer(rebasing: scratch[..<size]), isLegacy: isLegacy)
     var cursor = start
     if cursor == 0, writer.append(dot, directory.number, .directory, next: 1) { cursor = 1 }
