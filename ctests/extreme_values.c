@@ -330,7 +330,7 @@ static void sockets(void) {
     });
     close(fd);
     int pair[2];
-    CHECK_OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
     struct iovec one = {"x", 1};
     struct msghdr message = {.msg_iov = &one, .msg_iovlen = SIZE_MAX};
     IN_CHILD(CHECK_ERRNO(sendmsg(pair[0], &message, 0), EMSGSIZE));
