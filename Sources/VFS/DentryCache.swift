@@ -20,7 +20,7 @@ final class DentryCache {
 
   init(bound: Int) {
     self.bound = bound
-    limit = bound.multipliedReportingOverflow(by: 2).overflow ? .max : bound * 2
+    limit = bound.multipliedClamped(by: 2)
     buckets = .allocate(capacity: 1024)
     buckets.initialize(repeating: nil)
     mask = 1023

@@ -25,8 +25,7 @@ public final class MemoryBudget: Sendable {
 
   /// Whether `count` more bytes have room.
   public func hasRoom(for count: Int) -> Bool {
-    let (sum, overflow) = used.addingReportingOverflow(count)
-    return !overflow && sum <= limit
+    used.addingExactly(count).map { $0 <= limit } ?? false
   }
 
   /// - Throws: `.noSpace` if `count` more bytes have no room: before a change that takes them.

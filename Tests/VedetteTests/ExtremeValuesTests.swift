@@ -40,6 +40,8 @@ import Testing
     (SYS_rt_tgsigqueueinfo, "iiis"), (434, "ii"), (424, "fisi"), (SYS_prlimit64, "iiss"), (SYS_sched_setparam, "is"),
     (SYS_sched_setscheduler, "iis"), (SYS_sched_setattr, "isi"), (SYS_sched_setaffinity, "izs"), (SYS_setpgid, "ii"),
     (SYS_getpgid, "i"), (SYS_getsid, "i"), (SYS_setpriority, "iii"), (SYS_ioprio_set, "iii"), (SYS_fcntl, "fii"),
+    (SYS_fcntl, "fis"), (SYS_flock, "fi"), (SYS_fsync, "f"), (SYS_fdatasync, "f"), (SYS_sync_file_range, "fzzi"),
+    (SYS_fadvise64, "fzzi"), (SYS_syncfs, "f"),
     (SYS_unshare, "i"), (SYS_mmap, "bziilz"), (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),
     (SYS_inotify_init, ""), (SYS_inotify_init1, "i"), (SYS_inotify_add_watch, "cpi"), (SYS_inotify_rm_watch, "ci"),
   ]

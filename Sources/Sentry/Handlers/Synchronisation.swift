@@ -15,7 +15,7 @@ let synchronisationHandlers: [(CInt, Handler)] = [
       let (offset, length) = (Int64(bitPattern: call.arguments.1), Int64(bitPattern: call.arguments.2))
       // SYNC_FILE_RANGE_WAIT_BEFORE, WRITE, WAIT_AFTER.
       guard call.arguments.3 & 0xffff_ffff & ~7 == 0, offset >= 0, length >= 0,
-        !offset.addingReportingOverflow(length).overflow
+        Range(from: offset, count: length) != nil
       else { throw .invalidArgument }
       return try state.synchronise(task, call)
     }
