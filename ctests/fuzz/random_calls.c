@@ -71,6 +71,13 @@ static uint64_t place(struct Worker *worker, const void *bytes, size_t size) {
     return (uint64_t)at;
 }
 
+static const char *anyName(struct Random *random) {
+    for (;;) {
+        const char *name = names[below(random, NAMES)];
+        if (!avoidsTerminals || strncmp(name, "/dev/pts", 8) != 0) return name;
+    }
+}
+
 static uint64_t anyPath(struct Worker *worker) {
     struct Random *random = &worker->random;
     char text[1024];
@@ -82,9 +89,9 @@ static uint64_t anyPath(struct Worker *worker) {
     case 4: return (uint64_t)readOnly + below(random, PAGE);
     case 5: snprintf(text, sizeof text, "/proc/self/fd/%llu", (unsigned long long)anyPool(random)); break;
     case 6: snprintf(text, sizeof text, "/proc/%llu/fd/%d", (unsigned long long)below(random, 12), pool[below(random, poolCount)]); break;
-    case 7: snprintf(text, sizeof text, "%s/%s", names[below(random, NAMES)], names[below(random, NAMES)]); break;
+    case 7: snprintf(text, sizeof text, "%s/%s", anyName(random), anyName(random)); break;
     case 8: snprintf(text, sizeof text, "dir/%llu", (unsigned long long)below(random, 400)); break;
-    default: snprintf(text, sizeof text, "%s", names[below(random, NAMES)]);
+    default: snprintf(text, sizeof text, "%s", anyName(random));
     }
     return place(worker, text, strlen(text) + 1);
 }
@@ -186,7 +193,7 @@ static uint64_t anyArgument(struct Worker *worker, long number, char kind) {
         for (int i = 0; i < 3; i++) vector[i] = chance(random, 70) ? anyPath(worker) : chance(random, 50) ? 0 : oddAddress(random);
         return chance(random, 15) ? 0 : place(worker, vector, chance(random, 80) ? sizeof vector : 24);
     }
-    case 'o': return chance(random, 60) ? below(random, 100000) : oddNumber(random);
+    case 'o': return chance(random, 40) ? below(random, 20) * PAGE : chance(random, 50) ? below(random, 100000) : oddNumber(random);
     case 'k': return anyAddressOfPages(worker, number);
     case 'K': return chance(random, 80) ? (1 + below(random, 8)) * PAGE : oddNumber(random);
     case 'r': return chance(random, 90) ? below(random, 8) : oddNumber(random);
@@ -264,6 +271,62 @@ static void step(struct Worker *worker) {
     callOnce(worker, number, a);
 }
 
+// MARK: - What single calls do not reach
+
+// Executes a small program whose headers have been spoiled, in a child.
+static void executeMutant(struct Worker *worker) {
+    struct Random *random = &worker->random;
+    uint64_t image[512] = {0};
+    const uint64_t header[] = {
+        0x00010102464c457f, 0, 0x00000001003e0002, 0x401000, 64, 0, 0x0038004000000000, 0x3,
+        0x0000000500000001, 0x1000, 0x401000, 0x401000, 32, 32, 0x1000,    // PT_LOAD, r-x
+        0x0000000600000001, 0x0, 0x600000, 0x600000, 256, 0x2000, 0x1000,  // PT_LOAD, rw-
+        0x000000066474e551, 0, 0, 0, 0, 0, 16,                             // PT_GNU_STACK
+    };
+    memcpy(image, header, sizeof header);
+    uint64_t changes = below(random, 4);
+    for (uint64_t i = 0; i < changes; i++) {
+        uint64_t place = below(random, sizeof header / 8);
+        if (chance(random, 30)) ((uint16_t *)image)[below(random, sizeof header / 2)] = (uint16_t)oddNumber(random);
+        else image[place] = chance(random, 50) ? oddNumber(random) : image[place] + below(random, 3) * PAGE - PAGE;
+    }
+    const char *path = chance(random, 50) ? "dir/mutant" : "/tmpfs/mutant";
+    pid_t child = (pid_t)raw(SYS_fork, (uint64_t[6]){0});
+    if (child != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    if (fd >= 0) {
+        if (write(fd, image, sizeof image) > 0 && pwrite(fd, "\xb8\x3c\0\0\0\x31\xff\x0f\x05", 9, 0x1000) > 0) {}
+        close(fd);
+        char *arguments[] = {"mutant", NULL};
+        execve(path, arguments, arguments + 1);
+    }
+    raw(SYS_exit_group, (uint64_t[6]){0});
+}
+
+// Calls behind a filter of the guest's own, in a child.
+static void stepBehindFilter(struct Worker *worker) {
+    struct Random *random = &worker->random;
+    static const uint32_t actions[] = {0x7fff0000, 0x7ffc0000, 0x00050001, 0x00030000, 0x7ff00000, 0x7ff00100, 0x7fc00000, 0x00000000, 0x80000000};
+    struct { uint16_t code; uint8_t yes, no; uint32_t value; } filter[10];
+    uint16_t count = 0;
+    filter[count++] = (__typeof__(filter[0])){0x20, 0, 0, 0};
+    for (int i = 0; i < 4; i++) {
+        filter[count++] = (__typeof__(filter[0])){0x15, 0, 1, chance(random, 70) ? (uint32_t)anyCall(random)->number : (uint32_t)oddNumber(random)};
+        filter[count++] = (__typeof__(filter[0])){0x06, 0, 0, actions[below(random, 9)]};
+    }
+    filter[count++] = (__typeof__(filter[0])){0x06, 0, 0, 0x7fff0000};
+    struct { uint16_t length; void *filter; } program = {count, filter};
+    pid_t child = (pid_t)raw(SYS_fork, (uint64_t[6]){0});
+    if (child != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    uint64_t flags = chance(random, 60) ? 0 : 1ull << below(random, 6);
+    syscall(SYS_seccomp, 1u, flags, &program);
+    worker->depth = 2;
+    for (int i = 0; i < 30; i++) step(worker);
+    raw(SYS_exit_group, (uint64_t[6]){0});
+}
+
 // MARK: - A worker's threads
 
 static struct Worker workers[4];
@@ -276,7 +339,10 @@ static void *walk(void *argument) {
     size_t index = (size_t)(worker - workers);
     threadIDs[index] = (int)syscall(SYS_gettid);
     for (long i = 0; i < stepsPerRound && !isOver; i++) {
-        step(worker);
+        uint64_t choice = below(&worker->random, 1000);
+        if (choice < 4) executeMutant(worker);
+        else if (choice < 6) stepBehindFilter(worker);
+        else step(worker);
         progress[index]++;
     }
     running--;
