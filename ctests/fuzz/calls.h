@@ -144,6 +144,12 @@ static inline void leaveOut(const char *list) {
     }
 }
 
+// `--only NAME,...`
+static inline void keepOnly(const char *list) {
+    for (int number = 0; number < 512; number++)
+        if (!isListed(list, nameOf(number))) leftOut[number] = true;
+}
+
 struct Exception { const struct Call *call; unsigned argument; uint64_t value; };
 static struct Exception exceptions[64];
 static size_t exceptionCount;

@@ -13,7 +13,6 @@
 static double limit = 10;
 static uint64_t seed = 1;
 static bool prints, singlesOnly;
-static const char *only;
 static const struct Ground *ground = &grounds[0];
 
 // MARK: - The values of each kind; number 0 is valid
@@ -177,7 +176,7 @@ static uint64_t counts[2][CALLS], totals[2];
 
 static void countCases(void) {
     for (size_t i = 0; i < CALLS; i++) {
-        bool isIn = (!only || isListed(only, calls[i].name)) && !leftOut[calls[i].number];
+        bool isIn = !leftOut[calls[i].number];
         counts[0][i] = isIn ? singlesOf(&calls[i]) : 0;
         counts[1][i] = isIn ? pairsOf(&calls[i]) : 0;
         totals[0] += counts[0][i] * GROUNDS;
@@ -299,7 +298,7 @@ int main(int argc, char **argv) {
         i++;
         if (strcmp(argv[i - 1], "--seconds") == 0) limit = atof(value);
         else if (strcmp(argv[i - 1], "--seed") == 0) seed = strtoull(value, NULL, 0);
-        else if (strcmp(argv[i - 1], "--only") == 0) only = value;
+        else if (strcmp(argv[i - 1], "--only") == 0) keepOnly(value);
         else if (strcmp(argv[i - 1], "--without") == 0) leaveOut(value);
         else if (strcmp(argv[i - 1], "--except") == 0) except(value);
         else if (strcmp(argv[i - 1], "--avoid") == 0) avoided = value;

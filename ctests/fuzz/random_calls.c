@@ -1,7 +1,7 @@
 // Random system calls from inside a sandbox: any number, any arguments, several threads over the same memory and the same
 // descriptors. It judges nothing: run.sh does, by what is left of the supervisor and of the host.
 //
-//   random_calls [--seed N] [--steps M] [--rounds R] [--seconds S] [--threads T] [--without CALL,...]
+//   random_calls [--seed N] [--steps M] [--rounds R] [--seconds S] [--threads T] [--only CALL,...] [--without CALL,...]
 //                [--except CALL.ARGUMENT=VALUE,...] [--avoid WHAT,...]
 //                [--print]
 //   random_calls --ring FILE      shows the last calls that a run has left (the only thing it does outside)
@@ -479,6 +479,7 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i - 1], "--seconds") == 0) limit = atof(value);
         else if (strcmp(argv[i - 1], "--threads") == 0) threadLimit = atoi(value);
         else if (strcmp(argv[i - 1], "--without") == 0) leaveOut(value);
+        else if (strcmp(argv[i - 1], "--only") == 0) keepOnly(value);
         else if (strcmp(argv[i - 1], "--except") == 0) except(value);
         else if (strcmp(argv[i - 1], "--avoid") == 0) avoided = value;
         else refuse("an unknown option");

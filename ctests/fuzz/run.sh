@@ -6,6 +6,7 @@
 #     --combinations LIST   e.g. full-trace-root,no-namespaces-notify-nobody (default: all eight; nobody only if not root)
 #     --fuzzer random|extreme   one of the two (default: both)
 #     --avoid LIST, --without LIST, --except LIST   passed on: what is known to bring the sandbox down (calls.h)
+#     --only LIST           passed on: these calls and no others
 #     --input FILE          standard input of the sandbox (default: a file of the host's, opened for reading)
 #     --slice N             seconds of one run (default: so that every combination has its turn, at most 60)
 #     --keep-going          go on after a failure (default); --stop: end at the first
@@ -20,7 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 VEDETTE=$(readlink -f "${VEDETTE:-$root/.build/release/vedette}")
 MEMORY=${MEMORY:-128}
-usage() { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 duration=${1:-}; shift || usage
 [[ $duration =~ ^[1-9][0-9]*$ ]] || usage
 seed=$(date +%s) fuzzers=(random extreme) slice= input= stop=no passOn=() combinations=()
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
     --seed) seed=$2; shift 2 ;;
     --combinations) IFS=, read -r -a combinations <<<"$2"; shift 2 ;;
     --fuzzer) fuzzers=("$2"); shift 2 ;;
-    --avoid|--without|--except) passOn+=("$1" "$2"); shift 2 ;;
+    --avoid|--without|--except|--only) passOn+=("$1" "$2"); shift 2 ;;
     --input) input=$2; shift 2 ;;
     --slice) slice=$2; shift 2 ;;
     --stop) stop=yes; shift ;;
