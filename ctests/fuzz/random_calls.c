@@ -66,7 +66,7 @@ static uint64_t place(struct Worker *worker, const void *bytes, size_t size) {
     if (choice < 20 && size <= BUSY) at = busy + below(random, BUSY - size + 1);
     else if (choice < 30 && size <= PAGE) at = edge - size + (chance(random, 30) ? below(random, size + 1) : 0);
     else at = room(worker, size);
-    size_t fits = at < edge && at >= edge - PAGE ? (size_t)(edge - at) : size;
+    size_t fits = at <= edge && at >= edge - PAGE ? (size_t)(edge - at) : size;
     memcpy(at, bytes, fits < size ? fits : size);
     return (uint64_t)at;
 }
@@ -384,6 +384,7 @@ static int work(uint64_t roundSeed) {
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGUSR2, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
     int count = threadLimit > 1 ? 1 + (int)below(&random, (uint64_t)threadLimit) : 1;
     if (count > 4) count = 4;
     running = count;
