@@ -252,6 +252,8 @@ static int work(int phase, uint64_t end, int firstFree) {
         uint64_t place = (*done)++;
         uint64_t number = numberOf(phase, place);
         struct Case made = caseOf(phase, number);
+        ring->number = number;
+        ring->isPair = (uint64_t)phase;
         make(&made, phase ? "pair" : "case", number);
         if (i % 16 == 15) syscall(SYS_close_range, firstFree, ~0u, 0);
         // What took something away ends its worker.

@@ -457,7 +457,10 @@ static int showRing(const char *path) {
     int fd = open(path, O_RDONLY);
     struct Ring *seen = mmap(NULL, sizeof *seen, PROT_READ, MAP_PRIVATE, fd, 0);
     if (fd < 0 || seen == MAP_FAILED) return perror(path), 1;
-    printf("%llu calls in %llu rounds; the last ones:\n", (unsigned long long)seen->steps, (unsigned long long)seen->rounds);
+    printf("%llu calls in %llu rounds\n", (unsigned long long)seen->steps, (unsigned long long)seen->rounds);
+    // What repeats the end of it: the round of the one fuzzer, the case of the other.
+    printf("random: --first-round %llu --rounds 1\n", (unsigned long long)seen->rounds);
+    printf("extreme: --%s %llu\n", seen->isPair ? "pair" : "case", (unsigned long long)seen->number);
     uint64_t last = seen->next;
     for (uint64_t i = last > 64 ? last - 64 : 0; i < last; i++)
         printEntry(&seen->entries[i % RING_ENTRIES], nameOf(seen->entries[i % RING_ENTRIES].number));
@@ -498,6 +501,7 @@ int main(int argc, char **argv) {
     printf("random_calls --seed %llu --steps %ld: %zu descriptors, %zu addresses\n", (unsigned long long)seed, stepsPerRound, poolCount, oddCount);
     fflush(stdout);
 
+    ring->rounds = (uint64_t)firstRound;
     double began = seconds(), probed = 0;
     for (long round = firstRound; (rounds < 0 || round < firstRound + rounds) && seconds() - began < limit; round++) {
         uint64_t roundSeed = mix(seed, (uint64_t)round);
@@ -505,7 +509,7 @@ int main(int argc, char **argv) {
         if (worker == 0) _exit(work(roundSeed));
         if (worker < 0) { printf("odd: fork: %s\n", strerror(errno)); endStrays(); }
         else watch(worker, 10);
-        ring->rounds++;
+        ring->rounds = (uint64_t)round + 1;
         if (round % 8 == 7) endStrays(), mendFiles();
         if (seconds() - probed > 1) probed = seconds(), probe(began);
     }
