@@ -5,7 +5,7 @@
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
-PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential e2e}
+PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential fuzz e2e}
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
@@ -90,6 +90,13 @@ differential() {
     # A total for each kind: `N operations alike; N passed, N failed`.
     total differential "$(sed -n 's/.*alike; \([0-9]*\) passed.*/\1/p' "$log" | paste -sd+ | bc)" "$(sed -n 's/.* \([0-9]*\) failed$/\1/p' "$log" | paste -sd+ | bc)" 0
 }
+# Random and directed system calls, in all combinations: 40 s here, FUZZ seconds where that is set (make test-full).
+fuzz() {
+    local log=$logs/fuzz counts
+    ctests/fuzz/run.sh "${FUZZ:-40}" 2>&1 | tee "$log" | grep -vE '^pass '
+    read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
+    total fuzz "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
+}
 # What a run inside could have changed, were it not for us. Builds write to .build, .git and the caches beside us.
 hostManifest() {
     local places
@@ -132,6 +139,7 @@ for part in $PARTS; do
     notify) conformance inside inside-notify --gate notify ;;
     walk) walk ;;
     differential) differential ;;
+    fuzz) fuzz ;;
     e2e) endToEnd ;;
     *) echo "all.sh: no part '$part'" >&2; exit 2 ;;
     esac

@@ -78,6 +78,41 @@ import Testing
     #expect(try readBack([entry]) == [entry])
   }
 
+  /// Not by the square of their number.
+  @Test(.timeLimit(.minutes(1))) func manyAttributesComeBack() throws {
+    var entry = file("x")
+    entry.extendedAttributes = (0..<40_000).map { (Array("user.attribute-\($0)".utf8), [1]) }
+    let found = try readBack([entry])
+    #expect(found.count == 1 && found[0].extendedAttributes.count == 40_000)
+  }
+
+  /// Each is short enough, all of them before one member are not; and one for all members is to be shorter still.
+  @Test(arguments: [(UInt8(0x78), 1 << 20, 5), (0x67, 1 << 15, 200), (0x67, 1 << 17, 1), (0x4c, 1 << 21, 3)])
+  func headersWithoutEndAreRefused(_ type: UInt8, _ size: Int, _ count: Int) throws {
+    var bytes: [UInt8] = []
+    for _ in 0..<count {
+      var block = [UInt8](repeating: 0, count: TarField.blockSize)
+      block[TarField.type] = type
+      block.replaceSubrange(TarField.size, with: TarField.octal(UInt64(size), TarField.size.count) ?? [])
+      block.replaceSubrange(TarField.magic, with: Array("ustar\0".utf8))
+      let sum = TarField.octal(TarField.sum(block), 7) ?? []
+      block.replaceSubrange(TarField.checksum.lowerBound..<(TarField.checksum.lowerBound + sum.count), with: sum)
+      block[TarField.checksum.upperBound - 1] = 0x20
+      let comment = "\(size) comment="
+      bytes += block + Array(comment.utf8) + [UInt8](repeating: 0x61, count: size - comment.utf8.count - 1) + [0x0a]
+    }
+    let copy = try temporaryFile()
+    try DescriptorOutput.writeAll(bytes, to: copy)
+    try Host.call(SYS_lseek, Int(copy), 0, 0)
+    var reader = TarReader(OwnedDescriptor(copy))
+    do throws(TarError) {
+      _ = try reader.next()
+      Issue.record("read")
+    } catch {
+      #expect(error.message.hasPrefix("a header of "))
+    }
+  }
+
   @Test func sparseFilesComeBack() throws {
     var entry = file("dir/sparse")
     entry.size = 10_000_000_000

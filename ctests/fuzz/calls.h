@@ -59,9 +59,9 @@ static const struct Call calls[] = {
     CALL(getsockname, "fsA", "", 4), CALL(getpeername, "fsA", "", 4), CALL(mmap, "kKrRfo", "", 14), CALL(sendto, "fbnwaL", "~", 6),
     CALL(recvfrom, "fbnwsA", "~", 6), CALL(sendmsg, "fMw", "~", 8), CALL(sendmmsg, "fMnw", "~", 6), CALL(recvmsg, "fMw", "~", 6),
     CALL(recvmmsg, "fMnws", "~", 4), CALL(socket, "iii", "", 4), CALL(socketpair, "iiis", "", 4), CALL(accept, "fsA", "~", 3),
-    CALL(accept4, "fsAw", "~", 3), CALL(listen, "fi", "", 3), CALL(unshare, "w", "#", 2), CALL(kill, "PS", "#", 3),
-    CALL(tkill, "PS", "#", 2), CALL(tgkill, "PPS", "#", 2), CALL(rt_sigqueueinfo, "PSs", "#", 2),
-    CALL(rt_tgsigqueueinfo, "PPSs", "#", 2), CALL(pidfd_open, "Pw", "", 4), CALL(pidfd_send_signal, "fSsw", "#", 3),
+    CALL(accept4, "fsAw", "~", 3), CALL(listen, "fi", "", 3), CALL(unshare, "w", "#", 2), CALL(kill, "PS", "", 3),
+    CALL(tkill, "PS", "", 2), CALL(tgkill, "PPS", "", 2), CALL(rt_sigqueueinfo, "PSs", "", 2),
+    CALL(rt_tgsigqueueinfo, "PPSs", "", 2), CALL(pidfd_open, "Pw", "", 4), CALL(pidfd_send_signal, "fSsw", "", 3),
     CALL(setpgid, "PP", "", 2), CALL(getpgid, "P", "", 2), CALL(getsid, "P", "", 2), CALL(setsid, "", "", 1),
     CALL(prlimit64, "Piss", "#", 3), CALL(sched_setparam, "Ps", "", 2), CALL(sched_setscheduler, "Pis", "", 2),
     CALL(sched_setattr, "Psw", "", 2), CALL(sched_getaffinity, "Pns", "", 3), CALL(sched_setaffinity, "Pns", "", 3),
@@ -97,8 +97,8 @@ static const struct Call calls[] = {
     CALL(arch_prctl, "Ck", "#", 1), CALL(set_robust_list, "sn", "", 1), CALL(rseq, "snwi", "#", 1), CALL(personality, "w", "", 1),
     CALL(membarrier, "iwi", "", 1), CALL(getrandom, "bnw", "", 1), CALL(process_madvise, "fvViw", "", 1), CALL(mount, "pDpws", "", 1),
     CALL(umount2, "pw", "", 1), CALL(pivot_root, "DD", "", 1), CALL(setns, "fw", "", 1), CALL(userfaultfd, "w", "", 1),
-    CALL(sched_yield, "", "", 1), CALL(restart_syscall, "", "", 1), CALL(rt_sigreturn, "", "#", 1), CALL(exit, "i", "#", 1),
-    CALL(exit_group, "i", "#", 1), CALL(set_tid_address, "s", "", 1), CALL(getrlimit, "is", "", 1), CALL(setrlimit, "is", "#", 1),
+    CALL(sched_yield, "", "", 1), CALL(restart_syscall, "", "", 1), CALL(rt_sigreturn, "", "#", 1), CALL(exit, "i", "", 1),
+    CALL(exit_group, "i", "", 1), CALL(set_tid_address, "s", "", 1), CALL(getrlimit, "is", "", 1), CALL(setrlimit, "is", "#", 1),
 };
 #define CALLS (sizeof calls / sizeof calls[0])
 
@@ -124,7 +124,7 @@ static inline bool has(const struct Call *call, char trait) { return strchr(call
 // `--without NAME,NUMBER,...`: calls that are not made; `--except CALL.ARGUMENT=VALUE,...`: one value of one argument, in 32
 // bits if it fits there; `--avoid WHAT,...`: a kind of arguments.
 static bool leftOut[512];
-static bool avoidsTop, avoidsTimes, avoidsVDSO, avoidsEmptyPathExec, avoidsInit;
+static bool avoidsTop, avoidsTimes, avoidsVDSO, avoidsEmptyPathExec, avoidsInit, avoidsTerminals;
 
 // The process that keeps the watch: a worker that ends it, or starves it, ends the run.
 static pid_t keeper;
@@ -142,6 +142,12 @@ static inline void leaveOut(const char *list) {
         snprintf(digits, sizeof digits, "%d", number);
         if (isListed(list, digits) || isListed(list, nameOf(number))) leftOut[number] = true;
     }
+}
+
+// `--only NAME,...`
+static inline void keepOnly(const char *list) {
+    for (int number = 0; number < 512; number++)
+        if (!isListed(list, nameOf(number))) leftOut[number] = true;
 }
 
 struct Exception { const struct Call *call; unsigned argument; uint64_t value; };
@@ -177,6 +183,7 @@ static inline void avoid(const char *list) {
     avoidsVDSO = isListed(list, "vdso");
     avoidsEmptyPathExec = isListed(list, "execveat-empty");
     avoidsInit = isListed(list, "init-limits");
+    avoidsTerminals = isListed(list, "pts");
 }
 
 static inline bool isKeeper(uint64_t process) {

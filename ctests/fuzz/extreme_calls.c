@@ -5,14 +5,15 @@
 //                [--except CALL.ARGUMENT=VALUE,...] [--avoid WHAT,...] [--singles] [--print]
 //                 [--case N | --pair N]
 //
-// The cases are numbered: `--case N` repeats one with one extreme, `--pair N` one with two. Pairs are walked in an order that
-// the seed chooses, so that a short run sees some of every call. It judges nothing: run.sh does.
+// The cases are numbered: `--case N` repeats one with one extreme, `--pair N` one with two. Each is made on four grounds:
+// files of the upper layer, of a lower one, in memory, of a writable bind. They are walked in an order that the seed
+// chooses, so that a short run sees some of every call. It judges nothing: run.sh does.
 #include "pools.h"
 
 static double limit = 10;
 static uint64_t seed = 1;
 static bool prints, singlesOnly;
-static const char *only;
+static const struct Ground *ground = &grounds[0];
 
 // MARK: - The values of each kind; number 0 is valid
 
@@ -27,7 +28,7 @@ static uint64_t text(int argument, const char *string) {
 static const char *const paths[] = {
     "", "/", ".", "..", "nosuch", "file/x", "loop", "link", "link/", "dir", "dir/", "lower/file", "lower/dir", "lower/pair", "fifo", "sock",
     "/proc/self/fd/0", "/proc/self/fd/3", "/proc/self/exe", "/proc/self/cwd", "/proc/self/mem", "/proc/1/mem", "/dev/null", "/dev/tty",
-    "/dev/ptmx", "/bind/file", "/shown/file", "/shown", "/tmpfs", "lower/script", "lower/elf", "/bin/fuzz",
+    "/dev/ptmx", "/bind/file", "/shown/file", "/shown", "/tmpfs", "lower/script", "lower/elf", "/bin/extreme", "/tmpfs/file", "file", "dir/file", "/dev/shm",
 };
 #define PATHS (sizeof paths / sizeof paths[0])
 
@@ -47,7 +48,7 @@ static size_t variants(char kind) {
     case 'x': return 1 + XATTRS + 1 + oddCount;
     case 'b': case 'e': return 2 + oddCount;
     case 'd': case 'f': return 1 + poolCount + EXTREMES + 1;
-    case 'w': case 'C': return 1 + EXTREMES + 32;
+    case 'w': case 'C': case 'R': case 'r': return 1 + EXTREMES + 32;
     default:
         if (!isStructure(kind)) return 1 + EXTREMES;
         return 2 + oddCount + wordsOf(kind) * COUNT(words32) + wordsOf(kind) / 2 * COUNT(words64) + COUNT(fills);
@@ -75,7 +76,7 @@ static uint64_t variant(const struct Call *call, int argument, size_t index) {
     char *space = slot(argument);
     switch (kind) {
     case 'p': case 'q': case 'D':
-        if (index == 0) return text(argument, kind == 'p' ? "file" : kind == 'q' ? "new" : "dir");
+        if (index == 0) return text(argument, kind == 'p' ? ground->file : kind == 'q' ? ground->free : ground->directory);
         if (--index < PATHS) return text(argument, paths[index]);
         if ((index -= PATHS) < 4) return text(argument, index == 0 ? name255 : index == 1 ? name256 : index == 2 ? path4095 : path4096);
         if ((index -= 4) == 0) { memcpy(edge - 5, "file", 5); return (uint64_t)edge - 5; }
@@ -97,7 +98,7 @@ static uint64_t variant(const struct Call *call, int argument, size_t index) {
         return oddAddresses[index - 2];
     }
     case 'd': case 'f':
-        if (index == 0) return kind == 'd' ? (uint64_t)(int64_t)AT_FDCWD : (uint64_t)pool[4];
+        if (index == 0) return kind == 'd' ? (uint64_t)(int64_t)AT_FDCWD : (uint64_t)pool[groundSlot + (size_t)(ground - grounds)];
         if (--index < poolCount) return (uint64_t)pool[index];
         if ((index -= poolCount) < EXTREMES) return extremes[index];
         return 1ull << 32 | (uint64_t)pool[1];
@@ -105,7 +106,7 @@ static uint64_t variant(const struct Call *call, int argument, size_t index) {
     }
     if (!isStructure(kind)) {
         if (index == 0) return validNumber(kind, call);
-        return --index < EXTREMES ? extremes[index] : 1ull << (index - EXTREMES);
+        return --index < EXTREMES ? extremes[index] : validNumber(kind, call) | 1ull << (index - EXTREMES);
     }
     unsigned words = fillStructure(kind, space);
     if (index == 0) return (uint64_t)space;
@@ -175,15 +176,17 @@ static uint64_t counts[2][CALLS], totals[2];
 
 static void countCases(void) {
     for (size_t i = 0; i < CALLS; i++) {
-        bool isIn = (!only || isListed(only, calls[i].name)) && !leftOut[calls[i].number];
+        bool isIn = !leftOut[calls[i].number];
         counts[0][i] = isIn ? singlesOf(&calls[i]) : 0;
         counts[1][i] = isIn ? pairsOf(&calls[i]) : 0;
-        totals[0] += counts[0][i];
-        totals[1] += counts[1][i];
+        totals[0] += counts[0][i] * GROUNDS;
+        totals[1] += counts[1][i] * GROUNDS;
     }
 }
 
 static struct Case caseOf(int phase, uint64_t number) {
+    ground = &grounds[number % GROUNDS];
+    number /= GROUNDS;
     for (size_t i = 0; i < CALLS; i++) {
         if (number < counts[phase][i]) return phase ? pairCase(&calls[i], number) : singleCase(&calls[i], number);
         number -= counts[phase][i];
@@ -195,7 +198,7 @@ static void nothing(int signal) { (void)signal; }
 
 static void make(const struct Case *made, const char *kind, uint64_t number) {
     const struct Call *call = made->call;
-    if (has(call, '!')) mendFiles();
+    if (has(call, '!')) mendGround(ground);
     uint64_t a[6] = {0};
     for (int i = 0; i < 6 && call->kinds[i]; i++)
         a[i] = variant(call, i, i == made->first ? made->firstIndex : i == made->second ? made->secondIndex : 0);
@@ -207,10 +210,16 @@ static void make(const struct Case *made, const char *kind, uint64_t number) {
     bool isFork = call->number == SYS_fork || call->number == SYS_vfork || call->number == SYS_clone || call->number == SYS_clone3;
     entry->result = isFork ? rawWithoutChild(call->number, a) : raw(call->number, a);
     if (has(call, '~')) setitimer(ITIMER_REAL, &never, NULL);
+    atomic_fetch_add(&ring->steps, 1);
     // What was taken in must be given out again.
     struct stat found;
-    if (strpbrk(call->kinds, "tTom")) lstat("file", &found), fstat(pool[4], &found);
-    atomic_fetch_add(&ring->steps, 1);
+    if (!strpbrk(call->kinds, "tTom")) return;
+    lstat(ground->file, &found);
+    fstat(pool[groundSlot + (size_t)(ground - grounds)], &found);
+    int fd = open(ground->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char listing[512];
+    while (fd >= 0 && syscall(SYS_getdents64, fd, listing, sizeof listing) > 0) {}
+    close(fd);
 }
 
 // MARK: - Workers
@@ -218,15 +227,16 @@ static void make(const struct Case *made, const char *kind, uint64_t number) {
 static _Atomic uint64_t *done;  // cases begun in this phase
 
 static uint64_t numberOf(int phase, uint64_t place) {
-    if (!phase) return place;
+    // One after another from anywhere, so that cases of one call share a worker.
+    if (!phase) return (place + mix(seed, 4)) % totals[0];
     // A step that has no factor in common with the total meets every case once.
-    uint64_t step = mix(seed, 5) % totals[1] | 1;
+    uint64_t total = totals[phase], step = mix(seed, 5) % total | 1;
     for (;; step += 2) {
-        uint64_t a = step, b = totals[1];
+        uint64_t a = step, b = total;
         while (b) { uint64_t rest = a % b; a = b; b = rest; }
         if (a == 1) break;
     }
-    return (uint64_t)(((unsigned __int128)place * step + mix(seed, 6)) % totals[1]);
+    return (uint64_t)(((unsigned __int128)place * step + mix(seed, 6)) % total);
 }
 
 static int work(int phase, uint64_t end, int firstFree) {
@@ -242,10 +252,12 @@ static int work(int phase, uint64_t end, int firstFree) {
         uint64_t place = (*done)++;
         uint64_t number = numberOf(phase, place);
         struct Case made = caseOf(phase, number);
+        ring->number = number;
+        ring->isPair = (uint64_t)phase;
         make(&made, phase ? "pair" : "case", number);
         if (i % 16 == 15) syscall(SYS_close_range, firstFree, ~0u, 0);
         // What took something away ends its worker.
-        if (has(made.call, '#')) break;
+        if (has(made.call, '#') && (!phase || i > 16)) break;
     }
     return 0;
 }
@@ -288,7 +300,7 @@ int main(int argc, char **argv) {
         i++;
         if (strcmp(argv[i - 1], "--seconds") == 0) limit = atof(value);
         else if (strcmp(argv[i - 1], "--seed") == 0) seed = strtoull(value, NULL, 0);
-        else if (strcmp(argv[i - 1], "--only") == 0) only = value;
+        else if (strcmp(argv[i - 1], "--only") == 0) keepOnly(value);
         else if (strcmp(argv[i - 1], "--without") == 0) leaveOut(value);
         else if (strcmp(argv[i - 1], "--except") == 0) except(value);
         else if (strcmp(argv[i - 1], "--avoid") == 0) avoided = value;
@@ -324,7 +336,8 @@ int main(int argc, char **argv) {
     double began = seconds(), reported = 0;
     for (int phase = 0; phase < (singlesOnly ? 1 : 2); phase++) {
         *done = 0;
-        while (*done < totals[phase] && seconds() - began < limit) {
+        double end = phase || singlesOnly ? limit : limit * 0.6;
+        while (*done < totals[phase] && seconds() - began < end) {
             pid_t worker = fork();
             if (worker == 0) _exit(work(phase, totals[phase], firstFree));
             if (worker > 0) watch(worker);

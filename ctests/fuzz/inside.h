@@ -112,6 +112,8 @@ struct RingEntry {
 
 struct Ring {
     _Atomic uint64_t next, steps, rounds;
+    // The number of the case that was begun last, and whether it is one of two extremes.
+    _Atomic uint64_t number, isPair;
     struct RingEntry entries[RING_ENTRIES];
 };
 static struct Ring *ring;

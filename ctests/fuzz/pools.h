@@ -103,7 +103,7 @@ static const char *const names[] = {
     "/proc/self/ns/user", "/proc/1", "/proc/1/fd", "/proc/1/mem", "/proc/2/status", "/proc/99999", "/proc/self/fd", "/proc/sys/kernel/pid_max",
     "/proc/mounts", "/proc/self/mountinfo", "/proc/self/uid_map", "/proc/self/comm", "/proc/self/oom_score_adj", "/dev/null", "/dev/zero",
     "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/pts/0", "/dev/stdin", "/dev/fd/0", "/dev/shm", "/dev/shm/x", "/dev/random", "/tmp",
-    "/etc/passwd", "/bind", "/bind/file", "/bind/new", "/bind/dir", "/shown", "/shown/file", "/shown/dir", "/tmpfs", "/tmpfs/new", "/bin/fuzz",
+    "/etc/passwd", "/bind", "/bind/file", "/bind/new", "/bind/dir", "/shown", "/shown/file", "/shown/dir", "/tmpfs", "/tmpfs/new", "/tmpfs/file", "/tmpfs/dir", "/dev/shm/new", "/bin/fuzz",
     "\xff\xfe", "na me\n", "dir/\x01", "a/a/a/a/a/a/a/a/a/a/a/a", "lower/script", "lower/elf",
 };
 #define NAMES (sizeof names / sizeof names[0])
@@ -123,19 +123,38 @@ static const char *const xattrs[] = {
 };
 #define XATTRS (sizeof xattrs / sizeof xattrs[0])
 
-// What a scenario finds in its working directory. Also mends it: everything may have been taken away.
-static inline void mendFiles(void) {
+// The kinds of file system that a file may be in: the upper layer, a lower one, memory, a writable bind. Each has a file,
+// a directory, and a name that is free.
+struct Ground { const char *file, *directory, *free; };
+static const struct Ground grounds[] = {
+    {"file", "dir", "new"},
+    {"lower/file", "lower/dir", "lower/new"},
+    {"/tmpfs/file", "/tmpfs/dir", "/tmpfs/new"},
+    {"/bind/file", "/bind/dir", "/bind/new"},
+};
+#define GROUNDS (sizeof grounds / sizeof grounds[0])
+
+// Also mends it: everything may have been taken away.
+static inline void mendGround(const struct Ground *ground) {
     struct stat found;
     umask(022);
-    if (lstat("file", &found) != 0 || !S_ISREG(found.st_mode)) {
-        rmdir("file"); unlink("file");
-        int fd = open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (lstat(ground->file, &found) != 0 || !S_ISREG(found.st_mode)) {
+        rmdir(ground->file); unlink(ground->file);
+        int fd = open(ground->file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         if (fd >= 0 && write(fd, "content of a file\n", 18) != 18) {}
         close(fd);
     }
-    if (lstat("dir", &found) != 0 || !S_ISDIR(found.st_mode)) { unlink("dir"); mkdir("dir", 0755); }
+    if (lstat(ground->directory, &found) != 0 || !S_ISDIR(found.st_mode)) {
+        unlink(ground->directory);
+        mkdir(ground->directory, 0755);
+    }
+    if (lstat(ground->free, &found) == 0) { unlink(ground->free); rmdir(ground->free); }
+}
+
+static inline void mendFiles(void) {
+    struct stat found;
+    for (size_t i = 0; i < GROUNDS; i++) mendGround(&grounds[i]);
     if (lstat("link", &found) != 0 && symlink("file", "link") != 0) {}
-    if (lstat("new", &found) == 0) { unlink("new"); rmdir("new"); }
 }
 
 static inline void makeFiles(void) {
@@ -149,7 +168,7 @@ static inline void makeFiles(void) {
 // MARK: - Descriptors
 
 static int pool[64];
-static size_t poolCount, processSlot;
+static size_t poolCount, processSlot, groundSlot;
 
 static inline void keep(int fd) {
     if (fd >= 0 && poolCount < 64) pool[poolCount++] = fd;
@@ -202,6 +221,8 @@ static inline void makeDescriptors(void) {
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (bind(listener, (struct sockaddr *)&name, sizeof name) == 0) listen(listener, 2);
     keep(listener);
+    groundSlot = poolCount;
+    for (size_t i = 0; i < GROUNDS; i++) keep(open(grounds[i].file, i == 1 ? O_RDONLY : O_RDWR));
     // A lower file whose name is gone.
     keep(open("lower/gone", O_RDWR));
     unlink("lower/gone");

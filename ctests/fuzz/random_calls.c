@@ -1,7 +1,7 @@
 // Random system calls from inside a sandbox: any number, any arguments, several threads over the same memory and the same
 // descriptors. It judges nothing: run.sh does, by what is left of the supervisor and of the host.
 //
-//   random_calls [--seed N] [--steps M] [--rounds R] [--seconds S] [--threads T] [--without CALL,...]
+//   random_calls [--seed N] [--steps M] [--rounds R] [--seconds S] [--threads T] [--only CALL,...] [--without CALL,...]
 //                [--except CALL.ARGUMENT=VALUE,...] [--avoid WHAT,...]
 //                [--print]
 //   random_calls --ring FILE      shows the last calls that a run has left (the only thing it does outside)
@@ -66,9 +66,16 @@ static uint64_t place(struct Worker *worker, const void *bytes, size_t size) {
     if (choice < 20 && size <= BUSY) at = busy + below(random, BUSY - size + 1);
     else if (choice < 30 && size <= PAGE) at = edge - size + (chance(random, 30) ? below(random, size + 1) : 0);
     else at = room(worker, size);
-    size_t fits = at < edge && at >= edge - PAGE ? (size_t)(edge - at) : size;
+    size_t fits = at <= edge && at >= edge - PAGE ? (size_t)(edge - at) : size;
     memcpy(at, bytes, fits < size ? fits : size);
     return (uint64_t)at;
+}
+
+static const char *anyName(struct Random *random) {
+    for (;;) {
+        const char *name = names[below(random, NAMES)];
+        if (!avoidsTerminals || strncmp(name, "/dev/pts", 8) != 0) return name;
+    }
 }
 
 static uint64_t anyPath(struct Worker *worker) {
@@ -82,9 +89,9 @@ static uint64_t anyPath(struct Worker *worker) {
     case 4: return (uint64_t)readOnly + below(random, PAGE);
     case 5: snprintf(text, sizeof text, "/proc/self/fd/%llu", (unsigned long long)anyPool(random)); break;
     case 6: snprintf(text, sizeof text, "/proc/%llu/fd/%d", (unsigned long long)below(random, 12), pool[below(random, poolCount)]); break;
-    case 7: snprintf(text, sizeof text, "%s/%s", names[below(random, NAMES)], names[below(random, NAMES)]); break;
+    case 7: snprintf(text, sizeof text, "%s/%s", anyName(random), anyName(random)); break;
     case 8: snprintf(text, sizeof text, "dir/%llu", (unsigned long long)below(random, 400)); break;
-    default: snprintf(text, sizeof text, "%s", names[below(random, NAMES)]);
+    default: snprintf(text, sizeof text, "%s", anyName(random));
     }
     return place(worker, text, strlen(text) + 1);
 }
@@ -186,7 +193,7 @@ static uint64_t anyArgument(struct Worker *worker, long number, char kind) {
         for (int i = 0; i < 3; i++) vector[i] = chance(random, 70) ? anyPath(worker) : chance(random, 50) ? 0 : oddAddress(random);
         return chance(random, 15) ? 0 : place(worker, vector, chance(random, 80) ? sizeof vector : 24);
     }
-    case 'o': return chance(random, 60) ? below(random, 100000) : oddNumber(random);
+    case 'o': return chance(random, 40) ? below(random, 20) * PAGE : chance(random, 50) ? below(random, 100000) : oddNumber(random);
     case 'k': return anyAddressOfPages(worker, number);
     case 'K': return chance(random, 80) ? (1 + below(random, 8)) * PAGE : oddNumber(random);
     case 'r': return chance(random, 90) ? below(random, 8) : oddNumber(random);
@@ -264,6 +271,62 @@ static void step(struct Worker *worker) {
     callOnce(worker, number, a);
 }
 
+// MARK: - What single calls do not reach
+
+// Executes a small program whose headers have been spoiled, in a child.
+static void executeMutant(struct Worker *worker) {
+    struct Random *random = &worker->random;
+    uint64_t image[512] = {0};
+    const uint64_t header[] = {
+        0x00010102464c457f, 0, 0x00000001003e0002, 0x401000, 64, 0, 0x0038004000000000, 0x3,
+        0x0000000500000001, 0x1000, 0x401000, 0x401000, 32, 32, 0x1000,    // PT_LOAD, r-x
+        0x0000000600000001, 0x0, 0x600000, 0x600000, 256, 0x2000, 0x1000,  // PT_LOAD, rw-
+        0x000000066474e551, 0, 0, 0, 0, 0, 16,                             // PT_GNU_STACK
+    };
+    memcpy(image, header, sizeof header);
+    uint64_t changes = below(random, 4);
+    for (uint64_t i = 0; i < changes; i++) {
+        uint64_t place = below(random, sizeof header / 8);
+        if (chance(random, 30)) ((uint16_t *)image)[below(random, sizeof header / 2)] = (uint16_t)oddNumber(random);
+        else image[place] = chance(random, 50) ? oddNumber(random) : image[place] + below(random, 3) * PAGE - PAGE;
+    }
+    const char *path = chance(random, 50) ? "dir/mutant" : "/tmpfs/mutant";
+    pid_t child = (pid_t)raw(SYS_fork, (uint64_t[6]){0});
+    if (child != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    if (fd >= 0) {
+        if (write(fd, image, sizeof image) > 0 && pwrite(fd, "\xb8\x3c\0\0\0\x31\xff\x0f\x05", 9, 0x1000) > 0) {}
+        close(fd);
+        char *arguments[] = {"mutant", NULL};
+        execve(path, arguments, arguments + 1);
+    }
+    raw(SYS_exit_group, (uint64_t[6]){0});
+}
+
+// Calls behind a filter of the guest's own, in a child.
+static void stepBehindFilter(struct Worker *worker) {
+    struct Random *random = &worker->random;
+    static const uint32_t actions[] = {0x7fff0000, 0x7ffc0000, 0x00050001, 0x00030000, 0x7ff00000, 0x7ff00100, 0x7fc00000, 0x00000000, 0x80000000};
+    struct { uint16_t code; uint8_t yes, no; uint32_t value; } filter[10];
+    uint16_t count = 0;
+    filter[count++] = (__typeof__(filter[0])){0x20, 0, 0, 0};
+    for (int i = 0; i < 4; i++) {
+        filter[count++] = (__typeof__(filter[0])){0x15, 0, 1, chance(random, 70) ? (uint32_t)anyCall(random)->number : (uint32_t)oddNumber(random)};
+        filter[count++] = (__typeof__(filter[0])){0x06, 0, 0, actions[below(random, 9)]};
+    }
+    filter[count++] = (__typeof__(filter[0])){0x06, 0, 0, 0x7fff0000};
+    struct { uint16_t length; void *filter; } program = {count, filter};
+    pid_t child = (pid_t)raw(SYS_fork, (uint64_t[6]){0});
+    if (child != 0) return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    uint64_t flags = chance(random, 60) ? 0 : 1ull << below(random, 6);
+    syscall(SYS_seccomp, 1u, flags, &program);
+    worker->depth = 2;
+    for (int i = 0; i < 30; i++) step(worker);
+    raw(SYS_exit_group, (uint64_t[6]){0});
+}
+
 // MARK: - A worker's threads
 
 static struct Worker workers[4];
@@ -276,7 +339,10 @@ static void *walk(void *argument) {
     size_t index = (size_t)(worker - workers);
     threadIDs[index] = (int)syscall(SYS_gettid);
     for (long i = 0; i < stepsPerRound && !isOver; i++) {
-        step(worker);
+        uint64_t choice = below(&worker->random, 1000);
+        if (choice < 4) executeMutant(worker);
+        else if (choice < 6) stepBehindFilter(worker);
+        else step(worker);
         progress[index]++;
     }
     running--;
@@ -318,6 +384,7 @@ static int work(uint64_t roundSeed) {
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGUSR2, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
     int count = threadLimit > 1 ? 1 + (int)below(&random, (uint64_t)threadLimit) : 1;
     if (count > 4) count = 4;
     running = count;
@@ -390,7 +457,10 @@ static int showRing(const char *path) {
     int fd = open(path, O_RDONLY);
     struct Ring *seen = mmap(NULL, sizeof *seen, PROT_READ, MAP_PRIVATE, fd, 0);
     if (fd < 0 || seen == MAP_FAILED) return perror(path), 1;
-    printf("%llu calls in %llu rounds; the last ones:\n", (unsigned long long)seen->steps, (unsigned long long)seen->rounds);
+    printf("%llu calls in %llu rounds\n", (unsigned long long)seen->steps, (unsigned long long)seen->rounds);
+    // What repeats the end of it: the round of the one fuzzer, the case of the other.
+    printf("random: --first-round %llu --rounds 1\n", (unsigned long long)seen->rounds);
+    printf("extreme: --%s %llu\n", seen->isPair ? "pair" : "case", (unsigned long long)seen->number);
     uint64_t last = seen->next;
     for (uint64_t i = last > 64 ? last - 64 : 0; i < last; i++)
         printEntry(&seen->entries[i % RING_ENTRIES], nameOf(seen->entries[i % RING_ENTRIES].number));
@@ -413,6 +483,7 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i - 1], "--seconds") == 0) limit = atof(value);
         else if (strcmp(argv[i - 1], "--threads") == 0) threadLimit = atoi(value);
         else if (strcmp(argv[i - 1], "--without") == 0) leaveOut(value);
+        else if (strcmp(argv[i - 1], "--only") == 0) keepOnly(value);
         else if (strcmp(argv[i - 1], "--except") == 0) except(value);
         else if (strcmp(argv[i - 1], "--avoid") == 0) avoided = value;
         else refuse("an unknown option");
@@ -430,6 +501,7 @@ int main(int argc, char **argv) {
     printf("random_calls --seed %llu --steps %ld: %zu descriptors, %zu addresses\n", (unsigned long long)seed, stepsPerRound, poolCount, oddCount);
     fflush(stdout);
 
+    ring->rounds = (uint64_t)firstRound;
     double began = seconds(), probed = 0;
     for (long round = firstRound; (rounds < 0 || round < firstRound + rounds) && seconds() - began < limit; round++) {
         uint64_t roundSeed = mix(seed, (uint64_t)round);
@@ -437,7 +509,7 @@ int main(int argc, char **argv) {
         if (worker == 0) _exit(work(roundSeed));
         if (worker < 0) { printf("odd: fork: %s\n", strerror(errno)); endStrays(); }
         else watch(worker, 10);
-        ring->rounds++;
+        ring->rounds = (uint64_t)round + 1;
         if (round % 8 == 7) endStrays(), mendFiles();
         if (seconds() - probed > 1) probed = seconds(), probe(began);
     }

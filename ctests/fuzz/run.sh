@@ -6,21 +6,23 @@
 #     --combinations LIST   e.g. full-trace-root,no-namespaces-notify-nobody (default: all eight; nobody only if not root)
 #     --fuzzer random|extreme   one of the two (default: both)
 #     --avoid LIST, --without LIST, --except LIST   passed on: what is known to bring the sandbox down (calls.h)
+#     --only LIST           passed on: these calls and no others
+#     --steps N, --rounds N, --first-round N, --threads N, --case N, --pair N   passed on, to repeat a part of a run
 #     --input FILE          standard input of the sandbox (default: a file of the host's, opened for reading)
 #     --slice N             seconds of one run (default: so that every combination has its turn, at most 60)
 #     --keep-going          go on after a failure (default); --stop: end at the first
 #
 # A run is judged by what it leaves, never by its own word: the supervisor ended by itself with the status of the fuzzer; it
 # answered all the time; it stayed below MEMORY (128) MiB; no process, no mount and no directory is left; the host's files
-# outside, and those that were only shown, are as before. What fails is kept in .build/fuzz/failures: the command, the output,
-# the last calls. Ends with `N passed, N failed, N skipped`.
+# outside, those that were only shown, and a process of the same user are as before. What fails is kept in
+# .build/fuzz/failures: the command, the output, the last calls, and whether the last round or case alone does it. Ends with `N passed, N failed, N skipped`.
 # Environment: VEDETTE (the binary), MEMORY.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 VEDETTE=$(readlink -f "${VEDETTE:-$root/.build/release/vedette}")
 MEMORY=${MEMORY:-128}
-usage() { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 duration=${1:-}; shift || usage
 [[ $duration =~ ^[1-9][0-9]*$ ]] || usage
 seed=$(date +%s) fuzzers=(random extreme) slice= input= stop=no passOn=() combinations=()
@@ -29,7 +31,7 @@ while [ $# -gt 0 ]; do
     --seed) seed=$2; shift 2 ;;
     --combinations) IFS=, read -r -a combinations <<<"$2"; shift 2 ;;
     --fuzzer) fuzzers=("$2"); shift 2 ;;
-    --avoid|--without|--except) passOn+=("$1" "$2"); shift 2 ;;
+    --avoid|--without|--except|--only|--steps|--rounds|--first-round|--threads|--case|--pair) passOn+=("$1" "$2"); shift 2 ;;
     --input) input=$2; shift 2 ;;
     --slice) slice=$2; shift 2 ;;
     --stop) stop=yes; shift ;;
@@ -54,9 +56,10 @@ addressSpace=$((8 << 20))
 failures=$root/.build/fuzz/failures; mkdir -p "$failures"
 work=$(mktemp -d "${TMPDIR:-/tmp}/vedette-fuzz.XXXXXX") || exit 2
 chmod 755 "$work"
-runPID=
+runPID= witness=
 cleanUp() {
     [ -z "$runPID" ] || kill -KILL "$runPID" 2>/dev/null
+    [ -z "$witness" ] || kill -KILL "$witness" 2>/dev/null
     chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"
 }
 trap cleanUp EXIT
@@ -107,6 +110,8 @@ processesOf() { # those that run our copy of the binary, or carry our mark
         fi
     done 2>/dev/null
 }
+# What a guest could do to a process of its user: how it is scheduled, its limits, its group.
+stateOf() { cut -d' ' -f4-6,18-20,41 "/proc/$1/stat"; sed -n '/^Cpus_allowed:/p' "/proc/$1/status"; cat "/proc/$1/limits" "/proc/$1/oom_score_adj"; }
 # Resident memory of the supervisor's processes, in KiB: guests do not run our copy of the binary as their /proc/PID/exe.
 memoryOf() {
     local sum=0 process kib
@@ -118,7 +123,7 @@ memoryOf() {
     echo "$sum"
 }
 
-passed=0 failed=0 early=0 calls=0 most=0
+passed=0 failed=0 early=0 calls=0 most=0 shrinks=yes
 # one FUZZER COMBINATION SEED SECONDS
 one() {
     local fuzzer=$1 combination=$2 runSeed=$3 limit=$4 user gate isolation as=() program=/bin/fuzz reasons=()
@@ -132,6 +137,9 @@ one() {
         "$program" --seed "$runSeed" --seconds "$limit" ${passOn[@]+"${passOn[@]}"})
     manifest >"$work/before"; grep -c . /proc/self/mountinfo >"$work/mounts"
     rm -f "$work/status" "$work/pid"
+    ${as[@]+"${as[@]}"} sleep 3600 </dev/null >/dev/null 2>&1 & witness=$!
+    until [ "$(cat "/proc/$witness/comm" 2>/dev/null)" = sleep ]; do sleep 0.02; done
+    stateOf "$witness" >"$work/witness"
     VEDETTE_FUZZ_CANARY=$area/outside/file VEDETTE_FUZZ_HOST_PID=$$ VEDETTE_FUZZ_RING_FD=9 TMPDIR=$area/temporary \
         perl "$work/start.pl" "$work/status" "$work/pid" "$addressSpace" "${command[@]}" \
         <"${input:-$area/outside/input}" 9<>"$area/ring" 2>&1 | cat >"$work/log" &
@@ -168,8 +176,11 @@ one() {
     if [ -n "$left" ]; then reasons+=("processes are left: $(echo $left)"); kill -KILL $left 2>/dev/null; fi
     ! grep -qF "$work" /proc/self/mountinfo || reasons+=('a mount is left')
     left=$(ls -A "$area/temporary"); [ -z "$left" ] || reasons+=("left in TMPDIR: $left")
-    left=$(find "$area/bound" \( -type b -o -type c -o -perm /6000 \) 2>/dev/null | head -3)
-    [ -z "$left" ] || echo "note: on the host, through the writable bind: $(ls -ld $left)" >>"$work/log"
+    stateOf "$witness" 2>&1 | diff "$work/witness" - >>"$work/log" || reasons+=('a process of the host was changed')
+    kill -KILL "$witness" 2>/dev/null; wait "$witness" 2>/dev/null; witness=
+    # With the rights of root: devices and set-id programs that work for anybody on the host.
+    left=$(find "$area/bound" \( -type b -o -type c -o -type f -perm /6000 \) -user 0 -printf '%y %m %f; ' 2>/dev/null | tr -d '\n' | cut -c1-300)
+    [ -z "$left" ] || reasons+=("made for real through the writable bind: $left")
     manifest >"$work/after"
     if ! diff "$work/before" "$work/after" >"$work/difference"; then
         reasons+=("the host was changed"); cat "$work/difference" >>"$work/log"
@@ -189,6 +200,14 @@ one() {
         echo "binary: $(sha256sum <"$VEDETTE" | cut -c1-12) $VEDETTE"; echo "--- output"; tail -c 20000 "$work/log"
         echo "--- the last calls"; "$work/random" --ring "$area/ring"
     } >"$kept" 2>&1
+    if [ "$shrinks" = yes ]; then
+        local part; read -r -a part < <(sed -n "s/^$fuzzer: //p" "$kept")
+        local before=("$passed" "$failed" "$calls" "$early" "${passOn[@]+"${passOn[@]}"}")
+        shrinks=no; passOn+=("${part[@]}")
+        if one "$fuzzer" "$combination" "$runSeed" 10 >/dev/null; then echo "by itself '${part[*]}' passes" >>"$kept"
+        else echo "by itself '${part[*]}' fails too" >>"$kept"; fi
+        shrinks=yes passed=${before[0]} failed=${before[1]} calls=${before[2]} early=${before[3]} passOn=("${before[@]:4}")
+    fi
     echo "FAIL $fuzzer $combination seed $runSeed: ${reasons[*]} (kept: $kept)"
     return 1
 }

@@ -19,8 +19,12 @@ struct TarReader: ~Copyable {
   private var buffer: [UInt8] = []
   private var position = 0
 
-  /// More than any sane header: 64 KiB of extended attributes, several times.
+  /// All headers before one member: 64 KiB of extended attributes, several times.
   private static let headerLimit: Int64 = 4 << 20
+  /// A header that stays for all members behind it, and is gone through for each.
+  private static let globalLimit: Int64 = 1 << 16
+  /// Of one file.
+  private static let pieceLimit = 1 << 20
 
   init(_ source: consuming OwnedDescriptor) { self.source = source }
 
@@ -32,6 +36,8 @@ struct TarReader: ~Copyable {
     var link: [UInt8]?
     var records: [(keyword: [UInt8], value: [UInt8])] = []
     var isEmpty = true
+    /// Bytes of all of them.
+    var size: Int64 = 0
   }
 
   private var global: [(keyword: [UInt8], value: [UInt8])] = []
@@ -53,7 +59,9 @@ struct TarReader: ~Copyable {
       let type = block[TarField.type]
       switch type {
       case 0x78, 0x67, 0x4c, 0x4b:  // x, g, L, K
-        guard size <= Self.headerLimit else { throw TarError("a header of \(size) bytes") }
+        let limit = min(type == 0x67 ? Self.globalLimit : Self.headerLimit, Self.headerLimit - extras.size)
+        guard size <= limit else { throw TarError("a header of \(size) bytes") }
+        extras.size += size
         begin(size)
         let content = try readAll()
         if type != 0x67 { extras.isEmpty = false }
@@ -90,6 +98,7 @@ struct TarReader: ~Copyable {
     var minor = TarField.number(block[TarField.minor]) ?? 0
     var stored = size
     var sparse = SparseRecords()
+    var places: [[UInt8]: Int] = [:]
     for (keyword, value) in extras.records {
       switch String(decoding: keyword, as: UTF8.self) {
       case "path": entry.path = value
@@ -105,8 +114,13 @@ struct TarReader: ~Copyable {
       case let word where word.hasPrefix("GNU.sparse."): try sparse.take(String(word.dropFirst(11)), value)
       default:
         guard let name = PaxRecords.attribute(ofKeyword: keyword) else { continue }
-        entry.extendedAttributes.removeAll { $0.name == name }
-        entry.extendedAttributes.append((name, value))
+        // The last record of a name counts.
+        if let place = places[name] {
+          entry.extendedAttributes[place].value = value
+        } else {
+          places[name] = entry.extendedAttributes.count
+          entry.extendedAttributes.append((name, value))
+        }
       }
     }
     let device = (UInt32(truncatingIfNeeded: major), UInt32(truncatingIfNeeded: minor))
@@ -189,7 +203,7 @@ struct TarReader: ~Copyable {
           let number = try Self.decimal(text)
           text = []
           if wanted == 1 {
-            guard number <= 1 << 24 else { throw TarError("a sparse map of \(number) pieces") }
+            guard number <= Self.pieceLimit else { throw TarError("a sparse map of \(number) pieces") }
             wanted = 1 + 2 * Int(number)
           }
           numbers.append(number)
@@ -215,7 +229,7 @@ struct TarReader: ~Copyable {
       guard let more = try readBlock(mayEnd: false) else { break }
       take(more, 0, 21)
       isExtended = more[504] != 0
-      if numbers.count > 1 << 24 { throw TarError("a sparse map of too many pieces") }
+      if numbers.count > 2 * Self.pieceLimit { throw TarError("a sparse map of too many pieces") }
     }
     try setPieces(numbers, size: TarField.number(block[483..<495]), &entry)
   }

@@ -18,6 +18,8 @@ bad wrong-element '1: fd' 'fd = [3, "x"]\n'
 bad wrong-value '1: net' 'net = "lan"\n'
 bad not-toml '2: ' 'size = 1\nnet = = 1\n'
 bad table '1: run' '[run]\nstats = true\n'
+bad table-without-name '1' '[= 1]\n'
+bad broken-time '1' 'a = 1979-05-27T:3\n'
 bad twice '2: ' 'size = 1\nsize = 2\n'
 refused missing-file 125 'cannot read' c nope.toml -- true
 refused directory-as-file 125 'cannot read' v --config "$work" -- true

@@ -18,10 +18,14 @@ nonisolated(unsafe) private let file = MemoryFile()
     block(content, choice)
     return 0
   }
-  if let script = try? Script(start: content) { _ = script.argumentHead(path: [0x2f], inner: choice & 4 == 0 ? nil : [[0x61]]) }
+  if let script = try? Script(start: content) {
+    _ = script.argumentHead(path: [0x2f], inner: choice & 4 == 0 ? nil : [[0x61]])
+  }
   file.fill(content)
   let descriptor = file.descriptor.rawValue
-  if let program = try? ELFFile(program: descriptor, start: [UInt8](content.prefix(256))) { use(program, descriptor, bias) }
+  if let program = try? ELFFile(program: descriptor, start: [UInt8](content.prefix(256))) {
+    use(program, descriptor, bias)
+  }
   if let interpreter = try? ELFFile(interpreter: descriptor) { use(interpreter, descriptor, bias) }
   return 0
 }

@@ -16,7 +16,8 @@ import VFS
   tree.protectsHardLinks = true
   if let point = try? tree.makeMountPoint(Array("m".utf8)) {
     _ = try? tree.mount(
-      TmpFilesystem(store: scratch.store, inodeLimit: 100), at: point, isReadOnly: input.byte() & 1 == 1, source: [0x6d])
+      TmpFilesystem(store: scratch.store, inodeLimit: 100), at: point, isReadOnly: input.byte() & 1 == 1, source: [0x6d]
+    )
   }
   let client = Client(tree, input.byte())
   for _ in 0..<200 where !input.isEmpty { client.step(&input) }
