@@ -101,7 +101,7 @@ void makeArena(struct arena *a, const char *attacker, const char *loop) {
     MUST_DO(a->tree = open(a->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct secrets *s = &a->secrets;
     static const char *directories[] = {"outside", "outside/dir", "root", "root/bin", "root/lower", "root/lower/dir", "root/lower/empty", "root/hide",
-        "root/keep", "root/keep/in", "root/keep/in/hide", "root/tmp", "root/dev", "root/proc", "root/sys", "root/pseudo", "ro", "ro/dir", "ro/empty", "rw", "rw/dir", "upper"};
+        "root/keep", "root/keep/in", "root/keep/in/hide", "root/tmp", "root/dev", "root/proc", "root/sys", "root/pseudo", "ro", "ro/dir", "ro/empty", "rw", "rw/dir", "upper", "after"};
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) putDirectory(a, directories[i], strstr(directories[i], "tmp") ? 01777 : 0755);
     putFile(a, "outside/secret", s->text[OUTSIDE_FILE], 0666);
     putFile(a, "outside/victim", "canary\n", 0666);
@@ -283,7 +283,7 @@ static void printEntry(FILE *to, int at, const char *name, const char *path) {
 }
 static void walk(FILE *to, int at, const char *name, const char *path, struct arena *a) {
     // What the attack may change: the upper directory. In a writable bind only what has power on the host is judged.
-    if (strcmp(path, "upper") == 0 || strcmp(path, "root/pseudo") == 0) return;
+    if (strcmp(path, "upper") == 0 || strcmp(path, "after") == 0 || strcmp(path, "root/pseudo") == 0) return;
     bool writable = (a->flags & WRITABLE_BIND) && strncmp(path, "rw", 2) == 0 && (path[2] == '/' || path[2] == 0);
     struct stat s;
     if (!writable) printEntry(to, at, name, path);

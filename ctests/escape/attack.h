@@ -94,6 +94,7 @@ void hold(void);                            // the referee looks at the host now
 void hostPids(void (*each)(int pid));       // the victim, the runner, our ancestors, the supervisor
 pid_t forked(void);                         // fork, with the child bounded by an alarm
 double now(void);
+double span(void);                          // how much longer than usual the attacks that make many of something take
 // Flips one byte of a shared string between two values while `race` is called for `seconds`.
 void flipping(char *text, size_t at, char first, char second, double seconds, void (*race)(void));
 // Two strings that take turns in one buffer.

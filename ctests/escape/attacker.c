@@ -98,6 +98,11 @@ double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+double span(void) {
+    double factor = atof(knows("SPAN"));
+    return factor > 0 ? factor : 1;
+}
+
 static volatile bool stopRace;
 static char *raceText;
 static const char *raceValues[2];
@@ -189,7 +194,7 @@ int main(int argc, char **argv) {
     }
     inside = strcmp(where, "inside") == 0;
     signal(SIGPIPE, SIG_IGN);
-    alarm(12);
+    alarm(12 + (unsigned)(6 * span()));
     // Bounds for what goes wrong natively too.
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     for (struct attack *a = attacks; a; a = a->next)

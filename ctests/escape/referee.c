@@ -23,7 +23,8 @@ static const char *label, *attacker, *scratch, *loop;
 static uid_t caller;
 static char **vedette; // the binary and its options
 static int vedetteCount;
-static double deadline = 20;
+static double deadline;
+static const char *spanFactor;
 enum { SAW_CHANGE = 1, SAW_LEAK = 2, SAW_DENY = 4 };
 
 void die(const char *format, ...) {
@@ -270,6 +271,7 @@ static void plan(struct arena *a, const struct entry *e, int phase, char **argum
     environment[variables++] = TEXT("ESCAPE_SHM=%d", a->shm);
     environment[variables++] = TEXT("ESCAPE_SEM=%d", a->sem);
     environment[variables++] = TEXT("ESCAPE_MSG=%d", a->msg);
+    environment[variables++] = TEXT("ESCAPE_SPAN=%s", spanFactor);
     environment[variables++] = TEXT("ESCAPE_TTY=%s", a->ptySlave);
     environment[variables++] = TEXT("ESCAPE_LOOP=%s", loop);
     environment[variables] = NULL;
@@ -287,7 +289,7 @@ static void plan(struct arena *a, const struct entry *e, int phase, char **argum
         arguments[count++] = "--tmpfs", arguments[count++] = TEXT("%s/keep/in/hide", prefix);
         if (host) arguments[count++] = "--tmpfs", arguments[count++] = TEXT("%s/outside", a->path);
         if (e->flags & (UPPER | TWO_RUNS | AFTERWARDS)) arguments[count++] = "--upper", arguments[count++] = TEXT("%s/upper", a->path);
-        if (e->flags & EXHAUSTS) arguments[count++] = "--size", arguments[count++] = "64M";
+        if ((e->flags & EXHAUSTS) && !(e->flags & UPPER)) arguments[count++] = "--size", arguments[count++] = "64M";
         if (e->flags & PASSED_FD) arguments[count++] = "--fd", arguments[count++] = "9";
         char words[256], *rest = words, *word;
         snprintf(words, sizeof words, "%s", e->options);
@@ -459,12 +461,12 @@ static void judgeTerminal(struct arena *a) {
 static void afterwards(struct arena *a, const struct entry *e) {
     static char upper[300], tar[300], target[300];
     snprintf(upper, sizeof upper, "%s/upper", a->path);
-    snprintf(tar, sizeof tar, "%s/upper.tar", a->path);
-    snprintf(target, sizeof target, "%s/target", a->path);
+    snprintf(tar, sizeof tar, "%s/after/upper.tar", a->path);
+    snprintf(target, sizeof target, "%s/after/target", a->path);
     char *plans[][8] = {{vedette[0], "diff", upper, NULL}, {vedette[0], "export", upper, "-o", tar, NULL}, {vedette[0], "apply", upper, "--to", target, NULL}};
     for (int i = 0; i < 3; i++) {
         mkdir(target, 0755);
-        if (chown(target, a->caller, a->caller) != 0 || chown(a->path, a->caller, a->caller) != 0) die("chown");
+        if (chown(target, a->caller, a->caller) != 0) die("chown");
         int ends[2];
         MUST_DO(pipe2(ends, O_CLOEXEC));
         pid_t child = fork();
@@ -583,7 +585,8 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     umask(0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (getenv("ESCAPE_DEADLINE")) deadline = atof(getenv("ESCAPE_DEADLINE"));
+    spanFactor = getenv("ESCAPE_SPAN") ? getenv("ESCAPE_SPAN") : "1";
+    deadline = 20 + 10 * atof(spanFactor);
     if (geteuid() == 0) {
         // Mounts and names of one attack are no other's.
         MUST_DO(unshare(CLONE_NEWNS | CLONE_NEWUTS));

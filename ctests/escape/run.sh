@@ -4,7 +4,8 @@
 # COMBINATION: native, or LEVEL-GATE-USER with LEVEL full|no-namespaces, GATE trace|notify, USER root|nobody; `root`, `nobody`,
 # `full` and so on choose all that have the word (default: all nine; without root those of the caller, who stands for nobody).
 # NAME: an attack or a class. Environment: OUT (the built programs), VEDETTE, JOBS (2), LOGS (a directory: what each attack
-# printed), SCRATCH_ROOT, QUIET (only what failed, and the totals).
+# printed), SCRATCH_ROOT, QUIET (only what failed, and the totals), SPAN (how long the
+# attacks that exhaust something go on: 0.25; 1 is two or three seconds each).
 #
 # All of it runs in a cage, namespaces of its own, that is the host for the attacks; the machine is never aimed at. The last
 # line is `N passed, N failed, N skipped`; a skip is an attack that cannot be shown or means nothing there, with its reason.
@@ -37,7 +38,7 @@ if [ "${ESCAPE_CAGED:-}" != yes ]; then
     trap finish EXIT
     trap 'exit 130' INT TERM
     as=(); [ "$(id -u)" -eq 0 ] || as=(--map-current-user)
-    export ESCAPE_CAGED=yes ESCAPE_WORK=$work ESCAPE_LOOP_DEVICE=$loop ESCAPE_MEMORY_GROUP=$group ESCAPE_DEVICE=$device ESCAPE_LOGS=${LOGS:-}
+    export ESCAPE_CAGED=yes ESCAPE_WORK=$work ESCAPE_LOOP_DEVICE=$loop ESCAPE_MEMORY_GROUP=$group ESCAPE_DEVICE=$device ESCAPE_LOGS=${LOGS:-} ESCAPE_SPAN=${SPAN:-0.25}
     ( [ -z "$group" ] || echo "$BASHPID" >"$group/cgroup.procs"
       exec unshare ${as[@]+"${as[@]}"} --mount --pid --net --ipc --uts --fork --kill-child --mount-proc "${BASH_SOURCE[0]}" "$@" )
     exit
