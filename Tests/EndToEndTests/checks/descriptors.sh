@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 echo 'of the host' >given; echo '#!/bin/true' >program; chmod 755 program; echo lower >lower; mkdir bound; echo bound >bound/file
-mkfifo named
+mkfifo named; : >written
 [ ${#as[@]} -eq 0 ] || chown -R 65534:65534 .
 state() { stat -c '%n %a %u:%g %s %Y %Z %i %h' "$@"; cat "$@"; getfattr -d -m - "$@" 2>/dev/null; }
 
