@@ -124,4 +124,14 @@ lock lower-locked-by-host locked exclusive lower given
 exec 8>&-
 handedIn() { v -- sh -c 'exec 3</dev/null; exec python3 "$1" exclusive -' - "$work/lock.py" <given; }
 expect handed-in-exclusive 0 'No locks available' handedIn
+# A thread that exchanges the descriptor while another one locks it. Killed, or not locked.
+compiler=$(command -v cc || command -v gcc || command -v clang) && "$compiler" -O -pthread -o "$work/lock_race" "$checks/../tools/lock_race.c" || fail setup 'no C compiler'
+chmod 755 "$work/lock_race"
+for how in flock description process; do
+    coproc guest { v --bind "$PWD/bound:/bound:ro" -- "$work/lock_race" /bound/file own $how 2>/dev/null; }
+    pid=$guest_PID in=${guest[1]} seen=killed
+    read -r -t 50 seen <&"${guest[0]}"
+    if python3 "$work/host.py" bound/file 2>"$work/stderr"; then ok "race-$how (${seen:-killed})"; else fail "race-$how" "the host meets the guest's lock"; fi
+    { echo >&"$in"; } 2>/dev/null; { exec {in}>&-; } 2>/dev/null; wait "$pid" 2>/dev/null
+done
 finish
