@@ -217,10 +217,12 @@ extension SentryState {
   func checkRangeLock(_ task: Task) {
     do throws(Errno) {
       for number in try task.descriptors.numbers() {
-        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else { continue }
+        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else {
+          continue
+        }
         if case .guests = lockDomain(status, number, of: task.descriptors) { continue }
         guard let information = try? DescriptorInformation(number, of: task.thread) else { continue }
-        if information.locks.contains(where: { $0.kind == .process }) {
+        if information.hasProcessLock {
           _ = vd_syscall(Int(SYS_kill), Int(task.process.leader), Int(SIGKILL), 0, 0, 0, 0)
           return
         }
