@@ -18,7 +18,8 @@ extension DispositionTable {
   /// Served where the descriptor is one of ours, native otherwise.
   static let descriptorCalls: [CInt] = [
     SYS_fstat, SYS_fstatfs, SYS_fchmod, SYS_fchown, SYS_fchdir, SYS_getdents, SYS_getdents64, SYS_fsetxattr,
-    SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_flock, SYS_fsync, SYS_fdatasync,
+    SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_flock, SYS_fsync,
+    SYS_fdatasync,
     SYS_sync_file_range, SYS_syncfs,
   ]
 

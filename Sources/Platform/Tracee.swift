@@ -18,6 +18,8 @@ final class Tracee {
   /// We have sent PTRACE_INTERRUPT: the EVENT_STOP that follows is our doing, and so is an EINTR of a call that is never
   /// restarted.
   var wasInterrupted = false
+  /// Set from the end of a pause (`Outcome.after`) until the guest's own call comes again.
+  var repeated: RepeatedCall?
   /// It is in, or on its way into, pause(2) in place of this call (`Outcome.sleep`).
   var sleeping: SleepingCall?
   /// A wake came before the sleep.
@@ -32,6 +34,12 @@ final class Tracee {
     self.group = group
     self.space = space
   }
+}
+
+/// A call that a thread makes again: its number, and the address behind its instruction.
+struct RepeatedCall {
+  let number: UInt64
+  let end: UInt64
 }
 
 /// A call that a thread sleeps in.

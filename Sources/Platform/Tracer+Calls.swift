@@ -128,11 +128,22 @@ extension Tracer {
     // a slow call is: ERESTARTSYS.
     if (-516 ... -512).contains(result) { return putBack(saved, result: UInt64(bitPattern: -512), in: tracee) }
     if result < 0 { return putBack(saved, result: UInt64(bitPattern: result), in: tracee) }
+    // A pause is over, and the guest's call waits on: a signal that comes before it is made again interrupts it.
+    if result == 0 { tracee.repeated = RepeatedCall(number: saved.orig_rax, end: saved.rip) }
     var registers = saved
     registers.rax = saved.orig_rax
     registers.orig_rax = UInt64.max
     registers.rip = saved.rip &- 2
     tracee.setRegisters(registers)
+  }
+
+  /// At a signal stop of a thread whose call is about to be made again after a pause: to the kernel it was interrupted in
+  /// it, and SA_RESTART decides.
+  func interruptRepeated(_ tracee: Tracee) {
+    guard let call = tracee.repeated.take(), tracee.peek(.rip) == call.end &- 2 else { return }
+    tracee.poke(.rip, call.end)
+    tracee.poke(.originalRax, call.number)
+    tracee.poke(.rax, UInt64(bitPattern: -512))
   }
 
   /// The guest's own registers, and the result. orig_rax is the guest's too: if the call is restarted, its own is.

@@ -218,6 +218,7 @@ final class Tracer {
 
   /// A signal is about to be delivered.
   func signalStop(_ tracee: Tracee, _ signal: CInt) {
+    interruptRepeated(tracee)
     // A held call that no worker had received yet was aborted with ERESTARTSYS, which a handler without SA_RESTART would
     // turn into EINTR; open(2) of a regular file never says EINTR. ERESTARTNOINTR always restarts.
     if let number = tracee.peek(.originalRax), mayHold(Int(truncatingIfNeeded: number)),
@@ -268,6 +269,7 @@ final class Tracer {
   func mayHold(_ number: Int) -> Bool { number >= 0 && number < mayNotify.count && mayNotify[number] }
 
   private func seccompStop(_ tracee: Tracee) {
+    tracee.repeated = nil
     guard let call = tracee.systemCall() else {
       tracee.resume()
       return

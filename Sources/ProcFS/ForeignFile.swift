@@ -107,6 +107,16 @@ public final class ForeignFile: KernInode {
 
   public override func setAttributes(_ change: AttributeChange) throws(Errno) { throw .notPermitted }
 
+  public override func extendedAttribute(_ name: Name) throws(Errno) -> [UInt8] { throw .notSupportedOnSocket }
+
+  public override func extendedAttributeNames() throws(Errno) -> [[UInt8]] { [] }
+
+  public override func setExtendedAttribute(_ name: Name, to value: [UInt8], _ flags: XattrFlags) throws(Errno) {
+    throw .notSupportedOnSocket
+  }
+
+  public override func removeExtendedAttribute(_ name: Name) throws(Errno) { throw .notSupportedOnSocket }
+
   public override func truncate(to size: Int64) throws(Errno) { try descriptor.truncate(to: size) }
 
   /// A directory of the host that the caller has handed in: nothing in it is part of the tree.

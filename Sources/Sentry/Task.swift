@@ -24,6 +24,8 @@ final class Task {
   var execPlan: ExecPlan?
   /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
   var connectDeadline: ConnectDeadline?
+  /// How often it has asked for a lock that it waits for; see `takeAtOnce`.
+  var lockAttempts = 0
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?

@@ -144,6 +144,32 @@ import Testing
     #expect(full.disposition(of: call(SYS_ioctl, 0, 0x1234_5678)) == .errno(ENOTTY))
   }
 
+  @Test func noCallReachesInodesOfTheHost() {
+    for table in [full, bare] {
+      for number in [SYS_flock, SYS_fsync, SYS_fdatasync, SYS_syncfs, SYS_sync_file_range] {
+        #expect(table.disposition(of: call(number, 3)) == .trace)
+      }
+      // F_GETLK, F_SETLK, F_SETLKW and those of open file descriptions.
+      for command: UInt64 in [5, 6, 7, 36, 37, 38, 0xffff_ffff_0000_0006] {
+        #expect(table.disposition(of: call(SYS_fcntl, 3, command)) == .trace)
+      }
+      // F_SETLEASE, F_NOTIFY, F_SET_RW_HINT, F_SET_FILE_RW_HINT, F_SETDELEG, and what is not known.
+      for command: UInt64 in [1024, 1026, 1036, 1038, 1040, 99, 4242] {
+        #expect(table.disposition(of: call(SYS_fcntl, 3, command)) == .errno(EINVAL))
+      }
+      for command: UInt64 in [0, 1, 2, 4, 1030, 1031, 1033] {
+        #expect(table.disposition(of: call(SYS_fcntl, 3, command)) == .native)
+      }
+      // POSIX_FADV_DONTNEED; POSIX_FADV_SEQUENTIAL.
+      #expect(table.disposition(of: call(SYS_fadvise64, 3, 0, 0, 4)) == .trace)
+      #expect(table.disposition(of: call(SYS_fadvise64, 3, 0, 0, 2)) == .native)
+      // TIOCEXCL, TIOCNXCL.
+      for command: UInt64 in [0x540c, 0x540d] {
+        #expect(table.disposition(of: call(SYS_ioctl, 0, command)) == .errno(EPERM))
+      }
+    }
+  }
+
   @Test func datagramsByNameDoNotReachTheHostWithoutNamespaces() {
     for type: UInt64 in [2, 3, 2 | 0o2000000] {
       #expect(bare.disposition(of: call(SYS_socket, 1, type)) == .errno(EACCES))

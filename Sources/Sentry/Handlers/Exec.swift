@@ -96,7 +96,9 @@ extension SentryState {
     try task.credentials.fileCredentials.check(.execute, on: inode)
     let descriptor = try inode.open([.largeFile])
     let status = try Host.stat(descriptor.rawValue)
-    if UInt64(status.st_dev) == storeDevice, hasWriter(descriptor.rawValue) { throw .textFileBusy }
+    if UInt64(status.st_dev) == storeDevice, !inode.isBackedByLower, hasWriter(descriptor.rawValue) {
+      throw .textFileBusy
+    }
     // /proc/PID/maps names the image by this. What has no name in the tree stays the kernel's.
     if !position.isDetached { try registry.register(status, position, inode) }
     tellOpened(descriptor.rawValue, position, inode)

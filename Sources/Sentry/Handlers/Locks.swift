@@ -116,7 +116,7 @@ extension SentryState {
     switch lockDomain(status, number, of: task.descriptors) {
     case .guests:
       guard let copy else { return .native }
-      return try takeAtOnce(mayWait: operation & LOCK_NB == 0) {
+      return try takeAtOnce(task, mayWait: operation & LOCK_NB == 0) {
         vd_syscall(Int(SYS_flock), Int(copy.rawValue), Int(operation | LOCK_NB), 0, 0, 0, 0)
       }
     case .lower(let inode):
@@ -130,12 +130,16 @@ extension SentryState {
   }
 
   /// A lock of an open file description, taken by us on a duplicate without waiting. A guest that wants to wait asks again
-  /// after some milliseconds; a signal ends that as it ends the call.
-  private func takeAtOnce(mayWait: Bool, _ take: () -> Int) throws(Errno) -> Outcome {
+  /// after 1 to 16 ms; a signal ends that as it ends the call.
+  private func takeAtOnce(_ task: Task, mayWait: Bool, _ take: () -> Int) throws(Errno) -> Outcome {
     let result = take()
-    guard mayWait, result == -Int(EAGAIN) else { return .value(result) }
-    // struct timespec: 5 ms.
-    let nanoseconds: UInt64 = 5_000_000
+    guard mayWait, result == -Int(EAGAIN) else {
+      task.lockAttempts = 0
+      return .value(result)
+    }
+    let nanoseconds = UInt64(1_000_000) << UInt64(min(task.lockAttempts, 4))
+    task.lockAttempts = min(task.lockAttempts + 1, 4)
+    // struct timespec.
     let pause = [UInt8](repeating: 0, count: 8) + (0..<8).map { UInt8(truncatingIfNeeded: nanoseconds >> ($0 * 8)) }
     return .after(SystemCall(number: Int(SYS_nanosleep), arguments: (0, 0, 0, 0, 0, 0)), pause, argument: 0)
   }
@@ -176,9 +180,9 @@ extension SentryState {
       guard let copy else { return .native }
       // Of a process, the kernel must take it itself; see `checkRangeLock`.
       guard command.isOfDescription else { return .observed }
-      var lock = try task.memory.load(CLinux.flock.self, at: call.arguments.2)
       if command.kind == .ask { return .native }
-      return try takeAtOnce(mayWait: command.kind == .wait) {
+      var lock = try task.memory.load(CLinux.flock.self, at: call.arguments.2)
+      return try takeAtOnce(task, mayWait: command.kind == .wait) {
         withUnsafeMutablePointer(to: &lock) {
           vd_syscall(Int(SYS_fcntl), Int(copy.rawValue), 37 /* F_OFD_SETLK */, Int(bitPattern: $0), 0, 0, 0)
         }
@@ -213,10 +217,12 @@ extension SentryState {
   func checkRangeLock(_ task: Task) {
     do throws(Errno) {
       for number in try task.descriptors.numbers() {
-        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else { continue }
+        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else {
+          continue
+        }
         if case .guests = lockDomain(status, number, of: task.descriptors) { continue }
         guard let information = try? DescriptorInformation(number, of: task.thread) else { continue }
-        if information.locks.contains(where: { $0.kind == .process }) {
+        if information.hasProcessLock {
           _ = vd_syscall(Int(SYS_kill), Int(task.process.leader), Int(SIGKILL), 0, 0, 0, 0)
           return
         }

@@ -332,7 +332,8 @@ extension SentryState {
   /// Whether the file of a descriptor was a lower one, and is not any more.
   private func copyUp(_ number: CInt, of task: Task) -> Bool {
     do throws(Errno) {
-      guard let node = node(try task.descriptors.stat(number), number, of: task.descriptors), node.inode.type == .regular,
+      guard let node = node(try task.descriptors.stat(number), number, of: task.descriptors),
+        node.inode.type == .regular,
         !node.isPath, !node.inode.isSettled, try node.inode.attributes().size <= Self.sentFileLimit
       else { return false }
       let page: Range<UInt64> = 0..<4096

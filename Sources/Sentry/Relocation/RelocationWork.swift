@@ -1,5 +1,6 @@
-// The move itself, one stopped process at a time: its descriptors, its mappings, its locks. What is there is asked of the
-// kernel at that moment, so the same work done twice, or in a process that holds nothing, does nothing.
+// The move itself, one stopped process at a time: its descriptors and its mappings. What is there is asked of the kernel at
+// that moment, so the same work done twice, or in a process that holds nothing, does nothing. There are no file locks to
+// move: a lower file is copied up before it is locked (Handlers/Locks.swift).
 //
 // What a dying process, a full table or a guest's own filter refuses is left where it is: the process then goes on with
 // the lower file as it was, and the guest is never stopped for it.
@@ -46,19 +47,14 @@ extension Relocation {
         holdings.append(Holding(number: number, information: information))
       }
       if holdings.isEmpty && mappings.isEmpty { return }
-      let locks = holdings.flatMap { holding in
-        holding.information.locks.filter { $0.kind == .process }.map { (holding.number, $0) }
-      }
       let locked =
         !mappings.isEmpty && status.number("VmLck:") > 0 ? Self.lockedRanges(of: guest.thread) : []
-      if let filtered, !Self.isAllowed(mappings, hasLocks: !locks.isEmpty, isLocked: !locked.isEmpty, in: filtered) {
+      if let filtered, !Self.isAllowed(mappings, isLocked: !locked.isEmpty, in: filtered) {
         return
       }
       for holding in holdings { try move(holding, of: table, in: guest) }
       try move(mappings, or: holdings.last?.number, free: numbers, locked: locked, in: guest)
       if !mappings.isEmpty { sentry.checkMove(of: file, in: guest.thread, try listedFiles()) }
-      // Last: a process loses its locks on a file with any descriptor of that file that it closes.
-      for (number, lock) in locks { try lock.take(on: number, in: guest) }
     } catch {
       // The guest is gone, or has no room: it keeps what it has.
     }
@@ -67,11 +63,10 @@ extension Relocation {
   /// Whether the guest's own filters let all through that a move needs. They are asked again at each call, so that none is made
   /// that kills; asked before, nothing is done by halves.
   private static func isAllowed(
-    _ mappings: [Mapping], hasLocks: Bool, isLocked: Bool, in guest: FilteredThread
+    _ mappings: [Mapping], isLocked: Bool, in guest: FilteredThread
   ) -> Bool {
     var numbers = mappings.isEmpty ? [] : [SYS_close]
     if isLocked { numbers.append(SYS_mlock) }
-    if hasLocks { numbers.append(SYS_fcntl) }
     // Pages that cannot be read are opened for a moment.
     if mappings.contains(where: { !$0.access.contains(.read) }) { numbers.append(SYS_mprotect) }
     return guest.allows(.descriptorCarrier)
@@ -87,7 +82,6 @@ extension Relocation {
 
   private func move(_ holding: Holding, of table: DescriptorTable, in guest: any StoppedThread) throws(Errno) {
     let description = try successor(of: holding.number, in: table, of: guest.thread)
-    for lock in holding.information.locks where lock.kind != .process { lock.take(on: description.new.rawValue) }
     try guest.replaceDescriptor(
       holding.number, by: description.new.rawValue, closeOnExec: holding.information.flags.contains(.closeOnExec))
   }
