@@ -7,11 +7,9 @@ PREFIX ?= /usr/local
 # Flags of the static release stand here and not in Package.swift: unsafe flags there would keep the library from being
 # a dependency of others. Exclusivity checks cost 9 ns for each property of a class that is read. A generic type found by its
 # mangled name is a search through the conformances of the whole executable, Foundation's too: a sixth of the time to start.
-# The parser of TOML that TOMLKit wraps asserts what a broken file need not hold, before it refuses it: no assertions.
 RELEASE_FLAGS := -c release --product vedette --static-swift-stdlib \
 	-Xswiftc -static-executable -Xswiftc -enforce-exclusivity=unchecked \
-	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors \
-	-Xcxx '-DTOML_ASSERT(expr)=static_assert(true)'
+	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
 # In a static executable glibc warns about its name-service and dlopen functions; the supervisor calls none of them.
 QUIET_LINK := 2> >(grep -v -e 'in statically linked applications requires at runtime' >&2)
 

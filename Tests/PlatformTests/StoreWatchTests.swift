@@ -1,6 +1,7 @@
 // The store of a sandbox without namespaces, measured while somebody fills it.
 
 import CLinux
+import Glibc
 import Testing
 
 @testable import Platform
