@@ -49,7 +49,8 @@ if [ ${#combinations[@]} -eq 0 ]; then
     done
 fi
 runs=$((${#combinations[@]} * ${#fuzzers[@]}))
-[ -n "$slice" ] || { slice=$((duration / runs)); [ "$slice" -le 60 ] || slice=60; [ "$slice" -ge 1 ] || slice=1; }
+# To prepare and to judge takes a second of each run.
+[ -n "$slice" ] || { slice=$((duration / runs - 1)); [ "$slice" -le 60 ] || slice=60; [ "$slice" -ge 1 ] || slice=1; }
 # Swift's allocator wants address space, not memory: this bounds a supervisor that runs away.
 addressSpace=$((8 << 20))
 
@@ -217,7 +218,8 @@ echo "fuzz: $duration s from seed $seed, $slice s a run, ${#combinations[@]} com
 while [ $((SECONDS - started)) -lt "$duration" ]; do
     for combination in "${combinations[@]}"; do
         for fuzzer in "${fuzzers[@]}"; do
-            [ $((SECONDS - started)) -lt "$duration" ] || break 3
+            # Every combination has its turn, however short.
+            [ $((SECONDS - started)) -lt "$duration" ] || [ $((passed + failed)) -lt "$runs" ] || break 3
             one "$fuzzer" "$combination" "$seed" "$slice" || [ "$stop" = no ] || break 3
             seed=$((seed + 1))
         done
