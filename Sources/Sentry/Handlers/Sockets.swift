@@ -104,7 +104,8 @@ extension SentryState {
       try self.call(SYS_bind, socket.rawValue, place)
       guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
       let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
-      socketPlaces.enter(SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type, number: number))
+      socketPlaces.enter(
+        SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type, number: number))
       return .value(0)
     } catch {
       // The node must not outlive a bind that failed.
