@@ -17,7 +17,7 @@ BUILD_PACKAGES := libseccomp-dev libcap-dev libtomlplusplus-dev pkg-config gcc m
 TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps bc mmdebstrap inotify-tools e2fsprogs btrfs-progs
 BENCH_PACKAGES := bubblewrap proot runsc
 
-.PHONY: help deps build release run demo-coherence test lint bench bench-deps doc install uninstall clean
+.PHONY: help deps build release run demo-coherence test test-full lint bench bench-deps doc install uninstall clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ demo-coherence: release ## a mapping sees another program's writes: a plain file
 
 test: deps release ## all tests: units, conformance guests natively and inside, real programs
 	@Tests/EndToEndTests/all.sh
+
+# What `make test` has no time for, a script each. SPAN: attacks that exhaust something go on for seconds.
+FULL_TESTS := PARTS=escape SPAN=1 Tests/EndToEndTests/all.sh
+
+test-full: test ## `make test`, and what takes longer
+	@$(FULL_TESTS)
 
 lint: ## swift format, strict
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
