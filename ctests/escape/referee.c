@@ -361,7 +361,7 @@ static int attend(struct arena *a, const struct entry *e, pid_t child, int from,
             if (got > 0 && room > 0) outputSize += (size_t)got, output[outputSize] = 0;
         }
         if ((e->flags & EXHAUSTS) && !a->native) {
-            long sum = residentOf(child) + (ours ? sharedMemory() - shared : 0);
+            long sum = residentOf(child) + (ours && !(e->flags & GUESTS_MEMORY) ? sharedMemory() - shared : 0);
             if (sum > worst) worst = sum;
         }
         char *last = output;
