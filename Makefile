@@ -42,7 +42,8 @@ demo-coherence: release ## a mapping sees another program's writes: a plain file
 test: deps release ## all tests: units, conformance guests natively and inside, real programs
 	@Tests/EndToEndTests/all.sh
 
-test-full: deps release ## what takes longer than `make test` allows: the fuzzers of system calls, for ten minutes
+test-full: test ## `make test`, and what takes longer: longer exhaustion, ten minutes of fuzzing
+	@PARTS=escape SPAN=1 Tests/EndToEndTests/all.sh
 	@ctests/fuzz/run.sh 600
 
 lint: ## swift format, strict

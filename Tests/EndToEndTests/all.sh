@@ -5,7 +5,7 @@
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
-PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential fuzz e2e}
+PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential escape fuzz e2e}
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
@@ -62,6 +62,22 @@ conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, 
         total "conformance $name" $(echo "$line" | tr -dc '0-9 ' ) $([[ $line == *skipped* ]] || echo 0)
     else total "conformance $name" 0 1 0
     fi
+}
+# Attacks on the host: each must do harm natively, in a cage of its own, and none from inside, in all eight combinations.
+# What each attack printed is in .build/test-logs/escape.d.
+escape() {
+    local log=$logs/escape counts
+    make -s -C ctests/escape OUT="$OUT/escape" all >"$log" 2>&1 || { tail -20 "$log"; total escape 0 1 0; return; }
+    mkdir -p "$log.d"
+    hostManifest >"$log-before"
+    OUT=$OUT/escape VEDETTE=$root/.build/release/vedette LOGS=$log.d SPAN=${SPAN:-0.25} ctests/escape/run.sh 2>&1 | tee "$log"
+    read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log" | tail -1)
+    hostManifest >"$log-after"
+    if ! diff "$log-before" "$log-after" >"$log-difference"; then
+        echo 'the host was changed:'; head -10 "$log-difference"
+        counts[1]=$((${counts[1]:-1} + 1))
+    fi
+    total escape "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
 }
 # The long random walk over mappings and descriptors, every step of it compared.
 walk() {
@@ -138,6 +154,7 @@ for part in $PARTS; do
         ;;
     notify) conformance inside inside-notify --gate notify ;;
     walk) walk ;;
+    escape) escape ;;
     differential) differential ;;
     fuzz) fuzz ;;
     e2e) endToEnd ;;

@@ -53,6 +53,7 @@ enum {
     PID_ORACLE = 1 << 23,    // ESCAPE_PIDS are 16 pids, about half of them alive; the attack prints PIDS: and 16 bits
     NO_SUPERVISOR = 1 << 24, // natively there is no supervisor to harm: said in the table
     TOO_DANGEROUS = 1 << 25, // natively it would harm this machine: said in the table
+    GUESTS_MEMORY = 1 << 27, // what it takes is the guest's own memory, which `--size` does not bound: the supervisor's is judged alone
     NOT_ON_THIS_HOST = 1 << 26, // this kernel or set-up cannot show it: the description says why
 };
 

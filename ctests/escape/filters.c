@@ -85,11 +85,27 @@ ATTACK(clone_untraced, leak, 0, "clone and clone3 with CLONE_UNTRACED and CLONE_
     for (int i = 0; i < 5; i++) { long c = syscall(SYS_clone, flags[i] | SIGCHLD, 0, 0, 0, 0); if (c == 0) { alarm(2), reach(); _exit(0); } say("clone", c); uint64_t a[11] = {flags[i], 0, 0, 0, SIGCHLD}; c = syscall(435, a, 88); if (c == 0) { alarm(2), reach(); _exit(0); } say("clone3", c); while (waitpid(-1, NULL, __WALL) > 0) {} }
     usleep(100000);
 }
+ATTACK(left_behind, change, NO_SUPERVISOR, "children made with CLONE_UNTRACED, CLONE_PARENT and setsid that go on when the command has ended") {
+    static const unsigned long flags[] = {0, 0x800000, 0x8000, 0x808000};
+    for (int i = 0; i < 4; i++) {
+        uint64_t a[11] = {flags[i], 0, 0, 0, SIGCHLD};
+        for (int way = 0; way < 2; way++)
+            if ((way ? syscall(435, a, 88) : syscall(SYS_clone, flags[i] | SIGCHLD, 0, 0, 0, 0)) == 0) { setsid(), signal(SIGTERM, SIG_IGN), signal(SIGHUP, SIG_IGN), alarm(5); for (;;) usleep(10000); }
+    }
+}
 ATTACK(clone3_raced, leak, 0, "clone3's flags changed by another thread between check and use") { static uint64_t a[11]; a[4] = SIGCHLD; flipping((char *)a, 2, 0, (char)0x80, 0.2, ({ void race(void) { long c = syscall(435, a, 88); if (c == 0) { leakPath(out("secret")); _exit(0); } if (c > 0) waitpid((pid_t)c, NULL, __WALL); } race; })); if (!inside) leakPath(out("secret")); }
 ATTACK(vfork_games, leak, 0, "vfork and CLONE_VM children that change the parent's descriptors, directory and memory; natively the secret is read in one") { static char stack[65536]; for (volatile int i = 0; i < 20; i++) { pid_t c = vfork(); if (c == 0) { if (i == 0) leakPath(out("secret")); if (i % 2) execl(in("/lower/none"), "x", NULL); _exit(0); } waitpid(c, NULL, 0); } long c = syscall(SYS_clone, CLONE_VM | CLONE_FILES | CLONE_FS | SIGCHLD, stack + 60000, 0, 0, 0); if (c == 0) { for (int i = 0; i < 3; i++) if (chdir("..") != 0) break; _exit(0); } waitpid(-1, NULL, __WALL); leakPath("outside/secret"), leakPath("../outside/secret"); }
 static int execFd;
-static void *flipFd(void *unused) { int fds[2] = {open(in("/bin/attacker"), O_RDONLY), open(in("/tmp/fifo"), O_RDWR | O_NONBLOCK)}; for (double end = now() + 0.4; now() < end;) for (int i = 0; i < 2; i++) dup2(fds[i], execFd); return unused; }
-ATTACK(exec_fifo_race, deny, NO_SUPERVISOR, "execveat(fd, \"\", AT_EMPTY_PATH) while another thread puts a FIFO under fd") {
+static void *flipFd(void *unused) {
+    // A FIFO and a pipe that nobody writes to: who opens them for reading waits.
+    int ends[2];
+    if (pipe(ends) != 0) return unused;
+    close(ends[1]);
+    int fds[3] = {open(in("/bin/attacker"), O_RDONLY), open(in("/tmp/fifo"), O_RDONLY | O_NONBLOCK), ends[0]};
+    for (double end = now() + 0.4; now() < end;) for (int i = 0; i < 3; i++) dup2(fds[i], execFd);
+    return unused;
+}
+ATTACK(exec_fifo_race, deny, NO_SUPERVISOR, "execveat(fd, \"\", AT_EMPTY_PATH) while another thread puts a FIFO or a pipe under fd") {
     mkfifo(in("/tmp/fifo"), 0666);
     execFd = open(in("/bin/attacker"), O_RDONLY);
     for (double end = now() + 1; now() < end;) { pid_t c = forked(); if (c == 0) { pthread_t t; pthread_create(&t, NULL, flipFd, NULL); setenv("ESCAPE_READER", "/none", 1); char *const a[] = {"x", NULL}; for (int i = 0; i < 400; i++) syscall(SYS_execveat, execFd, "", a, environ, AT_EMPTY_PATH); _exit(0); } waitpid(c, NULL, 0); }

@@ -37,10 +37,10 @@ ATTACK(mounts_listed, leak, 0, "listmount and statmount, /proc/self/mounts and m
 static void join(int pid) {
     static const char *names[] = {"mnt", "user", "pid", "net", "ipc", "uts", "cgroup", "time"};
     char text[64];
-    for (int i = 0; i < 8; i++) { snprintf(text, sizeof text, "/proc/%d/ns/%s", pid, names[i]); int fd = open(text, O_RDONLY); say(text, fd), say("setns", setns(fd, 0)); }
+    for (int i = 0; i < 8; i++) { snprintf(text, sizeof text, "/proc/%d/ns/%s", pid, names[i]); int fd = open(text, O_RDONLY); int joined = setns(fd, 0); say(text, fd), say("setns", joined); if (joined == 0) leakPath("/proc/net/dev"); }
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     say("setns", setns(fd, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS));
-    leakPath(out("secret")), leakPath("/proc/net/dev");
+    leakPath(out("secret"));
 }
 ATTACK(namespaces_joined, leak, NATIVE_ROOT, "setns to the namespaces of the host's processes and to those of our own init and supervisor") { hostPids(join); }
 ATTACK(namespaces_made, leak, 0, "unshare and clone of each kind of namespace, then mount, chroot and more; natively the secret is read in one") {

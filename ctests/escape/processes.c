@@ -2,7 +2,6 @@
 // The targets are a process of the host with the caller's own user, the caller, the supervisor and what is above us.
 #define CLASS "process"
 #include "attack.h"
-#include <linux/aio_abi.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>

@@ -339,7 +339,11 @@ static pid_t launch(struct arena *a, const struct entry *e, int phase, int outpu
     plan(a, e, phase, arguments, environment);
     snprintf(path, sizeof path, "%s/root", a->path);
     if (a->native && chdir(path) != 0) _exit(125);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    // The hard limit stays the caller's: the supervisor chooses its own below it.
+    struct rlimit core;
+    getrlimit(RLIMIT_CORE, &core);
+    core.rlim_cur = 0;
+    setrlimit(RLIMIT_CORE, &core);
     if (!(a->native && (e->flags & NATIVE_ROOT))) become(a->caller == 0 && a->native ? 65534 : a->caller);
     execve(arguments[0], arguments, environment);
     _exit(126);
@@ -361,7 +365,7 @@ static int attend(struct arena *a, const struct entry *e, pid_t child, int from,
             if (got > 0 && room > 0) outputSize += (size_t)got, output[outputSize] = 0;
         }
         if ((e->flags & EXHAUSTS) && !a->native) {
-            long sum = residentOf(child) + (ours ? sharedMemory() - shared : 0);
+            long sum = residentOf(child) + (ours && !(e->flags & GUESTS_MEMORY) ? sharedMemory() - shared : 0);
             if (sum > worst) worst = sum;
         }
         char *last = output;

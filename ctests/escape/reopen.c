@@ -58,22 +58,15 @@ ATTACK(terminal_reopened, change, STDIN_TERMINAL, "a terminal on standard input,
     for (int i = 0; i < 3; i++) { int fd = open(ways[i], O_RDWR | O_NOCTTY); say(ways[i], fd); say("write", write(fd, "PTY-WRITTEN\n", 12)); }
 }
 ATTACK(exe_overwritten, change, 0, "/proc/self/exe opened by O_PATH, written to once something else runs (CVE-2019-5736)") {
-    char text[64], *const arguments[] = {"x", NULL};
-    int fd = open("/proc/self/exe", O_RDONLY);
+    char text[64], *const arguments[] = {"x", NULL}, page[65536];
+    int fd = open("/proc/self/exe", O_RDONLY), from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int copy = open(in("/tmp/copy"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0777);
+    for (ssize_t got; (got = read(from, page, sizeof page)) > 0;) if (write(copy, page, (size_t)got) != got) break;
+    close(copy);
+    // Nobody executes the program any more once this process runs a copy, which writes through the descriptor.
     snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
-    pid_t child = forked();
-    if (child == 0) {
-        // Nobody executes the program any more once we run a copy.
-        int copy = open(in("/tmp/copy"), O_WRONLY | O_CREAT | O_TRUNC, 0777), from = open("/proc/self/exe", O_RDONLY);
-        char page[65536];
-        for (ssize_t got; (got = read(from, page, sizeof page)) > 0;) if (write(copy, page, (size_t)got) != got) break;
-        close(copy), close(from);
-        setenv("ESCAPE_WRITER", text, 1);
-        execv(in("/tmp/copy"), arguments);
-        _exit(1);
-    }
-    // Our own program must end before it can be written: the child waits for that.
-    _exit(0);
+    setenv("ESCAPE_WRITER", text, 1);
+    execv(in("/tmp/copy"), arguments);
 }
 // A lower file's descriptor in flight, while so many files are made that its node would be forgotten.
 static void forgotten(bool many) {

@@ -106,6 +106,10 @@ ATTACK(packet_socket, leak, NATIVE_ROOT, "packet, raw, ICMP and other families: 
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) { int fd = socket(families[i][0], families[i][1], families[i][2]); say("socket", fd); if (fd >= 0) readBanner(fd), close(fd); int pair[2]; say("socketpair", socketpair(families[i][0], families[i][1], families[i][2], pair)); }
     if (!inside) { struct sockaddr_in a = loopback(knowsNumber("TCP")); int fd = socket(AF_INET, SOCK_STREAM, 0); if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0) readBanner(fd); }
 }
+ATTACK(pair_families, change, NO_SUPERVISOR, "socketpair of families that socket refuses: it must refuse them too (what could be reached differs from kernel to kernel)") {
+    for (int family = 0; family < 46; family++)
+        for (int type = 1; type < 6; type++) { int pair[2]; if (family != AF_UNIX && socketpair(family, type, 0, pair) == 0) { say("a pair of family", family), kill(victim(), SIGUSR1); } }
+}
 ATTACK(proc_net, leak, 0, "/proc/net/dev, unix, tcp, route: the host's names and interfaces") {
     static const char *files[] = {"/proc/net/dev", "/proc/self/net/dev", "/proc/net/unix", "/proc/net/tcp", "/proc/net/if_inet6", "/proc/net/route", "/proc/net/arp", "/proc/net/dev_mcast", "/proc/net/igmp", "/proc/thread-self/net/dev", "/proc/net/packet"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) leakPath(files[i]);
