@@ -31,6 +31,8 @@ public final class HostFilesystem: Filesystem {
   public private(set) var recordsAttributes = false
 
   let descriptors: DirectoryDescriptors
+  /// The mounts below the root (PseudoFilesystems.swift).
+  var crossings: MountCrossings
   /// The listing that was read last, so that a large directory is not opened anew for every `getdents64`.
   let listing = HostListing()
   private var rootInode: HostDirectory?
@@ -49,7 +51,7 @@ public final class HostFilesystem: Filesystem {
   ///   - keepsOwners: a store gives host files the owners and modes of its inodes; nil to find out whether it may.
   ///   - lenient: for a check: damaged records are shown as they stand, and their files as the host has them.
   ///   - directoryDescriptors: how many descriptors the cache of open directories may hold.
-  /// - Throws: `.notDirectory`; `.permissionDenied`; EUCLEAN for a store whose root has a damaged record; other errnos of
+  /// - Throws: `.notDirectory`; `.permissionDenied`; `.notSupportedOnSocket` for a pseudo file system; EUCLEAN for a store whose root has a damaged record; other errnos of
   ///   `statx(2)`.
   public init(
     rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: IdentityMap? = nil,
@@ -61,6 +63,7 @@ public final class HostFilesystem: Filesystem {
     self.ownership = ownership
     let facts = try Host.statx("", in: rootDescriptor.rawValue, .emptyPath)
     guard FileType(mode: UInt32(facts.stx_mode)) == .directory else { throw .notDirectory }
+    crossings = try MountCrossings(root: rootDescriptor.rawValue, device: facts.device)
     descriptors = DirectoryDescriptors(root: rootDescriptor.release(), capacity: directoryDescriptors)
     super.init(typeName: writable ? "vedette-store" : "vedette-host")
     rootDevice = facts.device
@@ -136,23 +139,37 @@ public final class HostFilesystem: Filesystem {
 
   // MARK: - Inodes
 
-  /// The inode for what `statx` has found at `name` in `parent`; the one that exists already if the file is known.
-  func inode(_ facts: statx, parent: HostDirectory, name: Name) throws(Errno) -> HostInode {
+  /// The inode for what has been found at `name` in `parent`; the one that exists already if the file is known.
+  func inode(_ found: FoundFile, parent: HostDirectory, name: Name) throws(Errno) -> HostInode {
+    let facts = found.facts
     guard let type = FileType(mode: UInt32(facts.stx_mode)) else { throw .ioError }
     let key = HostKey(device: facts.device, number: facts.stx_ino)
     let isTracked = isWritable || policy == .shared || (type != .directory && facts.stx_nlink > 1)
     if isTracked, let entry = known[key] {
       let inode = entry.takeUnretainedValue()
       // A number that the host has used again is another file.
-      if inode.isSame(facts) {
+      if inode.isHidden == found.isHidden, inode.isSame(facts) {
+        inode.isMountRoot = found.isMountRoot
         inode.isFound(facts, parent, name)
         if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
         return inode
       }
     }
-    let inode = make(type, facts, parent, name)
+    let inode = found.isHidden ? conceal(type, facts, parent, name) : make(type, facts, parent, name)
+    inode.isMountRoot = found.isMountRoot
     if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
     if isTracked { known[key] = Unmanaged.passUnretained(inode) }
+    return inode
+  }
+
+  /// What stands for a file whose content is not shown: no record and no access list of it is looked at.
+  private func conceal(_ type: FileType, _ facts: statx, _ parent: HostDirectory, _ name: Name) -> HostInode {
+    let stored = name.copy
+    let inode =
+      type == .directory
+      ? HostDirectory(host: self, facts, parent: parent, name: stored)
+      : HostNode(host: self, facts, parent: parent, name: stored, as: .regular)
+    inode.isHidden = true
     return inode
   }
 

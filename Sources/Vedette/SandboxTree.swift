@@ -22,9 +22,10 @@ struct SandboxTree {
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
   func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem) {
     var lowers: [Filesystem] = []
-    for path in configuration.lowers + [configuration.rootfs] {
-      lowers.append(try hostTree(path, .immutable, writable: false, at: "layer"))
+    for path in configuration.lowers {
+      lowers.append(try hostTree(path, .immutable, writable: false, at: "--lower"))
     }
+    lowers.append(try hostTree(configuration.rootfs, .immutable, writable: false, at: "--rootfs"))
     let upper = try upper()
     var layers: UpperLayers?
     if case .store(let store) = upper, let store = store as? HostFilesystem {
@@ -65,9 +66,15 @@ struct SandboxTree {
 
   /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
   private func fileAndDirectory(_ source: ByteString) throws(SandboxError) -> (ByteString, file: [UInt8]?) {
+    var number: CInt = -1
     do throws(Errno) {
-      let number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
-      let descriptor = OwnedDescriptor(number)
+      number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
+    } catch {
+      throw SandboxError("--bind: '\(source)': \(error)")
+    }
+    let descriptor = OwnedDescriptor(number)
+    try refusePseudo(descriptor.rawValue, source, "--bind")
+    do throws(Errno) {
       if FileType(mode: try Host.stat(descriptor.rawValue).st_mode) == .directory { return (source, nil) }
       let path = try Host.readlink("/proc/self/fd/\(number)", in: AtFlags.currentDirectory)
       guard let slash = path.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
@@ -108,17 +115,38 @@ struct SandboxTree {
   private func hostTree(_ path: ByteString, _ policy: HostFilesystem.Policy, writable: Bool, at option: String)
     throws(SandboxError) -> HostFilesystem
   {
+    var number: CInt = -1
     do throws(Errno) {
-      let descriptor = try path.withCString { name throws(Errno) in
+      number = try path.withCString { name throws(Errno) in
         try Host.openTrusted(name, [.path, .directory]).release()
       }
+    } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+    let directory = OwnedDescriptor(number)
+    try refusePseudo(directory.rawValue, path, option)
+    do throws(Errno) {
       let filesystem = try HostFilesystem(
-        rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable, ownership: identity)
+        rootDescriptor: directory, policy: policy, writable: writable, ownership: identity)
       filesystem.budget = store.budget
       return filesystem
     } catch {
       throw SandboxError("\(option): '\(path)': \(error)")
     }
+  }
+
+  /// A file system of the kernel's is no layer and no bind: what it shows is the supervisor's own.
+  private func refusePseudo(_ descriptor: CInt, _ path: ByteString, _ option: String) throws(SandboxError) {
+    let type: StaticString?
+    do throws(Errno) {
+      type = try PseudoFilesystem.name(of: descriptor)
+    } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+    guard let type else { return }
+    throw SandboxError(
+      "\(option): '\(path)' is on the kernel's own file system \(type), which is never shown inside (name a directory of "
+        + "files; the sandbox has its own /proc, /sys and /dev)")
   }
 
   private func describe(_ error: OverlayError) -> String {
