@@ -8,6 +8,8 @@ import VFS
 final class HostDirectory: HostInode {
   /// The place of its descriptor in `DirectoryDescriptors`; -1 while it is not open.
   var slot = -1
+  /// What is hidden below it (HiddenPaths.swift).
+  var hides: HiddenPaths?
 
   deinit { host.descriptors.release(self) }
 

@@ -119,7 +119,7 @@ public final class HostFilesystem: Filesystem {
     }
   }
 
-  private var hostRoot: HostDirectory { unsafeDowncast(root, to: HostDirectory.self) }
+  var hostRoot: HostDirectory { unsafeDowncast(root, to: HostDirectory.self) }
 
   /// Whether this process may give files to others: the right that a store with real owners needs. Tried, not guessed,
   /// because user namespaces and dropped capabilities make the user id say little.
@@ -157,6 +157,7 @@ public final class HostFilesystem: Filesystem {
     }
     let inode = found.isHidden ? conceal(type, facts, parent, name) : make(type, facts, parent, name)
     inode.isMountRoot = found.isMountRoot
+    if let hides = found.hides, let directory = inode as? HostDirectory { directory.hides = hides }
     if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
     if isTracked { known[key] = Unmanaged.passUnretained(inode) }
     return inode

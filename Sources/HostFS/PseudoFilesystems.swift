@@ -98,6 +98,8 @@ struct FoundFile {
   var isHidden: Bool
   /// It is the root of a mount: whoever opens it must cross into that.
   var isMountRoot: Bool
+  /// What is hidden below it.
+  var hides: HiddenPaths?
 }
 
 /// The mounts met below the root of one tree, and which of them are shown.
@@ -159,7 +161,11 @@ extension HostFilesystem {
   ///
   /// - Throws: `.noSuchFileOrDirectory`; other errnos of `statx(2)`.
   func find(_ name: Name, in directory: CInt, of parent: HostDirectory) throws(Errno) -> FoundFile {
-    try name.withCString { path throws(Errno) in try find(name, path, in: directory, of: parent) }
+    var found = try name.withCString { path throws(Errno) in try find(name, path, in: directory, of: parent) }
+    if let hidden = parent.hides?.below(name) {
+      if hidden.isHidden { found.hide(at: name, in: parent) } else { found.hides = hidden }
+    }
+    return found
   }
 
   private func find(_ name: Name, _ path: UnsafePointer<CChar>, in directory: CInt, of parent: HostDirectory)
@@ -200,7 +206,7 @@ extension HostFilesystem {
 extension statx {
   /// An empty directory that all may read, or a file that none may, with the times of the directory above. Its number is
   /// made of its place: one procfs may be mounted at several.
-  fileprivate mutating func concealContent(at name: Name, in parent: HostDirectory) {
+  mutating func concealContent(at name: Name, in parent: HostDirectory) {
     let isDirectory = FileType(mode: UInt32(stx_mode)) == .directory
     stx_dev_major = 0
     stx_dev_minor = 0
