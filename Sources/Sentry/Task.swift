@@ -27,6 +27,9 @@ final class Task {
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?
+  /// It has a filter that a guest added, or may soon have: such a filter sees the arguments of every call, those of the
+  /// trampoline's too.
+  var isFiltered = false
   /// For this object and what belongs to it, a process and its share of the platform's records included.
   private var charge: MemoryCharge
   /// The trampoline is the image and runs its table.
