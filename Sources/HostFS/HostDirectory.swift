@@ -59,6 +59,7 @@ final class HostDirectory: HostInode {
 
   override func create(_ name: Name, _ new: NewInode) throws(Errno) -> Inode {
     guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
+    let new = try host.permitted(new)
     host.listing.treeChanged()
     return try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in try make(name, new, in: descriptor) }
@@ -129,6 +130,7 @@ final class HostDirectory: HostInode {
 
   override func createTemporary(_ new: NewInode) throws(Errno) -> Inode {
     guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
+    let new = try host.permitted(new)
     let mode = host.recordsAttributes ? new.record.hostMode : UInt32(new.permissions.rawValue)
     let opened = try host.descriptors.with(self) { descriptor throws(Errno) in
       try Host.open(".", in: descriptor, [.temporaryBit, .directory, .readWrite], mode: mode)
@@ -196,6 +198,8 @@ final class HostDirectory: HostInode {
     let file = try own(inode)
     guard let target = newDirectory as? HostDirectory, target.filesystem === filesystem else { throw .improperLink }
     if target.isHidden { throw .readOnlyFileSystem }
+    // RENAME_WHITEOUT would leave a device node.
+    if flags.contains(.whiteout), host.policy == .shared { throw .invalidArgument }
     let other = try replaced.map { (inode) throws(Errno) in try own(inode) }
     host.listing.treeChanged()
     if let other, !flags.contains(.exchange), other.parent === target, newName.equals(other.name) { try other.hold() }

@@ -163,6 +163,18 @@ public final class HostFilesystem: Filesystem {
     return inode
   }
 
+  /// What may be made of `new`: in a bind mount, whose files are the host's, no file is set-id (as if mounted nosuid: the
+  /// bits are left out) and no device node is made, whoever asks inside.
+  ///
+  /// - Throws: `.notPermitted` for a device.
+  func permitted(_ new: NewInode) throws(Errno) -> NewInode {
+    guard policy == .shared else { return new }
+    if new.type == .characterDevice || new.type == .blockDevice { throw .notPermitted }
+    var result = new
+    if new.type != .directory { result.permissions.subtract([.setUserID, .setGroupID]) }
+    return result
+  }
+
   /// What stands for a file whose content is not shown: no record and no access list of it is looked at.
   private func conceal(_ type: FileType, _ facts: statx, _ parent: HostDirectory, _ name: Name) -> HostInode {
     let stored = name.copy

@@ -173,8 +173,10 @@ class HostInode: Inode {
     return cachedAttributes()
   }
 
-  override func setAttributes(_ change: AttributeChange) throws(Errno) {
+  override func setAttributes(_ asked: AttributeChange) throws(Errno) {
     guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
+    var change = asked
+    if host.policy == .shared, !isDirectory { change.permissions?.subtract([.setUserID, .setGroupID]) }
     if host.recordsAttributes && (type == .regular || type == .directory || isRecordedNode) {
       try record(change)
     } else {
