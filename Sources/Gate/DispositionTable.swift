@@ -25,18 +25,15 @@ public struct GatePolicy: Sendable {
   public var network: NetworkAccess
   /// Which gate carries path calls whose answer is a value.
   public var gate: GateKind
-  /// No guest can make a user namespace, so that clone3, whose flags lie in memory, may run natively.
-  public var namespacesClosed: Bool
   /// What the mmap calls of the trampoline's table carry.
   public var layout: TrampolineLayout
 
   public init(
-    isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, namespacesClosed: Bool, layout: TrampolineLayout
+    isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, layout: TrampolineLayout
   ) {
     self.isolation = isolation
     self.network = network
     self.gate = gate
-    self.namespacesClosed = namespacesClosed
     self.layout = layout
   }
 }
@@ -121,9 +118,9 @@ public struct DispositionTable: Sendable {
     let newNamespaces: UInt32 = 0x7e02_0000
     let untraced: UInt32 = 0x0080_0000
     set(SYS_clone, ArgumentRule(.errno(EPERM), when: .anyBit(0, newNamespaces | untraced)), otherwise: .native)
-    // The flags of clone3 lie in memory: only where they cannot do harm. The C library falls back to clone.
-    let clone3Allowed = policy.isolation == .full && policy.namespacesClosed
-    set(clone3Allowed ? .native : .errno(ENOSYS), [SYS_clone3])
+    // The flags of clone3 lie in memory, and CLONE_UNTRACED among them would make a child that nothing stops. The C library
+    // falls back to clone.
+    set(.errno(ENOSYS), [SYS_clone3])
     let unshareable: UInt32 = 0x200 | 0x400 | 0x4_0000  // CLONE_FS, CLONE_FILES, CLONE_SYSVSEM
     set(SYS_unshare, ArgumentRule(.trace, when: .noBit(0, ~unshareable)), otherwise: .errno(EPERM))
 
@@ -137,12 +134,20 @@ public struct DispositionTable: Sendable {
       set(SYS_ioprio_set, ArgumentRule(.errno(EPERM), when: .int(0, 2)), otherwise: .native)
       set(.native, Self.systemVCalls)
     case .noNamespaces:
-      set(.trace, [SYS_kill, SYS_setpriority, SYS_ioprio_set] + Self.processCalls)
+      set(.trace, [SYS_kill, SYS_setpriority, SYS_getpriority, SYS_ioprio_set, SYS_ioprio_get] + Self.processCalls)
+      // Whether there is a process of that number is nothing to learn either.
       let ofOneself = [
         SYS_prlimit64, SYS_getpgid, SYS_getsid, SYS_sched_setparam, SYS_sched_setscheduler, SYS_sched_setattr,
+        SYS_sched_getparam, SYS_sched_getscheduler, SYS_sched_getattr, SYS_sched_rr_get_interval, SYS_get_robust_list,
       ]
       for number in ofOneself {
         set(number, ArgumentRule(.native, when: .int(0, 0)), otherwise: .trace)
+      }
+      // A negative clock is the CPU time of a process, by its number (`man 3 clock_getcpuclockid`); -8 to -1 are one's own.
+      for number in [SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_timer_create] {
+        set(
+          number, ArgumentRule(.native, when: .noBit(0, 0x8000_0000)),
+          ArgumentRule(.native, when: .equal(argument: 0, mask: 0xffff_fff8, value: 0xffff_fff8)), otherwise: .trace)
       }
       set(.errno(ENOSYS), Self.systemVCalls)
     }
@@ -153,6 +158,9 @@ public struct DispositionTable: Sendable {
     let internet = ArgumentTest.oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6)])
     let route = ArgumentRule(.native, when: .int(0, 16), .int(2, 0))
     let refused = Disposition.errno(EAFNOSUPPORT)
+    // `sock_no_socketpair`: the families of socket(2), and netlink, make no pairs.
+    let unpaired = ArgumentRule(
+      .errno(EOPNOTSUPP), when: .oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6), 16]))
     // A destination may be the path of a socket.
     let isConnected = ArgumentRule(.native, when: .equal(argument: 4, mask: .max, value: 0))
     set(SYS_sendto, isConnected, otherwise: .trace)
@@ -165,7 +173,7 @@ public struct DispositionTable: Sendable {
       set(
         SYS_socket, ArgumentRule(.native, when: .int(0, unix)), ArgumentRule(.native, when: internet), route,
         otherwise: refused)
-      set(.native, [SYS_socketpair])
+      set(SYS_socketpair, ArgumentRule(.native, when: .int(0, unix)), unpaired, otherwise: refused)
     case .noNamespaces:
       // A datagram of an AF_UNIX socket names its receiver in memory, and the kernel would look that name up on the
       // host: no such sockets. Type 3, SOCK_RAW, is a datagram socket too (unix_create).
@@ -174,14 +182,17 @@ public struct DispositionTable: Sendable {
       let raw = ArgumentRule(.errno(EACCES), when: .int(0, unix), .equal(argument: 1, mask: 0xf, value: 3))
       set(
         SYS_socket, datagram, raw, ArgumentRule(.native, when: .int(0, unix)),
-        ArgumentRule(policy.network == .host ? .native : .errno(EACCES), when: internet), route, otherwise: refused)
-      set(SYS_socketpair, datagram, raw, otherwise: .native)
+        ArgumentRule(policy.network == .host ? .native : .errno(EACCES), when: internet), otherwise: refused)
+      set(SYS_socketpair, datagram, raw, ArgumentRule(.native, when: .int(0, unix)), unpaired, otherwise: refused)
     }
   }
 
   private mutating func setControl(_ policy: GatePolicy) {
+    // TIOCSPGRP names a process group.
+    let naming = ArgumentRule(policy.isolation == .full ? .native : .trace, when: .int(1, 0x5410))
     set(
       SYS_ioctl, ArgumentRule(.errno(EPERM), when: .oneOf(argument: 1, ArgumentLists.refusedControls)),
+      naming,
       ArgumentRule(.native, when: .oneOf(argument: 1, ArgumentLists.nativeControls)), otherwise: .errno(ENOTTY))
     set(
       SYS_prctl,

@@ -81,7 +81,7 @@ extension ProcPath {
 extension HostInode {
   /// Lets the record, if there is one, speak in place of the host's owner and mode.
   final func applyRecord() {
-    guard host.recordsAttributes, type == .regular || type == .directory || isRecordedNode else { return }
+    guard host.recordsAttributes, !isHidden, type == .regular || type == .directory || isRecordedNode else { return }
     let record: AttributeRecord?
     do throws(Errno) {
       let type = isRecordedNode ? FileType.regular : self.type

@@ -70,7 +70,11 @@ final class DirectoryDescriptors {
   /// How far apart the ancestors stand that are kept open on the way to a deep directory.
   private static let landmarkDistance = 32
 
-  /// The paths of a tree 2,000 deep can be longer than PATH_MAX: then it goes in several steps.
+  /// The paths of a tree 2,000 deep can be longer than PATH_MAX: then it goes in several steps. A step crosses no mount, so
+  /// one that has come over a directory since it was looked at is not entered; the root of a mount that is shown is opened
+  /// by itself.
+  ///
+  /// - Throws: ESTALE if another mount is there now.
   private func open(_ directory: HostDirectory) throws(Errno) {
     var chain: [HostDirectory] = []
     var base = directory
@@ -87,10 +91,9 @@ final class DirectoryDescriptors {
       if !path.isEmpty { path.append(0x2f) }
       path += next.name
       let isLandmark = place > 0 && place % Self.landmarkDistance == 0 && place < Self.landmarkDistance * 8
-      if path.count > 3500 || isLandmark || next === directory {
-        let opened = try path.withTerminator { path throws(Errno) in
-          try Host.open(path, in: current, [.path, .directory, .noFollow])
-        }
+      let isBeforeMount = place > 0 && chain[place - 1].isMountRoot
+      if path.count > 3500 || isLandmark || next === directory || next.isMountRoot || isBeforeMount {
+        let opened = try Self.step(path, in: current, to: next)
         current = opened.rawValue
         if isLandmark {
           // Kept for whoever climbs back from here, step by step: each step up would begin at the root again.
@@ -104,6 +107,25 @@ final class DirectoryDescriptors {
     }
     guard let last = step.take() else { throw .noSuchFileOrDirectory }
     enter(directory, last.release())
+  }
+
+  private static func step(_ path: [UInt8], in descriptor: CInt, to directory: HostDirectory) throws(Errno)
+    -> OwnedDescriptor
+  {
+    do throws(Errno) {
+      return try path.withTerminator { path throws(Errno) in
+        guard directory.isMountRoot else {
+          return try Host.open(
+            path, in: descriptor, [.path, .directory, .noFollow],
+            resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
+        }
+        let opened = try Host.open(path, in: descriptor, [.path, .directory, .noFollow])
+        try directory.host.verify(opened.rawValue, at: path, in: descriptor, is: directory)
+        return opened
+      }
+    } catch {
+      throw error == .improperLink ? Errno(rawValue: ESTALE) : error
+    }
   }
 
   private func enter(_ directory: HostDirectory, _ descriptor: CInt) {

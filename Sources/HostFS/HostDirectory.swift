@@ -8,6 +8,8 @@ import VFS
 final class HostDirectory: HostInode {
   /// The place of its descriptor in `DirectoryDescriptors`; -1 while it is not open.
   var slot = -1
+  /// What is hidden below it (HiddenPaths.swift).
+  var hides: HiddenPaths?
 
   deinit { host.descriptors.release(self) }
 
@@ -17,7 +19,7 @@ final class HostDirectory: HostInode {
   private var isListable = false
 
   override func checkListing() throws(Errno) {
-    if isListable || host.readsAll { return }
+    if isListable || host.readsAll || isHidden { return }
     try host.descriptors.with(self) { descriptor throws(Errno) in
       // R_OK, by the ids that will read: AT_EMPTY_PATH, AT_EACCESS.
       let result = [0 as UInt8].withUnsafeBufferPointer {
@@ -33,10 +35,11 @@ final class HostDirectory: HostInode {
   override func lookup(_ name: Name) throws(Errno) -> Inode? { try find(name) }
 
   private func find(_ name: Name) throws(Errno) -> HostInode? {
-    try host.descriptors.with(self) { descriptor throws(Errno) -> HostInode? in
+    if isHidden { return nil }
+    return try host.descriptors.with(self) { descriptor throws(Errno) -> HostInode? in
       do throws(Errno) {
-        let facts = try name.withCString { name throws(Errno) in try Host.statx(name, in: descriptor) }
-        return try host.inode(facts, parent: self, name: name)
+        let found = try host.find(name, in: descriptor, of: self)
+        return try host.inode(found, parent: self, name: name)
       } catch {
         if error == .noSuchFileOrDirectory { return nil }
         throw error
@@ -55,7 +58,8 @@ final class HostDirectory: HostInode {
   // MARK: - Change
 
   override func create(_ name: Name, _ new: NewInode) throws(Errno) -> Inode {
-    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
+    let new = try host.permitted(new)
     host.listing.treeChanged()
     return try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in try make(name, new, in: descriptor) }
@@ -125,7 +129,8 @@ final class HostDirectory: HostInode {
   }
 
   override func createTemporary(_ new: NewInode) throws(Errno) -> Inode {
-    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
+    let new = try host.permitted(new)
     let mode = host.recordsAttributes ? new.record.hostMode : UInt32(new.permissions.rawValue)
     let opened = try host.descriptors.with(self) { descriptor throws(Errno) in
       try Host.open(".", in: descriptor, [.temporaryBit, .directory, .readWrite], mode: mode)
@@ -147,6 +152,7 @@ final class HostDirectory: HostInode {
 
   override func link(_ name: Name, to inode: Inode) throws(Errno) {
     let file = try own(inode)
+    if file.isHidden { throw .notPermitted }
     host.listing.treeChanged()
     try host.descriptors.with(self) { descriptor throws(Errno) in
       try name.withCString { name throws(Errno) in
@@ -191,6 +197,9 @@ final class HostDirectory: HostInode {
   ) throws(Errno) {
     let file = try own(inode)
     guard let target = newDirectory as? HostDirectory, target.filesystem === filesystem else { throw .improperLink }
+    if target.isHidden { throw .readOnlyFileSystem }
+    // RENAME_WHITEOUT would leave a device node.
+    if flags.contains(.whiteout), host.policy == .shared { throw .invalidArgument }
     let other = try replaced.map { (inode) throws(Errno) in try own(inode) }
     host.listing.treeChanged()
     if let other, !flags.contains(.exchange), other.parent === target, newName.equals(other.name) { try other.hold() }
@@ -214,7 +223,7 @@ final class HostDirectory: HostInode {
 
   /// The inode as one of this writable file system.
   private func own(_ inode: Inode) throws(Errno) -> HostInode {
-    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
     guard inode.filesystem === filesystem else { throw .improperLink }
     return unsafeDowncast(inode, to: HostInode.self)
   }
@@ -222,6 +231,7 @@ final class HostDirectory: HostInode {
   // MARK: - Listing
 
   override func iterate(from cursor: Int64, _ body: (DirectoryEntry) -> Bool) throws(Errno) {
+    if isHidden { return }
     try host.listing.read(self, from: cursor, body)
   }
 }

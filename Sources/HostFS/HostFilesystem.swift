@@ -31,6 +31,8 @@ public final class HostFilesystem: Filesystem {
   public private(set) var recordsAttributes = false
 
   let descriptors: DirectoryDescriptors
+  /// The mounts below the root (PseudoFilesystems.swift).
+  var crossings: MountCrossings
   /// The listing that was read last, so that a large directory is not opened anew for every `getdents64`.
   let listing = HostListing()
   private var rootInode: HostDirectory?
@@ -49,7 +51,7 @@ public final class HostFilesystem: Filesystem {
   ///   - keepsOwners: a store gives host files the owners and modes of its inodes; nil to find out whether it may.
   ///   - lenient: for a check: damaged records are shown as they stand, and their files as the host has them.
   ///   - directoryDescriptors: how many descriptors the cache of open directories may hold.
-  /// - Throws: `.notDirectory`; `.permissionDenied`; EUCLEAN for a store whose root has a damaged record; other errnos of
+  /// - Throws: `.notDirectory`; `.permissionDenied`; `.notSupportedOnSocket` for a pseudo file system; EUCLEAN for a store whose root has a damaged record; other errnos of
   ///   `statx(2)`.
   public init(
     rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: IdentityMap? = nil,
@@ -61,6 +63,7 @@ public final class HostFilesystem: Filesystem {
     self.ownership = ownership
     let facts = try Host.statx("", in: rootDescriptor.rawValue, .emptyPath)
     guard FileType(mode: UInt32(facts.stx_mode)) == .directory else { throw .notDirectory }
+    crossings = try MountCrossings(root: rootDescriptor.rawValue, device: facts.device)
     descriptors = DirectoryDescriptors(root: rootDescriptor.release(), capacity: directoryDescriptors)
     super.init(typeName: writable ? "vedette-store" : "vedette-host")
     rootDevice = facts.device
@@ -116,7 +119,7 @@ public final class HostFilesystem: Filesystem {
     }
   }
 
-  private var hostRoot: HostDirectory { unsafeDowncast(root, to: HostDirectory.self) }
+  var hostRoot: HostDirectory { unsafeDowncast(root, to: HostDirectory.self) }
 
   /// Whether this process may give files to others: the right that a store with real owners needs. Tried, not guessed,
   /// because user namespaces and dropped capabilities make the user id say little.
@@ -136,23 +139,50 @@ public final class HostFilesystem: Filesystem {
 
   // MARK: - Inodes
 
-  /// The inode for what `statx` has found at `name` in `parent`; the one that exists already if the file is known.
-  func inode(_ facts: statx, parent: HostDirectory, name: Name) throws(Errno) -> HostInode {
+  /// The inode for what has been found at `name` in `parent`; the one that exists already if the file is known.
+  func inode(_ found: FoundFile, parent: HostDirectory, name: Name) throws(Errno) -> HostInode {
+    let facts = found.facts
     guard let type = FileType(mode: UInt32(facts.stx_mode)) else { throw .ioError }
     let key = HostKey(device: facts.device, number: facts.stx_ino)
     let isTracked = isWritable || policy == .shared || (type != .directory && facts.stx_nlink > 1)
     if isTracked, let entry = known[key] {
       let inode = entry.takeUnretainedValue()
       // A number that the host has used again is another file.
-      if inode.isSame(facts) {
+      if inode.isHidden == found.isHidden, inode.isSame(facts) {
+        inode.isMountRoot = found.isMountRoot
         inode.isFound(facts, parent, name)
         if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
         return inode
       }
     }
-    let inode = make(type, facts, parent, name)
+    let inode = found.isHidden ? conceal(type, facts, parent, name) : make(type, facts, parent, name)
+    inode.isMountRoot = found.isMountRoot
+    if let hides = found.hides, let directory = inode as? HostDirectory { directory.hides = hides }
     if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
     if isTracked { known[key] = Unmanaged.passUnretained(inode) }
+    return inode
+  }
+
+  /// What may be made of `new`: in a bind mount, whose files are the host's, no file is set-id (as if mounted nosuid: the
+  /// bits are left out) and no device node is made, whoever asks inside.
+  ///
+  /// - Throws: `.notPermitted` for a device.
+  func permitted(_ new: NewInode) throws(Errno) -> NewInode {
+    guard policy == .shared else { return new }
+    if new.type == .characterDevice || new.type == .blockDevice { throw .notPermitted }
+    var result = new
+    if new.type != .directory { result.permissions.subtract([.setUserID, .setGroupID]) }
+    return result
+  }
+
+  /// What stands for a file whose content is not shown: no record and no access list of it is looked at.
+  private func conceal(_ type: FileType, _ facts: statx, _ parent: HostDirectory, _ name: Name) -> HostInode {
+    let stored = name.copy
+    let inode =
+      type == .directory
+      ? HostDirectory(host: self, facts, parent: parent, name: stored)
+      : HostNode(host: self, facts, parent: parent, name: stored, as: .regular)
+    inode.isHidden = true
     return inode
   }
 

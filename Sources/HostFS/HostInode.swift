@@ -18,6 +18,10 @@ class HostInode: Inode {
   final let hostNumber: UInt64
   /// Its record means nothing: who may do what with the file cannot be told.
   final var isDamaged = false
+  /// What it holds is not shown: an empty directory, or a file that cannot be opened (PseudoFilesystems.swift).
+  final var isHidden = false
+  /// It is the root of a mount of the host.
+  final var isMountRoot = false
   /// As last seen; type, permissions and ids stand in the stored fields of `Inode`.
   final var cached: HostFacts
 
@@ -154,9 +158,9 @@ class HostInode: Inode {
   // MARK: - Metadata
 
   override func attributes() throws(Errno) -> Attributes {
-    if !host.isWritable && host.policy == .immutable { return cachedAttributes() }
+    if !host.isWritable && host.policy == .immutable || isHidden { return cachedAttributes() }
     do throws(Errno) {
-      let facts = try at { (directory, name, flags) throws(Errno) in try Host.statx(name, in: directory, flags) }
+      let facts = try statx()
       if isSame(facts) {
         take(facts)
         return cachedAttributes()
@@ -169,8 +173,10 @@ class HostInode: Inode {
     return cachedAttributes()
   }
 
-  override func setAttributes(_ change: AttributeChange) throws(Errno) {
-    guard host.isWritable else { throw .readOnlyFileSystem }
+  override func setAttributes(_ asked: AttributeChange) throws(Errno) {
+    guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
+    var change = asked
+    if host.policy == .shared, !isDirectory { change.permissions?.subtract([.setUserID, .setGroupID]) }
     if host.recordsAttributes && (type == .regular || type == .directory || isRecordedNode) {
       try record(change)
     } else {
@@ -198,7 +204,16 @@ class HostInode: Inode {
   }
 
   final func refresh() throws(Errno) {
-    take(try at { (directory, name, flags) throws(Errno) in try Host.statx(name, in: directory, flags) })
+    take(try statx())
+  }
+
+  /// `statx(2)` of this file. AT_STATX_DONT_SYNC changes nothing for a local file; it matters if a FUSE mount has come over
+  /// the name.
+  private func statx() throws(Errno) -> CLinux.statx {
+    let sync: AtFlags = host.crossings.isLocal(hostDevice) ? .doNotSync : []
+    return try at { (directory, name, flags) throws(Errno) in
+      try Host.statx(name, in: directory, flags.union(sync))
+    }
   }
 
   // MARK: - Extended attributes
@@ -210,13 +225,14 @@ class HostInode: Inode {
   }
 
   override func extendedAttribute(_ name: Name) throws(Errno) -> [UInt8] {
-    guard isShown(name) else { throw .noData }
+    guard isShown(name), !isHidden else { throw .noData }
     return try name.withCString { name throws(Errno) in
       try atProc { path throws(Errno) in try Host.extendedAttribute(name, at: path) }
     }
   }
 
   override func extendedAttributeNames() throws(Errno) -> [[UInt8]] {
+    if isHidden { return [] }
     do throws(Errno) {
       return try atProc { path throws(Errno) in try Host.extendedAttributeNames(at: path) }
         .filter { stored in Name.with(stored) { isShown($0) } }
@@ -228,7 +244,7 @@ class HostInode: Inode {
   }
 
   override func setExtendedAttribute(_ name: Name, to value: [UInt8], _ flags: XattrFlags) throws(Errno) {
-    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
     guard isShown(name) else { throw .notPermitted }
     try name.withCString { name throws(Errno) in
       try atProc { path throws(Errno) in try Host.setExtendedAttribute(name, at: path, to: value, flags) }
@@ -238,7 +254,7 @@ class HostInode: Inode {
   }
 
   override func removeExtendedAttribute(_ name: Name) throws(Errno) {
-    guard host.isWritable else { throw .readOnlyFileSystem }
+    guard host.isWritable, !isHidden else { throw .readOnlyFileSystem }
     guard isShown(name) else { throw .noData }
     try name.withCString { name throws(Errno) in
       try atProc { path throws(Errno) in try Host.removeExtendedAttribute(name, at: path) }
@@ -254,7 +270,7 @@ class HostInode: Inode {
   }
 
   private func readAccessList() {
-    guard type != .symlink, host.keepsLists(hostDevice) else { return }
+    guard type != .symlink, !isHidden, host.keepsLists(hostDevice) else { return }
     do throws(Errno) {
       accessList = try atProc { path throws(Errno) in try Host.extendedAttribute("system.posix_acl_access", at: path) }
     } catch {

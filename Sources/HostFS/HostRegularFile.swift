@@ -80,8 +80,15 @@ final class HostRegularFile: HostInode {
     guard let parent else { throw .noSuchFileOrDirectory }
     return try host.descriptors.with(parent) { directory throws(Errno) in
       try name.withTerminator { name throws(Errno) in
-        if host.policy == .immutable {
-          return try Host.open(name, in: directory, wanted.union([.largeFile, .noControllingTerminal]))
+        if host.policy == .immutable, !isMountRoot {
+          // A mount that has come over the name since is not entered.
+          do throws(Errno) {
+            return try Host.open(
+              name, in: directory, wanted.union([.largeFile, .noControllingTerminal]),
+              resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
+          } catch {
+            throw error == .improperLink ? Errno(rawValue: ESTALE) : error
+          }
         }
         return try openShared(name, in: directory, wanted)
       }
@@ -93,10 +100,10 @@ final class HostRegularFile: HostInode {
     -> OwnedDescriptor
   {
     let seen = try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks])
-    let facts = try Host.stat(seen.rawValue)
-    guard FileType(mode: UInt32(facts.st_mode)) == .regular, UInt64(facts.st_ino) == hostNumber else {
+    guard FileType(mode: UInt32(try Host.stat(seen.rawValue).st_mode)) == .regular else {
       throw Errno(rawValue: ESTALE)
     }
+    try host.verify(seen.rawValue, at: name, in: directory, is: self)
     return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try Host.openTrusted(path, flags) }
   }
 }

@@ -64,6 +64,8 @@ public struct AtFlags: OptionSet, Sendable {
   public static let noAutomount = AtFlags(rawValue: 0x800)
   public static let emptyPath = AtFlags(rawValue: 0x1000)
   public static let statxSyncMask = AtFlags(rawValue: 0x6000)
+  /// AT_STATX_DONT_SYNC.
+  public static let doNotSync = AtFlags(rawValue: 0x4000)
 
   /// AT_FDCWD.
   public static let currentDirectory: Int32 = -100

@@ -67,6 +67,12 @@ public enum Host {
     return result
   }
 
+  /// STATX_MNT_ID_UNIQUE: a mount's number that no other mount ever has (Linux 6.8; older ones leave the bit out of the
+  /// answer and give the number that mountinfo shows).
+  public static let uniqueMount: UInt32 = 0x4000
+  /// STATX_ATTR_MOUNT_ROOT, in `stx_attributes`.
+  public static let mountRoot: UInt64 = 0x2000
+
   /// `statx(2)` of one component or, with AT_EMPTY_PATH, of the descriptor; the basic fields, btime and the mount id.
   @inlinable
   public static func statx(_ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags = .symlinkNoFollow)
@@ -77,7 +83,7 @@ public enum Host {
       withUnsafeMutablePointer(to: &result) { buffer in
         vd_syscall(
           Int(SYS_statx), Int(directory), Int(bitPattern: name), Int(flags.union(.noAutomount).rawValue),
-          0x1fff, Int(bitPattern: buffer), 0)
+          0x1fff | Int(uniqueMount), Int(bitPattern: buffer), 0)
       })
     return result
   }

@@ -71,8 +71,7 @@ public final class GuestProcess {
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
     table = DispositionTable(
       GatePolicy(
-        isolation: isolation, network: configuration.network, gate: configuration.gate,
-        namespacesClosed: launcher.namespacesClosed, layout: layout))
+        isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout))
   }
 
   /// Runs a command and waits for its end; then ends every process it left.

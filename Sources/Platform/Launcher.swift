@@ -13,7 +13,6 @@ final class Launcher {
   let trampolines: TrampolineFiles
   /// Process one of the namespaces; nil without them.
   let initProcess: ThreadID?
-  let namespacesClosed: Bool
 
   private let plan: LaunchPlan
   private let control: CInt
@@ -47,7 +46,6 @@ final class Launcher {
         let report = try Self.receive(control)
         store = report.descriptors[0]
         devpts = report.descriptors.count > 1 ? report.descriptors[1] : nil
-        namespacesClosed = report.body.namespaces_closed != 0
         trampolines = TrampolineFiles(
           device: report.body.device, plain: report.body.inode.0, executableStack: report.body.inode.1)
       } catch {
@@ -64,7 +62,6 @@ final class Launcher {
       devpts = nil
       trampolines = made.trampolines
       initProcess = nil
-      namespacesClosed = false
       childEnd = sockets.theirs
       // Orphans come to us, so that none outlives the sandbox.
       _ = vd_syscall(Int(SYS_prctl), Int(PR_SET_CHILD_SUBREAPER), 1, 0, 0, 0, 0)

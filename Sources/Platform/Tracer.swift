@@ -284,7 +284,7 @@ final class Tracer {
     if Self.affinityCalls.contains(call.number) {
       placement.release()
       // In the pid namespace, and of oneself, that was all.
-      if isPidBound || call.arguments.0 & 0xffff_ffff == 0 || call.number == Int(SYS_sched_getaffinity) {
+      if isPidBound || call.arguments.0 & 0xffff_ffff == 0 {
         return tracee.resume()
       }
     }

@@ -63,7 +63,8 @@ public enum HandlerTable {
     var table = [Handler?](repeating: nil, count: count)
     for group in [
       statusHandlers, openHandlers, nameHandlers, attributeHandlers, xattrHandlers, directoryHandlers, execHandlers,
-      credentialHandlers, socketHandlers, processHandlers, inotifyHandlers, lockHandlers, synchronisationHandlers,
+      credentialHandlers, socketHandlers, processHandlers, otherProcessHandlers, inotifyHandlers,
+      lockHandlers, synchronisationHandlers,
     ] {
       for (number, handler) in group { table[Int(number)] = handler }
     }

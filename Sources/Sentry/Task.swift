@@ -29,6 +29,9 @@ final class Task {
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?
+  /// It has a filter that a guest added, or may soon have: such a filter sees the arguments of every call, those of the
+  /// trampoline's too.
+  var isFiltered = false
   /// The trampoline is the image and runs its table.
   var isLoading = false
 

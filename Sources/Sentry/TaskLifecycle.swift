@@ -59,6 +59,7 @@ extension SentryState {
       descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child),
       space: sharing.contains(.memory) ? maker.space : maker.space.copy())
     task.filter = maker.filter
+    task.isFiltered = maker.isFiltered
     tasks[child] = task
     // The kernel has made it, and clone(2) is not ours to refuse: what there is no memory for ends at once. A share of its
     // own, so that a guest that has filled the rest can still start the programs that clean up.
@@ -99,7 +100,7 @@ extension SentryState {
     task.isLoading = true
     task.process.executable = plan.executable
     task.credentials = plan.credentials
-    let start = try plan.begin(FreshProcess(thread, stackPointer: stackPointer), layout: layout)
+    let start = try plan.begin(FreshProcess(thread, stackPointer: stackPointer), layout: task.isFiltered ? nil : layout)
     try plan.recordMappings(in: task.space)
     return start
   }

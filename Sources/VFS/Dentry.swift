@@ -23,6 +23,9 @@ public final class Dentry {
   public internal(set) var isDeleted = false
   /// At least one mount has this dentry as its mount point.
   public internal(set) var isMountPoint = false
+  /// A mount point is somewhere below, so the name stays (EBUSY): what is mounted there is there to be found, or to hide what
+  /// it covers. The kernel would let the directory move, and the mount with it.
+  public internal(set) var isAboveMountPoint = false
 
   init(parent: Dentry?, name: [UInt8], inode: Inode?) {
     self.parent = parent

@@ -257,6 +257,7 @@ extension VirtualFileSystem {
     try checkRemovable(victim, from: directory, caller)
     if !victim.isDirectory { throw .notDirectory }
     if child.dentry.isMountPoint { throw .resourceBusy }
+    if child.dentry.isAboveMountPoint { throw .directoryNotEmpty }
     try directory.removeDirectory(last.name, victim)
     forget(child.dentry, last.name, in: walk.position.dentry)
     if watchCount != 0 {
@@ -336,7 +337,9 @@ extension VirtualFileSystem {
       if moved.isDirectory { try caller.credentials.check(.write, on: moved) }
       if isExchange, let other = target.inode, other.isDirectory { try caller.credentials.check(.write, on: other) }
     }
-    if source.isMountPoint || target.isMountPoint { throw .resourceBusy }
+    if source.isMountPoint || target.isMountPoint || source.isAboveMountPoint || target.isAboveMountPoint {
+      throw .resourceBusy
+    }
     if moved.filesystem !== newDirectory.filesystem { throw .improperLink }
     let replaced = target.inode
     try oldDirectory.rename(oldName, moved, to: newDirectory, newName, replacing: replaced, flags)

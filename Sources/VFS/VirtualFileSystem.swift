@@ -64,6 +64,11 @@ public final class VirtualFileSystem {
     mounts.append(mount)
     mountsByPoint[ObjectIdentifier(point.dentry), default: []].append(mount)
     point.dentry.isMountPoint = true
+    var above = point.dentry.parent
+    while let dentry = above {
+      dentry.isAboveMountPoint = true
+      above = dentry.parent
+    }
     return mount
   }
 
@@ -107,7 +112,8 @@ public final class VirtualFileSystem {
     // Not even what is known to be missing there.
     if directory.isDeleted { throw .noSuchFileOrDirectory }
     if let cached = cache.find(name, in: directory) {
-      if !inode.filesystem.revalidates { return cached }
+      // Whatever the host has made of the name since: what a mount hides stays hidden.
+      if !inode.filesystem.revalidates || cached.isMountPoint || cached.isAboveMountPoint { return cached }
       if let child = cached.inode, inode.isValid(child: child, name: name) { return cached }
       drop(cached)
     }
@@ -241,33 +247,5 @@ extension VirtualFileSystem {
   public func parentInode(of position: Position, below root: Position) -> Inode? {
     if position == root { return position.dentry.inode }
     return parent(of: position, below: root).dentry.inode
-  }
-}
-
-extension VirtualFileSystem {
-  /// A directory, or an empty file, to mount at; what is missing of the path is made, as root.
-  ///
-  /// - Throws: `.notDirectory`, `.readOnlyFileSystem` and what making directories throws.
-  public func makeMountPoint(_ path: [UInt8], isDirectory: Bool = true) throws(Errno) -> Position {
-    let caller = Caller.supervisor(of: self)
-    var position = root
-    let components = path.split(separator: 0x2f)
-    for (index, component) in components.enumerated() {
-      let name = [UInt8](component)
-      position = try name.withUnsafeBufferPointer { bytes throws(Errno) in
-        let path = Path(UnsafeRawBufferPointer(bytes), from: position)
-        do throws(Errno) {
-          return try resolve(path, caller)
-        } catch  where error == .noSuchFileOrDirectory {
-          if isDirectory || index < components.count - 1 {
-            try makeDirectory(path, mode: Permissions(rawValue: 0o755), caller)
-          } else {
-            try makeNode(path, type: .regular, mode: Permissions(rawValue: 0o644), device: 0, caller)
-          }
-          return try resolve(path, caller)
-        }
-      }
-    }
-    return position
   }
 }

@@ -183,14 +183,14 @@ private struct SandboxSession {
       throw SandboxError("cannot use the store: \(error)")
     }
     let tree = SandboxTree(configuration: configuration, store: store, identity: identity, cachedNames: bounds.names)
-    let (vfs, overlay) = try tree.build()
+    let (vfs, overlay, plan) = try tree.build()
     let state: SentryState
     do throws(Errno) {
       state = try SentryState(
         vfs: vfs, store: store, layout: guest.layout, identity: identity,
         hasPidNamespace: guest.isolation == .full,
         abstractSocketsAreScoped: guest.isolation == .full && configuration.network == .none)
-      try SystemMounts(state: state, devpts: guest.devpts, identity: identity).mount()
+      try SystemMounts(state: state, devpts: guest.devpts, identity: identity, plan: plan).mount()
     } catch {
       throw SandboxError("cannot mount /proc, /dev and /sys inside: \(error)")
     }
@@ -203,7 +203,7 @@ private struct SandboxSession {
     overlay.onLongCopy = { [unowned state] in state.awaitsCopy($0) }
     state.giveUpCopy = { [unowned overlay] in overlay.giveUp($0) }
     if Self.checksMappings { state.mappingCheck = MappingCheck() }
-    try tree.mountExtras(in: vfs)
+    try tree.mountExtras(in: vfs, plan)
     return Sentry(state, recorder: recorder)
   }
 

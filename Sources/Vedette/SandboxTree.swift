@@ -20,11 +20,14 @@ struct SandboxTree {
   let cachedNames: Int
 
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
-  func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem) {
-    var lowers: [Filesystem] = []
-    for path in configuration.lowers + [configuration.rootfs] {
-      lowers.append(try hostTree(path, .immutable, writable: false, at: "layer"))
+  func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem, MountPlan) {
+    var lowers: [HostFilesystem] = []
+    for path in configuration.lowers {
+      lowers.append(try hostTree(path, .immutable, writable: false, at: "--lower"))
     }
+    lowers.append(try hostTree(configuration.rootfs, .immutable, writable: false, at: "--rootfs"))
+    // Before anything is looked up in them.
+    let plan = try MountPlan(extras.map { ($0.option, $0.destination) }, over: lowers)
     let upper = try upper()
     var layers: UpperLayers?
     if case .store(let store) = upper, let store = store as? HostFilesystem {
@@ -44,30 +47,54 @@ struct SandboxTree {
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: cachedNames)
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
     vfs.protectsStickyFiles = Self.hostSetting("/proc/sys/fs/protected_regular")
-    return (vfs, overlay)
+    return (vfs, overlay, plan)
   }
 
-  /// Mounts the binds and tmpfs of the command line, in the order of path length, so that one can lie inside another.
-  func mountExtras(in vfs: VirtualFileSystem) throws(SandboxError) {
-    for destination in configuration.tmpfs {
-      let filesystem = TmpFilesystem(
-        store: store, rootPermissions: Permissions(rawValue: 0o1777), owner: identity.user, group: identity.group)
-      try mount(filesystem, at: destination, in: vfs, isReadOnly: false, source: "tmpfs", option: "--tmpfs")
+  /// What the configuration mounts besides the layers.
+  private enum Extra {
+    case tmpfs(ByteString)
+    case bind(SandboxConfiguration.Bind)
+
+    var option: String { if case .bind = self { "--bind" } else { "--tmpfs" } }
+    var destination: ByteString {
+      switch self {
+      case .tmpfs(let destination): destination
+      case .bind(let bind): bind.destination
+      }
     }
-    for bind in configuration.binds.sorted(by: { $0.destination.bytes.count < $1.destination.bytes.count }) {
-      let (directory, file) = try fileAndDirectory(bind.source)
-      let filesystem = try hostTree(directory, .shared, writable: !bind.readOnly, at: "--bind")
-      try mount(
-        filesystem, showing: file, at: bind.destination, in: vfs, isReadOnly: bind.readOnly, source: bind.source,
-        option: "--bind")
+  }
+
+  private var extras: [Extra] { configuration.tmpfs.map(Extra.tmpfs) + configuration.binds.map(Extra.bind) }
+
+  /// Mounts the binds and tmpfs of the command line, the outer ones first, so that one can lie inside another.
+  func mountExtras(in vfs: VirtualFileSystem, _ plan: MountPlan) throws(SandboxError) {
+    for extra in extras.sorted(by: { plan.depth($0.destination) < plan.depth($1.destination) }) {
+      switch extra {
+      case .tmpfs(let destination):
+        let filesystem = TmpFilesystem(
+          store: store, rootPermissions: Permissions(rawValue: 0o1777), owner: identity.user, group: identity.group)
+        try mount(filesystem, at: destination, in: vfs, plan, isReadOnly: false, source: "tmpfs", option: extra.option)
+      case .bind(let bind):
+        let (directory, file) = try fileAndDirectory(bind.source)
+        let filesystem = try hostTree(directory, .shared, writable: !bind.readOnly, at: extra.option)
+        try mount(
+          filesystem, showing: file, at: bind.destination, in: vfs, plan, isReadOnly: bind.readOnly,
+          source: bind.source, option: extra.option)
+      }
     }
   }
 
   /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
   private func fileAndDirectory(_ source: ByteString) throws(SandboxError) -> (ByteString, file: [UInt8]?) {
+    var number: CInt = -1
     do throws(Errno) {
-      let number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
-      let descriptor = OwnedDescriptor(number)
+      number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
+    } catch {
+      throw SandboxError("--bind: '\(source)': \(error)")
+    }
+    let descriptor = OwnedDescriptor(number)
+    try refusePseudo(descriptor.rawValue, source, "--bind")
+    do throws(Errno) {
       if FileType(mode: try Host.stat(descriptor.rawValue).st_mode) == .directory { return (source, nil) }
       let path = try Host.readlink("/proc/self/fd/\(number)", in: AtFlags.currentDirectory)
       guard let slash = path.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
@@ -79,11 +106,10 @@ struct SandboxTree {
 
   private func mount(
     _ filesystem: Filesystem, showing file: [UInt8]? = nil, at destination: ByteString, in vfs: VirtualFileSystem,
-    isReadOnly: Bool,
-    source: ByteString, option: String
+    _ plan: MountPlan, isReadOnly: Bool, source: ByteString, option: String
   ) throws(SandboxError) {
     do throws(Errno) {
-      let point = try vfs.makeMountPoint(destination.bytes, isDirectory: file == nil)
+      let point = try plan.point(destination.bytes, isDirectory: file == nil, in: vfs)
       let part = try file.map { (name) throws(Errno) in
         guard let found = try Name.with(name, { (name) throws(Errno) in try filesystem.root.lookup(name) }) else {
           throw Errno.noSuchFileOrDirectory
@@ -91,6 +117,10 @@ struct SandboxTree {
         return found
       }
       try vfs.mount(filesystem, showing: part, at: point, isReadOnly: isReadOnly, source: source.bytes)
+    } catch  where error == .tooManySymbolicLinkLevels {
+      throw SandboxError(
+        "\(option): cannot mount at '\(destination)' inside: a symlink that is not of the layers is in the way (name the "
+          + "directory that it leads to, or remove it)")
     } catch {
       throw SandboxError("\(option): cannot mount at '\(destination)' inside: \(error)")
     }
@@ -108,17 +138,38 @@ struct SandboxTree {
   private func hostTree(_ path: ByteString, _ policy: HostFilesystem.Policy, writable: Bool, at option: String)
     throws(SandboxError) -> HostFilesystem
   {
+    var number: CInt = -1
     do throws(Errno) {
-      let descriptor = try path.withCString { name throws(Errno) in
+      number = try path.withCString { name throws(Errno) in
         try Host.openTrusted(name, [.path, .directory]).release()
       }
+    } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+    let directory = OwnedDescriptor(number)
+    try refusePseudo(directory.rawValue, path, option)
+    do throws(Errno) {
       let filesystem = try HostFilesystem(
-        rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable, ownership: identity)
+        rootDescriptor: directory, policy: policy, writable: writable, ownership: identity)
       filesystem.budget = store.budget
       return filesystem
     } catch {
       throw SandboxError("\(option): '\(path)': \(error)")
     }
+  }
+
+  /// A file system of the kernel's is no layer and no bind: what it shows is the supervisor's own.
+  private func refusePseudo(_ descriptor: CInt, _ path: ByteString, _ option: String) throws(SandboxError) {
+    let type: StaticString?
+    do throws(Errno) {
+      type = try PseudoFilesystem.name(of: descriptor)
+    } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+    guard let type else { return }
+    throw SandboxError(
+      "\(option): '\(path)' is on the kernel's own file system \(type), which is never shown inside (name a directory of "
+        + "files; the sandbox has its own /proc, /sys and /dev)")
   }
 
   private func describe(_ error: OverlayError) -> String {

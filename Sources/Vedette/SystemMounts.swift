@@ -15,6 +15,7 @@ struct SystemMounts {
   /// The root of a devpts of the sandbox's own; nil without namespaces.
   let devpts: CInt?
   let identity: IdentityMap
+  let plan: MountPlan
 
   /// - Throws: what making the mount points throws: a root that is not a tree of directories, say.
   func mount() throws(Errno) {
@@ -39,7 +40,7 @@ struct SystemMounts {
   private func mount(_ filesystem: Filesystem, at path: String, _ source: String, isReadOnly: Bool = false)
     throws(Errno)
   {
-    let point = try state.vfs.makeMountPoint(Array(path.utf8))
+    let point = try plan.point(Array(path.utf8), in: state.vfs)
     try state.vfs.mount(filesystem, at: point, isReadOnly: isReadOnly, source: Array(source.utf8))
   }
 }

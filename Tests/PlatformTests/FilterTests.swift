@@ -11,10 +11,8 @@ import Testing
 
   static let policies: [GatePolicy] = IsolationLevel.allCases.flatMap { isolation in
     NetworkAccess.allCases.flatMap { network in
-      [GateKind.trace, .notify].flatMap { gate in
-        [true, false].map {
-          GatePolicy(isolation: isolation, network: network, gate: gate, namespacesClosed: $0, layout: layout)
-        }
+      [GateKind.trace, .notify].map { gate in
+        GatePolicy(isolation: isolation, network: network, gate: gate, layout: layout)
       }
     }
   }
@@ -90,10 +88,10 @@ import Testing
 /// What the table promises.
 @Suite struct DispositionTableTests {
   let full = DispositionTable(
-    GatePolicy(isolation: .full, network: .none, gate: .trace, namespacesClosed: true, layout: FilterTests.layout))
+    GatePolicy(isolation: .full, network: .none, gate: .trace, layout: FilterTests.layout))
   let bare = DispositionTable(
     GatePolicy(
-      isolation: .noNamespaces, network: .none, gate: .trace, namespacesClosed: false, layout: FilterTests.layout))
+      isolation: .noNamespaces, network: .none, gate: .trace, layout: FilterTests.layout))
 
   func call(_ number: CInt, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0)
     -> SystemCall
@@ -127,8 +125,8 @@ import Testing
     #expect(full.disposition(of: call(SYS_mmap, 0, 0, 0, flags | UInt64(MAP_ANONYMOUS), 3)) == .native)
   }
 
-  @Test func clone3RunsOnlyWhereNamespacesAreClosed() {
-    #expect(full.disposition(of: call(SYS_clone3)) == .native)
+  @Test func clone3DoesNotExistBecauseItsFlagsCannotBeSeen() {
+    #expect(full.disposition(of: call(SYS_clone3)) == .errno(ENOSYS))
     #expect(bare.disposition(of: call(SYS_clone3)) == .errno(ENOSYS))
   }
 
@@ -177,6 +175,51 @@ import Testing
     }
     #expect(bare.disposition(of: call(SYS_socket, 1, 1)) == .native)
     #expect(bare.disposition(of: call(SYS_socket, 2, 1)) == .errno(EACCES))
+  }
+
+  @Test func pairsAreMadeOfUnixSocketsOnly() {
+    for table in [full, bare] {
+      #expect(table.disposition(of: call(SYS_socketpair, 1, 1)) == .native)
+      for family: UInt64 in [2, 10, 16] {
+        #expect(table.disposition(of: call(SYS_socketpair, family, 1)) == .errno(EOPNOTSUPP))
+      }
+      // AF_TIPC makes pairs, AF_VSOCK and AF_QIPCRTR do not.
+      for family: UInt64 in [30, 40, 42, 0] {
+        #expect(table.disposition(of: call(SYS_socketpair, family, 1)) == .errno(EAFNOSUPPORT))
+      }
+    }
+  }
+
+  @Test func netlinkNeedsANetworkNamespace() {
+    let host = DispositionTable(
+      GatePolicy(isolation: .noNamespaces, network: .host, gate: .trace, layout: FilterTests.layout))
+    #expect(full.disposition(of: call(SYS_socket, 16, 3, 0)) == .native)
+    for table in [bare, host] {
+      for family: UInt64 in 0..<23 {
+        #expect(table.disposition(of: call(SYS_socket, 16, 3, family)) == .errno(EAFNOSUPPORT))
+      }
+    }
+  }
+
+  @Test func processesAreNamedThroughTheSentryWithoutNamespaces() {
+    for number in [
+      SYS_getpgid, SYS_getsid, SYS_prlimit64, SYS_sched_getparam, SYS_sched_getscheduler, SYS_sched_getattr,
+      SYS_sched_rr_get_interval, SYS_get_robust_list,
+    ] {
+      #expect(bare.disposition(of: call(number, 1)) == .trace)
+      #expect(bare.disposition(of: call(number, 0)) == .native)
+    }
+    for number in [SYS_getpriority, SYS_ioprio_get, SYS_setpgid, SYS_pidfd_open, SYS_tgkill] {
+      #expect(bare.disposition(of: call(number, 1, 1)) == .trace)
+    }
+    #expect(bare.disposition(of: call(SYS_ioctl, 0, 0x5410)) == .trace)
+    for number in [SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_timer_create] {
+      // The clock of process 1, one's own, that of the day.
+      #expect(bare.disposition(of: call(number, UInt64(UInt32(bitPattern: ~1 << 3 | 2)))) == .trace)
+      #expect(bare.disposition(of: call(number, UInt64(UInt32(bitPattern: -6)))) == .native)
+      #expect(bare.disposition(of: call(number, 0)) == .native)
+      #expect(full.disposition(of: call(number, UInt64(UInt32(bitPattern: ~1 << 3 | 2)))) == .native)
+    }
   }
 
   @Test func signalsToForeignProcessesAreServedWithoutNamespaces() {

@@ -13,7 +13,7 @@ import Testing
   func everyStoppedCallHasAHandler(_ isolation: IsolationLevel, _ gate: GateKind) {
     let table = DispositionTable(
       GatePolicy(
-        isolation: isolation, network: .none, gate: gate, namespacesClosed: true,
+        isolation: isolation, network: .none, gate: gate,
         layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41)))
     for number in 0..<SystemCallName.count where table.mayTrace(number) || table.mayNotify(number) {
       guard let name = SystemCallName.of(number).map({ "\($0)" }) else { continue }

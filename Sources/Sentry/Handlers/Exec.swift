@@ -118,12 +118,13 @@ extension SentryState {
 
   // MARK: - While the trampoline loads
 
-  /// The trampoline makes two calls that reach a gate: its openat, and the execve that ends its table. Anything else
-  /// means that it is not the trampoline that runs.
+  /// The trampoline makes two calls that reach a gate: its openat, and the execve that ends its table; under filters of the
+  /// guest's own its mappings too. Anything else means that it is not the trampoline that runs.
   func serveLoading(_ task: Task, _ call: SystemCall) -> Outcome {
     guard let plan = task.execPlan else { return .kill(signal: SIGSEGV) }
     switch CInt(truncatingIfNeeded: call.number) {
     case SYS_openat: return plan.descriptors()
+    case SYS_mmap: return plan.mapping(call)
     case SYS_execve:
       do throws(Errno) {
         let start = try plan.finish(memory: task.memory)

@@ -1,4 +1,4 @@
-// Calls that name other processes, and what else is watched: signals, groups, unshare, mmap of files.
+// What else is watched of a process: fcntl and unshare, mmap of files, filters of its own.
 
 import CLinux
 import Gate
@@ -7,36 +7,6 @@ import MemoryMap
 import VFS
 
 let processHandlers: [(CInt, Handler)] = [
-  (SYS_kill, { (state, task, call) throws(Errno) in try state.kill(task, call) }),
-  (SYS_tkill, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
-  (SYS_tgkill, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.1) }),
-  (SYS_rt_sigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
-  (SYS_rt_tgsigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.1) }),
-  (434 /* pidfd_open */, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
-  (424 /* pidfd_send_signal */, { (state, task, call) throws(Errno) in try state.sendByDescriptor(task, call) }),
-  (SYS_prlimit64, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_sched_setparam, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_sched_setscheduler, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_sched_setattr, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_sched_setaffinity, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_setpgid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_getpgid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (SYS_getsid, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
-  (
-    SYS_setpriority,
-    { (state, task, call) throws(Errno) in
-      // PRIO_PROCESS only: a process group or a user's processes may hold others.
-      guard call.arguments.0 == 0 else { throw .permissionDenied }
-      return try state.nativeIfGuestOrSelf(call.arguments.1)
-    }
-  ),
-  (
-    SYS_ioprio_set,
-    { (state, task, call) throws(Errno) in
-      guard call.arguments.0 == 1 else { throw .notPermitted }
-      return try state.nativeIfGuestOrSelf(call.arguments.1)
-    }
-  ),
   (
     SYS_unshare,
     { (state, task, call) throws(Errno) in
@@ -83,62 +53,5 @@ extension SentryState {
       node.inode, offset..<end, at: isFixed && address & 4095 == 0 ? address : nil, access: access)
     if !node.inode.isSettled { mappingCheck?.lowerDevice(UInt64(status.st_dev)) }
     return .native
-  }
-
-  /// Without a pid namespace a number may be any process of the host: only guests may be named.
-  fileprivate func nativeIfGuest(_ argument: UInt64) throws(Errno) -> Outcome {
-    let number = ThreadID(truncatingIfNeeded: argument)
-    if hasPidNamespace || number <= 0 || tasks[number] != nil { return .native }
-    throw .noSuchProcess
-  }
-
-  func nativeIfGuestOrSelf(_ argument: UInt64) throws(Errno) -> Outcome {
-    ThreadID(truncatingIfNeeded: argument) == 0 ? .native : try nativeIfGuest(argument)
-  }
-
-  /// `pidfd_send_signal(2)`. A pidfd can only be one that pidfd_open or clone gave, so its process is a guest. A process's
-  /// directory in /proc is one as well; ours is none to the kernel.
-  fileprivate func sendByDescriptor(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
-    let status = try task.descriptors.stat(CInt(truncatingIfNeeded: call.arguments.0))
-    guard let node = registry.node(status), !node.isPath, let process = node.inode.signalledProcess else {
-      return .native
-    }
-    if call.arguments.3 & 0xffff_ffff != 0 { throw .invalidArgument }
-    let number = call.arguments.2 == 0 ? SYS_kill : SYS_rt_sigqueueinfo
-    return .substitute(
-      SystemCall(
-        number: Int(number),
-        arguments: (try UInt64(process, or: .noSuchProcess), call.arguments.1, call.arguments.2, 0, 0, 0)))
-  }
-
-  /// `kill(2)`. The first guest is in the caller's process group, so "my group" can hold processes that are no guests:
-  /// there the sentry sends to each guest itself. The same for every group where no pid namespace bounds the call.
-  fileprivate func kill(_ task: Task, _ call: SystemCall) throws(Errno) -> Outcome {
-    let target = ThreadID(truncatingIfNeeded: call.arguments.0)
-    let signal = CInt(truncatingIfNeeded: call.arguments.1)
-    if target > 0 { return try nativeIfGuest(call.arguments.0) }
-    // The one id whose group cannot be written down (kernel/signal.c, `kill_something_info`).
-    if target == .min { throw .noSuchProcess }
-    if hasPidNamespace && target != 0 { return .native }
-    if signal < 0 || signal > 64 { throw .invalidArgument }
-    let group: ThreadID
-    if target == 0 {
-      group = ThreadID(truncatingIfNeeded: try Host.call(SYS_getpgid, Int(task.thread)))
-    } else {
-      group = target == -1 ? -1 : -target
-    }
-    var isFound = false
-    // The caller last, so that it has not died before all others were sent to.
-    let own = task.process.leader
-    for leader in processes.keys.filter({ $0 != own }) + (group == -1 ? [] : [own]) {
-      if group != -1 {
-        let result = vd_syscall(Int(SYS_getpgid), Int(leader), 0, 0, 0, 0, 0)
-        if result != Int(group) { continue }
-      }
-      isFound = true
-      _ = vd_syscall(Int(SYS_kill), Int(leader), Int(signal), 0, 0, 0, 0)
-    }
-    if !isFound { throw .noSuchProcess }
-    return .value(0)
   }
 }

@@ -163,9 +163,11 @@ final class ExecPlan {
 
   /// Writes the new stack block and the table into the trampoline's stack.
   ///
-  /// - Parameter process: the thread that is the trampoline now.
+  /// - Parameters:
+  ///   - process: the thread that is the trampoline now.
+  ///   - layout: the secrets; nil for one whose calls a filter of the guest's own would see: each mapping stops then.
   /// - Throws: whatever; the thread group is to be killed with SIGSEGV.
-  func begin(_ process: FreshProcess, layout: TrampolineLayout) throws(Errno) -> TrampolineStart {
+  func begin(_ process: FreshProcess, layout: TrampolineLayout?) throws(Errno) -> TrampolineStart {
     let placement = try ImagePlacement(program: program, interpreter: interpreter, in: process)
     let gap = process.randomizes ? UInt64.random(in: 0..<512) * 16 : 0
     let stack = try StackImage(
@@ -252,6 +254,12 @@ final class ExecPlan {
   }
 
   // MARK: - While the table runs
+
+  /// A mapping of the table has stopped, because it carries no secret: it runs if it is what was put there.
+  func mapping(_ call: SystemCall) -> Outcome {
+    guard let loading, loading.table.holds(call) else { return .kill(signal: SIGSEGV) }
+    return .native
+  }
 
   /// The answer to the table's openat: both descriptors, given away. A second call is EBADF.
   func descriptors() -> Outcome {

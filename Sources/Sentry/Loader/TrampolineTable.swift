@@ -15,9 +15,10 @@ struct TrampolineTable {
 
   private(set) var calls: [TrampolineCall] = []
   private(set) var expectations: [Expectation] = []
-  private let layout: TrampolineLayout
+  private let layout: TrampolineLayout?
 
-  init(layout: TrampolineLayout) { self.layout = layout }
+  /// - Parameter layout: nil for mappings without the secrets: the filter sends them to the tracer then.
+  init(layout: TrampolineLayout?) { self.layout = layout }
 
   /// Where the secrets are carried: the half of an int argument that the kernel does not look at.
   private static let upperHalf: UInt64 = 0xffff_ffff_0000_0000
@@ -54,7 +55,8 @@ struct TrampolineTable {
       add(
         TrampolineCall(
           number: Int(SYS_mmap), mapping.address, mapping.length, UInt64(mapping.protection),
-          flags | (layout.flagsSecret & Self.upperHalf), file | (layout.descriptorSecret & Self.upperHalf),
+          flags | ((layout?.flagsSecret ?? 0) & Self.upperHalf),
+          file | ((layout?.descriptorSecret ?? 0) & Self.upperHalf),
           mapping.offset ?? 0),
         expecting: .exactly(Int64(bitPattern: mapping.address)))
     }
@@ -82,6 +84,11 @@ struct TrampolineTable {
   /// The end of the table: the gate stops `execve`.
   mutating func addEnd() {
     add(TrampolineCall(number: Int(SYS_execve)), expecting: .anything)
+  }
+
+  /// The call is one of the table's.
+  func holds(_ call: SystemCall) -> Bool {
+    calls.contains { $0.number == Int64(call.number) && $0.arguments == call.arguments }
   }
 
   var bytes: [UInt8] { calls.withUnsafeBytes { [UInt8]($0) } }

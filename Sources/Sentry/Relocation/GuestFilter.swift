@@ -50,6 +50,9 @@ extension SentryState {
   /// SECCOMP_SET_MODE_FILTER: the kernel does it, and it counts if it succeeds. `address` is of a `struct sock_fprog`.
   func addFilter(_ task: Task, at address: UInt64) -> Outcome {
     task.addedFilter = nil
+    // Before the kernel adds it, and of all threads: SECCOMP_FILTER_FLAG_TSYNC. If it fails nothing is lost but time.
+    task.isFiltered = true
+    for thread in task.process.threads { tasks[thread]?.isFiltered = true }
     // What cannot be read cannot be installed either, or is not known then: the count will tell.
     do throws(Errno) {
       let header = try task.memory.load((UInt16, UInt16, UInt32, UInt64).self, at: address)
