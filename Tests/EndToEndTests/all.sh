@@ -69,10 +69,10 @@ escape() {
     local log=$logs/escape counts
     make -s -C ctests/escape OUT="$OUT/escape" all >"$log" 2>&1 || { tail -20 "$log"; total escape 0 1 0; return; }
     mkdir -p "$log.d"
-    hostManifest >"$log-before"
+    ctests/manifest.sh /etc ctests Tests Sources >"$log-before" 2>/dev/null
     OUT=$OUT/escape VEDETTE=$root/.build/release/vedette LOGS=$log.d SPAN=${SPAN:-0.25} ctests/escape/run.sh 2>&1 | tee "$log"
     read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log" | tail -1)
-    hostManifest >"$log-after"
+    ctests/manifest.sh /etc ctests Tests Sources >"$log-after" 2>/dev/null
     if ! diff "$log-before" "$log-after" >"$log-difference"; then
         echo 'the host was changed:'; head -10 "$log-difference"
         counts[1]=$((${counts[1]:-1} + 1))
