@@ -27,17 +27,13 @@ final class Task {
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?
-  /// For this object and what belongs to it, a process and its share of the platform's records included.
-  private var charge: MemoryCharge
   /// The trampoline is the image and runs its table.
   var isLoading = false
 
   init(
     thread: ThreadID, process: Process, context: FilesystemContext, credentials: TaskCredentials,
-    descriptors: DescriptorTable, space: MappingSpace = MappingSpace(), budget: MemoryBudget
+    descriptors: DescriptorTable, space: MappingSpace = MappingSpace()
   ) {
-    charge = MemoryCharge(budget)
-    charge.add(MemoryCost.thread)
     self.thread = thread
     self.process = process
     self.context = context

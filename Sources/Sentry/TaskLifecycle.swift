@@ -16,7 +16,7 @@ extension SentryState {
     if let status = try? ProcessStatus(of: thread) { guestFilters = max(status.number("Seccomp_filters:"), 1) }
     tasks[thread] = Task(
       thread: thread, process: process, context: context, credentials: initialCredentials(),
-      descriptors: DescriptorTable(thread: thread), budget: store.budget)
+      descriptors: DescriptorTable(thread: thread))
   }
 
   func initialCredentials() -> TaskCredentials {
@@ -57,13 +57,16 @@ extension SentryState {
       context: sharing.contains(.fileSystem) ? maker.context : maker.context.copy(),
       credentials: maker.credentials,
       descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child),
-      space: sharing.contains(.memory) ? maker.space : maker.space.copy(), budget: store.budget)
+      space: sharing.contains(.memory) ? maker.space : maker.space.copy())
     task.filter = maker.filter
     tasks[child] = task
-    // The kernel has made it, and clone(2) is not ours to refuse: what there is no memory for ends at once, as it would for
-    // the kernel's own lack of it.
-    if !store.budget.hasRoom(for: 0) { _ = vd_syscall(Int(SYS_tkill), Int(child), Int(SIGKILL), 0, 0, 0, 0) }
+    // The kernel has made it, and clone(2) is not ours to refuse: what there is no memory for ends at once. A share of its
+    // own, so that a guest that has filled the rest can still start the programs that clean up.
+    if tasks.count > threadLimit { _ = vd_syscall(Int(SYS_tkill), Int(child), Int(SIGKILL), 0, 0, 0, 0) }
   }
+
+  /// How many threads there may be: a quarter of the budget, each with its share of process and platform records.
+  private var threadLimit: Int { max(1024, store.budget.limit / 4 / MemoryCost.thread) }
 
   func exited(_ thread: ThreadID) {
     guard let task = tasks.removeValue(forKey: thread) else { return }
@@ -125,6 +128,6 @@ extension SentryState {
     Task(
       thread: 0, process: Process(leader: 0),
       context: initialContext(workingDirectory: workingDirectory, umask: []), credentials: initialCredentials(),
-      descriptors: DescriptorTable(thread: 0), budget: store.budget)
+      descriptors: DescriptorTable(thread: 0))
   }
 }

@@ -99,7 +99,7 @@ public enum MemoryCost {
   /// A place where a file is mapped.
   public static let mapping = 96
   /// A thread.
-  public static let thread = 3072
+  public static let thread = 1024
   /// A bound Unix socket.
   public static let socket = 768
 }

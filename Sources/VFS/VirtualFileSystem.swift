@@ -217,11 +217,13 @@ public final class VirtualFileSystem {
       ?? outside.withUTF8Buffer { Array($0) } + (path(of: position, from: self.root) ?? [0x2f])
   }
 
-  /// Whether the name of a position, or of a directory above it, is gone.
+  /// Whether the name of a position is gone. Only an empty directory can go, so one step tells it, whatever the depth; but
+  /// on a bind mount the host may have taken a directory away together with what is below it.
   public func isUnlinked(_ position: Position) -> Bool {
     var next: Dentry? = position.dentry
     while let dentry = next {
       if dentry.isDeleted { return true }
+      guard position.mount.filesystem.revalidates else { return false }
       next = dentry.parent
     }
     return false
