@@ -91,7 +91,8 @@ struct TarWriter {
       return
     }
     // A prefix of at most 155 bytes, a slash, a name of at most 100.
-    let cut = path.indices.first {
+    let mayFit = path.count <= TarField.prefix.count + 1 + TarField.name.count
+    let cut = !mayFit ? nil : path.indices.first {
       path[$0] == 0x2f && path.count - $0 - 1 <= TarField.name.count && $0 + 1 < path.count
     }
     if let cut, cut > 0, cut <= TarField.prefix.count, Self.isPlain(path) {
@@ -108,7 +109,8 @@ struct TarWriter {
 
   private mutating func writeExtendedHeader(_ records: [UInt8], for path: [UInt8]) throws(Errno) {
     var block = [UInt8](repeating: 0, count: TarField.blockSize)
-    let last = path.split(separator: 0x2f).last ?? []
+    let end = path.last == 0x2f ? path.count - 1 : path.count
+    let last = path[(path[..<end].lastIndex(of: 0x2f).map { $0 + 1 } ?? 0)..<end]
     let name = (Array("PaxHeaders/".utf8) + last.map { (0x20..<0x7f).contains($0) ? $0 : 0x5f }).prefix(100)
     block.replaceSubrange(0..<name.count, with: name)
     for (field, value) in [
