@@ -18,6 +18,8 @@ public final class BackingStore {
   private var last: UInt64 = 0
   /// Pays for what the file systems over this store keep in memory.
   public let budget: MemoryBudget
+  /// Of a store whose file system does not bound it.
+  public let usage: StoreUsage?
 
   /// Files that no name leads to any more and that an inode object still keeps, and the bytes they had when they lost
   /// their last name. The space comes back when whoever holds the objects lets go: a reason to look for those that no
@@ -29,11 +31,14 @@ public final class BackingStore {
   ///
   /// - Parameters:
   ///   - budget: of the sandbox.
+  ///   - usage: who measures the store says here how full it is.
   ///   - cachedDescriptors: how many descriptors of hot files may be kept open.
   public init(
-    root: consuming OwnedDescriptor, budget: MemoryBudget = .unlimited, cachedDescriptors: Int = 256
+    root: consuming OwnedDescriptor, budget: MemoryBudget = .unlimited, usage: StoreUsage? = nil,
+    cachedDescriptors: Int = 256
   ) throws(Errno) {
     self.budget = budget
+    self.usage = usage
     descriptors = try Host.openTrusted("/proc/self/fd", [.path, .directory])
     self.root = root
     cache = DescriptorCache(capacity: cachedDescriptors)
@@ -42,11 +47,18 @@ public final class BackingStore {
   /// The device number of the file system that the store lies in: any descriptor with another one is none of ours.
   public func deviceNumber() throws(Errno) -> UInt64 { UInt64(try Host.stat(root.rawValue).st_dev) }
 
-  /// `fstatfs(2)` of the store.
+  /// `fstatfs(2)` of the store, with the bound that is measured and not the file system's.
   public func statistics() throws(Errno) -> statfs {
     var result = statfs()
     _ = try withUnsafeMutablePointer(to: &result) { buffer throws(Errno) in
       try Host.call(SYS_fstatfs, Int(root.rawValue), Int(bitPattern: buffer))
+    }
+    if let usage {
+      let size = UInt64(max(result.f_bsize, 1))
+      let free = usage.limit > usage.used ? (usage.limit - usage.used) / size : 0
+      result.f_blocks = numericCast(usage.limit / size)
+      result.f_bfree = min(result.f_bfree, numericCast(free))
+      result.f_bavail = min(result.f_bavail, numericCast(free))
     }
     return result
   }
@@ -60,7 +72,8 @@ public final class BackingStore {
   public func createFIFO() throws(Errno) -> UInt64 { try createNode(.fifo) }
 
   private func createNode(_ type: FileType) throws(Errno) -> UInt64 {
-    try createEntry { path throws(Errno) in
+    if let usage, usage.isFull { throw .noSpace }
+    return try createEntry { path throws(Errno) in
       try Host.makeNode(path, in: root.rawValue, mode: UInt32(type.rawValue) | 0o600)
     }
   }

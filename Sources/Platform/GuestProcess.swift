@@ -27,6 +27,10 @@ public final class GuestProcess {
   public let warning: String?
 
   private let requests = TracerRequests()
+  private let storeWatch: StoreWatch?
+
+  /// How full the store is, where its file system does not bound it.
+  public var storeUsage: StoreUsage? { storeWatch?.usage }
   private let configuration: LaunchConfiguration
   private let launcher: Launcher
 
@@ -61,6 +65,8 @@ public final class GuestProcess {
       isolation == .noNamespaces && vd_landlock_abi() == 0
       ? "no namespaces and no Landlock: the filter is the only wall around the command" : nil
     store = launcher.store
+    storeWatch =
+      isolation == .noNamespaces ? StoreWatch(launcher.store, limit: configuration.storeSize) : nil
     devpts = launcher.devpts
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
     table = DispositionTable(
@@ -98,9 +104,12 @@ public final class GuestProcess {
       listener: started.listener, handler: handler, requests: requests, jobs: tracer.jobs)
     try worker.start()
     let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread, past: arrivals) : nil
+    var measuring: WorkerThread?
     do throws(LaunchError) {
       try forwarder?.start()
       try confinement?.restrictCalls()
+      // Last, so that nothing fails with this thread running.
+      if let storeWatch { measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end() } } }
     } catch {
       forwarder?.stop()
       worker.stop()
@@ -108,11 +117,17 @@ public final class GuestProcess {
     }
     launcher.letGo()
     let status = tracer.run(endingWith: launcher.initProcess)
+    storeWatch?.stop()
+    measuring?.stop()
     forwarder?.stop()
     worker.stop()
     requests.stopOthers()
     whileStoreExists()
     launcher.finish(initIsReaped: tracer.initIsReaped)
+    if let storeWatch, storeWatch.hasOutgrown {
+      throw LaunchError(
+        .system, "the command's files have outgrown --size (\(storeWatch.usage.limit >> 20) MiB) without namespaces: ended")
+    }
     if let errno = tracer.commandError {
       throw LaunchError(.command, String(decoding: path, as: UTF8.self), errno: errno)
     }

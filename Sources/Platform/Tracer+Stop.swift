@@ -13,6 +13,7 @@ extension Tracer {
       case .guests(let guests): serve(guests)
       case .sleep(let held, let call): putToSleep(held, call)
       case .wake(let thread): wake(thread)
+      case .end: endAll()
       }
     }
   }

@@ -165,6 +165,13 @@ final class Tracer {
 
   private var hasEnded = false
 
+  /// The run ends now, the main guest included.
+  func endAll() {
+    if mainStatus == nil { mainStatus = .signalled(SIGKILL) }
+    hasEnded = true
+    endRemaining(nil)
+  }
+
   private func endRemaining(_ initProcess: ThreadID?) {
     if let initProcess {
       kill(initProcess, SIGKILL)

@@ -31,6 +31,8 @@ final class TracerRequests: GuestControl {
     case guests(GuestsRequest)
     case sleep(HeldCall, SleepingCall)
     case wake(ThreadID)
+    /// Every guest is to be killed.
+    case end
   }
 
   /// The tracer is touched through this reference by its own thread only.
@@ -78,6 +80,9 @@ final class TracerRequests: GuestControl {
   }
 
   func wake(_ thread: ThreadID) { post(.wake(thread)) }
+
+  /// Kills every guest, whatever it is doing.
+  func end() { post(.end) }
 
   /// A held call is to be turned into a sleep.
   func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
@@ -154,7 +159,7 @@ final class TracerRequests: GuestControl {
   private static func refuse(_ request: Request) {
     switch request {
     case .guests(let request): request.isDone.raiseForWaiters()
-    case .sleep, .wake: break
+    case .sleep, .wake, .end: break
     }
   }
 }

@@ -177,7 +177,8 @@ private struct SandboxSession {
     let bounds = bounds
     do throws(Errno) {
       store = try BackingStore(
-        root: try Host.duplicate(guest.store), budget: MemoryBudget(limit: bounds.memory))
+        root: try Host.duplicate(guest.store), budget: MemoryBudget(limit: bounds.memory),
+        usage: guest.storeUsage)
     } catch {
       throw SandboxError("cannot use the store: \(error)")
     }

@@ -171,7 +171,7 @@ final class ExtremeGuest {
     Task(
       thread: thread, process: Process(leader: thread),
       context: state.initialContext(workingDirectory: Array("/".utf8), umask: []), credentials: credentials,
-      descriptors: DescriptorTable(thread: thread), budget: state.store.budget)
+      descriptors: DescriptorTable(thread: thread))
   }
 
   /// A child that ends with its parent, in a process group of its own, deaf to every signal but SIGKILL.

@@ -1,17 +1,19 @@
-# Runs a command and prints the most memory that a supervisor and its store took: MiB of both together, of each, and the
-# status. `exhaustion.py STORE-PLACE LIMIT-SECONDS COMMAND...`; STORE-PLACE is the directory whose vedette-* holds the store
-# (no-namespaces), or `-` for the file system that a guest sees as its root.
+# Runs a command and prints the most memory that a supervisor and its store took: MiB of both together, of each, the status
+# and the seconds. `exhaustion.py STORE-PLACE LIMIT-SECONDS COMMAND...`; STORE-PLACE is the directory whose vedette-* holds
+# the store (no-namespaces), or `-` for a tmpfs of 64 MiB that is mounted nowhere and that the supervisor has open.
 import glob, os, subprocess, sys, time
 
 place, limit, command = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
-before = set(glob.glob(place + "/vedette-*")) if place != "-" else set()
+before = set(glob.glob(place + "/vedette-*"))
 child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+store_descriptor = None
 
 
-def anonymous(pid):
+def supervisor():
+    "RssAnon and RssShmem: what is the supervisor's own, without the pages of its program."
     total = 0
     try:
-        with open(f"/proc/{pid}/status") as status:
+        with open(f"/proc/{child.pid}/status") as status:
             for line in status:
                 if line.startswith(("RssAnon:", "RssShmem:")):
                     total += int(line.split()[1]) << 10
@@ -20,44 +22,29 @@ def anonymous(pid):
     return total
 
 
-def children(pid):
+def find_store():
     try:
-        return [int(c) for t in os.listdir(f"/proc/{pid}/task") for c in open(f"/proc/{pid}/task/{t}/children").read().split()]
+        for name in os.listdir(f"/proc/{child.pid}/fd"):
+            path = f"/proc/{child.pid}/fd/{name}"
+            try:
+                facts = os.statvfs(path)
+                if os.path.isdir(path) and facts.f_blocks * facts.f_frsize == 64 << 20: return path
+            except OSError:
+                continue
     except OSError:
-        return []
-
-
-def guest(pid):
-    "A guest, by whose root the store is seen: the first descendant that runs the attack."
-    for c in children(pid):
-        try:
-            if open(f"/proc/{c}/comm").read().strip() == "exhaust":
-                return c
-        except OSError:
-            continue
-        found = guest(c)
-        if found:
-            return found
+        pass
     return None
 
 
 def store():
+    global store_descriptor
     if place == "-":
-        # The store's own descriptor, one of the supervisor's.
-        best = 0
+        if store_descriptor is None: store_descriptor = find_store()
         try:
-            for name in os.listdir(f"/proc/{child.pid}/fd"):
-                path = f"/proc/{child.pid}/fd/{name}"
-                if os.readlink(path) == "/" or True:
-                    try:
-                        info = os.statvfs(path)
-                    except OSError:
-                        continue
-                    if os.stat(path).st_dev == device:
-                        return (info.f_blocks - info.f_bfree) * info.f_frsize
+            facts = os.statvfs(store_descriptor) if store_descriptor else None
         except OSError:
-            pass
-        return best
+            facts = None
+        return (facts.f_blocks - facts.f_bfree) * facts.f_frsize if facts else 0
     total = 0
     for directory in set(glob.glob(place + "/vedette-*")) - before:
         for root, _, names in os.walk(directory):
@@ -65,31 +52,18 @@ def store():
                 try:
                     total += os.lstat(os.path.join(root, name)).st_blocks * 512
                 except OSError:
-                    pass
+                    continue
     return total
 
 
-device = None
-most = {"both": 0, "supervisor": 0, "store": 0}
+most = [0, 0, 0]
 start = time.monotonic()
-hung = False
+ending = None
 while child.poll() is None:
-    if place == "-" and device is None:
-        # A tmpfs that is mounted nowhere: the directory `store` that the supervisor was handed.
-        for name in os.listdir(f"/proc/{child.pid}/fd"):
-            try:
-                path = f"/proc/{child.pid}/fd/{name}"
-                info = os.statvfs(path)
-                if os.path.isdir(path) and info.f_blocks * info.f_frsize == 64 << 20:
-                    device = os.stat(path).st_dev
-            except OSError:
-                pass
-    memory, stored = anonymous(child.pid), store() if place != "-" or device else 0
-    for key, value in (("both", memory + stored), ("supervisor", memory), ("store", stored)):
-        most[key] = max(most[key], value)
+    own, stored = supervisor(), store()
+    most = [max(pair) for pair in zip(most, (own + stored, own, stored))]
     if time.monotonic() - start > limit:
-        hung = True
+        ending = "hung"
         child.kill()
-    time.sleep(0.02 if place == "-" else 0.1)
-mib = {key: f"{value / (1 << 20):.1f}" for key, value in most.items()}
-print(mib["both"], mib["supervisor"], mib["store"], "hung" if hung else child.returncode, f"{time.monotonic() - start:.1f}")
+    time.sleep(0.02 if place == "-" else 0.05)
+print(*(f"{value / (1 << 20):.1f}" for value in most), ending or child.returncode, f"{time.monotonic() - start:.1f}")

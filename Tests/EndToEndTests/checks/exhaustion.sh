@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Attacks that make as many of one thing as they can (ctests/exhaust): supervisor and store together stay under 128 MB with
+# --size 64M, the supervisor neither ends by a signal nor hangs, and a deep tree can be listed, packed, checked and removed.
+# EXHAUST_SECONDS and EXHAUST_MODES choose how long and which.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+command -v python3 >/dev/null && command -v gcc >/dev/null || { echo 'no python3 or gcc'; exit 77; }
+bin=$work/bin; mkdir "$bin"
+gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static "$checks/../../../ctests/exhaust/exhaust.c" -o "$bin/exhaust" -pthread \
+    || { fail setup 'exhaust.c does not compile'; finish; }
+[ "$("$bin/exhaust" files 1 2>&1 | grep -c 'inside only')" = 1 ] && ok refuses-natively || fail refuses-natively 'it ran outside'
+
+place=-; case $MODE in *no-namespaces) place=/dev/shm ;; esac
+seconds=${EXHAUST_SECONDS:-1.5}
+modes=${EXHAUST_MODES:-$("$bin/exhaust" list)}
+# As another user the same code decides: those that differ by who may do what on the host.
+[ "$MODE" != nobody ] || modes=${EXHAUST_MODES:-"dirs-deep links xattrs-big negative sockets-loop watches unlinked whiteouts copyups writes generated"}
+
+# attack MODE [OPTION...]
+attack() {
+    local mode=$1 result both status; shift
+    result=$(TMPDIR=/dev/shm python3 "$checks/exhaustion.py" $place 60 ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} \
+        --size 64M --tmpfs /exhaust-inside --bind "$bin:/exhaust-bin:ro" "$@" -- /exhaust-bin/exhaust "$mode" "$seconds" 2>"$work/stderr" \
+        | tee "$work/stdout" | tail -1)
+    read -r both _ _ status _ <<<"$result"
+    case $status in
+    137) ;; # It ends itself so when it has made what it could.
+    125) [ $place != - ] && grep -q 'have outgrown --size' "$work/stderr" \
+        || { fail "$mode$*" "status 125: $(head -2 "$work/stderr" | tr '\n' ' ')"; return; } ;;
+    *) fail "$mode$*" "status $status: $(head -2 "$work/stderr" | tr '\n' ' ')"; return ;;
+    esac
+    if awk "BEGIN { exit !($both < 128) }"; then ok "$mode$*"; else fail "$mode$*" "supervisor and store took $both MiB ($result)"; fi
+    # What has gone leaves nothing behind.
+    case $mode in sockets-loop | renames) grep -q 'no error' "$work/stdout" || fail "$mode-goes-on" "$(head -1 "$work/stdout")" ;; esac
+}
+for mode in $modes; do attack "$mode"; done
+[ "$MODE" = nobody ] || for mode in dirs-deep negative writes; do attack $mode --gate notify; done
+
+# Depth. In memory the run ends, and lists what a path can name; over an upper directory every command does.
+cat >"$work/deep.py" <<'END'
+import os, sys
+os.mkdir("deep")
+os.chdir("deep")
+for level in range(int(sys.argv[1])):
+    os.mkdir("d")
+    os.chdir("d")
+print("made")
+END
+chmod 644 "$work/deep.py"
+levels=${EXHAUST_DEPTH:-4000}
+limited() { (ulimit -v 4000000; "$@"); }
+seen=$(limited v --changes -- sh -c "mkdir /t && cd /t && python3 '$work/deep.py' $levels" 2>"$work/stderr"); status=$?
+[ $status -eq 0 ] && [ "$seen" = made ] && grep -q 'more names have paths longer than PATH_MAX: not listed' "$work/stderr" \
+    && ok deep-changes || fail deep-changes "status $status: $(grep -v '^A' "$work/stderr" | head -3)"
+mkdir up target; [ ${#as[@]} -eq 0 ] || chown 65534:65534 up target
+run() { timeout -k 5 120 ${as[@]+"${as[@]}"} "$VEDETTE" "$@"; }
+expect deep-upper 0 made v --upper up -- sh -c "mkdir /tmp/t && cd /tmp/t && python3 '$work/deep.py' $levels"
+limited run diff up >"$work/out" 2>"$work/stderr" && grep -q 'longer than PATH_MAX' "$work/stderr" && ok deep-diff || fail deep-diff "$(head -2 "$work/stderr")"
+limited run fsck up >"$work/out" 2>"$work/stderr" && ok deep-fsck || fail deep-fsck "$(head -2 "$work/stderr")"
+limited run export up -o deep.tar >"$work/out" 2>"$work/stderr" && [ -s deep.tar ] && ok deep-export || fail deep-export "$(head -2 "$work/stderr")"
+mkdir target/tmp; [ ${#as[@]} -eq 0 ] || chown 65534:65534 target/tmp
+limited run apply up --to target --yes >"$work/out" 2>"$work/stderr" && [ -d target/tmp/t/deep/d/d/d ] && ok deep-apply || fail deep-apply "$(head -2 "$work/stderr")"
+limited run import deep.tar --to imported >"$work/out" 2>"$work/stderr" && [ -d imported/tmp/t/deep/d/d/d ] && ok deep-import || fail deep-import "$(head -2 "$work/stderr")"
+expect deep-removal 0 '' v --upper up -- sh -c 'rm -rf /tmp/t'
+rm -rf up target imported && ok deep-native-removal || fail deep-native-removal 'rm -rf'
+finish
