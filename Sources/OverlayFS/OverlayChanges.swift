@@ -148,7 +148,11 @@ public struct OverlayChanges {
       var high = start
       while low < high {
         let middle = (low + high) / 2
-        if paths.path(of: changes[middle].place).lexicographicallyPrecedes(path) { low = middle + 1 } else { high = middle }
+        if paths.path(of: changes[middle].place).lexicographicallyPrecedes(path) {
+          low = middle + 1
+        } else {
+          high = middle
+        }
       }
       result += changes[next..<low]
       result.append(change)

@@ -126,7 +126,8 @@ public final class GuestProcess {
     launcher.finish(initIsReaped: tracer.initIsReaped)
     if let storeWatch, storeWatch.hasOutgrown {
       throw LaunchError(
-        .system, "the command's files have outgrown --size (\(storeWatch.usage.limit >> 20) MiB) without namespaces: ended")
+        .system,
+        "the command's files have outgrown --size (\(storeWatch.usage.limit >> 20) MiB) without namespaces: ended")
     }
     if let errno = tracer.commandError {
       throw LaunchError(.command, String(decoding: path, as: UTF8.self), errno: errno)

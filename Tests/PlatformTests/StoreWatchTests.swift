@@ -12,8 +12,8 @@ struct StoreWatchTests {
     let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     defer { vd_remove_tree(path) }
     #expect(mkdir("\(path)/0", 0o700) == 0)
-    let root = open(path, O_RDONLY | CLinux.O_DIRECTORY)
-    let file = open("\(path)/0/1", O_WRONLY | O_CREAT, 0o600)
+    let root = try Kernel.open(path, O_RDONLY | CLinux.O_DIRECTORY)
+    let file = try Kernel.open("\(path)/0/1", O_WRONLY | O_CREAT, mode: 0o600)
     defer {
       close(root)
       close(file)

@@ -104,7 +104,8 @@ extension SentryState {
       try self.call(SYS_bind, socket.rawValue, place)
       guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
       let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
-      socketPlaces.enter(SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type, number: number))
+      socketPlaces.enter(
+        SocketPlaces.Place(inode: inode, address: place, guestPath: guestPath, type: type, number: number))
       return .value(0)
     } catch {
       // The node must not outlive a bind that failed.
@@ -332,7 +333,8 @@ extension SentryState {
   /// Whether the file of a descriptor was a lower one, and is not any more.
   private func copyUp(_ number: CInt, of task: Task) -> Bool {
     do throws(Errno) {
-      guard let node = node(try task.descriptors.stat(number), number, of: task.descriptors), node.inode.type == .regular,
+      guard let node = node(try task.descriptors.stat(number), number, of: task.descriptors),
+        node.inode.type == .regular,
         !node.isPath, !node.inode.isSettled, try node.inode.attributes().size <= Self.sentFileLimit
       else { return false }
       let page: Range<UInt64> = 0..<4096

@@ -92,9 +92,12 @@ struct TarWriter {
     }
     // A prefix of at most 155 bytes, a slash, a name of at most 100.
     let mayFit = path.count <= TarField.prefix.count + 1 + TarField.name.count
-    let cut = !mayFit ? nil : path.indices.first {
-      path[$0] == 0x2f && path.count - $0 - 1 <= TarField.name.count && $0 + 1 < path.count
-    }
+    let cut =
+      !mayFit
+      ? nil
+      : path.indices.first {
+        path[$0] == 0x2f && path.count - $0 - 1 <= TarField.name.count && $0 + 1 < path.count
+      }
     if let cut, cut > 0, cut <= TarField.prefix.count, Self.isPlain(path) {
       block.replaceSubrange(0..<(path.count - cut - 1), with: path[(cut + 1)...])
       block.replaceSubrange(TarField.prefix.lowerBound..<(TarField.prefix.lowerBound + cut), with: path[..<cut])

@@ -19,7 +19,7 @@ modes=${EXHAUST_MODES:-$("$bin/exhaust" list)}
 attack() {
     local mode=$1 result both status; shift
     result=$(TMPDIR=/dev/shm python3 "$checks/exhaustion.py" $place 60 ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} \
-        --size 64M --tmpfs /exhaust-inside --bind "$bin:/exhaust-bin:ro" "$@" -- /exhaust-bin/exhaust "$mode" "$seconds" 2>"$work/stderr" \
+        --fake-root --size 64M --tmpfs /exhaust-inside --bind "$bin:/exhaust-bin:ro" "$@" -- /exhaust-bin/exhaust "$mode" "$seconds" 2>"$work/stderr" \
         | tee "$work/stdout" | tail -1)
     read -r both _ _ status _ <<<"$result"
     case $status in
