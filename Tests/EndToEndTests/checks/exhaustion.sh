@@ -9,7 +9,13 @@ gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static "$checks/../../../ctests/exhaus
     || { fail setup 'exhaust.c does not compile'; finish; }
 [ "$("$bin/exhaust" files 1 2>&1 | grep -c 'inside only')" = 1 ] && ok refuses-natively || fail refuses-natively 'it ran outside'
 
-place=-; case $MODE in *no-namespaces) place=/dev/shm ;; esac
+# Without namespaces the store lies where TMPDIR says: a place of its own, for whoever measures looks at all that is there.
+place=-
+case $MODE in *no-namespaces)
+    place=$(mktemp -d /dev/shm/vedette-exhaustion.XXXXXX) || exit 1
+    trap 'rm -rf "$place"; cleanUp' EXIT
+    [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$place" ;;
+esac
 seconds=${EXHAUST_SECONDS:-1.5}
 modes=${EXHAUST_MODES:-$("$bin/exhaust" list)}
 # As another user the same code decides: those that differ by who may do what on the host.
@@ -18,7 +24,7 @@ modes=${EXHAUST_MODES:-$("$bin/exhaust" list)}
 # attack MODE [OPTION...]
 attack() {
     local mode=$1 result both status; shift
-    result=$(TMPDIR=/dev/shm python3 "$checks/exhaustion.py" $place 60 ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} \
+    result=$(TMPDIR=${place#-} python3 "$checks/exhaustion.py" $place 60 ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} \
         --fake-root --size 64M --tmpfs /exhaust-inside --bind "$bin:/exhaust-bin:ro" "$@" -- /exhaust-bin/exhaust "$mode" "$seconds" 2>"$work/stderr" \
         | tee "$work/stdout" | tail -1)
     read -r both _ _ status _ <<<"$result"
