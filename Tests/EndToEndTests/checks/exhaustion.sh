@@ -54,7 +54,7 @@ END
 chmod 644 "$work/deep.py"
 levels=${EXHAUST_DEPTH:-4000}
 limited() { (ulimit -v 4000000; "$@"); }
-seen=$(limited v --changes -- sh -c "mkdir /t && cd /t && python3 '$work/deep.py' $levels" 2>"$work/stderr"); status=$?
+seen=$(limited v --changes -- sh -c "mkdir /tmp/t && cd /tmp/t && python3 '$work/deep.py' $levels" 2>"$work/stderr"); status=$?
 [ $status -eq 0 ] && [ "$seen" = made ] && grep -q 'more names have paths longer than PATH_MAX: not listed' "$work/stderr" \
     && ok deep-changes || fail deep-changes "status $status: $(grep -v '^A' "$work/stderr" | head -3)"
 mkdir up target; [ ${#as[@]} -eq 0 ] || chown 65534:65534 up target
