@@ -213,7 +213,8 @@ public struct DispositionTable: Sendable {
     case .full: set(SYS_fcntl, served, native, otherwise: .errno(EINVAL))
     case .noNamespaces:
       set(
-        SYS_fcntl, served, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(EPERM), when: .int(1, 15)), native,
+        SYS_fcntl, served, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(EPERM), when: .int(1, 15)),
+        native,
         otherwise: .errno(EINVAL))
     }
   }

@@ -40,6 +40,12 @@ import Testing
     (SYS_rt_tgsigqueueinfo, "iiis"), (434, "ii"), (424, "fisi"), (SYS_prlimit64, "iiss"), (SYS_sched_setparam, "is"),
     (SYS_sched_setscheduler, "iis"), (SYS_sched_setattr, "isi"), (SYS_sched_setaffinity, "izs"), (SYS_setpgid, "ii"),
     (SYS_getpgid, "i"), (SYS_getsid, "i"), (SYS_setpriority, "iii"), (SYS_ioprio_set, "iii"), (SYS_fcntl, "fii"),
+    (SYS_getpriority, "ii"), (SYS_ioprio_get, "ii"), (SYS_sched_getparam, "ib"), (SYS_sched_getscheduler, "i"),
+    (SYS_sched_getattr, "ibii"), (SYS_sched_rr_get_interval, "ib"), (SYS_sched_getaffinity, "izb"),
+    (SYS_get_robust_list, "ibb"), (SYS_clock_gettime, "ib"), (SYS_clock_getres, "ib"),
+    (SYS_clock_nanosleep, "iisb"), (SYS_timer_create, "isb"), (SYS_ioctl, "fis"),
+    (SYS_flock, "fi"), (SYS_fsync, "f"), (SYS_fdatasync, "f"), (SYS_syncfs, "f"), (SYS_sync_file_range, "flli"),
+    (SYS_fadvise64, "flli"),
     (SYS_unshare, "i"), (SYS_mmap, "bziilz"), (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),
     (SYS_inotify_init, ""), (SYS_inotify_init1, "i"), (SYS_inotify_add_watch, "cpi"), (SYS_inotify_rm_watch, "ci"),
   ]
