@@ -55,6 +55,7 @@ final class ExtremeGuest {
     let identity = IdentityMap(hostUser: geteuid(), hostGroup: getegid(), user: 0, group: 0)
     let root = try Host.openTrusted(tree.path, [.directory, .path])
     let lower = try HostFilesystem(rootDescriptor: root, policy: .immutable, writable: false, ownership: identity)
+    let plan = try MountPlan([("--tmpfs", ByteString("/mem"))], over: [lower])
     overlay = try OverlayFilesystem(
       upper: .memory(TmpFilesystem(store: scratch.store, owner: 0, group: 0)), lowers: [lower])
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8))
@@ -62,9 +63,9 @@ final class ExtremeGuest {
       vfs: vfs, store: scratch.store, layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41),
       identity: identity, hasPidNamespace: hasPidNamespace, abstractSocketsAreScoped: true)
     let terminals = try Host.openTrusted("/dev/pts", [.directory])
-    try SystemMounts(state: state, devpts: terminals.rawValue, identity: identity).mount()
+    try SystemMounts(state: state, devpts: terminals.rawValue, identity: identity, plan: plan).mount()
     try vfs.mount(
-      TmpFilesystem(store: scratch.store, owner: 0, group: 0), at: try vfs.makeMountPoint(Array("/mem".utf8)),
+      TmpFilesystem(store: scratch.store, owner: 0, group: 0), at: try plan.point(Array("/mem".utf8), in: vfs),
       isReadOnly: false, source: Array("tmpfs".utf8))
     credentials = TaskCredentials(user: 0, group: 0)
 

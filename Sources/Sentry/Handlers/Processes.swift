@@ -1,4 +1,4 @@
-// What else is watched of a process: fcntl and unshare, mmap of files, filters of its own.
+// What else is watched of a process: unshare, mmap of files, filters of its own.
 
 import CLinux
 import Gate
