@@ -156,15 +156,15 @@ private struct SandboxSession {
   }
 
   /// What a privileged supervisor needs of its capabilities: to read the layers CAP_DAC_READ_SEARCH; to write to the host
-  /// as its caller could CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID and CAP_MKNOD; for the marks of an upper
-  /// directory (trusted.overlay.*) CAP_SYS_ADMIN.
+  /// as its caller could CAP_CHOWN, CAP_DAC_OVERRIDE and CAP_FOWNER; for an upper directory, whose files may be set-id and
+  /// devices, CAP_FSETID and CAP_MKNOD, and CAP_SYS_ADMIN for its marks (trusted.overlay.*).
   private var keptCapabilities: UInt64 {
     var kept: UInt64 = 1 << 2
     let keepsChanges = configuration.upper != .memory
     if keepsChanges || configuration.binds.contains(where: { !$0.readOnly }) {
-      kept |= 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 27
+      kept |= 1 << 0 | 1 << 1 | 1 << 3
     }
-    if keepsChanges { kept |= 1 << 21 }
+    if keepsChanges { kept |= 1 << 4 | 1 << 21 | 1 << 27 }
     return kept
   }
 

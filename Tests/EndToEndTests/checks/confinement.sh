@@ -29,7 +29,7 @@ if [ "$(id -u)" -eq 0 ] && [ ${#as[@]} -eq 0 ]; then
     mask() { printf %016x $((has & $1)); }
     look memory "$(mask 0x4)"
     look bind-read-only "$(mask 0x4)" --bind "$work/bound:/mnt:ro"
-    look bind "$(mask 0x800001f)" --bind "$work/bound:/mnt"
+    look bind "$(mask 0xf)" --bind "$work/bound:/mnt"
     look upper "$(mask 0x820001f)" --upper "$work/upper"
 else
     look memory $none
