@@ -114,6 +114,7 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   struct vd_report report = {.stage = VD_STAGE_READY};
   long result = VD_CALL(SYS_mount, "none", "/", 0, MS_REC | MS_PRIVATE, 0, 0);
   if (result < 0) vd_fail(control, VD_STAGE_PRIVATE_MOUNTS, result);
+  vd_send_trees(plan);
   if (plan->wants_loopback && (result = loopback_up()) < 0) vd_fail(control, VD_STAGE_LOOPBACK, result);
 
   // The sysctl is that of the network namespace of whoever opens the file: the new one. A kernel without it keeps 1024.

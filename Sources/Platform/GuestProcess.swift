@@ -30,6 +30,11 @@ public final class GuestProcess {
   private let configuration: LaunchConfiguration
   private let launcher: Launcher
 
+  /// Descriptors of read-only trees, one for each of `LaunchConfiguration.shown` in its order, for the caller to close:
+  /// what is shown is to be reached through them alone. Nil if the kernel has no such wall for us (`warning`), and without
+  /// namespaces. Given away once.
+  public func takeTrees() -> [CInt]? { launcher.takeTrees() }
+
   /// Makes everything but the guest: namespaces, the empty root with the trampoline, the store.
   public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
     let kernel = KernelVersion.running
@@ -58,8 +63,11 @@ public final class GuestProcess {
     let launcher = try Launcher(configuration, isolation: isolation)
     self.launcher = launcher
     warning =
-      isolation == .noNamespaces && vd_landlock_abi() == 0
-      ? "no namespaces and no Landlock: the filter is the only wall around the command" : nil
+      if isolation == .noNamespaces && vd_landlock_abi() == 0 {
+        "no namespaces and no Landlock: the filter is the only wall around the command"
+      } else if let refusal = launcher.treeRefusal {
+        "weaker than full: the layers are not read-only to vedette itself (open_tree and mount_setattr: \(refusal))"
+      } else { nil }
     store = launcher.store
     devpts = launcher.devpts
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())

@@ -22,6 +22,10 @@ public struct LaunchConfiguration: Sendable {
   public var storeInodes: UInt64 = 1 << 20
   /// Descriptors of the caller that the guest keeps besides 0, 1 and 2.
   public var descriptors: [CInt] = []
+  /// What the sandbox shows and never changes. At `full` each is reached through a read-only tree (`GuestProcess.trees`).
+  public var shown: [ShownDirectory] = []
+  /// Whoever may mount makes the trees of `shown` itself; false for tests, which leave it to init always.
+  var makesTreesItself = true
   /// Limits of the guest; RLIMIT_CORE is 0 unless it is named here.
   public var resourceLimits: [ResourceLimit] = []
   /// The signal mask the guest starts with, bit N - 1 for signal N; nil for the calling thread's. A thread pool's threads

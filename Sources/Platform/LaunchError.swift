@@ -9,6 +9,8 @@ public struct LaunchError: Error, Sendable, CustomStringConvertible {
     case unsupported
     /// User namespaces are refused; without namespaces it may work.
     case namespaces
+    /// A layer cannot be made read-only to us, or not be found for it.
+    case layer
     /// The command could not be executed; `errno` says why.
     case command
     /// Anything else.

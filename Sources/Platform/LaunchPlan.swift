@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import LinuxABI
 
 /// Owns the memory of one `vd_plan`.
 final class LaunchPlan {
@@ -57,6 +58,22 @@ final class LaunchPlan {
     let rlimits = keep(limits)
     plan.pointee.rlimits = UnsafePointer(rlimits.0.assumingMemoryBound(to: vd_rlimit.self))
     plan.pointee.rlimit_count = limits.count
+  }
+
+  /// What init makes read-only trees of: each by its path as it was written, then by the one that /proc has for the
+  /// descriptor (the first may lead elsewhere from a mount namespace of init's own).
+  func setTrees(_ directories: [ShownDirectory]) throws(Errno) {
+    var trees: [vd_tree] = []
+    for directory in directories {
+      let status = try Kernel.status(of: directory.descriptor)
+      let written = keep(directory.path + [0]).0.assumingMemoryBound(to: CChar.self)
+      let known = (try? Host.readlink("/proc/self/fd/\(directory.descriptor)", in: AtFlags.currentDirectory)).map {
+        UnsafePointer(keep($0 + [0]).0.assumingMemoryBound(to: CChar.self))
+      }
+      trees.append(vd_tree(path: (UnsafePointer(written), known), device: UInt64(status.st_dev), inode: UInt64(status.st_ino)))
+    }
+    plan.pointee.trees = UnsafePointer(keep(trees).0.assumingMemoryBound(to: vd_tree.self))
+    plan.pointee.tree_count = trees.count
   }
 
   var trampolineDirectory: CInt {

@@ -14,6 +14,10 @@ final class Launcher {
   /// Process one of the namespaces; nil without them.
   let initProcess: ThreadID?
   let namespacesClosed: Bool
+  /// Read-only trees of what is shown, for the caller to take; nil without namespaces, or if they were refused.
+  private(set) var trees: [CInt]?
+  /// Why there are no trees though there are namespaces.
+  let treeRefusal: Errno?
 
   private let plan: LaunchPlan
   private let control: CInt
@@ -34,6 +38,13 @@ final class Launcher {
     switch isolation {
     case .full:
       directory = nil
+      var trees = ReadOnlyTrees(configuration.shown, tries: configuration.makesTreesItself)
+      let missing = trees.missing
+      do throws(Errno) { try plan.setTrees(missing.map { configuration.shown[$0] }) } catch {
+        close(control)
+        close(sockets.theirs)
+        throw LaunchError(.layer, "a layer cannot be looked at", errno: error)
+      }
       let pid = plan.withPlan { vd_launch_init($0) }
       close(sockets.theirs)
       guard pid > 0 else {
@@ -44,12 +55,23 @@ final class Launcher {
       do throws(LaunchError) {
         try IdentityMaps.write(for: pid, configuration)
         try Self.sendGo(control)
+        for index in missing {
+          let report = try Self.receive(control)
+          guard report.body.stage == VD_STAGE_TREE.rawValue else {
+            throw LaunchError(.system, "init sent no tree of a layer")
+          }
+          try trees.receive(report.descriptors.first, error: Errno(rawValue: report.body.error), at: index)
+        }
+        // `full` is all of the walls; who leaves the choice to us gets what there is, and is told.
+        if configuration.isolation == .full, let refusal = trees.refusal { throw Self.treesRefused(refusal) }
         let report = try Self.receive(control)
         store = report.descriptors[0]
         devpts = report.descriptors.count > 1 ? report.descriptors[1] : nil
         namespacesClosed = report.body.namespaces_closed != 0
         trampolines = TrampolineFiles(
           device: report.body.device, plain: report.body.inode.0, executableStack: report.body.inode.1)
+        treeRefusal = trees.refusal
+        self.trees = trees.take()
       } catch {
         kill(pid, SIGKILL)
         waitpid(pid, nil, 0)
@@ -65,6 +87,8 @@ final class Launcher {
       trampolines = made.trampolines
       initProcess = nil
       namespacesClosed = false
+      trees = nil
+      treeRefusal = nil
       childEnd = sockets.theirs
       // Orphans come to us, so that none outlives the sandbox.
       _ = vd_syscall(Int(SYS_prctl), Int(PR_SET_CHILD_SUBREAPER), 1, 0, 0, 0, 0)
@@ -74,6 +98,12 @@ final class Launcher {
   private var childEnd: CInt = -1
   private var hasFinished = false
   private var initIsReaped = false
+
+  /// Gives the trees away: the caller closes them.
+  func takeTrees() -> [CInt]? {
+    defer { trees = nil }
+    return trees
+  }
 
   /// Starts the guest's first process up to the loaded filter; it waits there. `meanwhile` is called while it gets there.
   func start(_ command: borrowing OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
@@ -122,6 +152,7 @@ final class Launcher {
     }
     close(store)
     if let devpts { close(devpts) }
+    for tree in trees ?? [] { close(tree) }
   }
 
   // MARK: - The control socket
@@ -159,7 +190,7 @@ final class Launcher {
     guard received == MemoryLayout<vd_report>.size else {
       throw LaunchError(.system, "a process of the sandbox died during its set-up (out of memory, or killed)")
     }
-    if body.stage != 0 { throw stageFailed(vd_stage(UInt32(body.stage)), Errno(rawValue: body.error)) }
+    if body.stage != 0 && body.stage != VD_STAGE_TREE.rawValue { throw stageFailed(vd_stage(UInt32(body.stage)), Errno(rawValue: body.error)) }
     return Report(body: body, descriptors: Array(descriptors.prefix(Int(count))), sender: sender)
   }
 
@@ -168,6 +199,12 @@ final class Launcher {
       .namespaces,
       "user namespaces are refused here (see kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor); "
         + "--isolation no-namespaces works without them", errno: errno)
+  }
+
+  static func treesRefused(_ errno: Errno) -> LaunchError {
+    LaunchError(
+      .layer, "the layers cannot be made read-only (open_tree, mount_setattr); --isolation auto does without",
+      errno: errno)
   }
 
   private static func stageFailed(_ stage: vd_stage, _ errno: Errno) -> LaunchError {

@@ -58,18 +58,20 @@ private struct SandboxSession {
 
   mutating func run() throws(SandboxError) -> ExitStatus {
     let recorder = try SandboxRecorder(configuration)
+    let layers = try HostLayers(configuration)
     let guest: GuestProcess
     do throws(LaunchError) {
-      guest = try GuestProcess.prepare(launchConfiguration())
+      guest = try GuestProcess.prepare(launchConfiguration(layers))
     } catch {
       throw SandboxError(error.description)
     }
     if let warning = guest.warning { DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2) }
+    if let trees = guest.takeTrees() { layers.replaceShown(by: trees) }
     let environment = configuration.environment(from: try callerEnvironment())
     let directory = workingDirectory()
     let crashPoint = Self.crashPoint
     if let crashPoint, crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
-    let sentry = try makeSentry(guest, directory, recorder)
+    let sentry = try makeSentry(guest, layers, directory, recorder)
     if let crashPoint, !crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
     let path = try findCommand(sentry, environment, directory)
     let status: ExitStatus
@@ -135,7 +137,7 @@ private struct SandboxSession {
     return Int(fromStart ? text.dropFirst(6) : text[...]).map { ($0, fromStart) }
   }
 
-  private func launchConfiguration() -> LaunchConfiguration {
+  private func launchConfiguration(_ layers: HostLayers) -> LaunchConfiguration {
     var launch = LaunchConfiguration()
     switch configuration.isolation {
     case .auto: launch.isolation = nil
@@ -152,6 +154,7 @@ private struct SandboxSession {
     launch.descriptors = configuration.extraDescriptors
     launch.confinesProcess = configuration.confinesProcess
     launch.keptCapabilities = keptCapabilities
+    launch.shown = layers.shown
     return launch
   }
 
@@ -170,9 +173,9 @@ private struct SandboxSession {
 
   private var bounds: SandboxBounds { SandboxBounds(size: configuration.size) }
 
-  private func makeSentry(_ guest: GuestProcess, _ directory: [UInt8], _ recorder: SandboxRecorder?)
-    throws(SandboxError) -> Sentry
-  {
+  private func makeSentry(
+    _ guest: GuestProcess, _ layers: sending HostLayers, _ directory: [UInt8], _ recorder: SandboxRecorder?
+  ) throws(SandboxError) -> Sentry {
     let store: BackingStore
     let bounds = bounds
     do throws(Errno) {
@@ -181,7 +184,8 @@ private struct SandboxSession {
     } catch {
       throw SandboxError("cannot use the store: \(error)")
     }
-    let tree = SandboxTree(configuration: configuration, store: store, identity: identity, cachedNames: bounds.names)
+    let tree = SandboxTree(
+      configuration: configuration, layers: layers, store: store, identity: identity, cachedNames: bounds.names)
     let (vfs, overlay) = try tree.build()
     let state: SentryState
     do throws(Errno) {

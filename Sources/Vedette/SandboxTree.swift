@@ -14,6 +14,7 @@ import VFS
 /// Builds the virtual tree of a sandbox.
 struct SandboxTree {
   let configuration: SandboxConfiguration
+  let layers: HostLayers
   let store: BackingStore
   let identity: IdentityMap
   /// How many dentries are kept that nobody holds.
@@ -22,13 +23,11 @@ struct SandboxTree {
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
   func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem) {
     var lowers: [Filesystem] = []
-    for path in configuration.lowers + [configuration.rootfs] {
-      lowers.append(try hostTree(path, .immutable, writable: false, at: "layer"))
-    }
+    for layer in layers.lowers { lowers.append(try hostTree(layer, .immutable, writable: false)) }
     let upper = try upper()
-    var layers: UpperLayers?
+    var record: UpperLayers?
     if case .store(let store) = upper, let store = store as? HostFilesystem {
-      layers = try UpperLayers.verified(
+      record = try UpperLayers.verified(
         configuration, store, caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
         inside: .init(uid: identity.user, gid: identity.group))
     }
@@ -39,7 +38,7 @@ struct SandboxTree {
       throw SandboxError(describe(error))
     }
     if case .directory(let path) = configuration.upper {
-      layers?.remember(path, root: overlay.upperRoot)
+      record?.remember(path, root: overlay.upperRoot)
     }
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: cachedNames)
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
@@ -54,26 +53,11 @@ struct SandboxTree {
         store: store, rootPermissions: Permissions(rawValue: 0o1777), owner: identity.user, group: identity.group)
       try mount(filesystem, at: destination, in: vfs, isReadOnly: false, source: "tmpfs", option: "--tmpfs")
     }
-    for bind in configuration.binds.sorted(by: { $0.destination.bytes.count < $1.destination.bytes.count }) {
-      let (directory, file) = try fileAndDirectory(bind.source)
-      let filesystem = try hostTree(directory, .shared, writable: !bind.readOnly, at: "--bind")
+    for bind in layers.binds {
+      let filesystem = try hostTree(bind.directory, .shared, writable: !bind.readOnly)
       try mount(
-        filesystem, showing: file, at: bind.destination, in: vfs, isReadOnly: bind.readOnly, source: bind.source,
+        filesystem, showing: bind.file, at: bind.destination, in: vfs, isReadOnly: bind.readOnly, source: bind.source,
         option: "--bind")
-    }
-  }
-
-  /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
-  private func fileAndDirectory(_ source: ByteString) throws(SandboxError) -> (ByteString, file: [UInt8]?) {
-    do throws(Errno) {
-      let number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
-      let descriptor = OwnedDescriptor(number)
-      if FileType(mode: try Host.stat(descriptor.rawValue).st_mode) == .directory { return (source, nil) }
-      let path = try Host.readlink("/proc/self/fd/\(number)", in: AtFlags.currentDirectory)
-      guard let slash = path.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
-      return (ByteString(slash == 0 ? [0x2f] : [UInt8](path[..<slash])), [UInt8](path[(slash + 1)...]))
-    } catch {
-      throw SandboxError("--bind: '\(source)': \(error)")
     }
   }
 
@@ -97,27 +81,22 @@ struct SandboxTree {
   }
 
   private func upper() throws(SandboxError) -> OverlayFilesystem.Upper {
-    switch configuration.upper {
-    case .memory:
+    guard let directory = layers.upper else {
       return .memory(TmpFilesystem(store: store, owner: identity.user, group: identity.group))
-    case .directory(let path):
-      return .store(try hostTree(path, .immutable, writable: true, at: "--upper"))
     }
+    return .store(try hostTree(directory, .immutable, writable: true))
   }
 
-  private func hostTree(_ path: ByteString, _ policy: HostFilesystem.Policy, writable: Bool, at option: String)
+  private func hostTree(_ directory: HostLayers.Directory, _ policy: HostFilesystem.Policy, writable: Bool)
     throws(SandboxError) -> HostFilesystem
   {
     do throws(Errno) {
-      let descriptor = try path.withCString { name throws(Errno) in
-        try Host.openTrusted(name, [.path, .directory]).release()
-      }
       let filesystem = try HostFilesystem(
-        rootDescriptor: OwnedDescriptor(descriptor), policy: policy, writable: writable, ownership: identity)
+        rootDescriptor: directory.take(), policy: policy, writable: writable, ownership: identity)
       filesystem.budget = store.budget
       return filesystem
     } catch {
-      throw SandboxError("\(option): '\(path)': \(error)")
+      throw SandboxError("\(directory.option): '\(directory.path)': \(error)")
     }
   }
 

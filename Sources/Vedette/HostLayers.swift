@@ -1,0 +1,104 @@
+// The directories of the host that a sandbox is made of, opened once, before anything is started: what is opened here is
+// what guests see, whatever becomes of the paths. Those that are only shown are exchanged for read-only trees.
+
+import CLinux
+import LinuxABI
+import Platform
+
+/// Every layer and bind of a configuration, open.
+final class HostLayers {
+  /// A directory of the host, O_PATH.
+  final class Directory {
+    /// The option that named it, for messages.
+    let option: String
+    let path: ByteString
+    /// -1 once it is taken.
+    fileprivate var descriptor: CInt
+
+    fileprivate init(_ path: ByteString, option: String) throws(Errno) {
+      self.option = option
+      self.path = path
+      descriptor = try path.open([.path, .directory]).release()
+    }
+
+    /// Gives the descriptor away, once.
+    func take() -> OwnedDescriptor {
+      defer { descriptor = -1 }
+      return OwnedDescriptor(descriptor)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+  }
+
+  struct Bind {
+    /// The source itself, or what holds it.
+    let directory: Directory
+    /// The name in `directory`, if the source is no directory.
+    let file: [UInt8]?
+    let source: ByteString
+    let destination: ByteString
+    let readOnly: Bool
+  }
+
+  /// Topmost first.
+  let lowers: [Directory]
+  /// Nil for an upper in memory.
+  let upper: Directory?
+  /// In the order of path length, so that one can lie inside another.
+  let binds: [Bind]
+
+  init(_ configuration: SandboxConfiguration) throws(SandboxError) {
+    var lowers: [Directory] = []
+    for path in configuration.lowers + [configuration.rootfs] { lowers.append(try Self.open(path, option: "layer")) }
+    self.lowers = lowers
+    upper = if case .directory(let path) = configuration.upper { try Self.open(path, option: "--upper") } else { nil }
+    var binds: [Bind] = []
+    for bind in configuration.binds.sorted(by: { $0.destination.bytes.count < $1.destination.bytes.count }) {
+      binds.append(try Self.open(bind))
+    }
+    self.binds = binds
+  }
+
+  private static func open(_ path: ByteString, option: String) throws(SandboxError) -> Directory {
+    do throws(Errno) { return try Directory(path, option: option) } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+  }
+
+  /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
+  private static func open(_ bind: SandboxConfiguration.Bind) throws(SandboxError) -> Bind {
+    do throws(Errno) {
+      var path = bind.source
+      var file: [UInt8]?
+      let opened = try bind.source.open(.path)
+      if FileType(mode: try Host.stat(opened.rawValue).st_mode) != .directory {
+        let real = try Host.readlink("/proc/self/fd/\(opened.rawValue)", in: AtFlags.currentDirectory)
+        guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
+        path = ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash]))
+        file = [UInt8](real[(slash + 1)...])
+      }
+      return Bind(
+        directory: try Directory(path, option: "--bind"), file: file, source: bind.source,
+        destination: bind.destination, readOnly: bind.readOnly)
+    } catch {
+      throw SandboxError("--bind: '\(bind.source)': \(error)")
+    }
+  }
+
+  // MARK: - What is only shown
+
+  private var shownDirectories: [Directory] { lowers + binds.filter(\.readOnly).map(\.directory) }
+
+  /// Lowers and `:ro` binds.
+  var shown: [ShownDirectory] {
+    shownDirectories.map { ShownDirectory(descriptor: $0.descriptor, path: $0.path.bytes) }
+  }
+
+  /// Takes over read-only trees in the place of the directories themselves, in the order of `shown`.
+  func replaceShown(by trees: [CInt]) {
+    for (directory, tree) in zip(shownDirectories, trees) {
+      close(directory.descriptor)
+      directory.descriptor = tree
+    }
+  }
+}
