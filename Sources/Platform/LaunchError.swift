@@ -23,6 +23,12 @@ public struct LaunchError: Error, Sendable, CustomStringConvertible {
   /// What, where, and what to do; one line without a full stop.
   public let description: String
 
+  /// Without the advice behind the semicolon.
+  var summary: String {
+    let text = description.split(separator: ";", maxSplits: 1).first.map(String.init) ?? description
+    return text == description ? text : errno.map { "\(text): \($0)" } ?? text
+  }
+
   public init(_ kind: Kind, _ description: String, errno: Errno? = nil) {
     self.kind = kind
     self.errno = errno

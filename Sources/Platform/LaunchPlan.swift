@@ -70,7 +70,9 @@ final class LaunchPlan {
       let known = (try? Host.readlink("/proc/self/fd/\(directory.descriptor)", in: AtFlags.currentDirectory)).map {
         UnsafePointer(keep($0 + [0]).0.assumingMemoryBound(to: CChar.self))
       }
-      trees.append(vd_tree(path: (UnsafePointer(written), known), device: UInt64(status.st_dev), inode: UInt64(status.st_ino)))
+      trees.append(
+        vd_tree(
+          path: (UnsafePointer(written), known), device: UInt64(status.st_dev), inode: UInt64(status.st_ino)))
     }
     plan.pointee.trees = UnsafePointer(keep(trees).0.assumingMemoryBound(to: vd_tree.self))
     plan.pointee.tree_count = trees.count
@@ -92,7 +94,8 @@ final class LaunchPlan {
   private static func limits(_ configuration: LaunchConfiguration) -> [vd_rlimit] {
     var limits: [vd_rlimit] = []
     let named = Set(configuration.resourceLimits.map(\.resource))
-    if !named.contains(CInt(coreLimit)) { limits.append(vd_rlimit(resource: CInt(coreLimit), soft: 0, hard: 0)) }
+    // One byte, not none: a program that core_pattern names is given a core at 0, and at 1 alone it is not (`man 5 core`).
+    if !named.contains(CInt(coreLimit)) { limits.append(vd_rlimit(resource: CInt(coreLimit), soft: 1, hard: 1)) }
     var files = (soft: 0 as UInt64, hard: 0 as UInt64)
     let got = withUnsafeMutablePointer(to: &files) {
       vd_syscall(Int(SYS_prlimit64), 0, descriptorLimit, 0, Int(bitPattern: $0), 0, 0)

@@ -90,12 +90,19 @@ final class Launcher {
       trees = nil
       treeRefusal = nil
       childEnd = sockets.theirs
+      if configuration.confinesProcess && SupervisorDomain.isAvailable {
+        domain = try SupervisorDomain(
+          shown: configuration.shown.map(\.descriptor), writable: configuration.writable,
+          passed: [0, 1, 2] + configuration.descriptors, store: made.store, trampolines: made.trampolineDirectory)
+      }
       // Orphans come to us, so that none outlives the sandbox.
       _ = vd_syscall(Int(SYS_prctl), Int(PR_SET_CHILD_SUBREAPER), 1, 0, 0, 0, 0)
     }
   }
 
   private var childEnd: CInt = -1
+  /// Without namespaces: what is entered before the guest exists.
+  private var domain: SupervisorDomain?
   private var hasFinished = false
   private var initIsReaped = false
 
@@ -106,9 +113,10 @@ final class Launcher {
   }
 
   /// Starts the guest's first process up to the loaded filter; it waits there. `meanwhile` is called while it gets there.
-  func start(_ command: borrowing OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
+  func start(_ command: consuming OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
     var forked: ThreadID = 0
     if initProcess == nil {
+      if let domain = domain.take() { try domain.enter() }
       forked = plan.withPlan { vd_launch_guest($0) }
       close(childEnd)
       guard forked > 0 else { throw LaunchError(.system, "fork of the guest", errno: Errno(rawValue: -forked)) }
@@ -118,12 +126,23 @@ final class Launcher {
     let sent = vd_send(control, &byte, 1, &descriptor, 1)
     if sent < 0 { throw LaunchError(.system, "the command could not be sent", errno: Errno(rawValue: -sent)) }
     meanwhile()
-    let report = try Self.receive(control)
-    let thread = report.sender != 0 ? report.sender : forked
-    guard let listener = report.descriptors.first, thread > 0 else {
-      throw LaunchError(.system, "the guest did not hand over its seccomp listener")
+    var started: Started?
+    var initIsConfined = initProcess == nil
+    // Two processes report, in either order.
+    while started == nil || !initIsConfined {
+      let report = try Self.receive(control)
+      if report.body.stage == VD_STAGE_CONFINED.rawValue {
+        initIsConfined = true
+        continue
+      }
+      let thread = report.sender != 0 ? report.sender : forked
+      guard started == nil, let listener = report.descriptors.first, thread > 0 else {
+        throw LaunchError(.system, "the guest did not hand over its seccomp listener")
+      }
+      started = Started(thread: thread, listener: listener)
     }
-    return Started(thread: thread, listener: listener)
+    guard let started else { throw LaunchError(.system, "the guest did not start") }
+    return started
   }
 
   /// The guest is traced: it may execute its command.
@@ -190,7 +209,10 @@ final class Launcher {
     guard received == MemoryLayout<vd_report>.size else {
       throw LaunchError(.system, "a process of the sandbox died during its set-up (out of memory, or killed)")
     }
-    if body.stage != 0 && body.stage != VD_STAGE_TREE.rawValue { throw stageFailed(vd_stage(UInt32(body.stage)), Errno(rawValue: body.error)) }
+    let isGood = body.stage == 0 || body.stage == VD_STAGE_CONFINED.rawValue && body.error == 0
+    if !isGood && body.stage != VD_STAGE_TREE.rawValue {
+      throw stageFailed(vd_stage(UInt32(body.stage)), Errno(rawValue: body.error))
+    }
     return Report(body: body, descriptors: Array(descriptors.prefix(Int(count))), sender: sender)
   }
 
@@ -234,6 +256,7 @@ final class Launcher {
     case VD_STAGE_LANDLOCK: return LaunchError(.unsupported, "Landlock refused the rules", errno: errno)
     case VD_STAGE_RLIMIT: return LaunchError(.system, "a resource limit cannot be set (see --limit)", errno: errno)
     case VD_STAGE_FORK: return LaunchError(.system, "fork of the guest", errno: errno)
+    case VD_STAGE_CONFINED: return LaunchError(.unsupported, "init could not be confined", errno: errno)
     case VD_STAGE_CAPABILITIES: return LaunchError(.system, "dropping capabilities", errno: errno)
     case VD_STAGE_NO_NEW_PRIVS: return LaunchError(.unsupported, "no_new_privs was refused", errno: errno)
     default: return LaunchError(.system, "setting up the guest (stage \(stage.rawValue))", errno: errno)

@@ -7,18 +7,18 @@ import Platform
 
 /// Every layer and bind of a configuration, open.
 final class HostLayers {
-  /// A directory of the host, O_PATH.
-  final class Directory {
+  /// A directory (or a file) of the host, O_PATH.
+  final class Place {
     /// The option that named it, for messages.
     let option: String
     let path: ByteString
     /// -1 once it is taken.
     fileprivate var descriptor: CInt
 
-    fileprivate init(_ path: ByteString, option: String) throws(Errno) {
+    fileprivate init(_ path: ByteString, option: String, _ flags: OpenFlags = [.path, .directory]) throws(Errno) {
       self.option = option
       self.path = path
-      descriptor = try path.open([.path, .directory]).release()
+      descriptor = try path.open(flags).release()
     }
 
     /// Gives the descriptor away, once.
@@ -32,23 +32,24 @@ final class HostLayers {
 
   struct Bind {
     /// The source itself, or what holds it.
-    let directory: Directory
-    /// The name in `directory`, if the source is no directory.
+    let directory: Place
+    /// The name in `directory`, if the source is no directory, and the file itself.
     let file: [UInt8]?
+    fileprivate let opened: Place?
     let source: ByteString
     let destination: ByteString
     let readOnly: Bool
   }
 
   /// Topmost first.
-  let lowers: [Directory]
+  let lowers: [Place]
   /// Nil for an upper in memory.
-  let upper: Directory?
+  let upper: Place?
   /// In the order of path length, so that one can lie inside another.
   let binds: [Bind]
 
   init(_ configuration: SandboxConfiguration) throws(SandboxError) {
-    var lowers: [Directory] = []
+    var lowers: [Place] = []
     for path in configuration.lowers + [configuration.rootfs] { lowers.append(try Self.open(path, option: "layer")) }
     self.lowers = lowers
     upper = if case .directory(let path) = configuration.upper { try Self.open(path, option: "--upper") } else { nil }
@@ -59,8 +60,8 @@ final class HostLayers {
     self.binds = binds
   }
 
-  private static func open(_ path: ByteString, option: String) throws(SandboxError) -> Directory {
-    do throws(Errno) { return try Directory(path, option: option) } catch {
+  private static func open(_ path: ByteString, option: String) throws(SandboxError) -> Place {
+    do throws(Errno) { return try Place(path, option: option) } catch {
       throw SandboxError("\(option): '\(path)': \(error)")
     }
   }
@@ -68,17 +69,17 @@ final class HostLayers {
   /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
   private static func open(_ bind: SandboxConfiguration.Bind) throws(SandboxError) -> Bind {
     do throws(Errno) {
-      var path = bind.source
-      var file: [UInt8]?
-      let opened = try bind.source.open(.path)
-      if FileType(mode: try Host.stat(opened.rawValue).st_mode) != .directory {
-        let real = try Host.readlink("/proc/self/fd/\(opened.rawValue)", in: AtFlags.currentDirectory)
-        guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
-        path = ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash]))
-        file = [UInt8](real[(slash + 1)...])
+      let source = try Place(bind.source, option: "--bind", .path)
+      if FileType(mode: try Host.stat(source.descriptor).st_mode) == .directory {
+        return Bind(
+          directory: source, file: nil, opened: nil, source: bind.source, destination: bind.destination,
+          readOnly: bind.readOnly)
       }
+      let real = try Host.readlink("/proc/self/fd/\(source.descriptor)", in: AtFlags.currentDirectory)
+      guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
+      let directory = try Place(ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash])), option: "--bind")
       return Bind(
-        directory: try Directory(path, option: "--bind"), file: file, source: bind.source,
+        directory: directory, file: [UInt8](real[(slash + 1)...]), opened: source, source: bind.source,
         destination: bind.destination, readOnly: bind.readOnly)
     } catch {
       throw SandboxError("--bind: '\(bind.source)': \(error)")
@@ -87,11 +88,16 @@ final class HostLayers {
 
   // MARK: - What is only shown
 
-  private var shownDirectories: [Directory] { lowers + binds.filter(\.readOnly).map(\.directory) }
+  private var shownDirectories: [Place] { lowers + binds.filter(\.readOnly).map(\.directory) }
 
   /// Lowers and `:ro` binds.
   var shown: [ShownDirectory] {
     shownDirectories.map { ShownDirectory(descriptor: $0.descriptor, path: $0.path.bytes) }
+  }
+
+  /// The upper and the writable binds; of a file that is bound the file alone.
+  var writable: [CInt] {
+    ([upper].compactMap(\.self) + binds.filter { !$0.readOnly }.map { $0.opened ?? $0.directory }).map(\.descriptor)
   }
 
   /// Takes over read-only trees in the place of the directories themselves, in the order of `shown`.

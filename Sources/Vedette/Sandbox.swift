@@ -65,7 +65,10 @@ private struct SandboxSession {
     } catch {
       throw SandboxError(error.description)
     }
-    if let warning = guest.warning { DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2) }
+    if let warning = guest.warning, !configuration.quiet {
+      DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2)
+    }
+    recorder?.begin(level: guest.isolation, gate: configuration.gate, guest.walls)
     if let trees = guest.takeTrees() { layers.replaceShown(by: trees) }
     let environment = configuration.environment(from: try callerEnvironment())
     let directory = workingDirectory()
@@ -155,6 +158,7 @@ private struct SandboxSession {
     launch.confinesProcess = configuration.confinesProcess
     launch.keptCapabilities = keptCapabilities
     launch.shown = layers.shown
+    launch.writable = layers.writable
     return launch
   }
 

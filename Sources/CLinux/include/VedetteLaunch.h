@@ -29,6 +29,8 @@ enum vd_stage {
   VD_STAGE_FILTER,
   /// init: a layer's read-only tree follows, or why there is none.
   VD_STAGE_TREE,
+  /// init: it has given up what it will not need.
+  VD_STAGE_CONFINED,
 };
 
 /// What a child tells the supervisor: one datagram, descriptors beside it.
@@ -130,9 +132,9 @@ const uint8_t *vd_trampoline_code(size_t *size);
 /// The supervisor's own vdso, which every guest shares byte for byte at an address of its own; 0 if there is none.
 uint64_t vd_vdso_base(size_t *size);
 
-/// Starts a process that removes the directory when the returned descriptor is closed, by us or by our death; a byte
-/// written to it before says that the directory is not to be removed. The path must stay in memory until this returns.
-/// Returns a negative errno on failure.
+/// Starts a process that removes the directory when the returned socket is closed or shut for writing, by us or by our
+/// death; reading from it then ends when that is done. A byte written to it before says that the directory is not to be
+/// removed. The path must stay in memory until this returns. Returns a negative errno on failure.
 int vd_launch_janitor(const char *path);
 
 /// Removes a directory and everything in it, never following a link.

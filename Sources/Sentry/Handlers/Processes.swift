@@ -14,7 +14,31 @@ let processHandlers: [(CInt, Handler)] = [
   (SYS_rt_tgsigqueueinfo, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.1) }),
   (434 /* pidfd_open */, { (state, task, call) throws(Errno) in try state.nativeIfGuest(call.arguments.0) }),
   (424 /* pidfd_send_signal */, { (state, task, call) throws(Errno) in try state.sendByDescriptor(task, call) }),
-  (SYS_prlimit64, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
+  (
+    SYS_prlimit64,
+    { (state, task, call) throws(Errno) in
+      guard UInt32(truncatingIfNeeded: call.arguments.1) == 4 /* RLIMIT_CORE */ else {
+        return try state.nativeIfGuestOrSelf(call.arguments.0)
+      }
+      let target = Int32(truncatingIfNeeded: call.arguments.0)
+      if target != 0, state.task(insideID: target) == nil { throw .noSuchProcess }
+      return try state.coreLimit(task, new: call.arguments.2, old: call.arguments.3)
+    }
+  ),
+  (
+    SYS_getrlimit,
+    { (state, task, call) throws(Errno) in
+      if call.arguments.1 == 0 { throw .badAddress }
+      return try state.coreLimit(task, new: 0, old: call.arguments.1)
+    }
+  ),
+  (
+    SYS_setrlimit,
+    { (state, task, call) throws(Errno) in
+      if call.arguments.1 == 0 { throw .badAddress }
+      return try state.coreLimit(task, new: call.arguments.1, old: 0)
+    }
+  ),
   (SYS_sched_setparam, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
   (SYS_sched_setscheduler, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
   (SYS_sched_setattr, { (state, task, call) throws(Errno) in try state.nativeIfGuestOrSelf(call.arguments.0) }),
@@ -86,6 +110,22 @@ extension SentryState {
   }
 
   /// Without a pid namespace a number may be any process of the host: only guests may be named.
+  /// RLIMIT_CORE of any guest (`man 2 getrlimit`): none at all, soft and hard. The kernel's is 1, which keeps a core from a
+  /// program that core_pattern names too (`man 5 core`), so a guest may not set it, not even to 0.
+  fileprivate func coreLimit(_ task: Task, new: UInt64, old: UInt64) throws(Errno) -> Outcome {
+    if new != 0 {
+      let soft = try task.memory.load(UInt64.self, at: new)
+      let hard = try task.memory.load(UInt64.self, at: new &+ 8)
+      if soft > hard { throw .invalidArgument }
+      if hard > 0 { throw .notPermitted }
+    }
+    if old != 0 {
+      try task.memory.store(0 as UInt64, at: old)
+      try task.memory.store(0 as UInt64, at: old &+ 8)
+    }
+    return .value(0)
+  }
+
   fileprivate func nativeIfGuest(_ argument: UInt64) throws(Errno) -> Outcome {
     let number = ThreadID(truncatingIfNeeded: argument)
     if hasPidNamespace || number <= 0 || tasks[number] != nil { return .native }
