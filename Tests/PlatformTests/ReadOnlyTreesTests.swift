@@ -54,7 +54,8 @@ import Testing
     let again = "/proc/self/fd/\(file.rawValue)"
     for (path, flags) in [
       ("file", O_WRONLY), ("file", O_RDWR), ("file", O_RDONLY | O_TRUNC), ("new", O_WRONLY | O_CREAT),
-      (again, O_RDONLY | O_TRUNC), (again, O_RDWR), (again, O_WRONLY | O_APPEND), (".", 0o20_200_000 /* O_TMPFILE */ | O_RDWR),
+      (again, O_RDONLY | O_TRUNC), (again, O_RDWR), (again, O_WRONLY | O_APPEND),
+      (".", 0o20_200_000 /* O_TMPFILE */ | O_RDWR),
     ] {
       #expect(
         error { _ = OwnedDescriptor(try Kernel.open(path, in: tree.rawValue, flags, mode: 0o600)) }
@@ -82,7 +83,8 @@ import Testing
     }
     #expect(flags != nil)
     // What is no file at all, and what leads elsewhere.
-    #expect(error { _ = OwnedDescriptor(try Kernel.open("link", in: tree.rawValue, O_RDONLY)) } == .tooManySymbolicLinkLevels)
+    #expect(
+      error { _ = OwnedDescriptor(try Kernel.open("link", in: tree.rawValue, O_RDONLY)) } == .tooManySymbolicLinkLevels)
     if (try? Host.stat("null", in: tree.rawValue)) != nil {
       #expect(error { _ = OwnedDescriptor(try Kernel.open("null", in: tree.rawValue, O_RDONLY)) } == .permissionDenied)
     }
