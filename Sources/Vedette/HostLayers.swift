@@ -33,7 +33,7 @@ final class HostLayers {
   struct Bind {
     /// The source itself, or what holds it.
     let directory: Place
-    /// The name in `directory`, if the source is no directory, and the file itself.
+    /// The name in `directory`, if the source is no directory, and the file itself, if it may be changed.
     let file: [UInt8]?
     fileprivate let opened: Place?
     let source: ByteString
@@ -79,7 +79,8 @@ final class HostLayers {
       guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
       let directory = try Place(ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash])), option: "--bind")
       return Bind(
-        directory: directory, file: [UInt8](real[(slash + 1)...]), opened: source, source: bind.source,
+        directory: directory, file: [UInt8](real[(slash + 1)...]), opened: bind.readOnly ? nil : source,
+        source: bind.source,
         destination: bind.destination, readOnly: bind.readOnly)
     } catch {
       throw SandboxError("--bind: '\(bind.source)': \(error)")

@@ -57,6 +57,8 @@ private struct SandboxSession {
   }
 
   mutating func run() throws(SandboxError) -> ExitStatus {
+    let inherited =
+      configuration.confinesProcess ? try InheritedDescriptors(keeping: configuration.extraDescriptors) : nil
     let recorder = try SandboxRecorder(configuration)
     let layers = try HostLayers(configuration)
     let guest: GuestProcess
@@ -69,6 +71,8 @@ private struct SandboxSession {
       DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2)
     }
     recorder?.begin(level: guest.isolation, gate: configuration.gate, guest.walls)
+    // Only now: init finds the layers by their paths.
+    inherited?.close()
     if let trees = guest.takeTrees() { layers.replaceShown(by: trees) }
     let environment = configuration.environment(from: try callerEnvironment())
     let directory = workingDirectory()

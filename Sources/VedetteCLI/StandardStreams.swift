@@ -21,17 +21,6 @@ enum StandardStreams {
     }
   }
 
-  /// Closes what the caller left open beyond 0, 1, 2 and the descriptors that the command is given: none of it is ours, and a
-  /// supervisor holds nothing that it does not need (`man 2 close_range`).
-  static func closeOthers(keeping descriptors: [CInt]) {
-    var first: CInt = 3
-    for kept in descriptors.sorted() where kept >= first {
-      if kept > first { _ = vd_syscall(Int(SYS_close_range), Int(first), Int(kept) - 1, 0, 0, 0, 0) }
-      first = kept + 1
-    }
-    _ = vd_syscall(Int(SYS_close_range), Int(first), Int(UInt32.max), 0, 0, 0, 0)
-  }
-
   /// Writes all of `text`; false if that is not possible.
   @discardableResult
   static func write(_ text: String, to descriptor: CInt) -> Bool {

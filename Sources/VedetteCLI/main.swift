@@ -42,7 +42,6 @@ func perform(_ request: Request) -> CInt {
       StandardStreams.complain(error.description)
       return ownFailure
     }
-    StandardStreams.closeOthers(keeping: configuration.extraDescriptors)
     do throws(SandboxError) {
       return switch try Sandbox.run(configuration) {
       case .exited(let code): code
