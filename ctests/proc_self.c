@@ -104,10 +104,15 @@ static void statusAndStat(void) {
     text = readFile("/proc/self/cmdline");
     CHECK(strstr(text, "proc_self") != NULL);
     CHECK_STR(readFile("/proc/self/comm"), "proc_self\n");
-    int fd = (int)CHECK_OK(open("/proc/self/comm", O_WRONLY));
-    CHECK_EQ(write(fd, "renamed", 7), 7);
-    close(fd);
-    CHECK(lineIs("/proc/self/status", "Name:", "renamed"));
+    int fd = open("/proc/self/comm", O_WRONLY);
+    if (fd < 0 && errno == EACCES && geteuid() == 0) {
+        SKIP_PART("--isolation no-namespaces: a caller who may write to the host's /proc/sys is kept from all of /proc");
+    } else {
+        CHECK_OK(fd);
+        CHECK_EQ(write(fd, "renamed", 7), 7);
+        close(fd);
+        CHECK(lineIs("/proc/self/status", "Name:", "renamed"));
+    }
     CHECK(strstr(readFile("/proc/self/limits"), "Max open files") != NULL);
     CHECK(strstr(readFile("/proc/self/io"), "rchar: ") != NULL);
     CHECK_EQ(atoi(readFile("/proc/self/oom_score_adj")), atoi(readFile("/proc/self/oom_score_adj")));

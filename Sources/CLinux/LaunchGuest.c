@@ -50,7 +50,7 @@ static long restrict_paths(const struct vd_plan *plan, int devpts) {
   return result;
 }
 
-static long drop_capabilities(void) {
+long vd_drop_capabilities(void) {
   for (long capability = 0; capability < 64; capability++)
     if (VD_CALL(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0, 0) == -EINVAL) break;
   VD_CALL(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0);
@@ -121,7 +121,7 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
   if ((result = VD_CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)) < 0)
     vd_fail(control, VD_STAGE_NO_NEW_PRIVS, result);
   if ((result = restrict_paths(plan, devpts)) < 0) vd_fail(control, VD_STAGE_LANDLOCK, result);
-  if ((result = drop_capabilities()) < 0) vd_fail(control, VD_STAGE_CAPABILITIES, result);
+  if ((result = vd_drop_capabilities()) < 0) vd_fail(control, VD_STAGE_CAPABILITIES, result);
   if ((result = close_others(plan)) < 0) vd_fail(control, VD_STAGE_DESCRIPTORS, result);
 
   struct sock_fprog program = {.len = (unsigned short)command->filter_count,

@@ -103,6 +103,37 @@ static long leave_host(void) {
   return result;
 }
 
+/// From here on init may wait for children, read from and write to its socket, and end. Its memory is a copy of the
+/// supervisor's: it is neither dumped nor read.
+static long confine(int control) {
+  struct {
+    uint64_t soft, hard;
+  } core = {0, 0};
+  // 1 rather than 0 (`man 5 core`), unless the caller's hard limit is 0 already.
+  long result = VD_CALL(SYS_prlimit64, 0, 4 /* RLIMIT_CORE */, 0, &core, 0, 0);
+  core.soft = core.hard = core.hard > 1 ? 1 : core.hard;
+  if (result == 0) result = VD_CALL(SYS_prlimit64, 0, 4 /* RLIMIT_CORE */, &core, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+  if (result == 0) result = vd_drop_capabilities();
+  if (result < 0) return result;
+  struct sock_filter filter[] = {
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 8, AUDIT_ARCH_X86_64},
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
+      {BPF_JMP | BPF_JEQ | BPF_K, 5, 0, SYS_wait4},
+      {BPF_JMP | BPF_JEQ | BPF_K, 4, 0, SYS_exit_group},
+      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_read},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_write},
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, args[0])},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)control},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS},
+  };
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  return VD_CALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program, 0, 0, 0);
+}
+
 static _Noreturn void be_init(const struct vd_plan *plan) {
   int control = plan->control;
   uint64_t all = ~0ull;
@@ -114,6 +145,7 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   struct vd_report report = {.stage = VD_STAGE_READY};
   long result = VD_CALL(SYS_mount, "none", "/", 0, MS_REC | MS_PRIVATE, 0, 0);
   if (result < 0) vd_fail(control, VD_STAGE_PRIVATE_MOUNTS, result);
+  vd_send_trees(plan);
   if (plan->wants_loopback && (result = loopback_up()) < 0) vd_fail(control, VD_STAGE_LOOPBACK, result);
 
   // The sysctl is that of the network namespace of whoever opens the file: the new one. A kernel without it keeps 1024.
@@ -159,6 +191,10 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
 
   if (control > 0) VD_CALL(SYS_close_range, 0, control - 1, 0, 0, 0, 0);
   VD_CALL(SYS_close_range, control + 1, ~0u, 0, 0, 0, 0);
+  if ((result = confine(control)) < 0) vd_fail(control, VD_STAGE_CONFINED, result);
+  // write, not what vd_send takes: the filter lets it through.
+  struct vd_report confined = {.stage = VD_STAGE_CONFINED};
+  VD_CALL(SYS_write, control, &confined, sizeof confined, 0, 0, 0);
   for (;;) {
     long reaped = VD_CALL(SYS_wait4, -1, 0, 0, 0, 0, 0);
     // No child is left: the supervisor is about to kill us, or is gone and the read ends.

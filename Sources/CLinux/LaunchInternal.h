@@ -24,6 +24,12 @@ static inline void vd_wait_go(int socket) {
     for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
 }
 
+/// Sends the trees of the plan, a message each.
+void vd_send_trees(const struct vd_plan *plan);
+
+/// Gives up every capability, for good.
+long vd_drop_capabilities(void);
+
 /// Maps the command, gives up every privilege, loads the filter, executes the guest's command. `devpts` may be -1.
 _Noreturn void vd_become_guest(const struct vd_plan *plan, int command, int devpts);
 

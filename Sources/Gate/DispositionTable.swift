@@ -114,7 +114,13 @@ public struct DispositionTable: Sendable {
     set(SYS_migrate_pages, ArgumentRule(.native, when: .int(0, 0)), otherwise: .errno(EPERM))
   }
 
+  /// RLIMIT_CORE as the second argument: the kernel's is not what guests see.
+  private static let coreLimit = ArgumentRule(.trace, when: .int(1, 4))
+
   private mutating func setProcesses(_ policy: GatePolicy) {
+    for number in [SYS_getrlimit, SYS_setrlimit] {
+      set(number, ArgumentRule(.trace, when: .int(0, 4)), otherwise: .native)
+    }
     let newNamespaces: UInt32 = 0x7e02_0000
     let untraced: UInt32 = 0x0080_0000
     set(SYS_clone, ArgumentRule(.errno(EPERM), when: .anyBit(0, newNamespaces | untraced)), otherwise: .native)
@@ -129,6 +135,7 @@ public struct DispositionTable: Sendable {
       // The pid namespace bounds all but the process group, which reaches the caller's own processes.
       set(SYS_kill, ArgumentRule(.trace, when: .oneOf(argument: 0, [0, UInt32.max])), otherwise: .native)
       set(.native, Self.processCalls)
+      set(SYS_prlimit64, Self.coreLimit, ArgumentRule(.trace, when: .int(0, 1)), otherwise: .native)
       set(.trace, [SYS_pidfd_send_signal])
       set(SYS_setpriority, ArgumentRule(.errno(EPERM), when: .int(0, 1)), otherwise: .native)
       set(SYS_ioprio_set, ArgumentRule(.errno(EPERM), when: .int(0, 2)), otherwise: .native)
@@ -149,6 +156,7 @@ public struct DispositionTable: Sendable {
           number, ArgumentRule(.native, when: .noBit(0, 0x8000_0000)),
           ArgumentRule(.native, when: .equal(argument: 0, mask: 0xffff_fff8, value: 0xffff_fff8)), otherwise: .trace)
       }
+      set(SYS_prlimit64, Self.coreLimit, ArgumentRule(.native, when: .int(0, 0)), otherwise: .trace)
       set(.errno(ENOSYS), Self.systemVCalls)
     }
   }

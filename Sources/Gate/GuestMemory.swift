@@ -86,6 +86,22 @@ public struct GuestMemory: Sendable {
     if try Self.transfer(SYS_process_vm_writev, thread, &local, &remote, 1) != bytes.count { throw .badAddress }
   }
 
+  /// Writes whole words at a word's boundary as a debugger does: past page protection, and a stack grows to reach them. The
+  /// C function is `ptrace(2)` with PTRACE_POKEDATA; the kernel's is `__access_remote_vm`. A file of /proc, /proc/PID/mem,
+  /// does the same, but a supervisor's Landlock domain may let it write nothing there.
+  ///
+  /// - Precondition: the thread is stopped, and the caller is its tracer.
+  /// - Throws: `.noSuchProcess` otherwise; `.ioError` or `.badAddress` if there is no such memory and none comes.
+  public func poke(_ bytes: UnsafeRawBufferPointer, at address: UInt64) throws(Errno) {
+    guard bytes.count % 8 == 0, address % 8 == 0 else { throw .invalidArgument }
+    for offset in stride(from: 0, to: bytes.count, by: 8) {
+      let word = bytes.loadUnaligned(fromByteOffset: offset, as: Int.self)
+      let place = Int(bitPattern: UInt(address)) &+ offset
+      _ = try Errno.check(
+        vd_syscall(Int(SYS_ptrace), Int(VD_PTRACE_POKEDATA), Int(thread), place, word, 0, 0))
+    }
+  }
+
   /// Fills `ranges`, a few pages in all, with zeros.
   ///
   /// - Throws: `.badAddress` unless every byte was written, `.noSuchProcess` if the guest is gone.

@@ -16,7 +16,8 @@ struct Confinement {
     filter = FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal)
   }
 
-  /// no_new_privs, and no capability but the kept ones, of the calling thread and those it makes.
+  /// no_new_privs, and no capability but the kept ones, of the calling thread and those it makes. Our memory, which holds
+  /// what all guests read, is not dumped; and processes of the same user may neither trace us nor look into /proc/PID.
   ///
   /// Once the guest is traced: with kernel.yama.ptrace_scope 2 that takes CAP_SYS_PTRACE.
   func giveUpPrivileges() throws(LaunchError) {
@@ -24,6 +25,15 @@ struct Confinement {
       try Kernel.call(SYS_prctl, Int(PR_SET_NO_NEW_PRIVS), 1)
     } catch {
       throw LaunchError(.unsupported, "no_new_privs was refused", errno: error)
+    }
+    do throws(Errno) {
+      try Kernel.call(SYS_prctl, Int(PR_SET_DUMPABLE), 0)
+      var limit = (soft: 1 as UInt64, hard: 1 as UInt64)
+      try withUnsafeMutablePointer(to: &limit) { limit throws(Errno) in
+        _ = try Kernel.call(SYS_prlimit64, 0, 4 /* RLIMIT_CORE */, Int(bitPattern: limit))
+      }
+    } catch {
+      throw LaunchError(.system, "keeping the supervisor's memory from being dumped", errno: error)
     }
     do throws(Errno) { try limitCapabilities() } catch {
       throw LaunchError(.system, "dropping the supervisor's capabilities", errno: error)

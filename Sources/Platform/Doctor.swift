@@ -41,8 +41,9 @@ public struct Doctor: Sendable {
 
     let calls = Self.calls()
     lines.append(calls)
-    let namespaces = Self.namespaces()
+    let (namespaces, readOnlyLayers) = Self.namespaces()
     lines.append(namespaces)
+    lines.append(readOnlyLayers)
     add(
       "detached file systems (fsopen)", Int(vd_probe_file_system()), "the store can be a tmpfs",
       lacking: "needs Linux 5.2")
@@ -53,6 +54,12 @@ public struct Doctor: Sendable {
         detail: landlock > 0
           ? "ABI \(landlock)\(landlock < 6 ? ", signals and abstract sockets are not scoped (ABI 6)" : "")"
           : "no second wall behind the filter"))
+    lines.append(
+      Line(
+        name: "Landlock around vedette", isAvailable: SupervisorDomain.isAvailable, isNeeded: false,
+        detail: SupervisorDomain.isAvailable
+          ? "at no-namespaces it reaches what it serves and nothing else"
+          : "at no-namespaces a bug of vedette's own reaches what its caller can (needs ABI 2, Linux 5.19)"))
     add("kcmp", Self.raw(SYS_kcmp, Int(getpid()), Int(getpid()), 1), "", lacking: "sharing between tasks is guessed")
     add(
       "PROCMAP_QUERY", Int(vd_probe_mapping_query()), "mappings are asked for by address",
@@ -84,17 +91,35 @@ public struct Doctor: Sendable {
   }
 
   /// The whole set-up, up to the point where a guest would start.
-  private static func namespaces() -> Line {
+  private static func namespaces() -> (Line, readOnlyLayers: Line) {
+    var layers = Line(
+      name: "read-only layers", isAvailable: false, isNeeded: false, detail: "at full only, which needs namespaces")
     var configuration = LaunchConfiguration()
     configuration.isolation = .full
     configuration.forwardsSignals = false
     do throws(LaunchError) {
       let process = try GuestProcess.prepare(configuration)
-      return Line(
+      let namespaces = Line(
         name: "namespaces", isAvailable: true, isNeeded: false,
         detail: process.devpts == nil ? "without a pty file system" : "user, mount, pid, ipc, uts, net, cgroup")
+      do throws(LaunchError) {
+        let root = OwnedDescriptor(try openRoot())
+        configuration.shown = [ShownDirectory(descriptor: root.rawValue, path: [0x2f])]
+        _ = try GuestProcess.prepare(configuration)
+        layers.isAvailable = true
+        layers.detail = "the kernel refuses vedette itself every change of what is only shown"
+      } catch {
+        layers.detail = "auto goes without, and says so; full refuses: \(error.summary)"
+      }
+      return (namespaces, layers)
     } catch {
-      return Line(name: "namespaces", isAvailable: false, isNeeded: false, detail: error.description)
+      return (Line(name: "namespaces", isAvailable: false, isNeeded: false, detail: error.description), layers)
+    }
+  }
+
+  private static func openRoot() throws(LaunchError) -> CInt {
+    do throws(Errno) { return try Kernel.open("/", CLinux.O_PATH) } catch {
+      throw LaunchError(.system, "the root directory", errno: error)
     }
   }
 

@@ -23,8 +23,11 @@ public final class GuestProcess {
   /// What the sentry may ask of the platform while the command runs.
   public var control: any GuestControl { requests }
 
-  /// The walls are weaker than they should be, on the caller's explicit wish; one line for people.
+  /// The walls are weaker than `full` has them, and nobody asked for exactly that, or there is hardly any; one line for
+  /// people.
   public let warning: String?
+  /// What stands and what does not.
+  public let walls: Walls
 
   private let requests = TracerRequests()
   private let storeWatch: StoreWatch?
@@ -33,6 +36,11 @@ public final class GuestProcess {
   public var storeUsage: StoreUsage? { storeWatch?.usage }
   private let configuration: LaunchConfiguration
   private let launcher: Launcher
+
+  /// Descriptors of read-only trees, one for each of `LaunchConfiguration.shown` in its order, for the caller to close:
+  /// what is shown is to be reached through them alone. Nil if the kernel has no such wall for us (`warning`), and without
+  /// namespaces. Given away once.
+  public func takeTrees() -> [CInt]? { launcher.takeTrees() }
 
   /// Makes everything but the guest: namespaces, the empty root with the trampoline, the store.
   public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
@@ -52,18 +60,32 @@ public final class GuestProcess {
           .unsupported, "neither namespaces nor Landlock here; --isolation no-namespaces has the filter alone",
           errno: error.errno)
       }
-      return try GuestProcess(configuration, isolation: .noNamespaces)
+      return try GuestProcess(configuration, isolation: .noNamespaces, insteadOfFull: error)
     }
   }
 
-  private init(_ configuration: LaunchConfiguration, isolation: IsolationLevel) throws(LaunchError) {
+  /// - Parameter reason: why it is not `full`, which was tried.
+  private init(
+    _ configuration: LaunchConfiguration, isolation: IsolationLevel, insteadOfFull reason: LaunchError? = nil
+  ) throws(LaunchError) {
     self.configuration = configuration
     self.isolation = isolation
     let launcher = try Launcher(configuration, isolation: isolation)
     self.launcher = launcher
     warning =
-      isolation == .noNamespaces && vd_landlock_abi() == 0
-      ? "no namespaces and no Landlock: the filter is the only wall around the command" : nil
+      if let reason {
+        "isolation is no-namespaces, which is weaker than full: \(reason.summary)"
+      } else if isolation == .noNamespaces && vd_landlock_abi() == 0 {
+        "no namespaces and no Landlock: the filter is the only wall around the command"
+      } else if let refusal = launcher.treeRefusal {
+        "isolation is weaker than full: the layers are not read-only to vedette itself (open_tree, mount_setattr: "
+          + "\(refusal))"
+      } else if isolation == .noNamespaces && configuration.confinesProcess && !SupervisorDomain.isAvailable {
+        "no Landlock around vedette itself: a bug of its own could reach what its caller can"
+      } else { nil }
+    walls = Walls(
+      isolation, layersAreReadOnly: isolation == .full && launcher.treeRefusal == nil,
+      confinesProcess: configuration.confinesProcess)
     store = launcher.store
     storeWatch =
       isolation == .noNamespaces ? StoreWatch(launcher.store, limit: configuration.storeSize) : nil
@@ -90,6 +112,7 @@ public final class GuestProcess {
     }
     let command = try CommandImage.make(filter: filter, path: path, arguments: arguments, environment: environment)
     var confinement: Confinement?
+    // Closed there: it holds the environment.
     let started = try launcher.start(command) {
       if configuration.confinesProcess { confinement = Confinement(keeping: configuration.keptCapabilities) }
     }

@@ -22,7 +22,14 @@ public struct LaunchConfiguration: Sendable {
   public var storeInodes: UInt64 = 1 << 20
   /// Descriptors of the caller that the guest keeps besides 0, 1 and 2.
   public var descriptors: [CInt] = []
-  /// Limits of the guest; RLIMIT_CORE is 0 unless it is named here.
+  /// What the sandbox shows and never changes. At `full` each is reached through a read-only tree (`GuestProcess.trees`).
+  public var shown: [ShownDirectory] = []
+  /// Descriptors (O_PATH is enough) of directories and files of the host that guests may change. Without namespaces nothing
+  /// else of the host can be changed by a supervisor that `confinesProcess`.
+  public var writable: [CInt] = []
+  /// Whoever may mount makes the trees of `shown` itself; false for tests, which leave it to init always.
+  var makesTreesItself = true
+  /// Limits of the guest; RLIMIT_CORE is 1, which is shown as 0, unless it is named here.
   public var resourceLimits: [ResourceLimit] = []
   /// The signal mask the guest starts with, bit N - 1 for signal N; nil for the calling thread's. A thread pool's threads
   /// block everything, which no program expects.
@@ -32,7 +39,8 @@ public struct LaunchConfiguration: Sendable {
   public var forwardsSignals = true
   /// Before the guest runs, this whole process gives up, for good, what a supervisor does not need: capabilities but
   /// those of `keptCapabilities`, new privileges by exec, and all calls but those of `SupervisorCalls` (it can then neither
-  /// fork nor execute). For a process that does nothing else.
+  /// fork nor execute). Without namespaces it also enters a Landlock domain (`SupervisorDomain`). For a process that does
+  /// nothing else.
   public var confinesProcess = false
   /// What `confinesProcess` leaves of the capabilities, bit N for capability N: by default CAP_DAC_READ_SEARCH, with
   /// which a privileged caller's layers can be read.

@@ -9,6 +9,8 @@ public struct LaunchError: Error, Sendable, CustomStringConvertible {
     case unsupported
     /// User namespaces are refused; without namespaces it may work.
     case namespaces
+    /// A layer cannot be made read-only to us, or not be found for it.
+    case layer
     /// The command could not be executed; `errno` says why.
     case command
     /// Anything else.
@@ -20,6 +22,12 @@ public struct LaunchError: Error, Sendable, CustomStringConvertible {
   public let errno: Errno?
   /// What, where, and what to do; one line without a full stop.
   public let description: String
+
+  /// Without the advice behind the semicolon.
+  var summary: String {
+    let text = description.split(separator: ";", maxSplits: 1).first.map(String.init) ?? description
+    return text == description ? text : errno.map { "\(text): \($0)" } ?? text
+  }
 
   public init(_ kind: Kind, _ description: String, errno: Errno? = nil) {
     self.kind = kind

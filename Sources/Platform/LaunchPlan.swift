@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import LinuxABI
 
 /// Owns the memory of one `vd_plan`.
 final class LaunchPlan {
@@ -59,6 +60,24 @@ final class LaunchPlan {
     plan.pointee.rlimit_count = limits.count
   }
 
+  /// What init makes read-only trees of: each by its path as it was written, then by the one that /proc has for the
+  /// descriptor (the first may lead elsewhere from a mount namespace of init's own).
+  func setTrees(_ directories: [ShownDirectory]) throws(Errno) {
+    var trees: [vd_tree] = []
+    for directory in directories {
+      let status = try Kernel.status(of: directory.descriptor)
+      let written = keep(directory.path + [0]).0.assumingMemoryBound(to: CChar.self)
+      let known = (try? Host.readlink("/proc/self/fd/\(directory.descriptor)", in: AtFlags.currentDirectory)).map {
+        UnsafePointer(keep($0 + [0]).0.assumingMemoryBound(to: CChar.self))
+      }
+      trees.append(
+        vd_tree(
+          path: (UnsafePointer(written), known), device: UInt64(status.st_dev), inode: UInt64(status.st_ino)))
+    }
+    plan.pointee.trees = UnsafePointer(keep(trees).0.assumingMemoryBound(to: vd_tree.self))
+    plan.pointee.tree_count = trees.count
+  }
+
   var trampolineDirectory: CInt {
     get { plan.pointee.trampoline_directory }
     set { plan.pointee.trampoline_directory = newValue }
@@ -75,12 +94,13 @@ final class LaunchPlan {
   private static func limits(_ configuration: LaunchConfiguration) -> [vd_rlimit] {
     var limits: [vd_rlimit] = []
     let named = Set(configuration.resourceLimits.map(\.resource))
-    if !named.contains(CInt(coreLimit)) { limits.append(vd_rlimit(resource: CInt(coreLimit), soft: 0, hard: 0)) }
-    var files = (soft: 0 as UInt64, hard: 0 as UInt64)
-    let got = withUnsafeMutablePointer(to: &files) {
-      vd_syscall(Int(SYS_prlimit64), 0, descriptorLimit, 0, Int(bitPattern: $0), 0, 0)
+    // One byte, not none: a program that core_pattern names is given a core at 0, and at 1 alone it is not (`man 5 core`).
+    // A caller's hard limit of 0 cannot be raised.
+    if !named.contains(CInt(coreLimit)) {
+      let core = min(1, limit(coreLimit)?.hard ?? 0)
+      limits.append(vd_rlimit(resource: CInt(coreLimit), soft: core, hard: core))
     }
-    if got == 0, files.soft < files.hard {
+    if let files = limit(descriptorLimit), files.soft < files.hard {
       if !named.contains(CInt(descriptorLimit)) {
         limits.append(vd_rlimit(resource: CInt(descriptorLimit), soft: files.soft, hard: files.hard))
       }
@@ -90,6 +110,15 @@ final class LaunchPlan {
       }
     }
     return limits + configuration.resourceLimits.map { vd_rlimit(resource: $0.resource, soft: $0.soft, hard: $0.hard) }
+  }
+
+  /// A limit of ours; nil if the kernel does not say.
+  private static func limit(_ resource: Int) -> (soft: UInt64, hard: UInt64)? {
+    var limit = (soft: 0 as UInt64, hard: 0 as UInt64)
+    let got = withUnsafeMutablePointer(to: &limit) {
+      vd_syscall(Int(SYS_prlimit64), 0, resource, 0, Int(bitPattern: $0), 0, 0)
+    }
+    return got == 0 ? limit : nil
   }
 
   /// A copy of the array that lives as long as the plan; never of size zero.

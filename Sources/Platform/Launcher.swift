@@ -13,6 +13,10 @@ final class Launcher {
   let trampolines: TrampolineFiles
   /// Process one of the namespaces; nil without them.
   let initProcess: ThreadID?
+  /// Read-only trees of what is shown, for the caller to take; nil without namespaces, or if they were refused.
+  private(set) var trees: [CInt]?
+  /// Why there are no trees though there are namespaces.
+  let treeRefusal: Errno?
 
   private let plan: LaunchPlan
   private let control: CInt
@@ -33,6 +37,13 @@ final class Launcher {
     switch isolation {
     case .full:
       directory = nil
+      var trees = ReadOnlyTrees(configuration.shown, tries: configuration.makesTreesItself)
+      let missing = trees.missing
+      do throws(Errno) { try plan.setTrees(missing.map { configuration.shown[$0] }) } catch {
+        close(control)
+        close(sockets.theirs)
+        throw LaunchError(.layer, "a layer cannot be looked at", errno: error)
+      }
       let pid = plan.withPlan { vd_launch_init($0) }
       close(sockets.theirs)
       guard pid > 0 else {
@@ -43,11 +54,22 @@ final class Launcher {
       do throws(LaunchError) {
         try IdentityMaps.write(for: pid, configuration)
         try Self.sendGo(control)
+        for index in missing {
+          let report = try Self.receive(control)
+          guard report.body.stage == VD_STAGE_TREE.rawValue else {
+            throw LaunchError(.system, "init sent no tree of a layer")
+          }
+          try trees.receive(report.descriptors.first, error: Errno(rawValue: report.body.error), at: index)
+        }
+        // `full` is all of the walls; who leaves the choice to us gets what there is, and is told.
+        if configuration.isolation == .full, let refusal = trees.refusal { throw Self.treesRefused(refusal) }
         let report = try Self.receive(control)
         store = report.descriptors[0]
         devpts = report.descriptors.count > 1 ? report.descriptors[1] : nil
         trampolines = TrampolineFiles(
           device: report.body.device, plain: report.body.inode.0, executableStack: report.body.inode.1)
+        treeRefusal = trees.refusal
+        self.trees = trees.take()
       } catch {
         kill(pid, SIGKILL)
         waitpid(pid, nil, 0)
@@ -62,20 +84,36 @@ final class Launcher {
       devpts = nil
       trampolines = made.trampolines
       initProcess = nil
+      trees = nil
+      treeRefusal = nil
       childEnd = sockets.theirs
+      if configuration.confinesProcess && SupervisorDomain.isAvailable {
+        domain = try SupervisorDomain(
+          shown: configuration.shown.map(\.descriptor), writable: configuration.writable,
+          passed: [0, 1, 2] + configuration.descriptors, store: made.store, trampolines: made.trampolineDirectory)
+      }
       // Orphans come to us, so that none outlives the sandbox.
       _ = vd_syscall(Int(SYS_prctl), Int(PR_SET_CHILD_SUBREAPER), 1, 0, 0, 0, 0)
     }
   }
 
   private var childEnd: CInt = -1
+  /// Without namespaces: what is entered before the guest exists.
+  private var domain: SupervisorDomain?
   private var hasFinished = false
   private var initIsReaped = false
 
+  /// Gives the trees away: the caller closes them.
+  func takeTrees() -> [CInt]? {
+    defer { trees = nil }
+    return trees
+  }
+
   /// Starts the guest's first process up to the loaded filter; it waits there. `meanwhile` is called while it gets there.
-  func start(_ command: borrowing OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
+  func start(_ command: consuming OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
     var forked: ThreadID = 0
     if initProcess == nil {
+      if let domain = domain.take() { try domain.enter() }
       forked = plan.withPlan { vd_launch_guest($0) }
       close(childEnd)
       guard forked > 0 else { throw LaunchError(.system, "fork of the guest", errno: Errno(rawValue: -forked)) }
@@ -85,12 +123,23 @@ final class Launcher {
     let sent = vd_send(control, &byte, 1, &descriptor, 1)
     if sent < 0 { throw LaunchError(.system, "the command could not be sent", errno: Errno(rawValue: -sent)) }
     meanwhile()
-    let report = try Self.receive(control)
-    let thread = report.sender != 0 ? report.sender : forked
-    guard let listener = report.descriptors.first, thread > 0 else {
-      throw LaunchError(.system, "the guest did not hand over its seccomp listener")
+    var started: Started?
+    var initIsConfined = initProcess == nil
+    // Two processes report, in either order.
+    while started == nil || !initIsConfined {
+      let report = try Self.receive(control)
+      if report.body.stage == VD_STAGE_CONFINED.rawValue {
+        initIsConfined = true
+        continue
+      }
+      let thread = report.sender != 0 ? report.sender : forked
+      guard started == nil, let listener = report.descriptors.first, thread > 0 else {
+        throw LaunchError(.system, "the guest did not hand over its seccomp listener")
+      }
+      started = Started(thread: thread, listener: listener)
     }
-    return Started(thread: thread, listener: listener)
+    guard let started else { throw LaunchError(.system, "the guest did not start") }
+    return started
   }
 
   /// The guest is traced: it may execute its command.
@@ -119,6 +168,7 @@ final class Launcher {
     }
     close(store)
     if let devpts { close(devpts) }
+    for tree in trees ?? [] { close(tree) }
   }
 
   // MARK: - The control socket
@@ -156,7 +206,10 @@ final class Launcher {
     guard received == MemoryLayout<vd_report>.size else {
       throw LaunchError(.system, "a process of the sandbox died during its set-up (out of memory, or killed)")
     }
-    if body.stage != 0 { throw stageFailed(vd_stage(UInt32(body.stage)), Errno(rawValue: body.error)) }
+    let isGood = body.stage == 0 || body.stage == VD_STAGE_CONFINED.rawValue && body.error == 0
+    if !isGood && body.stage != VD_STAGE_TREE.rawValue {
+      throw stageFailed(vd_stage(UInt32(body.stage)), Errno(rawValue: body.error))
+    }
     return Report(body: body, descriptors: Array(descriptors.prefix(Int(count))), sender: sender)
   }
 
@@ -165,6 +218,12 @@ final class Launcher {
       .namespaces,
       "user namespaces are refused here (see kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor); "
         + "--isolation no-namespaces works without them", errno: errno)
+  }
+
+  static func treesRefused(_ errno: Errno) -> LaunchError {
+    LaunchError(
+      .layer, "the layers cannot be made read-only (open_tree, mount_setattr); --isolation auto does without",
+      errno: errno)
   }
 
   private static func stageFailed(_ stage: vd_stage, _ errno: Errno) -> LaunchError {
@@ -194,6 +253,7 @@ final class Launcher {
     case VD_STAGE_LANDLOCK: return LaunchError(.unsupported, "Landlock refused the rules", errno: errno)
     case VD_STAGE_RLIMIT: return LaunchError(.system, "a resource limit cannot be set (see --limit)", errno: errno)
     case VD_STAGE_FORK: return LaunchError(.system, "fork of the guest", errno: errno)
+    case VD_STAGE_CONFINED: return LaunchError(.unsupported, "init could not be confined", errno: errno)
     case VD_STAGE_CAPABILITIES: return LaunchError(.system, "dropping capabilities", errno: errno)
     case VD_STAGE_NO_NEW_PRIVS: return LaunchError(.unsupported, "no_new_privs was refused", errno: errno)
     default: return LaunchError(.system, "setting up the guest (stage \(stage.rawValue))", errno: errno)

@@ -92,11 +92,18 @@ final class PrivateDirectory {
     return try Kernel.status(of: file.rawValue)
   }
 
-  /// Removes the directory with everything in it.
+  /// Removes the directory with everything in it; waits for that, as long as it takes.
   func remove() {
     _ = fchmod(trampolineDirectory, 0o700)
     close(trampolineDirectory)
-    vd_remove_tree(path)
+    _ = vd_syscall(Int(SYS_shutdown), Int(janitor), Int(CLinux.SHUT_WR), 0, 0, 0, 0)
+    var byte: UInt8 = 0
+    var result = -Int(EINTR)
+    while result == -Int(EINTR) {
+      result = withUnsafeMutablePointer(to: &byte) {
+        vd_syscall(Int(SYS_read), Int(janitor), Int(bitPattern: $0), 1, 0, 0, 0)
+      }
+    }
     close(janitor)
   }
 }

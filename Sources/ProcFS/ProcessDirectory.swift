@@ -124,7 +124,7 @@ struct ProcessEntry {
     ProcessEntry("auxv", .file(.restricted("auxv")), 0o400),
     ProcessEntry("status", .file(.status)),
     ProcessEntry("personality", .file(.restricted("personality")), 0o400),
-    ProcessEntry("limits", .file(.host("limits"))),
+    ProcessEntry("limits", .file(.limits)),
     ProcessEntry("comm", .file(.writable("comm")), 0o644),
     ProcessEntry("cmdline", .file(.host("cmdline"))),
     ProcessEntry("stat", .file(.stat)),

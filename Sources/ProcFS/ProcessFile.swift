@@ -16,6 +16,7 @@ final class ProcessFile: DynamicFile {
     /// `maps` or `smaps`.
     case maps(StaticString)
     case constant(StaticString)
+    case limits
     case stat
     case status
     case mounts
@@ -48,6 +49,7 @@ final class ProcessFile: DynamicFile {
       try source.checkAccess(to: thread)
       return ProcessText.maps(try source.hostFile(name, of: thread), source)
     case .constant(let text): return Text.bytes(text)
+    case .limits: return ProcessText.limits(try source.hostFile("limits", of: thread))
     case .stat: return ProcessText.stat(try source.hostFile("stat", of: thread), thread, source)
     case .status:
       return ProcessText.status(

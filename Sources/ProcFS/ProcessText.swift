@@ -183,6 +183,20 @@ enum ProcessText {
     }
   }
 
+  /// `limits` with the core file size that guests have as far as they are told, none (fs/proc/base.c, `proc_pid_limits`).
+  static func limits(_ text: [UInt8]) -> [UInt8] {
+    var result = TextBuilder()
+    for line in text.split(separator: Text.newline) {
+      if Text.has(line, prefix: "Max core file size") {
+        result.append("Max core file size        0                    0                    bytes     ")
+      } else {
+        result.append(line)
+      }
+      result.append(Text.newline)
+    }
+    return result.bytes
+  }
+
   /// Where names begin (fs/proc/task_mmu.c, `show_map_vma`).
   private static let nameColumn = 73
 

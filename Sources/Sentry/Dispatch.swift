@@ -63,7 +63,7 @@ public enum HandlerTable {
     var table = [Handler?](repeating: nil, count: count)
     for group in [
       statusHandlers, openHandlers, nameHandlers, attributeHandlers, xattrHandlers, directoryHandlers, execHandlers,
-      credentialHandlers, socketHandlers, processHandlers, otherProcessHandlers, inotifyHandlers,
+      credentialHandlers, socketHandlers, processHandlers, otherProcessHandlers, limitHandlers, inotifyHandlers,
       lockHandlers, synchronisationHandlers,
     ] {
       for (number, handler) in group { table[Int(number)] = handler }

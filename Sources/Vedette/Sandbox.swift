@@ -57,19 +57,28 @@ private struct SandboxSession {
   }
 
   mutating func run() throws(SandboxError) -> ExitStatus {
+    let inherited =
+      configuration.confinesProcess ? try InheritedDescriptors(keeping: configuration.extraDescriptors) : nil
     let recorder = try SandboxRecorder(configuration)
+    let layers = try HostLayers(configuration)
     let guest: GuestProcess
     do throws(LaunchError) {
-      guest = try GuestProcess.prepare(launchConfiguration())
+      guest = try GuestProcess.prepare(launchConfiguration(layers))
     } catch {
       throw SandboxError(error.description)
     }
-    if let warning = guest.warning { DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2) }
+    if let warning = guest.warning, !configuration.quiet {
+      DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2)
+    }
+    recorder?.begin(level: guest.isolation, gate: configuration.gate, guest.walls)
+    // Only now: init finds the layers by their paths.
+    inherited?.close()
+    if let trees = guest.takeTrees() { layers.replaceShown(by: trees) }
     let environment = configuration.environment(from: try callerEnvironment())
     let directory = workingDirectory()
     let crashPoint = Self.crashPoint
     if let crashPoint, crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
-    let sentry = try makeSentry(guest, directory, recorder)
+    let sentry = try makeSentry(guest, layers, directory, recorder)
     if let crashPoint, !crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
     let path = try findCommand(sentry, environment, directory)
     let status: ExitStatus
@@ -135,7 +144,7 @@ private struct SandboxSession {
     return Int(fromStart ? text.dropFirst(6) : text[...]).map { ($0, fromStart) }
   }
 
-  private func launchConfiguration() -> LaunchConfiguration {
+  private func launchConfiguration(_ layers: HostLayers) -> LaunchConfiguration {
     var launch = LaunchConfiguration()
     switch configuration.isolation {
     case .auto: launch.isolation = nil
@@ -152,6 +161,8 @@ private struct SandboxSession {
     launch.descriptors = configuration.extraDescriptors
     launch.confinesProcess = configuration.confinesProcess
     launch.keptCapabilities = keptCapabilities
+    launch.shown = layers.shown
+    launch.writable = layers.writable
     return launch
   }
 
@@ -170,9 +181,9 @@ private struct SandboxSession {
 
   private var bounds: SandboxBounds { SandboxBounds(size: configuration.size) }
 
-  private func makeSentry(_ guest: GuestProcess, _ directory: [UInt8], _ recorder: SandboxRecorder?)
-    throws(SandboxError) -> Sentry
-  {
+  private func makeSentry(
+    _ guest: GuestProcess, _ layers: sending HostLayers, _ directory: [UInt8], _ recorder: SandboxRecorder?
+  ) throws(SandboxError) -> Sentry {
     let store: BackingStore
     let bounds = bounds
     do throws(Errno) {
@@ -182,7 +193,8 @@ private struct SandboxSession {
     } catch {
       throw SandboxError("cannot use the store: \(error)")
     }
-    let tree = SandboxTree(configuration: configuration, store: store, identity: identity, cachedNames: bounds.names)
+    let tree = SandboxTree(
+      configuration: configuration, layers: layers, store: store, identity: identity, cachedNames: bounds.names)
     let (vfs, overlay, plan) = try tree.build()
     let state: SentryState
     do throws(Errno) {

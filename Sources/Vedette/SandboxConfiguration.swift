@@ -164,6 +164,8 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var traceFile: ByteString?
   /// A table of calls and their latency is printed to standard error at the end.
   public var statistics = false
+  /// Nothing is said on standard error about walls that are weaker than `full` has them.
+  public var quiet = false
   /// The added, modified and deleted paths are printed to standard error at the end.
   public var changes = false
 

@@ -3,6 +3,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import Platform
 import Sentry
 
 /// Records calls for the trace file and the statistics, whichever were asked for.
@@ -42,6 +43,11 @@ final class SandboxRecorder: CallRecorder {
     trace.record(
       time: Timestamp.now(), pid: record.insideThread, name: SystemCallName.of(record.call.number) ?? "unknown",
       arguments: arguments, result: result)
+  }
+
+  /// The first record: how the sandbox is walled off.
+  func begin(level: IsolationLevel, gate: SandboxConfiguration.GateChoice, _ walls: Walls) {
+    trace?.begin(time: Timestamp.now(), level: level == .full ? "full" : "no-namespaces", gate: gate.rawValue, walls)
   }
 
   /// Writes out what there is.

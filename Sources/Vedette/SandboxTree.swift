@@ -14,6 +14,7 @@ import VFS
 /// Builds the virtual tree of a sandbox.
 struct SandboxTree {
   let configuration: SandboxConfiguration
+  let layers: HostLayers
   let store: BackingStore
   let identity: IdentityMap
   /// How many dentries are kept that nobody holds.
@@ -22,16 +23,13 @@ struct SandboxTree {
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
   func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem, MountPlan) {
     var lowers: [HostFilesystem] = []
-    for path in configuration.lowers {
-      lowers.append(try hostTree(path, .immutable, writable: false, at: "--lower"))
-    }
-    lowers.append(try hostTree(configuration.rootfs, .immutable, writable: false, at: "--rootfs"))
+    for layer in layers.lowers { lowers.append(try hostTree(layer, .immutable, writable: false)) }
     // Before anything is looked up in them.
     let plan = try MountPlan(extras.map { ($0.option, $0.destination) }, over: lowers)
     let upper = try upper()
-    var layers: UpperLayers?
+    var record: UpperLayers?
     if case .store(let store) = upper, let store = store as? HostFilesystem {
-      layers = try UpperLayers.verified(
+      record = try UpperLayers.verified(
         configuration, store, caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
         inside: .init(uid: identity.user, gid: identity.group))
     }
@@ -42,7 +40,7 @@ struct SandboxTree {
       throw SandboxError(describe(error))
     }
     if case .directory(let path) = configuration.upper {
-      layers?.remember(path, root: overlay.upperRoot)
+      record?.remember(path, root: overlay.upperRoot)
     }
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: cachedNames)
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
@@ -53,7 +51,7 @@ struct SandboxTree {
   /// What the configuration mounts besides the layers.
   private enum Extra {
     case tmpfs(ByteString)
-    case bind(SandboxConfiguration.Bind)
+    case bind(HostLayers.Bind)
 
     var option: String { if case .bind = self { "--bind" } else { "--tmpfs" } }
     var destination: ByteString {
@@ -64,7 +62,7 @@ struct SandboxTree {
     }
   }
 
-  private var extras: [Extra] { configuration.tmpfs.map(Extra.tmpfs) + configuration.binds.map(Extra.bind) }
+  private var extras: [Extra] { configuration.tmpfs.map(Extra.tmpfs) + layers.binds.map(Extra.bind) }
 
   /// Mounts the binds and tmpfs of the command line, the outer ones first, so that one can lie inside another.
   func mountExtras(in vfs: VirtualFileSystem, _ plan: MountPlan) throws(SandboxError) {
@@ -75,32 +73,11 @@ struct SandboxTree {
           store: store, rootPermissions: Permissions(rawValue: 0o1777), owner: identity.user, group: identity.group)
         try mount(filesystem, at: destination, in: vfs, plan, isReadOnly: false, source: "tmpfs", option: extra.option)
       case .bind(let bind):
-        let (directory, file) = try fileAndDirectory(bind.source)
-        let filesystem = try hostTree(directory, .shared, writable: !bind.readOnly, at: extra.option)
+        let filesystem = try hostTree(bind.directory, .shared, writable: !bind.readOnly)
         try mount(
-          filesystem, showing: file, at: bind.destination, in: vfs, plan, isReadOnly: bind.readOnly,
+          filesystem, showing: bind.file, at: bind.destination, in: vfs, plan, isReadOnly: bind.readOnly,
           source: bind.source, option: extra.option)
       }
-    }
-  }
-
-  /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
-  private func fileAndDirectory(_ source: ByteString) throws(SandboxError) -> (ByteString, file: [UInt8]?) {
-    var number: CInt = -1
-    do throws(Errno) {
-      number = try source.withCString { name throws(Errno) in try Host.openTrusted(name, .path).release() }
-    } catch {
-      throw SandboxError("--bind: '\(source)': \(error)")
-    }
-    let descriptor = OwnedDescriptor(number)
-    try refusePseudo(descriptor.rawValue, source, "--bind")
-    do throws(Errno) {
-      if FileType(mode: try Host.stat(descriptor.rawValue).st_mode) == .directory { return (source, nil) }
-      let path = try Host.readlink("/proc/self/fd/\(number)", in: AtFlags.currentDirectory)
-      guard let slash = path.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
-      return (ByteString(slash == 0 ? [0x2f] : [UInt8](path[..<slash])), [UInt8](path[(slash + 1)...]))
-    } catch {
-      throw SandboxError("--bind: '\(source)': \(error)")
     }
   }
 
@@ -127,49 +104,23 @@ struct SandboxTree {
   }
 
   private func upper() throws(SandboxError) -> OverlayFilesystem.Upper {
-    switch configuration.upper {
-    case .memory:
+    guard let directory = layers.upper else {
       return .memory(TmpFilesystem(store: store, owner: identity.user, group: identity.group))
-    case .directory(let path):
-      return .store(try hostTree(path, .immutable, writable: true, at: "--upper"))
     }
+    return .store(try hostTree(directory, .immutable, writable: true))
   }
 
-  private func hostTree(_ path: ByteString, _ policy: HostFilesystem.Policy, writable: Bool, at option: String)
+  private func hostTree(_ directory: HostLayers.Place, _ policy: HostFilesystem.Policy, writable: Bool)
     throws(SandboxError) -> HostFilesystem
   {
-    var number: CInt = -1
-    do throws(Errno) {
-      number = try path.withCString { name throws(Errno) in
-        try Host.openTrusted(name, [.path, .directory]).release()
-      }
-    } catch {
-      throw SandboxError("\(option): '\(path)': \(error)")
-    }
-    let directory = OwnedDescriptor(number)
-    try refusePseudo(directory.rawValue, path, option)
     do throws(Errno) {
       let filesystem = try HostFilesystem(
-        rootDescriptor: directory, policy: policy, writable: writable, ownership: identity)
+        rootDescriptor: directory.take(), policy: policy, writable: writable, ownership: identity)
       filesystem.budget = store.budget
       return filesystem
     } catch {
-      throw SandboxError("\(option): '\(path)': \(error)")
+      throw SandboxError("\(directory.option): '\(directory.path)': \(error)")
     }
-  }
-
-  /// A file system of the kernel's is no layer and no bind: what it shows is the supervisor's own.
-  private func refusePseudo(_ descriptor: CInt, _ path: ByteString, _ option: String) throws(SandboxError) {
-    let type: StaticString?
-    do throws(Errno) {
-      type = try PseudoFilesystem.name(of: descriptor)
-    } catch {
-      throw SandboxError("\(option): '\(path)': \(error)")
-    }
-    guard let type else { return }
-    throw SandboxError(
-      "\(option): '\(path)' is on the kernel's own file system \(type), which is never shown inside (name a directory of "
-        + "files; the sandbox has its own /proc, /sys and /dev)")
   }
 
   private func describe(_ error: OverlayError) -> String {

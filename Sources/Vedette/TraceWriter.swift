@@ -3,6 +3,7 @@
 
 import CLinux
 public import LinuxABI
+import Platform
 import Synchronization
 
 /// Writes trace lines to a descriptor of its own.
@@ -10,6 +11,10 @@ import Synchronization
 /// A line looks like this:
 /// ```json
 /// {"time":1795233220.123456,"pid":7,"call":"openat","arguments":{"directory":"AT_FDCWD","path":"/etc/x"},"result":-2,"error":"ENOENT"}
+/// ```
+/// The first line says how the sandbox is walled off:
+/// ```json
+/// {"time":1795233220.123456,"isolation":"full","gate":"trace","walls":["no-new-privileges","namespaces"],"missing":[]}
 /// ```
 /// Lines are written out when 64 KiB have gathered, when a line comes a second after the last writing, by `flush` (which
 /// the sandbox calls when a guest dies of a signal, and at the end), and when the writer goes.
@@ -49,6 +54,33 @@ public final class TraceWriter: Sendable {
 
   /// The error that ended the writing, if any.
   public var failure: Errno? { state.withLock { $0.failure } }
+
+  /// Adds the line about the sandbox itself.
+  func begin(time: Timestamp, level: StaticString, gate: String, _ walls: Walls) {
+    state.withLock { state in
+      state.line.append("{\"time\":")
+      state.line.append(time.seconds)
+      state.line.append(".")
+      state.line.append(time.nanoseconds / 1000, width: 6)
+      state.line.append(",\"isolation\":\"")
+      state.line.append(level)
+      state.line.append("\",\"gate\":\"")
+      for byte in gate.utf8 { state.line.text.append(byte) }
+      state.line.append("\",\"walls\":[")
+      Self.append(walls.standing, to: &state.line)
+      state.line.append("],\"missing\":[")
+      Self.append(walls.missing, to: &state.line)
+      state.line.append("]}\n")
+    }
+  }
+
+  private static func append(_ names: [StaticString], to line: inout JSONLine) {
+    for (index, name) in names.enumerated() {
+      line.append(index == 0 ? "\"" : ",\"")
+      line.append(name)
+      line.append("\"")
+    }
+  }
 
   /// Adds one line.
   ///

@@ -128,6 +128,11 @@ struct RunCommand: ParsableCommand {
       "At the end, print the added, modified and deleted paths on standard error. Example: --changes -- make install")
   var changes: Bool?
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Say nothing where the walls are weaker than full has them (--isolation auto). Example: --quiet -- make")
+  var quiet: Bool?
+
   @Option(
     help: ArgumentHelp(
       """
@@ -144,7 +149,7 @@ struct RunCommand: ParsableCommand {
   static let order: [RunOption] = [
     .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .fd, .trace,
     .clearEnv,
-    .fakeRoot, .stats, .changes,
+    .fakeRoot, .stats, .changes, .quiet,
   ]
 
   /// What was said on the command line, as `PlainOptions` has it where it understands the words.
@@ -178,6 +183,7 @@ struct RunCommand: ParsableCommand {
       case .fakeRoot: [fakeRoot].compactMap { $0?.description }
       case .stats: [stats].compactMap { $0?.description }
       case .changes: [changes].compactMap { $0?.description }
+      case .quiet: [quiet].compactMap { $0?.description }
       }
     return texts.map(ArgumentBytes.bytes)
   }

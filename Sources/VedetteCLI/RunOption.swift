@@ -10,7 +10,7 @@ enum RunOption: String, CaseIterable {
   case clearEnv = "clear-env"
   case user
   case fakeRoot = "fake-root"
-  case net, isolation, gate, fd, trace, stats, changes
+  case net, isolation, gate, fd, trace, stats, changes, quiet
 
   /// What a value of the option looks like in a file.
   enum Kind {
@@ -25,7 +25,7 @@ enum RunOption: String, CaseIterable {
     case .size, .user: .textOrNumber
     case .lower, .bind, .tmpfs, .env: .texts
     case .fd: .numbers
-    case .clearEnv, .fakeRoot, .stats, .changes: .flag
+    case .clearEnv, .fakeRoot, .stats, .changes, .quiet: .flag
     }
   }
 }
@@ -75,6 +75,7 @@ struct Setting: Equatable {
     case .trace: configuration.traceFile = try nonEmpty()
     case .stats: configuration.statistics = value == "true"
     case .changes: configuration.changes = value == "true"
+    case .quiet: configuration.quiet = value == "true"
     }
   }
 

@@ -53,7 +53,8 @@ import Testing
 
   @Test func onlyTraceesAreTraced() {
     let used = [
-      VD_PTRACE_PEEKUSER, VD_PTRACE_POKEUSER, VD_PTRACE_CONT, VD_PTRACE_GETREGS, VD_PTRACE_SETREGS, VD_PTRACE_SYSCALL,
+      VD_PTRACE_PEEKUSER, VD_PTRACE_POKEUSER, VD_PTRACE_POKEDATA, VD_PTRACE_CONT, VD_PTRACE_GETREGS,
+      VD_PTRACE_SETREGS, VD_PTRACE_SYSCALL,
       VD_PTRACE_GETEVENTMSG, VD_PTRACE_INTERRUPT, VD_PTRACE_LISTEN, VD_PTRACE_GETSIGMASK, VD_PTRACE_SETSIGMASK,
       VD_PTRACE_GET_SYSCALL_INFO,
     ]
@@ -75,7 +76,10 @@ import Testing
 
   /// Every call that the rooms of a running sandbox make by name is in the table, or belongs to the set-up.
   @Test func everyCallOfTheSourcesIsInTheTable() throws {
-    let setUp: Set<String> = ["seccomp", "prctl", "capset", "memfd_create", "socketpair"]
+    let setUp: Set<String> = [
+      "seccomp", "prctl", "capset", "memfd_create", "socketpair", "landlock_create_ruleset", "landlock_add_rule",
+      "landlock_restrict_self",
+    ]
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Sources")
     let rooms = [

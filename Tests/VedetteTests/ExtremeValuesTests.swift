@@ -44,7 +44,7 @@ import Testing
     (SYS_sched_getattr, "ibii"), (SYS_sched_rr_get_interval, "ib"), (SYS_sched_getaffinity, "izb"),
     (SYS_get_robust_list, "ibb"), (SYS_clock_gettime, "ib"), (SYS_clock_getres, "ib"),
     (SYS_clock_nanosleep, "iisb"), (SYS_timer_create, "isb"), (SYS_ioctl, "fis"),
-    (SYS_fcntl, "fis"), (SYS_flock, "fi"), (SYS_fsync, "f"), (SYS_fdatasync, "f"), (SYS_sync_file_range, "fzzi"),
+    (SYS_getrlimit, "is"), (SYS_setrlimit, "is"), (SYS_fcntl, "fis"), (SYS_flock, "fi"), (SYS_fsync, "f"), (SYS_fdatasync, "f"), (SYS_sync_file_range, "fzzi"),
     (SYS_fadvise64, "fzzi"), (SYS_syncfs, "f"),
     (SYS_unshare, "i"), (SYS_mmap, "bziilz"), (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),
     (SYS_inotify_init, ""), (SYS_inotify_init1, "i"), (SYS_inotify_add_watch, "cpi"), (SYS_inotify_rm_watch, "ci"),

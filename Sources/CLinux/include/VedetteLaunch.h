@@ -27,6 +27,10 @@ enum vd_stage {
   VD_STAGE_CAPABILITIES,
   VD_STAGE_DESCRIPTORS,
   VD_STAGE_FILTER,
+  /// init: a layer's read-only tree follows, or why there is none.
+  VD_STAGE_TREE,
+  /// init: it has given up what it will not need.
+  VD_STAGE_CONFINED,
 };
 
 /// What a child tells the supervisor: one datagram, descriptors beside it.
@@ -45,6 +49,13 @@ struct vd_report {
 struct vd_rlimit {
   int32_t resource;
   uint64_t soft, hard;
+};
+
+/// A directory of the host of which init makes a read-only tree: where it is (the second path may be NULL), and what is to
+/// be found there.
+struct vd_tree {
+  const char *path[2];
+  uint64_t device, inode;
 };
 
 /// The set-up of one sandbox, filled in before the first clone and never changed afterwards.
@@ -78,6 +89,9 @@ struct vd_plan {
   size_t rlimit_count;
   /// ABI version of Landlock that is used; 0 for none.
   int landlock;
+  /// What init makes read-only trees of, in this order.
+  const struct vd_tree *trees;
+  size_t tree_count;
 };
 
 /// The second half, known only when the command is: a memory file which the child maps. Offsets from its start.
@@ -104,6 +118,11 @@ int vd_send(int socket, const void *bytes, size_t count, const int *descriptors,
 /// other side's end, or a negative errno.
 long vd_receive(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count, pid_t *sender);
 
+/// A detached copy of the mount tree at `path` (empty: at `directory` itself), which nobody can write to: MOUNT_ATTR_RDONLY,
+/// NODEV, NOSUID and NOSYMFOLLOW on every mount of it (`man 2 open_tree`, `man 2 mount_setattr`). It lives as long as the
+/// descriptor that is returned; or a negative errno.
+int vd_read_only_tree(int directory, const char *path);
+
 /// The ABI version of the kernel's Landlock, 0 if there is none.
 int vd_landlock_abi(void);
 
@@ -113,9 +132,9 @@ const uint8_t *vd_trampoline_code(size_t *size);
 /// The supervisor's own vdso, which every guest shares byte for byte at an address of its own; 0 if there is none.
 uint64_t vd_vdso_base(size_t *size);
 
-/// Starts a process that removes the directory when the returned descriptor is closed, by us or by our death; a byte
-/// written to it before says that the directory is not to be removed. The path must stay in memory until this returns.
-/// Returns a negative errno on failure.
+/// Starts a process that removes the directory when the returned socket is closed or shut for writing, by us or by our
+/// death; reading from it then ends when that is done. A byte written to it before says that the directory is not to be
+/// removed. The path must stay in memory until this returns. Returns a negative errno on failure.
 int vd_launch_janitor(const char *path);
 
 /// Removes a directory and everything in it, never following a link.

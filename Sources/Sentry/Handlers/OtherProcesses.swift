@@ -48,7 +48,7 @@ private let namingThread: [(CInt, Handler)] = [
 
 /// The same, and 0 is the caller.
 private let namingThreadOrSelf: [(CInt, Handler)] = [
-  SYS_prlimit64, SYS_sched_setparam, SYS_sched_setscheduler, SYS_sched_setattr, SYS_sched_setaffinity, SYS_getpgid,
+  SYS_sched_setparam, SYS_sched_setscheduler, SYS_sched_setattr, SYS_sched_setaffinity, SYS_getpgid,
   SYS_getsid, SYS_sched_getparam, SYS_sched_getscheduler, SYS_sched_getattr, SYS_sched_rr_get_interval,
   SYS_sched_getaffinity, SYS_get_robust_list,
 ].map { number in

@@ -110,17 +110,18 @@ struct FreshProcess {
 
   /// Writes into the stack, which grows if it does not reach down to `address`.
   ///
-  /// process_vm_writev does not grow a stack (Linux 6.5 and later), a write through /proc/PID/mem does: it is the
-  /// kernel's own way for ptrace (`__access_remote_vm`).
+  /// process_vm_writev does not grow a stack (Linux 6.5 and later), a debugger's write does. The word there is not in use
+  /// yet: nothing of its page is.
   ///
   /// - Throws: `.badAddress` or `.ioError` if RLIMIT_STACK is in the way.
   func write(_ bytes: [UInt8], at address: UInt64) throws(Errno) {
     do throws(Errno) {
       return try memory.write(bytes, at: address)
     } catch {
-      guard error == .badAddress, let position = Int64(exactly: address) else { throw error }
-      let file = try Host.openTrusted("/proc/\(memory.thread)/mem", .readWrite)
-      try withUnsafeBytesOf([0]) { bytes throws(Errno) in try Host.write(bytes, to: file.rawValue, at: position) }
+      guard error == .badAddress else { throw error }
+      try withUnsafeBytesOf([UInt8](repeating: 0, count: 8)) { word throws(Errno) in
+        try memory.poke(word, at: address & ~7)
+      }
     }
     try memory.write(bytes, at: address)
   }

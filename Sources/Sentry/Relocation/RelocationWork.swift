@@ -231,20 +231,17 @@ extension Relocation {
     }
   }
 
-  /// Writes own pages, protected ones through /proc/PID/mem: a process that has given up writable code for good (`man 2 prctl`,
-  /// PR_SET_MDWE) could not have them protected again. Where the kernel forbids that file to write to protected pages, they
-  /// are unprotected for a moment after all.
+  /// Writes own pages, protected ones as a debugger does: a process that has given up writable code for good (`man 2 prctl`,
+  /// PR_SET_MDWE) could not have them protected again. Where the kernel forbids that, they are unprotected for a
+  /// moment after all.
   private func write(
     _ bytes: [UInt8], to range: Range<UInt64>, of mapping: Mapping, _ guest: any StoppedThread
   ) throws(Errno) {
     let memory = GuestMemory(thread: guest.thread)
     if mapping.access.contains(.write) { return try memory.write(bytes, at: range.lowerBound) }
     do throws(Errno) {
-      let file = try Host.openTrusted("/proc/\(guest.thread)/mem", .readWrite)
       let result: Result<Void, Errno> = bytes.withUnsafeBytes { bytes in
-        do throws(Errno) {
-          return .success(try Host.write(bytes, to: file.rawValue, at: Int64(range.lowerBound)))
-        } catch {
+        do throws(Errno) { return .success(try memory.poke(bytes, at: range.lowerBound)) } catch {
           return .failure(error)
         }
       }

@@ -1,6 +1,21 @@
 #!/usr/bin/env bash
-# What the supervisor has given up by the time that a guest runs, on each of its threads.
+# What the supervisor has given up by the time that a guest runs, on each of its threads; and what init has.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+[ "$(id -u)" -eq 0 ] || { echo "skipped: /proc/PID of the supervisor shows itself to root alone"; exit 77; }
+# init PID : what is wrong with process one of the supervisor's sandbox.
+init() {
+    local child status line found=
+    for child in $(cat /proc/$1/task/*/children); do
+        status=$(<"/proc/$child/status") && [[ $status =~ NSpid:[^$'\n']*$'\t'1$'\n' ]] || continue
+        found=yes
+        for line in $'NoNewPrivs:\t1' $'Seccomp:\t2' $'CapEff:\t0000000000000000' $'CapPrm:\t0000000000000000' $'CapInh:\t0000000000000000' $'CapBnd:\t0000000000000000'; do
+            [[ $status == *"$line"* ]] || echo " init:${line/$'\t'/=}"
+        done
+        [ "$(ls "/proc/$child/fd" | wc -l)" -eq 1 ] || echo " init:descriptors:$(ls "/proc/$child/fd" | tr '\n' ,)"
+        grep -qE '^Max core file size +1 +1 ' "/proc/$child/limits" || echo " init:core-limit"
+    done
+    [ -n "$found" ] || echo " no-init"
+}
 # look NAME CAPABILITIES OPTION... : while a guest runs, every thread has a filter, no new privileges, these capabilities.
 look() {
     local name=$1 capabilities=$2 pid wrong= task threads=0 status; shift 2
@@ -15,6 +30,10 @@ look() {
         done
         [ "$capabilities" = 0000000000000000 ] || [[ $status == *$'CapBnd:\t0000000000000000'* ]] || wrong+=" ${task##*/}:bounding"
     done
+    grep -qE '^Max core file size +1 +1 ' "/proc/$pid/limits" || wrong+=" core-limit"
+    # What may not be dumped belongs to root in /proc.
+    [ "$(stat -c %u "/proc/$pid/environ")" -eq 0 ] || wrong+=" dumpable"
+    case $MODE in *no-namespaces) ;; *) wrong+=$(init $pid) ;; esac
     exec 9>&-; wait $pid
     if [ $threads -lt 2 ]; then fail "$name" "$threads threads: $(head -1 "$work/ready")"
     elif [ -n "$wrong" ]; then fail "$name" "not so:$wrong"

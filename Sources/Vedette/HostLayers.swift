@@ -1,0 +1,130 @@
+// The directories of the host that a sandbox is made of, opened once, before anything is started: what is opened here is
+// what guests see, whatever becomes of the paths. Those that are only shown are exchanged for read-only trees.
+
+import CLinux
+import HostFS
+import LinuxABI
+import Platform
+
+/// Every layer and bind of a configuration, open.
+final class HostLayers {
+  /// A directory (or a file) of the host, O_PATH.
+  final class Place {
+    /// The option that named it, for messages.
+    let option: String
+    let path: ByteString
+    /// -1 once it is taken.
+    fileprivate var descriptor: CInt
+
+    fileprivate init(_ path: ByteString, option: String, _ flags: OpenFlags = [.path, .directory]) throws(Errno) {
+      self.option = option
+      self.path = path
+      descriptor = try path.open(flags).release()
+    }
+
+    /// Gives the descriptor away, once.
+    func take() -> OwnedDescriptor {
+      defer { descriptor = -1 }
+      return OwnedDescriptor(descriptor)
+    }
+
+    /// A file system of the kernel's is no layer and no bind: what it shows is the supervisor's own.
+    fileprivate func refusePseudo() throws(SandboxError) {
+      let type: StaticString?
+      do throws(Errno) {
+        type = try PseudoFilesystem.name(of: descriptor)
+      } catch {
+        throw SandboxError("\(option): '\(path)': \(error)")
+      }
+      guard let type else { return }
+      throw SandboxError(
+        "\(option): '\(path)' is on the kernel's own file system \(type), which is never shown inside (name a directory "
+          + "of files; the sandbox has its own /proc, /sys and /dev)")
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+  }
+
+  struct Bind {
+    /// The source itself, or what holds it.
+    let directory: Place
+    /// The name in `directory`, if the source is no directory, and the file itself, if it may be changed.
+    let file: [UInt8]?
+    fileprivate let opened: Place?
+    let source: ByteString
+    let destination: ByteString
+    let readOnly: Bool
+  }
+
+  /// Topmost first.
+  let lowers: [Place]
+  /// Nil for an upper in memory.
+  let upper: Place?
+  let binds: [Bind]
+
+  init(_ configuration: SandboxConfiguration) throws(SandboxError) {
+    var lowers: [Place] = []
+    for path in configuration.lowers { lowers.append(try Self.open(path, option: "--lower")) }
+    self.lowers = lowers + [try Self.open(configuration.rootfs, option: "--rootfs")]
+    upper = if case .directory(let path) = configuration.upper { try Self.open(path, option: "--upper") } else { nil }
+    var binds: [Bind] = []
+    for bind in configuration.binds { binds.append(try Self.open(bind)) }
+    self.binds = binds
+  }
+
+  private static func open(_ path: ByteString, option: String) throws(SandboxError) -> Place {
+    let place: Place
+    do throws(Errno) { place = try Place(path, option: option) } catch {
+      throw SandboxError("\(option): '\(path)': \(error)")
+    }
+    try place.refusePseudo()
+    return place
+  }
+
+  /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
+  private static func open(_ bind: SandboxConfiguration.Bind) throws(SandboxError) -> Bind {
+    let source: Place
+    do throws(Errno) { source = try Place(bind.source, option: "--bind", .path) } catch {
+      throw SandboxError("--bind: '\(bind.source)': \(error)")
+    }
+    try source.refusePseudo()
+    do throws(Errno) {
+      if FileType(mode: try Host.stat(source.descriptor).st_mode) == .directory {
+        return Bind(
+          directory: source, file: nil, opened: nil, source: bind.source, destination: bind.destination,
+          readOnly: bind.readOnly)
+      }
+      let real = try Host.readlink("/proc/self/fd/\(source.descriptor)", in: AtFlags.currentDirectory)
+      guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
+      let directory = try Place(ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash])), option: "--bind")
+      return Bind(
+        directory: directory, file: [UInt8](real[(slash + 1)...]), opened: bind.readOnly ? nil : source,
+        source: bind.source,
+        destination: bind.destination, readOnly: bind.readOnly)
+    } catch {
+      throw SandboxError("--bind: '\(bind.source)': \(error)")
+    }
+  }
+
+  // MARK: - What is only shown
+
+  private var shownDirectories: [Place] { lowers + binds.filter(\.readOnly).map(\.directory) }
+
+  /// Lowers and `:ro` binds.
+  var shown: [ShownDirectory] {
+    shownDirectories.map { ShownDirectory(descriptor: $0.descriptor, path: $0.path.bytes) }
+  }
+
+  /// The upper and the writable binds; of a file that is bound the file alone.
+  var writable: [CInt] {
+    ([upper].compactMap(\.self) + binds.filter { !$0.readOnly }.map { $0.opened ?? $0.directory }).map(\.descriptor)
+  }
+
+  /// Takes over read-only trees in the place of the directories themselves, in the order of `shown`.
+  func replaceShown(by trees: [CInt]) {
+    for (directory, tree) in zip(shownDirectories, trees) {
+      close(directory.descriptor)
+      directory.descriptor = tree
+    }
+  }
+}
