@@ -18,7 +18,7 @@ final class Launcher {
   private let plan: LaunchPlan
   private let control: CInt
   private let directory: PrivateDirectory?
-  private let terminal: Terminal
+  let terminal: Terminal
 
   /// A guest that waits for the tracer.
   struct Started {
@@ -117,8 +117,12 @@ final class Launcher {
       directory?.remove()
     }
     if let initProcess, !initIsReaped {
-      kill(initProcess, SIGKILL)
-      _ = vd_syscall(Int(SYS_wait4), Int(initProcess), 0, 0x4000_0000 /* __WALL */, 0, 0, 0)
+      Tracer.killSurely(initProcess)
+      // A guest that we trace is waited for by us before init can go (kernel/pid_namespace.c, zap_pid_ns_processes).
+      for _ in 0..<100_000 {
+        let reaped = vd_syscall(Int(SYS_wait4), -1, 0, Tracer.waitOptions, 0, 0, 0)
+        if reaped == Int(initProcess) || reaped == -Int(ECHILD) { break }
+      }
     }
     close(store)
     if let devpts { close(devpts) }

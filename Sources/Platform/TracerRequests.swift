@@ -31,7 +31,13 @@ final class TracerRequests: GuestControl {
     case guests(GuestsRequest)
     case sleep(HeldCall, SleepingCall)
     case wake(ThreadID)
+    /// The sandbox is to end, with the status of a command that this signal has ended.
+    case end(CInt)
   }
+
+  /// Of the thread that serves the trace gate, and of the one that serves the notify gate.
+  let tracerProgress = Progress()
+  let workerProgress = Progress()
 
   /// The tracer is touched through this reference by its own thread only.
   private struct TracerReference: @unchecked Sendable {
@@ -73,11 +79,17 @@ final class TracerRequests: GuestControl {
       tracer.tracer?.serve(request)
     } else {
       post(.guests(request))
+      // The tracer serves now, and its progress counts.
+      if request.isByWorker { workerProgress.beginWait() }
       request.isDone.wait()
+      if request.isByWorker { workerProgress.endWait() }
     }
   }
 
   func wake(_ thread: ThreadID) { post(.wake(thread)) }
+
+  /// Every guest is to be killed.
+  func end(by signal: CInt) { post(.end(signal)) }
 
   /// A held call is to be turned into a sleep.
   func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
@@ -154,7 +166,7 @@ final class TracerRequests: GuestControl {
   private static func refuse(_ request: Request) {
     switch request {
     case .guests(let request): request.isDone.raiseForWaiters()
-    case .sleep, .wake: break
+    case .sleep, .wake, .end: break
     }
   }
 }
