@@ -17,7 +17,7 @@ BUILD_PACKAGES := libseccomp-dev libcap-dev libtomlplusplus-dev pkg-config gcc m
 TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps bc mmdebstrap inotify-tools e2fsprogs btrfs-progs
 BENCH_PACKAGES := bubblewrap proot runsc
 
-.PHONY: help deps build release run demo-coherence test lint bench bench-deps doc install uninstall clean
+.PHONY: help deps build release run demo-coherence test test-full faults lint bench bench-deps doc install uninstall clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ demo-coherence: release ## a mapping sees another program's writes: a plain file
 
 test: deps release ## all tests: units, conformance guests natively and inside, real programs
 	@Tests/EndToEndTests/all.sh
+
+test-full: test faults ## `make test`, and what takes longer
+	@VEDETTE_FAULTS_PASSES=1 Tests/EndToEndTests/checks/faults.sh
+
+faults: ## a build for tests in which a system call of the supervisor can be made to fail: .build/faults/debug/vedette
+	$(SWIFT) build --product vedette --scratch-path .build/faults -Xcc -DVEDETTE_FAULTS
 
 lint: ## swift format, strict
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

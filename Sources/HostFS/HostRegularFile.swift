@@ -75,13 +75,15 @@ final class HostRegularFile: HostInode {
       .create, .exclusive, .noFollow, .directory, .path, .temporaryBit,
     ])
     if held >= 0 {
-      return try Host.withProcName(of: held) { path throws(Errno) in try Host.openTrusted(path, wanted) }
+      return try Host.withProcName(of: held) { path throws(Errno) in try openNamed(path, wanted) }
     }
     guard let parent else { throw .noSuchFileOrDirectory }
     return try host.descriptors.with(parent) { directory throws(Errno) in
       try name.withTerminator { name throws(Errno) in
         if host.policy == .immutable {
-          return try Host.open(name, in: directory, wanted.union([.largeFile, .noControllingTerminal]))
+          return try Host.withoutWaiting(wanted) { flags throws(Errno) in
+            try Host.open(name, in: directory, flags.union([.largeFile, .noControllingTerminal]))
+          }
         }
         return try openShared(name, in: directory, wanted)
       }
@@ -97,7 +99,12 @@ final class HostRegularFile: HostInode {
     guard FileType(mode: UInt32(facts.st_mode)) == .regular, UInt64(facts.st_ino) == hostNumber else {
       throw Errno(rawValue: ESTALE)
     }
-    return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try Host.openTrusted(path, flags) }
+    return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try openNamed(path, flags) }
+  }
+
+  /// A process of the host may hold a lease on the file.
+  private func openNamed(_ path: UnsafePointer<CChar>, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    try Host.withoutWaiting(flags) { flags throws(Errno) in try Host.openTrusted(path, flags) }
   }
 }
 
@@ -143,13 +150,8 @@ final class HostNode: HostInode {
     let wanted = flags.intersection(.known).subtracting([
       .create, .exclusive, .noFollow, .directory, .path, .temporaryBit, .truncate,
     ])
-    let opened = try Host.withProcName(of: node.rawValue) { path throws(Errno) in
-      try Host.openTrusted(path, wanted.union(.nonBlocking))
+    return try Host.withProcName(of: node.rawValue) { path throws(Errno) in
+      try Host.withoutWaiting(wanted) { flags throws(Errno) in try Host.openTrusted(path, flags) }
     }
-    if !flags.contains(.nonBlocking) {
-      // F_SETFL; the access mode and creation flags in the word are ignored.
-      try Host.call(SYS_fcntl, Int(opened.rawValue), 4, Int(wanted.rawValue))
-    }
-    return opened
   }
 }

@@ -40,8 +40,8 @@ struct EndingRule {
       times = []
       return last
     }
-    guard let isStuck = watch?.findsOneStuck(now: now) else { return nil }
-    if isStuck { return last }
+    guard let stuck = watch?.stuck(now: now) else { return nil }
+    if !stuck.isEmpty { return last }
     if now >= watchedUntil { watch = nil }
     return nil
   }

@@ -51,8 +51,8 @@ final class Launcher {
         trampolines = TrampolineFiles(
           device: report.body.device, plain: report.body.inode.0, executableStack: report.body.inode.1)
       } catch {
-        kill(pid, SIGKILL)
-        waitpid(pid, nil, 0)
+        Tracer.killSurely(pid)
+        _ = vd_syscall(Int(SYS_wait4), Int(pid), 0, 0x4000_0000 /* __WALL */, 0, 0, 0)
         close(control)
         throw error
       }
@@ -144,7 +144,14 @@ final class Launcher {
     }
     if made < 0 { throw LaunchError(.system, "socketpair", errno: Errno(rawValue: CInt(-made))) }
     var on: CInt = 1
-    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, 4)
+    let result = withUnsafeMutablePointer(to: &on) {
+      vd_syscall(Int(SYS_setsockopt), Int(pair[0]), Int(SOL_SOCKET), Int(SO_PASSCRED), Int(bitPattern: $0), 4, 0)
+    }
+    if result < 0 {
+      close(pair[0])
+      close(pair[1])
+      throw LaunchError(.system, "SO_PASSCRED", errno: Errno(rawValue: CInt(-result)))
+    }
     return (pair[0], pair[1])
   }
 

@@ -34,14 +34,12 @@ struct ProgressWatch {
     seen = threads.map { ($0.turn, now) }
   }
 
-  /// Whether a thread is in the same piece of work for `limit`.
-  mutating func findsOneStuck(now: UInt64 = MonotonicClock.now()) -> Bool {
-    var isStuck = false
-    for index in threads.indices {
+  /// The threads, by index, that are in the same piece of work for `time` at the least.
+  mutating func stuck(for time: UInt64 = limit, now: UInt64 = MonotonicClock.now()) -> [Int] {
+    threads.indices.filter { index in
       let turn = threads[index].turn
       if turn != seen[index].turn { seen[index] = (turn, now) }
-      if turn & 1 == 0, now >= seen[index].since, now - seen[index].since >= Self.limit { isStuck = true }
+      return turn & 1 == 0 && now >= seen[index].since && now - seen[index].since >= time
     }
-    return isStuck
   }
 }

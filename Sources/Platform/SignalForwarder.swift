@@ -70,18 +70,19 @@ final class SignalForwarder: Sendable {
     _ = withUnsafeMutablePointer(to: &mask) {
       vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
     }
-    var ending = EndingRule([requests.tracerProgress, requests.workerProgress])
+    let threads = [requests.tracerProgress, requests.workerProgress]
+    var ending = EndingRule(threads)
+    var watch = ProgressWatch(threads)
     while !stopping.load(ordering: .acquiring) {
       var information = siginfo_t()
-      var limit = timespec(tv_sec: 0, tv_nsec: 250_000_000)
-      let isWatching = ending.isWatching
+      var limit = timespec(tv_sec: 0, tv_nsec: ending.isWatching ? 250_000_000 : 500_000_000)
       let signal = withUnsafeMutablePointer(to: &mask) { mask in
         withUnsafeMutablePointer(to: &information) { information in
           withUnsafeMutablePointer(to: &limit) { limit in
             CInt(
               vd_syscall(
                 Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), Int(bitPattern: information),
-                isWatching ? Int(bitPattern: limit) : 0, 8, 0, 0))
+                Int(bitPattern: limit), 8, 0, 0))
           }
         }
       }
@@ -92,13 +93,19 @@ final class SignalForwarder: Sendable {
         if !isByTerminal { passOn(signal) }
       }
       if let signal = ending.isDue() { end(by: signal) }
+      for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
     }
   }
 
+  /// Nanoseconds after which a call of a serving thread that waits is interrupted: a connect(2) or close(2) of ours on an open
+  /// file that guests can make blocking again, or give a time to linger, at any instant.
+  private static let waitLimit: UInt64 = 1_000_000_000
+
   /// Ends the run. Does not return, unless the run ends in an orderly way.
   private func end(by signal: CInt) {
-    if let initProcess { Tracer.killSurely(initProcess) }
     requests.end(by: signal)
+    // The tracer kills the others; where it is stuck, this may be what it waits for.
+    if let initProcess { Tracer.killSurely(initProcess) }
     for _ in 0..<40 where !stopping.load(ordering: .acquiring) {
       var pause = timespec(tv_sec: 0, tv_nsec: 50_000_000)
       _ = withUnsafeMutablePointer(to: &pause) {

@@ -134,6 +134,7 @@ final class Tracer {
     }
     placement.release()
     requests.close()
+    if let signal = requests.endedBy.withLock({ $0 }) { return .signalled(signal) }
     return mainStatus ?? .signalled(SIGKILL)
   }
 

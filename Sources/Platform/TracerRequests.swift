@@ -89,7 +89,13 @@ final class TracerRequests: GuestControl {
   func wake(_ thread: ThreadID) { post(.wake(thread)) }
 
   /// Every guest is to be killed.
-  func end(by signal: CInt) { post(.end(signal)) }
+  func end(by signal: CInt) {
+    endedBy.withLock { $0 = signal }
+    post(.end(signal))
+  }
+
+  /// By which signal the run is ended by force, if it is.
+  let endedBy = Mutex<CInt?>(nil)
 
   /// A held call is to be turned into a sleep.
   func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
@@ -102,6 +108,14 @@ final class TracerRequests: GuestControl {
     guard isOpen else { return Self.refuse(request) }
     isWaiting.raise()
     if Self.ownThread != tracerThread { kickTracer() }
+  }
+
+  /// Ends what the tracer, or the notify worker, waits for.
+  func interrupt(_ isTracer: Bool) {
+    let thread = isTracer ? tracerThread : workerThread.load(ordering: .relaxed)
+    if thread > 0 {
+      _ = vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.kick), 0, 0, 0)
+    }
   }
 
   func kickTracer() {
