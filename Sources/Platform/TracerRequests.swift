@@ -81,7 +81,7 @@ final class TracerRequests: GuestControl {
       post(.guests(request))
       // The tracer serves now, and its progress counts.
       if request.isByWorker { workerProgress.beginWait() }
-      request.isDone.wait()
+      while !request.isDone.wait(milliseconds: 200) { kickTracer() }
       if request.isByWorker { workerProgress.endWait() }
     }
   }
@@ -113,14 +113,14 @@ final class TracerRequests: GuestControl {
   /// Ends what the tracer, or the notify worker, waits for.
   func interrupt(_ isTracer: Bool) {
     let thread = isTracer ? tracerThread : workerThread.load(ordering: .relaxed)
-    if thread > 0 {
-      _ = vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.kick), 0, 0, 0)
+    guard thread > 0 else { return }
+    // One that is lost would leave it asleep.
+    for _ in 0..<3 {
+      if vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.kick), 0, 0, 0) == 0 { return }
     }
   }
 
-  func kickTracer() {
-    _ = vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(tracerThread), Int(WorkerThread.kick), 0, 0, 0)
-  }
+  func kickTracer() { interrupt(true) }
 
   /// What has come in since the last look.
   func take() -> [Request] {

@@ -156,7 +156,7 @@ if status != 0 or trouble:
 count = int(text(log).split()[1])
 runs, bad = 1, 0
 for index in range(first, count + 1, stride):
-    error = errors[(index // max(stride, 1) + index) % len(errors)]
+    error = errors[(index + int(os.environ.get("SHIFT", 0))) % len(errors)]
     before = manifest()
     result = run("%d:%d" % (index, error))
     runs += 1

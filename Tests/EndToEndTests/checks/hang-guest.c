@@ -76,26 +76,22 @@ static int vdso(const char *how, const char *directory) {
   return 0;
 }
 
-/// At 0x100 a `syscall` or a jump to 0x120, where a call of our own is made, and its success put down at 0x800.
+/// At 0x100 a `syscall` or a jump to 0x120, where a call of our own is made: if it succeeds, the kernel fills 0x500.
 static void lay_stub(unsigned char *page, const char *path) {
   static const unsigned char call[] = {
-      0xb8, 0x06, 0x01, 0x00, 0x00,                    // mov $262, %eax: newfstatat
-      0xbf, 0x9c, 0xff, 0xff, 0xff,                    // mov $AT_FDCWD, %edi
-      0x48, 0x8d, 0x35, 0xcf, 0x02, 0x00, 0x00,        // lea 0x400(page), %rsi
-      0x48, 0x8d, 0x15, 0xc8, 0x03, 0x00, 0x00,        // lea 0x500(page), %rdx
-      0x45, 0x31, 0xd2,                                // xor %r10d, %r10d
-      0x0f, 0x05,                                      // syscall
-      0x85, 0xc0,                                      // test %eax, %eax
-      0x75, 0x0a,                                      // jne to the loop
-      0xc7, 0x05, 0xb3, 0x06, 0x00, 0x00, 1, 0, 0, 0,  // movl $1, 0x800(page)
-      0xeb, 0xfe};                                     // the loop
+      0xb8, 0x06, 0x01, 0x00, 0x00,  // mov $262, %eax: newfstatat
+      0xbf, 0x9c, 0xff, 0xff, 0xff,  // mov $AT_FDCWD, %edi
+      0x48, 0x8d, 0x35, 0, 0, 0, 0,  // lea 0x400(page), %rsi
+      0x48, 0x8d, 0x15, 0, 0, 0, 0,  // lea 0x500(page), %rdx
+      0x45, 0x31, 0xd2,              // xor %r10d, %r10d
+      0x0f, 0x05,                    // syscall
+      0xeb, 0xfe};                   // for ever
   memcpy(page + 0x100, "\x0f\x05\xc3", 3);
   memcpy(page + 0x120, call, sizeof call);
   strcpy((char *)page + 0x400, path);
   // The displacements are relative to the end of each instruction.
   *(int32_t *)(page + 0x120 + 13) = 0x400 - (0x120 + 17);
   *(int32_t *)(page + 0x120 + 20) = 0x500 - (0x120 + 24);
-  *(int32_t *)(page + 0x120 + 35) = 0x800 - (0x120 + 43);
 }
 
 static int shared(const char *path, const char *directory) {
@@ -129,12 +125,18 @@ static int shared(const char *path, const char *directory) {
     if (writer == 0) write_to(name);
     int status;
     waitpid(writer, &status, 0);
+    // Time for what was done to the victim to show.
+    pause_for(10);
     kill(victim, SIGKILL);
     waitpid(victim, &status, 0);
   }
   kill(flipper, SIGKILL);
-  // A victim makes the call in its own name too, and then it is served: only the kernel's answer is success.
-  if (*(volatile int *)(page + 0x800)) say("NATIVE\n");
+  // A victim makes the call in its own name too, and then it is served: the file is not there.
+  for (int i = 0; i < (int)sizeof(struct stat); i++)
+    if (page[0x500 + i] != 0) {
+      say("NATIVE\n");
+      break;
+    }
   say("end\n");
   return 0;
 }
