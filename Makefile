@@ -39,7 +39,7 @@ run: release ## the main job: a script changes files all over inside; the host s
 demo-coherence: release ## a mapping sees another program's writes: a plain file system, kernel overlayfs and Vedette side by side
 	@Tests/EndToEndTests/demo-coherence.sh .build/release/vedette
 
-test: deps release ## all tests: units, conformance guests natively and inside, real programs
+test: deps release faults ## all tests: units, conformance guests natively and inside, real programs
 	@Tests/EndToEndTests/all.sh
 
 test-full: test faults ## `make test`, and what takes longer
