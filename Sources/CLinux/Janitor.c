@@ -77,7 +77,8 @@ int vd_launch_janitor(const char *path) {
     VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0);
     return (int)middle;
   }
+  // Left behind, it would make the other one our child, for which the tracer would wait.
   do result = VD_CALL(SYS_wait4, middle, 0, 0x40000000 /* __WALL */, 0, 0, 0);
-  while (result == -EINTR);
+  while (result < 0 && result != -ECHILD);
   return ends[1];
 }

@@ -54,12 +54,20 @@ static volatile char *map_lower(const char *name) {
 
 static int vdso(const char *how, const char *directory) {
   if (chdir(directory) != 0) return 3;
-  volatile char *map = map_lower("vdso-0");
-  pid_t writer = fork();
-  if (writer == 0) {
-    pause_for(300);
-    write_to("vdso-0");
+  pid_t victim = fork();
+  if (victim != 0) {
+    // The victim may be killed; the sandbox goes on until the writer has been served.
+    pid_t writer = fork();
+    if (writer == 0) {
+      pause_for(300);
+      write_to("vdso-0");
+    }
+    int status;
+    waitpid(writer, &status, 0);
+    waitpid(victim, &status, 0);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
+  volatile char *map = map_lower("vdso-0");
   unsigned char *start = (unsigned char *)getauxval(AT_SYSINFO_EHDR);
   if (how[0] == 'm') {
     munmap(start, 8192);

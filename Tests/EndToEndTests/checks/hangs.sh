@@ -18,7 +18,7 @@ run() {
 }
 holds() { # holds NAME TIMES WORD : the run has ended, and the word was printed so often
     local seen; seen=$(grep -c "$3" "$work/out")
-    if [ $status -eq 124 ] || grep -q NATIVE "$work/out" || [ "$seen" -ne "$2" ]; then fail "$1" "status $status, '$3' $seen times of $2: $(tail -3 "$work/out" "$work/stderr" | tr '\n' ' ')"; else ok "$1"; fi
+    if [ $status -eq 124 ] || grep -q NATIVE "$work/out" || [ "$seen" -ne "$2" ]; then fail "$1" "status $status, '$3' $seen times of $2: $(tail -n 3 "$work/out" "$work/stderr" | tr '\n' ' ')"; else ok "$1"; fi
 }
 for gate in trace notify; do
     for how in ls us ms; do
