@@ -17,7 +17,7 @@ BUILD_PACKAGES := libseccomp-dev libcap-dev libtomlplusplus-dev pkg-config gcc m
 TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps bc mmdebstrap inotify-tools e2fsprogs btrfs-progs
 BENCH_PACKAGES := bubblewrap proot runsc
 
-.PHONY: help deps build release run demo-coherence test test-full lint bench bench-deps doc install uninstall clean
+.PHONY: help deps build release run demo-coherence test test-full faults lint bench bench-deps doc install uninstall clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,12 +39,16 @@ run: release ## the main job: a script changes files all over inside; the host s
 demo-coherence: release ## a mapping sees another program's writes: a plain file system, kernel overlayfs and Vedette side by side
 	@Tests/EndToEndTests/demo-coherence.sh .build/release/vedette
 
-test: deps release ## all tests: units, conformance guests natively and inside, real programs
+test: deps release faults ## all tests: units, conformance guests natively and inside, real programs
 	@Tests/EndToEndTests/all.sh
 
-test-full: test ## `make test`, and what takes longer: longer exhaustion, ten minutes of fuzzing
+test-full: test ## `make test`, and what takes longer: every fault, longer exhaustion, ten minutes of fuzzing
+	@VEDETTE_FAULTS_PASSES=1 Tests/EndToEndTests/checks/faults.sh
 	@PARTS=escape SPAN=1 Tests/EndToEndTests/all.sh
 	@ctests/fuzz/run.sh 600
+
+faults: ## a build for tests in which a system call of the supervisor can be made to fail: .build/faults/debug/vedette
+	$(SWIFT) build --product vedette --scratch-path .build/faults -Xcc -DVEDETTE_FAULTS
 
 lint: ## swift format, strict
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift

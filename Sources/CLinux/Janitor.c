@@ -61,6 +61,8 @@ int vd_launch_janitor(const char *path) {
       uint64_t all = ~0ull;
       VD_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8, 0, 0);
       VD_CALL(SYS_setsid, 0, 0, 0, 0, 0, 0);
+      // Its own copy of the other end would keep it waiting.
+      while (VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0) == -EINTR) {}
       if (ends[0] > 0) VD_CALL(SYS_close_range, 0, ends[0] - 1, 0, 0, 0, 0);
       VD_CALL(SYS_close_range, ends[0] + 1, ~0u, 0, 0, 0, 0);
       char byte;
@@ -76,7 +78,8 @@ int vd_launch_janitor(const char *path) {
     VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0);
     return (int)middle;
   }
+  // Left behind, it would make the other one our child, for which the tracer would wait.
   do result = VD_CALL(SYS_wait4, middle, 0, 0x40000000 /* __WALL */, 0, 0, 0);
-  while (result == -EINTR);
+  while (result < 0 && result != -ECHILD);
   return ends[1];
 }

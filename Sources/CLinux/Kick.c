@@ -62,7 +62,9 @@ int vd_flag_is_raised(const uint32_t *flag) { return (int)__atomic_load_n(flag, 
 
 void vd_flag_raise_for_waiters(uint32_t *flag) {
   vd_flag_raise(flag);
-  VD_CALL(SYS_futex, flag, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 0x7fffffff, 0, 0, 0);
+  // A wake that fails would leave them asleep for ever.
+  for (int i = 0; i < 3; i++)
+    if (VD_CALL(SYS_futex, flag, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 0x7fffffff, 0, 0, 0) >= 0) return;
 }
 
 int vd_flag_wait(const uint32_t *flag, long milliseconds) {

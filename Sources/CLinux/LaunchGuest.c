@@ -132,7 +132,8 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
   // From here on the filter decides; these calls are native in its table.
   struct vd_report report = {.stage = VD_STAGE_READY, .descriptors = 4};
   int descriptor = (int)listener;
-  vd_send(control, &report, sizeof report, &descriptor, 1);
+  if (vd_send(control, &report, sizeof report, &descriptor, 1) < 0)
+    for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
   VD_CALL(SYS_close, listener, 0, 0, 0, 0, 0);
   vd_wait_go(control);
   VD_CALL(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0, 0);

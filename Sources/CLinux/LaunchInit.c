@@ -197,8 +197,12 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   VD_CALL(SYS_write, control, &confined, sizeof confined, 0, 0, 0);
   for (;;) {
     long reaped = VD_CALL(SYS_wait4, -1, 0, 0, 0, 0, 0);
-    // No child is left: the supervisor is about to kill us, or is gone and the read ends.
-    if (reaped == -ECHILD) vd_wait_go(control);
+    if (reaped != -ECHILD) continue;
+    // No child is left. A guest that died before it could report is waited for by the supervisor, which would wait for ever:
+    // this end of the socket is open still. Later the socket is closed, and the read ends.
+    struct vd_report end = {.stage = VD_STAGE_PLAN, .error = ESRCH};
+    vd_send(control, &end, sizeof end, NULL, 0);
+    vd_wait_go(control);
   }
 }
 

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "include/VedetteLaunch.h"
+#include "LaunchInternal.h"
 
 uint64_t vd_vdso_base(size_t *size) {
   const Elf64_Ehdr *header = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
@@ -53,8 +53,9 @@ int vd_send(int socket, const void *bytes, size_t count, const int *descriptors,
   // sendmmsg, not sendmsg: a child sends its listener under the filter already, where sendmsg waits for a tracer.
   struct mmsghdr batch = {.msg_hdr = message};
   for (;;) {
-    if (sendmmsg(socket, &batch, 1, MSG_NOSIGNAL) >= 0) return 0;
-    if (errno != EINTR) return -errno;
+    long result = VD_CALL(SYS_sendmmsg, socket, &batch, 1, MSG_NOSIGNAL, 0, 0);
+    if (result >= 0) return 0;
+    if (result != -EINTR) return (int)result;
   }
 }
 
@@ -62,12 +63,12 @@ long vd_receive(int socket, void *bytes, size_t count, int *descriptors, int *de
   char space[CMSG_SPACE(3 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
   struct iovec vector = {bytes, count};
   struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-  ssize_t received;
-  do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  while (received < 0 && errno == EINTR);
+  long received;
+  do received = VD_CALL(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC, 0, 0, 0);
+  while (received == -EINTR);
   *descriptor_count = 0;
   *sender = 0;
-  if (received < 0) return -errno;
+  if (received < 0) return received;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET) continue;
     if (header->cmsg_type == SCM_RIGHTS) {

@@ -72,8 +72,9 @@ final class TerminalDirectory: DynamicDirectory {
   func openSlave(_ number: UInt32, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     _ = try status(of: number)
     guard let directory = devpts else { throw .noSuchAddressOrDevice }
-    return try Host.openTrusted(
-      "\(number)", in: directory, flags.subtracting(.truncate).union([.noControllingTerminal, .noFollow]))
+    return try Host.withoutWaiting(flags.subtracting(.truncate)) { flags throws(Errno) in
+      try Host.openTrusted("\(number)", in: directory, flags.union([.noControllingTerminal, .noFollow]))
+    }
   }
 
   override func lookup(_ name: Name) throws(Errno) -> Inode? {

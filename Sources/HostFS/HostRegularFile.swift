@@ -75,7 +75,7 @@ final class HostRegularFile: HostInode {
       .create, .exclusive, .noFollow, .directory, .path, .temporaryBit,
     ])
     if held >= 0 {
-      return try Host.withProcName(of: held) { path throws(Errno) in try Host.openTrusted(path, wanted) }
+      return try Host.withProcName(of: held) { path throws(Errno) in try openNamed(path, wanted) }
     }
     guard let parent else { throw .noSuchFileOrDirectory }
     return try host.descriptors.with(parent) { directory throws(Errno) in
@@ -83,9 +83,11 @@ final class HostRegularFile: HostInode {
         if host.policy == .immutable, !isMountRoot {
           // A mount that has come over the name since is not entered.
           do throws(Errno) {
-            return try Host.open(
-              name, in: directory, wanted.union([.largeFile, .noControllingTerminal]),
-              resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
+            return try Host.withoutWaiting(wanted) { flags throws(Errno) in
+              try Host.open(
+                name, in: directory, flags.union([.largeFile, .noControllingTerminal]),
+                resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
+            }
           } catch {
             throw error == .improperLink ? Errno(rawValue: ESTALE) : error
           }
@@ -104,7 +106,12 @@ final class HostRegularFile: HostInode {
       throw Errno(rawValue: ESTALE)
     }
     try host.verify(seen.rawValue, at: name, in: directory, is: self)
-    return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try Host.openTrusted(path, flags) }
+    return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try openNamed(path, flags) }
+  }
+
+  /// A process of the host may hold a lease on the file.
+  private func openNamed(_ path: UnsafePointer<CChar>, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
+    try Host.withoutWaiting(flags) { flags throws(Errno) in try Host.openTrusted(path, flags) }
   }
 }
 
@@ -150,13 +157,8 @@ final class HostNode: HostInode {
     let wanted = flags.intersection(.known).subtracting([
       .create, .exclusive, .noFollow, .directory, .path, .temporaryBit, .truncate,
     ])
-    let opened = try Host.withProcName(of: node.rawValue) { path throws(Errno) in
-      try Host.openTrusted(path, wanted.union(.nonBlocking))
+    return try Host.withProcName(of: node.rawValue) { path throws(Errno) in
+      try Host.withoutWaiting(wanted) { flags throws(Errno) in try Host.openTrusted(path, flags) }
     }
-    if !flags.contains(.nonBlocking) {
-      // F_SETFL; the access mode and creation flags in the word are ignored.
-      try Host.call(SYS_fcntl, Int(opened.rawValue), 4, Int(wanted.rawValue))
-    }
-    return opened
   }
 }

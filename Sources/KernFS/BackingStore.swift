@@ -172,10 +172,13 @@ public final class BackingStore {
     return try reopen(file.rawValue, flags.subtracting([.truncate, .create, .exclusive]))
   }
 
-  /// Opens what a descriptor of ours stands for, anew and with other flags (`man 5 proc`, /proc/self/fd).
+  /// Opens what a descriptor of ours stands for, anew and with other flags (`man 5 proc`, /proc/self/fd). It may be
+  /// anything that a caller has handed to a guest: a FIFO, a terminal.
   public func reopen(_ descriptor: CInt, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     try Digits.withDecimal(UInt64(descriptor)) { name throws(Errno) in
-      try Host.openTrusted(name, in: descriptors.rawValue, flags.subtracting([.noFollow]).union(.noControllingTerminal))
+      try Host.withoutWaiting(flags.subtracting(.noFollow)) { flags throws(Errno) in
+        try Host.openTrusted(name, in: descriptors.rawValue, flags.union(.noControllingTerminal))
+      }
     }
   }
 

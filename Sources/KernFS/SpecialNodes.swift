@@ -37,12 +37,9 @@ public final class FIFO: KernInode {
   /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY while nobody reads.
   public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     if flags.contains(.path) { return try kernel.store.open(place, flags) }
-    let descriptor = try kernel.store.open(place, flags.union(.nonBlocking).subtracting(.truncate))
-    if !flags.contains(.nonBlocking) {
-      // F_SETFL; the access mode in the word is ignored.
-      try Host.call(SYS_fcntl, Int(descriptor.rawValue), 4, Int(flags.rawValue))
+    return try Host.withoutWaiting(flags.subtracting(.truncate)) { flags throws(Errno) in
+      try kernel.store.open(place, flags)
     }
-    return descriptor
   }
 }
 

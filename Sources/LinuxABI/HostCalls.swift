@@ -13,16 +13,36 @@ public enum Host {
   ) throws(Errno) -> OwnedDescriptor {
     var how = open_how(
       flags: UInt64(flags.union(.closeOnExec).rawValue), mode: UInt64(mode), resolve: resolve.rawValue)
+    var attempts = 0
     while true {
+      attempts += 1
       let result = withUnsafeMutablePointer(to: &how) { how in
         vd_syscall(
           Int(SYS_openat2), Int(directory), Int(bitPattern: path), Int(bitPattern: how), MemoryLayout<open_how>.size, 0,
           0)
       }
-      // A concurrent rename makes BENEATH fail with EAGAIN (`man 2 openat2`).
-      if result == -Int(EAGAIN) || result == -Int(EINTR) { continue }
+      // A concurrent rename makes BENEATH fail with EAGAIN (`man 2 openat2`); so does, for good, a lease under O_NONBLOCK.
+      if result == -Int(EAGAIN) || result == -Int(EINTR), attempts < Self.attempts { continue }
       return OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(result)))
     }
+  }
+
+  /// How often a call that says EINTR or EAGAIN is made.
+  @usableFromInline
+  static let attempts = 100
+
+  /// An open that waits for nothing, whatever is opened: not for the other end of a FIFO, a terminal's carrier, or the end of
+  /// another process's lease (EAGAIN then). Of a descriptor that comes back without O_NONBLOCK in `flags` it is cleared again.
+  @inlinable
+  public static func withoutWaiting(
+    _ flags: OpenFlags, _ open: (OpenFlags) throws(Errno) -> OwnedDescriptor
+  ) throws(Errno) -> OwnedDescriptor {
+    let opened = try open(flags.union(.nonBlocking))
+    if flags.isDisjoint(with: [.nonBlocking, .path]) {
+      // F_SETFL; the access mode and creation flags in the word are ignored.
+      try call(SYS_fcntl, Int(opened.rawValue), 4, Int(flags.rawValue))
+    }
+    return opened
   }
 
   /// `openat(2)` for paths that are ours or the user's own (a layer's root, /dev/null), so symlinks are followed.
@@ -32,11 +52,13 @@ public enum Host {
   )
     throws(Errno) -> OwnedDescriptor
   {
+    var attempts = 0
     while true {
+      attempts += 1
       let result = vd_syscall(
         Int(SYS_openat), Int(directory), Int(bitPattern: path), Int(flags.union(.closeOnExec).rawValue), Int(mode), 0, 0
       )
-      if result == -Int(EINTR) { continue }
+      if result == -Int(EINTR), attempts < Self.attempts { continue }
       return OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(result)))
     }
   }

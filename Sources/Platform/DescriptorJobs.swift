@@ -45,41 +45,26 @@ final class DescriptorJobs: Sendable {
   }
 
   /// Does the job if the notification is its carrier. True if it was.
-  func recognise(_ notification: seccomp_notif, listener: CInt) -> Bool {
+  func recognise(_ notification: seccomp_notif, listener: NotifyListener) -> Bool {
     guard let job = state.withLock({ $0.current }), ThreadID(bitPattern: notification.pid) == job.thread else {
       return false
     }
-    var request = vd_notify_addfd()
-    request.id = notification.id
-    request.flags = UInt32(VD_ADDFD_SETFD)
-    request.source = UInt32(bitPattern: job.file)
-    request.target = UInt32(bitPattern: job.number)
-    request.target_flags = job.closeOnExec ? UInt32(O_CLOEXEC) : 0
-    let result = Self.control(listener, vd_ioctl_notify_add, &request)
-    var response = seccomp_notif_resp()
-    response.id = notification.id
-    response.error = result < 0 ? Int32(result) : 0
-    _ = Self.control(listener, vd_ioctl_notify_send, &response)
+    let result = listener.install(
+      job.file, at: notification.id, flags: VD_ADDFD_SETFD, number: job.number, closeOnExec: job.closeOnExec)
+    listener.answer(notification.id, of: job.thread, min(result, 0))
     job.isDone.raise()
     return true
   }
 
-  /// Both ioctls wait interruptibly, and whoever waits for the tracer kicks it with a signal; interrupted, they have done
-  /// nothing.
-  private static func control<T>(_ listener: CInt, _ command: UInt64, _ argument: inout T) -> Int {
-    withUnsafeMutablePointer(to: &argument) {
-      var result: Int
-      repeat {
-        result = vd_syscall(Int(SYS_ioctl), Int(listener), Int(command), Int(bitPattern: $0), 0, 0, 0)
-      } while result == -Int(EINTR)
-      return result
-    }
-  }
-
   /// The tracer's share: receives until the job is done, by itself or by the worker, which kicks then.
-  func serve(_ job: DescriptorJob, listener: CInt) {
+  func serve(_ job: DescriptorJob, listener: NotifyListener) {
+    var deadline = StopDeadline(job.thread)
+    var rounds = 0
     while !job.isDone.isRaised {
-      var poll = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+      rounds += 1
+      // Then its stop does not come in time either.
+      if rounds % 64 == 0, deadline.isOver() { return }
+      var poll = pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)
       let ready = withUnsafeMutablePointer(to: &poll) {
         job.isDone.interruptibleCall(SYS_poll, Int(bitPattern: $0), 1, 1)
       }
@@ -90,9 +75,7 @@ final class DescriptorJobs: Sendable {
         continue
       }
       var notification = seccomp_notif()
-      let received = withUnsafeMutablePointer(to: &notification) {
-        job.isDone.interruptibleCall(SYS_ioctl, Int(listener), Int(vd_ioctl_notify_receive), Int(bitPattern: $0))
-      }
+      let received = listener.receive(&notification, until: job.isDone)
       if received < 0 || recognise(notification, listener: listener) { continue }
       state.withLock { $0.backlog.append(notification) }
     }

@@ -32,6 +32,6 @@ final class Flag: Sendable {
   /// A system call of at most four arguments that is -EINTR if the flag is raised, or if `WorkerThread.kick` comes, before it
   /// or meanwhile. Raise first and kick then: nothing is missed.
   func interruptibleCall(_ number: CInt, _ a: Int, _ b: Int, _ c: Int, _ d: Int = 0) -> Int {
-    vd_kickable_call(word, Int(number), a, b, c, d)
+    vd_interruptible_call(word, Int(number), a, b, c, d)
   }
 }

@@ -117,21 +117,22 @@ public final class GuestProcess {
       if configuration.confinesProcess { confinement = Confinement(keeping: configuration.keptCapabilities) }
     }
     let arrivals = SignalArrivals()
+    let listener = NotifyListener(descriptor: started.listener)
     let tracer = Tracer(
-      handler: handler, table: table, listener: started.listener, trampolines: launcher.trampolines,
+      handler: handler, table: table, listener: listener, trampolines: launcher.trampolines,
       requests: requests, arrivals: arrivals, stopsWithGuest: configuration.forwardsSignals)
     try tracer.attach(main: started.thread)
     try confinement?.giveUpPrivileges()
     let worker = NotifyWorker(
-      listener: started.listener, handler: handler, requests: requests, jobs: tracer.jobs)
+      listener: listener, handler: handler, requests: requests, jobs: tracer.jobs)
     try worker.start()
-    let forwarder = configuration.forwardsSignals ? SignalForwarder(to: started.thread, past: arrivals) : nil
+    let forwarder = configuration.forwardsSignals ? forwarder(to: started.thread, past: arrivals) : nil
     var measuring: WorkerThread?
     do throws(LaunchError) {
       try forwarder?.start()
       try confinement?.restrictCalls()
       // Last, so that nothing fails with this thread running.
-      if let storeWatch { measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end() } } }
+      if let storeWatch { measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end(by: SIGKILL) } } }
     } catch {
       forwarder?.stop()
       worker.stop()
@@ -141,11 +142,12 @@ public final class GuestProcess {
     let status = tracer.run(endingWith: launcher.initProcess)
     storeWatch?.stop()
     measuring?.stop()
-    forwarder?.stop()
     worker.stop()
     requests.stopOthers()
     whileStoreExists()
     launcher.finish(initIsReaped: tracer.initIsReaped)
+    // Until now a signal can end what takes too long.
+    forwarder?.stop()
     if let storeWatch, storeWatch.hasOutgrown {
       throw LaunchError(
         .system,
@@ -155,6 +157,13 @@ public final class GuestProcess {
       throw LaunchError(.command, String(decoding: path, as: UTF8.self), errno: errno)
     }
     return status
+  }
+
+  private func forwarder(to guest: ThreadID, past arrivals: SignalArrivals) -> SignalForwarder {
+    let terminal = launcher.terminal
+    return SignalForwarder(to: guest, past: arrivals, initProcess: launcher.initProcess, requests) {
+      terminal.takeBack()
+    }
   }
 
   /// 64 random bits whose upper half is not zero.

@@ -1,5 +1,9 @@
-// System calls run in a stopped thread through the `syscall` instruction of its vdso. Registers and signal mask are put
-// back at a signal-type stop, never at a syscall-exit stop, where a restart that was pending would leak to the guest.
+// System calls run in a stopped thread through a `syscall` instruction of its own. Registers and signal mask are put back at
+// a signal-type stop, never at a syscall-exit stop, where a restart that was pending would leak to the guest.
+//
+// The instruction lies in memory that the guest's processes can write (another process may share the page), so two things
+// are not taken for granted: that a call is entered at all, for which `StopDeadline` is, and that the call which is
+// entered is ours. A thread that does anything else is lost: its process is killed, and whoever asked has `.noSuchProcess`.
 
 import CLinux
 import Gate
@@ -13,21 +17,30 @@ final class Injection {
   private let mask: UInt64
   /// SIGSTOP cannot be blocked; one that came meanwhile is sent again at the end.
   private var wasStopped = false
-  private var isDead = false
+  /// No call can be run in the thread any more: it is dead, or lost.
+  private var isOver = false
   private var visit: Placement.Visit?
 
-  /// The thread is at an EVENT_STOP. Nil if it is gone.
-  init?(_ tracer: Tracer, _ tracee: Tracee, instruction: UInt64) {
-    guard let registers = tracee.registers() else { return nil }
+  /// The thread is at an EVENT_STOP, with these registers. Nil if it is gone.
+  init?(_ tracer: Tracer, _ tracee: Tracee, _ registers: vd_registers, instruction: UInt64) {
+    guard let mask = tracee.signalMask() else { return nil }
     self.tracer = tracer
     self.tracee = tracee
     self.instruction = instruction
     saved = registers
-    var mask: UInt64 = 0
-    _ = withUnsafeMutablePointer(to: &mask) { tracee.request(VD_PTRACE_GETSIGMASK, 8, Int(bitPattern: $0)) }
     self.mask = mask
-    setMask(UInt64.max)
+    tracee.setSignalMask(UInt64.max)
     visit = tracer.placement.visit(tracee.thread)
+    tracer.injectionCount += 1
+    if tracer.injectionCount == 1 { tracer.stepTimer.arm(after: Self.look, every: Self.look) }
+  }
+
+  /// Nanoseconds between two looks at a thread that is waited for.
+  private static let look = 200_000_000
+
+  /// Whether there is a `syscall` instruction.
+  static func isInstruction(_ address: UInt64, in memory: GuestMemory) -> Bool {
+    (try? memory.load(UInt16.self, at: address)) == 0x050f
   }
 
   /// The program's own.
@@ -36,14 +49,9 @@ final class Injection {
   /// Behind the `syscall` instruction.
   var instructionPointer: UInt64 { instruction &+ 2 }
 
-  private func setMask(_ mask: UInt64) {
-    var mask = mask
-    _ = withUnsafeMutablePointer(to: &mask) { tracee.request(VD_PTRACE_SETSIGMASK, 8, Int(bitPattern: $0)) }
-  }
-
   /// Runs one call and gives its raw result. `duringWait` is called once the thread has been let into the kernel.
   func run(_ call: SystemCall, duringWait: () -> Void) throws(Errno) -> Int {
-    if isDead { throw .noSuchProcess }
+    if isOver { throw .noSuchProcess }
     var registers = saved
     registers.rip = instruction
     registers.rax = UInt64(bitPattern: Int64(call.number))
@@ -52,35 +60,67 @@ final class Injection {
     tracee.setRegisters(registers)
     tracee.resumeToExitStop()
     // Entry stop, perhaps a seccomp stop, exit stop.
-    try waitForCallStop()
+    var deadline = StopDeadline(tracee.thread)
+    try waitForCallStop(&deadline)
+    guard let entered = tracee.registers(), isOurs(entered, call) else { throw lose() }
     tracee.resumeToExitStop()
     duringWait()
-    try waitForCallStop()
-    guard let result = tracee.peek(.rax) else { throw .noSuchProcess }
+    try waitForCallStop(&deadline)
+    guard let result = tracee.peek(.rax) else { throw lose() }
     return Int(truncatingIfNeeded: result)
   }
 
-  private func waitForCallStop() throws(Errno) {
+  /// At the entry stop: a call from another place, or with other arguments, is one that guest code has made, and past this
+  /// point no gate would look at it.
+  private func isOurs(_ entered: vd_registers, _ call: SystemCall) -> Bool {
+    let arguments = (entered.rdi, entered.rsi, entered.rdx, entered.r10, entered.r8, entered.r9)
+    return entered.rip == instructionPointer && entered.orig_rax == UInt64(bitPattern: Int64(call.number))
+      && arguments == call.arguments
+  }
+
+  /// The thread does what it was not made to do, or nothing at all.
+  private func lose() -> Errno {
+    tracee.lose()
+    isOver = true
+    return .noSuchProcess
+  }
+
+  private func waitForCallStop(_ deadline: inout StopDeadline) throws(Errno) {
+    var signals = 0
     while true {
-      guard let status = tracer.nextStatus(of: tracee) else {
-        isDead = true
-        // Of a dead leader the main loop will hear; of a thread that has vanished it would not.
-        if !Kinship.isZombie(tracee.thread) { tracer.putOff(tracee.thread, CInt(SIGKILL)) }
-        throw .noSuchProcess
-      }
-      guard status & 0xff == 0x7f else {
-        isDead = true
-        // The exit itself has been consumed here: keep it for the main loop.
-        tracer.putOff(tracee.thread, status)
-        throw .noSuchProcess
-      }
+      if tracee.isLost { throw lose() }
+      guard let status = try next(&deadline) else { throw lose() }
       let signal = (status >> 8) & 0xff
       if status >> 16 == 0 {
         if signal == SIGTRAP | 0x80 { return }
-        // Everything else is blocked.
-        wasStopped = true
+        // All others are blocked, so this is the thread's own fault, and would come again for ever; SIGSYS is a filter's
+        // answer to the call.
+        if signal == SIGSTOP { wasStopped = true } else if signal != SIGSYS { throw lose() }
+        signals += 1
+        if signals > Self.signalLimit { throw lose() }
       }
       tracee.resumeToExitStop()
+    }
+  }
+
+  /// Guests can send each other SIGSTOP faster than a call is made.
+  private static let signalLimit = 1000
+
+  /// The next status of the thread; nil if it does not come in time.
+  private func next(_ deadline: inout StopDeadline) throws(Errno) -> CInt? {
+    switch tracer.nextStop(of: tracee, &deadline) {
+    case .status(let status) where status & 0xff == 0x7f: return status
+    case .status(let status):
+      isOver = true
+      // The exit itself has been consumed here: keep it for the main loop.
+      tracer.putOff(tracee.thread, status)
+      throw .noSuchProcess
+    case .gone:
+      isOver = true
+      // Of a dead leader the main loop will hear; of a thread that has vanished it would not.
+      if !Kinship.isZombie(tracee.thread) { tracer.putOff(tracee.thread, CInt(SIGKILL)) }
+      throw .noSuchProcess
+    case .none, .late: return nil
     }
   }
 
@@ -89,18 +129,28 @@ final class Injection {
     defer {
       if let visit { tracer.placement.leave(visit) }
       visit = nil
+      tracer.injectionCount -= 1
+      if tracer.injectionCount == 0 { tracer.stepTimer.arm(after: 0, every: 0) }
     }
-    if isDead { return }
-    tracee.request(VD_PTRACE_INTERRUPT)
+    if isOver { return }
+    tracee.interrupt()
     tracee.resume()
-    while let status = tracer.nextStatus(of: tracee) {
-      guard status & 0xff == 0x7f else { return tracer.putOff(tracee.thread, status) }
-      if status >> 16 == VD_PTRACE_EVENT_STOP { break }
-      if status >> 16 == 0, (status >> 8) & 0xff != SIGTRAP | 0x80 { wasStopped = true }
-      tracee.resume()
+    var deadline = StopDeadline(tracee.thread)
+    var signals = 0
+    do throws(Errno) {
+      while true {
+        if tracee.isLost { return }
+        guard let status = try next(&deadline), signals <= Self.signalLimit else { return tracee.lose() }
+        if status >> 16 == VD_PTRACE_EVENT_STOP { break }
+        if status >> 16 == 0, (status >> 8) & 0xff != SIGTRAP | 0x80 { wasStopped = true }
+        signals += 1
+        tracee.resume()
+      }
+    } catch {
+      return
     }
     tracee.setRegisters(saved)
-    setMask(mask)
+    tracee.setSignalMask(mask)
     if wasStopped { _ = vd_syscall(Int(SYS_tkill), Int(tracee.thread), Int(SIGSTOP), 0, 0, 0, 0) }
   }
 }

@@ -5,6 +5,8 @@ import CLinux
 /// Sends `WorkerThread.kick` to the thread that arms it first. A kick that comes between two waits is lost, so it is repeated.
 final class KickTimer {
   private var timer: CInt?
+  /// Kicks come.
+  private(set) var isArmed = false
 
   /// The first kick comes after so many nanoseconds, further ones in that interval. 0 stops it.
   func arm(after first: Int, every interval: Int) {
@@ -20,11 +22,13 @@ final class KickTimer {
       }
       if result == 0 { timer = made }
     }
+    isArmed = false
     guard let timer else { return }
     var value = (interval / 1_000_000_000, interval % 1_000_000_000, first / 1_000_000_000, first % 1_000_000_000)
-    _ = withUnsafeMutablePointer(to: &value) {
+    let result = withUnsafeMutablePointer(to: &value) {
       vd_syscall(Int(SYS_timer_settime), Int(timer), 0, Int(bitPattern: $0), 0, 0, 0)
     }
+    isArmed = result == 0 && first > 0
   }
 
   deinit {

@@ -21,7 +21,7 @@ final class Launcher {
   private let plan: LaunchPlan
   private let control: CInt
   private let directory: PrivateDirectory?
-  private let terminal: Terminal
+  let terminal: Terminal
 
   /// A guest that waits for the tracer.
   struct Started {
@@ -71,8 +71,8 @@ final class Launcher {
         treeRefusal = trees.refusal
         self.trees = trees.take()
       } catch {
-        kill(pid, SIGKILL)
-        waitpid(pid, nil, 0)
+        Tracer.killSurely(pid)
+        _ = vd_syscall(Int(SYS_wait4), Int(pid), 0, 0x4000_0000 /* __WALL */, 0, 0, 0)
         close(control)
         throw error
       }
@@ -163,8 +163,12 @@ final class Launcher {
       directory?.remove()
     }
     if let initProcess, !initIsReaped {
-      kill(initProcess, SIGKILL)
-      _ = vd_syscall(Int(SYS_wait4), Int(initProcess), 0, 0x4000_0000 /* __WALL */, 0, 0, 0)
+      Tracer.killSurely(initProcess)
+      // A guest that we trace is waited for by us before init can go (kernel/pid_namespace.c, zap_pid_ns_processes).
+      for _ in 0..<100_000 {
+        let reaped = vd_syscall(Int(SYS_wait4), -1, 0, Tracer.waitOptions, 0, 0, 0)
+        if reaped == Int(initProcess) || reaped == -Int(ECHILD) { break }
+      }
     }
     close(store)
     if let devpts { close(devpts) }
@@ -187,7 +191,14 @@ final class Launcher {
     }
     if made < 0 { throw LaunchError(.system, "socketpair", errno: Errno(rawValue: CInt(-made))) }
     var on: CInt = 1
-    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, 4)
+    let result = withUnsafeMutablePointer(to: &on) {
+      vd_syscall(Int(SYS_setsockopt), Int(pair[0]), Int(SOL_SOCKET), Int(SO_PASSCRED), Int(bitPattern: $0), 4, 0)
+    }
+    if result < 0 {
+      close(pair[0])
+      close(pair[1])
+      throw LaunchError(.system, "SO_PASSCRED", errno: Errno(rawValue: CInt(-result)))
+    }
     return (pair[0], pair[1])
   }
 

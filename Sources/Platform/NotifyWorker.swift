@@ -10,7 +10,7 @@ import Synchronization
 
 /// Serves one listener.
 final class NotifyWorker: Sendable {
-  private let listener: CInt
+  private let listener: NotifyListener
   private let handler: any SystemCallHandler
   private let requests: TracerRequests
   private let jobs: DescriptorJobs
@@ -18,7 +18,7 @@ final class NotifyWorker: Sendable {
   private let thread = Mutex<WorkerThread?>(nil)
 
   /// Takes over `listener`.
-  init(listener: CInt, handler: any SystemCallHandler, requests: TracerRequests, jobs: DescriptorJobs) {
+  init(listener: NotifyListener, handler: any SystemCallHandler, requests: TracerRequests, jobs: DescriptorJobs) {
     self.listener = listener
     self.handler = handler
     self.requests = requests
@@ -35,19 +35,21 @@ final class NotifyWorker: Sendable {
   func stop() {
     stopping.store(true, ordering: .releasing)
     thread.withLock { $0.take() }?.stop()
-    close(listener)
+    close(listener.descriptor)
   }
 
   private func work() {
     requests.workerThread.store(TracerRequests.ownThread, ordering: .relaxed)
-    var wakeUp = WakeUpRule(listener: listener)
+    var wakeUp = WakeUpRule(listener: listener.descriptor)
     while !stopping.load(ordering: .acquiring) {
       // The kernel wants the structure zeroed (EINVAL otherwise).
       var notification = seccomp_notif()
       if let left = jobs.takeBacklog() {
         notification = left
       } else {
-        let received = control(vd_ioctl_notify_receive, &notification)
+        requests.workerProgress.beginWait()
+        let received = listener.receive(&notification)
+        requests.workerProgress.endWait()
         if received == -Int(ENOENT), isDead { return }
         if received < 0 { continue }
         if jobs.recognise(notification, listener: listener) {
@@ -59,7 +61,7 @@ final class NotifyWorker: Sendable {
       wakeUp.saw(thread)
       // A thread that is in no namespace of ours: nothing to serve.
       if thread <= 0 {
-        reply(notification.id, -Int(ENOSYS))
+        listener.answer(notification.id, of: thread, -Int(ENOSYS))
         continue
       }
       let data = notification.data
@@ -69,7 +71,7 @@ final class NotifyWorker: Sendable {
 
   /// No task is left under the filter: from now on every receive fails at once (ENOENT), where older kernels sleep.
   private var isDead: Bool {
-    var poll = pollfd(fd: listener, events: 0, revents: 0)
+    var poll = pollfd(fd: listener.descriptor, events: 0, revents: 0)
     let ready = withUnsafeMutablePointer(to: &poll) {
       vd_syscall(Int(SYS_poll), Int(bitPattern: $0), 1, 0, 0, 0, 0)
     }
@@ -87,33 +89,33 @@ final class NotifyWorker: Sendable {
   private func answer(_ outcome: consuming Outcome, to id: UInt64, of thread: ThreadID, _ call: SystemCall) {
     switch consume outcome {
     case .value(let value):
-      reply(id, value)
+      listener.answer(id, of: thread, value)
     case .descriptor(let descriptor, let closeOnExec):
       // Not ADDFD_FLAG_SEND: ours must be closed before the guest goes on, or what hangs on the last close of an open file
       // (ETXTBSY at exec, flock, a pipe's end) would still find it open.
-      let result = add(descriptor.rawValue, to: id, flags: 0, closeOnExec: closeOnExec)
+      let result = listener.install(descriptor.rawValue, at: id, closeOnExec: closeOnExec)
       _ = consume descriptor
       let answer = result < 0 ? Self.refusal(result) : result
       handler.installed(answer, in: thread)
-      reply(id, answer)
+      listener.answer(id, of: thread, answer)
     case .install(let program, let number, let interpreter, let interpreterNumber):
       // The last one answers the call too (each of them wakes the guest); nothing hangs on the last close of these.
       let last = VD_ADDFD_SETFD | VD_ADDFD_SEND
-      var result = add(
-        program.rawValue, to: id, flags: interpreter == nil ? last : VD_ADDFD_SETFD, number: number)
+      var result = listener.install(
+        program.rawValue, at: id, flags: interpreter == nil ? last : VD_ADDFD_SETFD, number: number)
       if result >= 0, let interpreter {
-        result = add(interpreter.rawValue, to: id, flags: last, number: interpreterNumber)
+        result = listener.install(interpreter.rawValue, at: id, flags: last, number: interpreterNumber)
       }
-      if result < 0 { reply(id, Self.refusal(result)) }
+      if result < 0 { listener.answer(id, of: thread, Self.refusal(result)) }
     // What only the tracer can do is refused here, never let through.
-    case .native: reply(id, -Int(ENOSYS))
-    case .observed: reply(id, -Int(ENOSYS))
-    case .substitute: reply(id, -Int(ENOSYS))
-    case .substituteReading: reply(id, -Int(ENOSYS))
-    case .after: reply(id, -Int(ENOSYS))
-    case .exec: reply(id, -Int(ENOSYS))
-    case .start: reply(id, -Int(ENOSYS))
-    case .kill: reply(id, -Int(ENOSYS))
+    case .native: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .observed: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .substitute: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .substituteReading: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .after: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .exec: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .start: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .kill: listener.answer(id, of: thread, -Int(ENOSYS))
     case .sleep(let isSlow):
       requests.sleep(TracerRequests.HeldCall(id: id, thread: thread), in: SleepingCall(call, isSlow: isSlow))
     }
@@ -121,30 +123,4 @@ final class NotifyWorker: Sendable {
 
   /// A number at or above RLIMIT_NOFILE is EBADF for ADDFD and EMFILE for open.
   private static func refusal(_ result: Int) -> Int { result == -Int(EBADF) ? -Int(EMFILE) : result }
-
-  /// ENOENT says that the guest has died meanwhile; then there is nobody to tell.
-  private func reply(_ id: UInt64, _ value: Int) {
-    var response = seccomp_notif_resp()
-    response.id = id
-    if value < 0 && value >= -4095 { response.error = Int32(value) } else { response.val = Int64(value) }
-    _ = control(vd_ioctl_notify_send, &response)
-  }
-
-  private func add(
-    _ descriptor: CInt, to id: UInt64, flags: Int, number: CInt = 0, closeOnExec: Bool = false
-  ) -> Int {
-    var request = vd_notify_addfd()
-    request.id = id
-    request.flags = UInt32(flags)
-    request.source = UInt32(bitPattern: descriptor)
-    request.target = UInt32(bitPattern: number)
-    request.target_flags = closeOnExec ? UInt32(O_CLOEXEC) : 0
-    return control(vd_ioctl_notify_add, &request)
-  }
-
-  private func control<T>(_ command: UInt64, _ argument: inout T) -> Int {
-    withUnsafeMutablePointer(to: &argument) {
-      vd_syscall(Int(SYS_ioctl), Int(listener), Int(command), Int(bitPattern: $0), 0, 0, 0)
-    }
-  }
 }

@@ -1,7 +1,13 @@
 // Signals sent to the supervisor by kill(2) are meant for the guest, and are passed on. The guest is in our process group:
 // signals of the terminal, and those that somebody sends to the whole group, have reached it by themselves.
+//
+// What the command does about SIGTERM, SIGINT and SIGHUP is its own affair; that the run can be ended is not. So the same
+// thread ends it by force, with the status of a command that the signal has ended, if a thread that serves guests is found
+// stuck within ten seconds of the signal, or if such signals are sent three times within five seconds. Guests are killed,
+// and if the run is not over two seconds later the process exits, which ends whatever is left (PTRACE_O_EXITKILL).
 
 import CLinux
+import Gate
 import LinuxABI
 import Synchronization
 
@@ -11,15 +17,30 @@ final class SignalForwarder: Sendable {
     SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGALRM, SIGPWR,
   ]
 
+  /// Those that end a run.
+  private static let endings: [CInt] = [SIGINT, SIGTERM, SIGHUP]
+
   private let guest: pid_t
+  private let initProcess: ThreadID?
   private let arrivals: SignalArrivals
+  private let requests: TracerRequests
+  private let beforeExit: @Sendable () -> Void
   private let stopping = Atomic<Bool>(false)
   private let thread = Mutex<WorkerThread?>(nil)
 
-  /// - Parameter arrivals: what the tracer has seen reach `guest`.
-  init(to guest: pid_t, past arrivals: SignalArrivals) {
+  /// - Parameters:
+  ///   - arrivals: what the tracer has seen reach `guest`.
+  ///   - initProcess: whose end ends every guest, if there is one.
+  ///   - beforeExit: called before the process exits by force.
+  init(
+    to guest: pid_t, past arrivals: SignalArrivals, initProcess: ThreadID?, _ requests: TracerRequests,
+    beforeExit: @escaping @Sendable () -> Void
+  ) {
     self.guest = guest
+    self.initProcess = initProcess
     self.arrivals = arrivals
+    self.requests = requests
+    self.beforeExit = beforeExit
   }
 
   /// Blocks the signals in the calling thread and in those it makes.
@@ -49,30 +70,69 @@ final class SignalForwarder: Sendable {
     _ = withUnsafeMutablePointer(to: &mask) {
       vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
     }
+    let threads = [requests.tracerProgress, requests.workerProgress]
+    var ending = EndingRule(threads)
+    var watch = ProgressWatch(threads)
     while !stopping.load(ordering: .acquiring) {
       var information = siginfo_t()
+      var limit = timespec(tv_sec: 0, tv_nsec: ending.isWatching ? 250_000_000 : 500_000_000)
       let signal = withUnsafeMutablePointer(to: &mask) { mask in
         withUnsafeMutablePointer(to: &information) { information in
-          CInt(
-            vd_syscall(
-              Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), Int(bitPattern: information), 0, 8, 0, 0))
+          withUnsafeMutablePointer(to: &limit) { limit in
+            CInt(
+              vd_syscall(
+                Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), Int(bitPattern: information),
+                Int(bitPattern: limit), 8, 0, 0))
+          }
         }
       }
-      // SI_KERNEL (0x80): the terminal's doing.
-      if signal > 0, signal != WorkerThread.kick, information.si_code != 0x80 { passOn(signal) }
+      if signal > 0, signal != WorkerThread.kick {
+        // SI_KERNEL (0x80): the terminal's doing.
+        let isByTerminal = information.si_code == 0x80
+        if Self.endings.contains(signal) { ending.came(signal, isByTerminal: isByTerminal) }
+        if !isByTerminal { passOn(signal) }
+      }
+      if let signal = ending.isDue() { end(by: signal) }
+      for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
     }
+  }
+
+  /// Nanoseconds after which a call of a serving thread that waits is interrupted: a connect(2) or close(2) of ours on an open
+  /// file that guests can make blocking again, or give a time to linger, at any instant.
+  private static let waitLimit: UInt64 = 1_000_000_000
+
+  /// Ends the run. Does not return, unless the run ends in an orderly way.
+  private func end(by signal: CInt) {
+    requests.end(by: signal)
+    // The tracer kills the others; where it is stuck, this may be what it waits for.
+    if let initProcess { Tracer.killSurely(initProcess) }
+    for _ in 0..<40 where !stopping.load(ordering: .acquiring) {
+      var pause = timespec(tv_sec: 0, tv_nsec: 50_000_000)
+      _ = withUnsafeMutablePointer(to: &pause) {
+        vd_syscall(Int(SYS_nanosleep), Int(bitPattern: $0), 0, 0, 0, 0, 0)
+      }
+    }
+    if stopping.load(ordering: .acquiring) { return }
+    beforeExit()
+    let line: StaticString = "vedette: ended by force: the supervisor did not answer\n"
+    _ = vd_syscall(Int(SYS_write), 2, Int(bitPattern: line.utf8Start), line.utf8CodeUnitCount, 0, 0, 0)
+    _ = vd_syscall(Int(SYS_exit_group), 128 + Int(signal), 0, 0, 0, 0, 0)
   }
 
   /// The kernel tells the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
   /// to the group the guest has its own by now. It is pending, or the tracer has seen it, or is about to.
   private func passOn(_ signal: CInt) {
-    repeat {
+    // Guests can make arrivals without end.
+    for _ in 0..<Self.looks {
       arrivals.lower()
       if arrivals.take(signal) || Kinship.isPending(signal, guest) { return }
-    } while arrivals.wait(milliseconds: Self.patience)
+      if !arrivals.wait(milliseconds: Self.patience) { break }
+    }
     arrivals.expect(signal)
-    kill(guest, signal)
+    _ = vd_syscall(Int(SYS_kill), Int(guest), Int(signal), 0, 0, 0, 0)
   }
+
+  private static let looks = 50
 
   /// How long the tracer may take on a busy machine to see a stop. A signal that is meant for us alone is late by this.
   private static let patience = 20

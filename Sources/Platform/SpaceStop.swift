@@ -24,12 +24,12 @@ final class SpaceStop {
   }
 
   func stopAll() {
-    let members = tracer.tracees.values.filter { $0.space === space && $0 !== tracer.current }
+    let members = tracer.tracees.values.filter { $0.space === space && $0 !== tracer.current && !$0.isLost }
     tracer.clocks.removeAll(keepingCapacity: true)
     for tracee in members {
       tracer.noteNap(of: tracee)
       tracee.wasInterrupted = true
-      tracee.request(VD_PTRACE_INTERRUPT)
+      tracee.interrupt()
     }
     if members.isEmpty { return }
     let stops = StopSignal()
@@ -40,9 +40,15 @@ final class SpaceStop {
   /// Waits until the thread is in one of the states above.
   private func stop(_ tracee: Tracee, _ stops: StopSignal) {
     var rounds = 0
+    var turns = 0
+    var deadline = StopDeadline(tracee.thread)
     while true {
-      guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread, block: false)
+      turns += 1
+      // It runs on, or one stop follows the other, and it never comes to the one that was asked for.
+      if turns % 64 == 0, deadline.isOver() { return tracee.lose() }
+      guard let status = tracer.deferred.take(tracee.thread) ?? tracer.nextStatus(of: tracee.thread)
       else {
+        if tracee.isLost { return }
         // A thread on its way out of the kernel needs some microseconds; one in state D may stay there.
         if rounds > 0, Kinship.isOutOfGuestCode(tracee.thread), isParked(tracee.thread) || rounds > Self.patience {
           return
@@ -66,14 +72,14 @@ final class SpaceStop {
       case VD_PTRACE_EVENT_SECCOMP:
         tracer.rewind(tracee)
         // Any trap takes back a PTRACE_INTERRUPT that came before it (kernel/signal.c, ptrace_stop): asked for again.
-        tracee.request(VD_PTRACE_INTERRUPT)
+        tracee.interrupt()
         tracee.resume()
       case VD_PTRACE_EVENT_EXEC:
         tracee.space = AddressSpace()
         return tracer.putOff(tracee.thread, status)
       default:
         // Signals, births, returns of calls: what the handler must hear of is put off by `Tracer.report`.
-        tracee.request(VD_PTRACE_INTERRUPT)
+        tracee.interrupt()
         tracer.stopped(tracee, status)
       }
     }

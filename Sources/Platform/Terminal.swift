@@ -3,7 +3,7 @@
 
 import CLinux
 
-struct Terminal {
+struct Terminal: Sendable {
   /// The descriptor of the controlling terminal whose foreground group was ours at the start.
   private let descriptor: CInt?
 

@@ -174,7 +174,14 @@ enum SocketTimeout {
     else { return nil }
     var time = timeval()
     var size = socklen_t(MemoryLayout<timeval>.size)
-    guard getsockopt(socket.rawValue, SOL_SOCKET, option, &time, &size) == 0 else { return nil }
+    let result = withUnsafeMutablePointer(to: &time) { time in
+      withUnsafeMutablePointer(to: &size) { size in
+        vd_syscall(
+          Int(SYS_getsockopt), Int(socket.rawValue), Int(SOL_SOCKET), Int(option), Int(bitPattern: time),
+          Int(bitPattern: size), 0)
+      }
+    }
+    guard result == 0 else { return nil }
     let nanoseconds = TimedCall.nanoseconds(
       timespec(tv_sec: time.tv_sec, tv_nsec: time.tv_usec.multipliedClamped(by: 1000)))
     return nanoseconds == 0 ? nil : nanoseconds

@@ -1,5 +1,4 @@
-// One traced thread and the ptrace(2) requests on it. Any of them may find the thread dead (SIGKILL, exit_group or an
-// exec elsewhere can end a stop at any instant), so each says so in its type, and dead is never an error.
+// One traced thread. The ptrace(2) requests on it are in `Tracee+Requests`.
 
 import CLinux
 import Gate
@@ -26,6 +25,8 @@ final class Tracee {
   var wakePending = false
   /// How it slept before it was interrupted (Tracer+Timeouts).
   var nap: Nap?
+  /// A request that decides what the thread does next has failed: its process has been killed, and no request resumes it.
+  var isLost = false
   /// To be done in this thread before it runs guest code again (Tracer+Relocation).
   var unfinished: [@Sendable (any StoppedThread) -> Void] = []
 
@@ -119,82 +120,4 @@ enum Register: Int {
 
   /// Those of a system call's arguments (`man 2 syscall`).
   static let arguments: InlineArray<6, Register> = [.rdi, .rsi, .rdx, .r10, .r8, .r9]
-}
-
-extension Tracee {
-  @discardableResult
-  func request(_ operation: Int, _ address: Int = 0, _ data: Int = 0) -> Int {
-    vd_syscall(Int(SYS_ptrace), operation, Int(thread), address, data, 0, 0)
-  }
-
-  /// Nil if the thread is dead.
-  func peek(_ register: Register) -> UInt64? {
-    var value: UInt64 = 0
-    let result = withUnsafeMutablePointer(to: &value) {
-      request(VD_PTRACE_PEEKUSER, register.rawValue, Int(bitPattern: $0))
-    }
-    return result < 0 ? nil : value
-  }
-
-  func poke(_ register: Register, _ value: UInt64) {
-    request(VD_PTRACE_POKEUSER, register.rawValue, Int(truncatingIfNeeded: value))
-  }
-
-  /// All registers; nil if the thread is dead.
-  func registers() -> vd_registers? {
-    var registers = vd_registers()
-    let result = withUnsafeMutablePointer(to: &registers) { request(VD_PTRACE_GETREGS, 0, Int(bitPattern: $0)) }
-    return result < 0 ? nil : registers
-  }
-
-  func setRegisters(_ registers: vd_registers) {
-    var registers = registers
-    withUnsafeMutablePointer(to: &registers) { _ = request(VD_PTRACE_SETREGS, 0, Int(bitPattern: $0)) }
-  }
-
-  /// Number and arguments at a seccomp stop; nil if the thread is dead or the stop is another one by now.
-  func systemCall() -> SystemCall? {
-    var info = vd_syscall_info()
-    let size = MemoryLayout<vd_syscall_info>.size
-    let result = withUnsafeMutablePointer(to: &info) {
-      request(VD_PTRACE_GET_SYSCALL_INFO, size, Int(bitPattern: $0))
-    }
-    guard result > 0, Int(info.op) == VD_SYSCALL_INFO_SECCOMP else { return nil }
-    return SystemCall(number: Int(Int32(truncatingIfNeeded: info.number)), arguments: info.arguments)
-  }
-
-  /// At a signal-delivery stop: the process that sent the signal, 0 if it is outside the guest's pid namespace; nil if the
-  /// signal is the kernel's own doing (`man 2 sigaction`, si_code).
-  var signalSender: pid_t? {
-    var information = siginfo_t()
-    let result = withUnsafeMutablePointer(to: &information) { request(VD_PTRACE_GETSIGINFO, 0, Int(bitPattern: $0)) }
-    // SI_USER, SI_QUEUE, SI_TKILL; what is above is the kernel's own.
-    guard result == 0, information.si_code <= 0 else { return nil }
-    return information._sifields._kill.si_pid
-  }
-
-  /// What the last event told (PTRACE_GETEVENTMSG).
-  func eventMessage() -> UInt? {
-    var message: UInt = 0
-    let result = withUnsafeMutablePointer(to: &message) { request(VD_PTRACE_GETEVENTMSG, 0, Int(bitPattern: $0)) }
-    return result < 0 ? nil : message
-  }
-
-  func resume(signal: CInt = 0) {
-    request(pending.isTimed ? VD_PTRACE_SYSCALL : VD_PTRACE_CONT, 0, Int(signal))
-  }
-
-  func resumeToExitStop() { request(VD_PTRACE_SYSCALL) }
-
-  /// Stays in the group-stop, and hears of SIGCONT.
-  func listen() {
-    isListening = true
-    request(VD_PTRACE_LISTEN)
-  }
-
-  /// The call is not run; rax is its value. To be used at a seccomp stop.
-  func finish(_ value: Int) {
-    poke(.originalRax, UInt64.max)
-    poke(.rax, UInt64(bitPattern: Int64(value)))
-  }
 }

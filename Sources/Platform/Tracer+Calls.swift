@@ -169,7 +169,7 @@ extension Tracer {
       return
     }
     tracee.finish(-Int(EPERM))
-    _ = vd_syscall(Int(SYS_kill), Int(tracee.group.leader), Int(signal), 0, 0, 0, 0)
+    if vd_syscall(Int(SYS_kill), Int(tracee.group.leader), Int(signal), 0, 0, 0, 0) < 0 { return tracee.lose() }
     tracee.resume()
   }
 }

@@ -61,7 +61,7 @@ extension Tracer {
   /// PTRACE_EVENT_EXEC: the old image is gone, the new one has not run yet.
   func imageReplaced(_ stoppedAs: Tracee) {
     let leader = stoppedAs.thread
-    let former = stoppedAs.eventMessage().map { ThreadID(truncatingIfNeeded: $0) } ?? leader
+    guard let former = stoppedAs.eventMessage().map({ ThreadID(truncatingIfNeeded: $0) }) else { return }
     let tracee = survivor(of: leader, former: former)
     let wasExpected = if case .exec = tracee.pending { true } else { false }
     tracee.pending = .none
@@ -72,8 +72,7 @@ extension Tracer {
     guard wasExpected, let image = ProcessFile.identity(leader, "exe"), image.0 == trampolines.device,
       image.1 == trampolines.plain || image.1 == trampolines.executableStack
     else {
-      killThread(leader)
-      return tracee.resume()
+      return tracee.lose()
     }
     adoptStragglers(of: tracee)
     if leader == main { hasImage = true }

@@ -10,6 +10,7 @@ extension Tracer {
   func birth(by parent: Tracee) {
     let child = parent.eventMessage().map { ThreadID(truncatingIfNeeded: $0) }
     if let child { report(.birth(child, parent)) }
+    // Of a lost parent nothing is known; its children are taken for its own when it ends (`adoptOrphans`).
     parent.resume()
   }
 
@@ -17,8 +18,7 @@ extension Tracer {
   func announce(_ child: ThreadID, by parent: Tracee) {
     guard tracees[child] == nil else { return }
     vanished.remove(child)
-    let isThread =
-      vd_syscall(Int(SYS_tgkill), Int(parent.group.leader), Int(child), 0, 0, 0, 0) == 0
+    let isThread = Kinship.isMember(child, of: parent.group.leader)
     placement.born(child, of: parent.thread, isProcess: !isThread && tracees.count == 1)
     let group = isThread ? parent.group : ThreadGroup(leader: child)
     if isThread { group.count += 1 }
@@ -82,13 +82,21 @@ enum Kinship {
   private static func isComparable(_ thread: ThreadID) -> Bool { isSame(thread, thread, VD_KCMP_VM) }
 
   private static func isSame(_ one: ThreadID, _ other: ThreadID, _ kind: Int) -> Bool {
-    vd_syscall(Int(SYS_kcmp), Int(one), Int(other), kind, 0, 0, 0) == 0
+    // Where it is refused it is refused every time.
+    let result = vd_syscall(Int(SYS_kcmp), Int(one), Int(other), kind, 0, 0, 0)
+    return result < 0 ? vd_syscall(Int(SYS_kcmp), Int(one), Int(other), kind, 0, 0, 0) == 0 : result == 0
+  }
+
+  /// Whether the thread belongs to the group of `leader`.
+  static func isMember(_ thread: ThreadID, of leader: ThreadID) -> Bool {
+    let result = vd_syscall(Int(SYS_tgkill), Int(leader), Int(thread), 0, 0, 0, 0)
+    return result < 0 ? vd_syscall(Int(SYS_tgkill), Int(leader), Int(thread), 0, 0, 0, 0) == 0 : true
   }
 
   /// The thread is in the kernel and cannot reach guest code without a ptrace stop that has been asked for: state D (a held
   /// call, vfork, disk), or dead.
   static func isOutOfGuestCode(_ thread: ThreadID) -> Bool {
-    state(of: thread).map { $0 == UInt8(ascii: "D") || isZombie($0) } ?? true
+    state(of: thread).map { $0 == UInt8(ascii: "D") || isZombie($0) } ?? isGone(thread)
   }
 
   /// Not asleep and not stopped: it has a CPU, or waits for one.
@@ -96,11 +104,23 @@ enum Kinship {
 
   static func isZombie(_ thread: ThreadID) -> Bool { state(of: thread).map(isZombie) ?? false }
 
-  static func isDead(_ thread: ThreadID) -> Bool { state(of: thread).map(isZombie) ?? true }
+  static func isDead(_ thread: ThreadID) -> Bool { state(of: thread).map(isZombie) ?? isGone(thread) }
+
+  /// Its files cannot be read: because there are none, and not for want of a descriptor.
+  private static func isGone(_ thread: ThreadID) -> Bool {
+    vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) == -Int(ESRCH)
+  }
+
+  /// It is at a ptrace stop, for all that can be seen: false if it runs, or is dead.
+  static func mayBeStopped(_ thread: ThreadID) -> Bool {
+    if let state = state(of: thread) { return state == UInt8(ascii: "t") }
+    // Gone, or its file could not be opened.
+    return !isGone(thread)
+  }
 
   /// It is at a ptrace stop, or there is none.
   static func isStoppedOrDead(_ thread: ThreadID) -> Bool {
-    state(of: thread).map { $0 == UInt8(ascii: "t") || isZombie($0) } ?? true
+    state(of: thread).map { $0 == UInt8(ascii: "t") || isZombie($0) } ?? isGone(thread)
   }
 
   private static func isZombie(_ state: UInt8) -> Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }

@@ -34,13 +34,29 @@ extension Tracer {
     injection.end()
   }
 
-  /// Nil if the thread is gone, or this kernel's vdso has no `syscall` instruction.
+  /// Nil if the thread is gone.
   func injection(into tracee: Tracee) -> Injection? {
-    guard let offset = vdso.syscall else { return nil }
-    if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
-    // A process writes its own auxiliary vector (PR_SET_MM_MAP): the base may be any number.
-    guard let instruction = tracee.space.vdso?.addingExactly(UInt64(offset)) else { return nil }
-    return Injection(self, tracee, instruction: instruction)
+    guard let registers = tracee.registers() else { return nil }
+    guard let instruction = instruction(in: tracee, at: registers) else {
+      // Its mappings would stay where they are, and show what other guests see changed.
+      tracee.lose()
+      return nil
+    }
+    return Injection(self, tracee, registers, instruction: instruction)
+  }
+
+  /// The address of a `syscall` instruction: the vdso's, or, where the program has overwritten or unmapped that, the one
+  /// that the thread is in. Both are the program's to change, so `Injection` checks what has been run.
+  private func instruction(in tracee: Tracee, at registers: vd_registers) -> UInt64? {
+    let memory = GuestMemory(thread: tracee.thread)
+    if let offset = vdso.syscall {
+      if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }
+      if let base = tracee.space.vdso, Injection.isInstruction(base &+ UInt64(offset), in: memory) {
+        return base &+ UInt64(offset)
+      }
+    }
+    let last = registers.rip &- 2
+    return Injection.isInstruction(last, in: memory) ? last : nil
   }
 }
 
@@ -111,7 +127,7 @@ private final class GuestsStop: StoppedGuests {
   /// asks again.
   private func interrupt(_ tracee: Tracee) {
     tracee.wasInterrupted = true
-    tracee.request(VD_PTRACE_INTERRUPT)
+    tracee.interrupt()
   }
 }
 
@@ -148,11 +164,11 @@ extension Injection {
     let job = jobs.begin(
       DescriptorJob(thread: tracee.thread, number: number, file: file, closeOnExec: closeOnExec))
     defer { jobs.end(job) }
-    var result: Int
-    repeat {
-      // ERESTARTSYS: a SIGSTOP, which nobody can block, came before the call was received.
-      result = try run(.descriptorCarrier) { jobs.serve(job, listener: listener) }
-    } while result == -512 && !job.isDone.isRaised
-    _ = try Errno.check(result)
+    // ERESTARTSYS: a SIGSTOP, which nobody can block, came before the call was received.
+    for _ in 0..<100 {
+      let result = try run(.descriptorCarrier) { jobs.serve(job, listener: listener) }
+      if result != -512 || job.isDone.isRaised { return _ = try Errno.check(result) }
+    }
+    throw .interrupted
   }
 }

@@ -13,34 +13,64 @@ extension Tracer {
       case .guests(let guests): serve(guests)
       case .sleep(let held, let call): putToSleep(held, call)
       case .wake(let thread): wake(thread)
-      case .end: endAll()
+      case .end(let signal): end(by: signal)
       }
     }
   }
 
-  /// Waits for one thread's next event; nil if there is none yet (`block` false) or the thread is gone.
-  func nextStatus(of thread: ThreadID, block: Bool) -> CInt? {
+  /// One thread's next event; nil if there is none yet, or the thread is gone.
+  func nextStatus(of thread: ThreadID) -> CInt? {
+    if case .status(let status) = nextStop(of: thread, Self.waitOptions | 1 /* WNOHANG */) { return status }
+    return nil
+  }
+
+  /// What a wait for one thread has come to.
+  enum NextStop {
+    case status(CInt)
+    /// No event can come: the thread is gone, or it is a dead leader, whose end the kernel reports when all its threads have
+    /// been waited for.
+    case gone
+    /// Not yet.
+    case none
+    /// Not within the time that the thread had.
+    case late
+  }
+
+  /// One wait4(2).
+  private func nextStop(of thread: ThreadID, _ options: Int) -> NextStop {
     var status: CInt = 0
-    while true {
+    for _ in 0..<1000 {
       let waited = withUnsafeMutablePointer(to: &status) {
-        vd_syscall(
-          Int(SYS_wait4), Int(thread), Int(bitPattern: $0), Self.waitOptions | (block ? 0 : 1 /* WNOHANG */), 0, 0, 0)
+        vd_syscall(Int(SYS_wait4), Int(thread), Int(bitPattern: $0), options, 0, 0, 0)
       }
-      if waited == -Int(EINTR) { continue }
-      return waited > 0 ? status : nil
+      if waited > 0 { return .status(status) }
+      if waited == 0 || waited == -Int(EINTR) { return .none }
+      if waited == -Int(ECHILD) { return .gone }
     }
+    return .gone
   }
 
-  /// Waits for the next event of a thread that runs. Nil if none can come: it is gone, or it is a dead leader, whose end the
-  /// kernel reports when all its threads have been waited for.
-  func nextStatus(of tracee: Tracee) -> CInt? {
+  /// Waits for the next event of a thread that runs, for as long as `deadline` lets it. To be called while `stepTimer` ticks.
+  func nextStop(of tracee: Tracee, _ deadline: inout StopDeadline) -> NextStop {
+    defer { requests.tracerProgress.step() }
     let isAlone = tracee.group.count == 1 && deferred.isEmpty && held.isEmpty
-    if isAlone || tracee.thread != tracee.group.leader { return nextStatus(of: tracee.thread, block: true) }
+    if stepTimer.isArmed, isAlone || tracee.thread != tracee.group.leader {
+      while true {
+        let next = nextStop(of: tracee.thread, Self.waitOptions)
+        guard case .none = next else { return next }
+        // A tick, or another thread has something to say.
+        if deadline.isOver() { return .late }
+      }
+    }
     let stops = StopSignal()
     defer { stops.end() }
+    var rounds = 0
     while true {
-      if let status = nextStatus(of: tracee.thread, block: false) { return status }
-      if Kinship.isDead(tracee.thread) { return nil }
+      let next = nextStop(of: tracee.thread, Self.waitOptions | 1 /* WNOHANG */)
+      guard case .none = next else { return next }
+      if Kinship.isDead(tracee.thread) { return .gone }
+      rounds += 1
+      if rounds % 64 == 0, deadline.isOver() { return .late }
       stops.wait(microseconds: 1000)
     }
   }
@@ -82,22 +112,9 @@ extension Tracer {
     if let tracee = tracees[held.thread] {
       tracee.sleeping = call
       tracee.wasInterrupted = true
-      tracee.request(VD_PTRACE_INTERRUPT)
+      tracee.interrupt()
     }
-    answerHeld(held.id, -513)
-  }
-
-  /// Answers a held call directly.
-  private func answerHeld(_ id: UInt64, _ error: Int32) {
-    var response = seccomp_notif_resp()
-    response.id = id
-    response.error = error
-    withUnsafeMutablePointer(to: &response) {
-      // Interrupted by a kick, it has done nothing.
-      while vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_send), Int(bitPattern: $0), 0, 0, 0)
-        == -Int(EINTR)
-      {}
-    }
+    listener.answer(held.id, of: held.thread, -513)
   }
 
   /// At a signal-type stop of a thread that is to sleep: it makes pause(2) in place of its call. Returns false if it
@@ -157,6 +174,6 @@ extension Tracer {
     tracee.wakePending = true
     guard tracee.sleeping != nil else { return }
     tracee.wasInterrupted = true
-    tracee.request(VD_PTRACE_INTERRUPT)
+    tracee.interrupt()
   }
 }

@@ -108,7 +108,7 @@ extension Tracer {
     // This trap has taken back the PTRACE_INTERRUPT that may have ended the call.
     tracee.pending = .interrupted(wait)
     tracee.wasInterrupted = true
-    tracee.request(VD_PTRACE_INTERRUPT)
+    tracee.interrupt()
   }
 
   // MARK: - Sockets
@@ -121,7 +121,7 @@ extension Tracer {
     var next = UInt64.max
     for tracee in tracees.values {
       guard let deadline = tracee.pending.socketDeadline else { continue }
-      if deadline <= now, case .waiting = tracee.pending { tracee.request(VD_PTRACE_INTERRUPT) }
+      if deadline <= now, case .waiting = tracee.pending { tracee.interrupt() }
       next = min(next, deadline > now ? deadline : now &+ Self.repetition)
     }
     expect(next, now: now)

@@ -13,7 +13,7 @@ final class Tracer {
   let handler: any SystemCallHandler
   let table: DispositionTable
   let trampolines: TrampolineFiles
-  let listener: CInt
+  let listener: NotifyListener
   let vdso = Vdso()
   let requests: TracerRequests
   let jobs = DescriptorJobs()
@@ -22,6 +22,9 @@ final class Tracer {
   var clocks: [Int: ProcessorClock] = [:]
   /// Ticks when the time of a socket's call is over: the next one, of CLOCK_MONOTONIC.
   let deadlines = KickTimer()
+  /// Ticks while calls are injected: a wait for one guest ends now and then, for a look at its `StopDeadline`.
+  let stepTimer = KickTimer()
+  var injectionCount = 0
   var nextDeadline = UInt64.max
   /// The thread whose call the handler is answering.
   var current: Tracee?
@@ -57,7 +60,7 @@ final class Tracer {
   private let mayNotify: [Bool]
 
   init(
-    handler: any SystemCallHandler, table: DispositionTable, listener: CInt, trampolines: TrampolineFiles,
+    handler: any SystemCallHandler, table: DispositionTable, listener: NotifyListener, trampolines: TrampolineFiles,
     requests: TracerRequests, arrivals: SignalArrivals, stopsWithGuest: Bool
   ) {
     self.arrivals = arrivals
@@ -80,7 +83,7 @@ final class Tracer {
       VD_PTRACE_O_TRACESYSGOOD | VD_PTRACE_O_TRACEFORK | VD_PTRACE_O_TRACEVFORK | VD_PTRACE_O_TRACECLONE
       | VD_PTRACE_O_TRACEEXEC | VD_PTRACE_O_TRACESECCOMP | VD_PTRACE_O_EXITKILL
     let tracee = Tracee(thread: thread, group: ThreadGroup(leader: thread), space: AddressSpace())
-    let result = tracee.request(VD_PTRACE_SEIZE, 0, options)
+    let result = tracee.seize(options: options)
     if result < 0 {
       throw LaunchError(
         .unsupported,
@@ -102,24 +105,36 @@ final class Tracer {
         continue
       }
       serveRequests()
+      endIfOver(initProcess)
       if !deferred.isEmpty { continue }
       if !newbornWork.isEmpty, held.isEmpty { newbornWork = [] }
       if tracees.count > 1, gather() { continue }
       // Taking the namespaces down takes the kernel milliseconds, and nobody need wait for them.
       if hasEnded, initProcess != nil, !initIsReaped, tracees.isEmpty, held.isEmpty { break }
       var status: CInt = 0
+      requests.tracerProgress.beginWait()
       let thread = withUnsafeMutablePointer(to: &status) {
         requests.isWaiting.interruptibleCall(SYS_wait4, -1, Int(bitPattern: $0), Self.waitOptions)
       }
+      requests.tracerProgress.endWait()
       if thread == -Int(EINTR) {
         if !requests.isWaiting.isRaised, !expireWaits() { placement.tick() }
         continue
       }
-      if thread < 0 { break }
+      if thread == -Int(ECHILD) { break }
+      if thread < 0 {
+        // wait4(2) has no other error for us. Should it have one after all, nobody is served any more: everything ends.
+        failedWaits += 1
+        if failedWaits > Self.patience { break }
+        if failedWaits > 1 { endRemaining(initProcess) }
+        continue
+      }
+      failedWaits = 0
       handle(.stop(ThreadID(thread), status), endingWith: initProcess)
     }
     placement.release()
     requests.close()
+    if let signal = requests.endedBy.withLock({ $0 }) { return .signalled(signal) }
     return mainStatus ?? .signalled(SIGKILL)
   }
 
@@ -139,6 +154,8 @@ final class Tracer {
   }
 
   private var turns = 0
+  private var failedWaits = 0
+  private static let patience = 1000
   /// Init's exit has been waited for: its number may be another process's by now.
   private(set) var initIsReaped = false
 
@@ -154,6 +171,11 @@ final class Tracer {
       dispatch(thread, status)
     default: report(event)
     }
+    endIfOver(initProcess)
+  }
+
+  /// Everything ends with the main guest.
+  private func endIfOver(_ initProcess: ThreadID?) {
     if mainStatus != nil, !hasEnded {
       hasEnded = true
       endRemaining(initProcess)
@@ -165,23 +187,29 @@ final class Tracer {
 
   private var hasEnded = false
 
-  /// The run ends now, the main guest included.
-  func endAll() {
-    if mainStatus == nil { mainStatus = .signalled(SIGKILL) }
-    hasEnded = true
-    endRemaining(nil)
-  }
-
   private func endRemaining(_ initProcess: ThreadID?) {
-    if let initProcess {
-      kill(initProcess, SIGKILL)
+    if let initProcess, !initIsReaped {
+      Self.killSurely(initProcess)
     } else {
       for thread in tracees.keys { killThread(thread) }
       for thread in held.keys { killThread(thread) }
     }
   }
 
-  func killThread(_ thread: ThreadID) { _ = vd_syscall(Int(SYS_tkill), Int(thread), Int(SIGKILL), 0, 0, 0, 0) }
+  func killThread(_ thread: ThreadID) { Self.killSurely(thread) }
+
+  /// SIGKILL to a thread's process. It cannot be refused; were it, the thread would never be resumed and never end.
+  static func killSurely(_ thread: ThreadID) {
+    for _ in 0..<3 {
+      let result = vd_syscall(Int(SYS_tkill), Int(thread), Int(SIGKILL), 0, 0, 0, 0)
+      if result == 0 || result == -Int(ESRCH) && Kinship.isDead(thread) { return }
+    }
+  }
+
+  /// Ends the sandbox on a caller's demand: its status is that of a command which the signal has ended.
+  func end(by signal: CInt) {
+    if mainStatus == nil { mainStatus = .signalled(signal) }
+  }
 
   private func dispatch(_ thread: ThreadID, _ status: CInt) {
     let low = status & 0x7f
@@ -202,7 +230,7 @@ final class Tracer {
   func stopped(_ tracee: Tracee, _ status: CInt) {
     let signal = (status >> 8) & 0xff
     // Any other trap takes back the PTRACE_INTERRUPT that unfinished work waits for.
-    if !tracee.unfinished.isEmpty, Int(status >> 16) != VD_PTRACE_EVENT_STOP { tracee.request(VD_PTRACE_INTERRUPT) }
+    if !tracee.unfinished.isEmpty, Int(status >> 16) != VD_PTRACE_EVENT_STOP { tracee.interrupt() }
     switch Int(status >> 16) {
     case VD_PTRACE_EVENT_SECCOMP: seccompStop(tracee)
     case VD_PTRACE_EVENT_FORK, VD_PTRACE_EVENT_VFORK, VD_PTRACE_EVENT_CLONE: birth(by: tracee)
@@ -270,10 +298,7 @@ final class Tracer {
 
   private func seccompStop(_ tracee: Tracee) {
     tracee.repeated = nil
-    guard let call = tracee.systemCall() else {
-      tracee.resume()
-      return
-    }
+    guard let call = tracee.systemCall() else { return }
     guard call.number >= 0, call.number < mayTrace.count, mayTrace[call.number] else {
       // Some filter of the guest's own asks for a tracer that it does not have.
       tracee.finish(-Int(ENOSYS))

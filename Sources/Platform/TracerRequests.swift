@@ -31,9 +31,13 @@ final class TracerRequests: GuestControl {
     case guests(GuestsRequest)
     case sleep(HeldCall, SleepingCall)
     case wake(ThreadID)
-    /// Every guest is to be killed.
-    case end
+    /// The sandbox is to end, with the status of a command that this signal has ended.
+    case end(CInt)
   }
+
+  /// Of the thread that serves the trace gate, and of the one that serves the notify gate.
+  let tracerProgress = Progress()
+  let workerProgress = Progress()
 
   /// The tracer is touched through this reference by its own thread only.
   private struct TracerReference: @unchecked Sendable {
@@ -75,14 +79,23 @@ final class TracerRequests: GuestControl {
       tracer.tracer?.serve(request)
     } else {
       post(.guests(request))
-      request.isDone.wait()
+      // The tracer serves now, and its progress counts.
+      if request.isByWorker { workerProgress.beginWait() }
+      while !request.isDone.wait(milliseconds: 200) { kickTracer() }
+      if request.isByWorker { workerProgress.endWait() }
     }
   }
 
   func wake(_ thread: ThreadID) { post(.wake(thread)) }
 
-  /// Kills every guest, whatever it is doing.
-  func end() { post(.end) }
+  /// Every guest is to be killed.
+  func end(by signal: CInt) {
+    endedBy.withLock { $0 = signal }
+    post(.end(signal))
+  }
+
+  /// By which signal the run is ended by force, if it is.
+  let endedBy = Mutex<CInt?>(nil)
 
   /// A held call is to be turned into a sleep.
   func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
@@ -97,9 +110,17 @@ final class TracerRequests: GuestControl {
     if Self.ownThread != tracerThread { kickTracer() }
   }
 
-  func kickTracer() {
-    _ = vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(tracerThread), Int(WorkerThread.kick), 0, 0, 0)
+  /// Ends what the tracer, or the notify worker, waits for.
+  func interrupt(_ isTracer: Bool) {
+    let thread = isTracer ? tracerThread : workerThread.load(ordering: .relaxed)
+    guard thread > 0 else { return }
+    // One that is lost would leave it asleep.
+    for _ in 0..<3 {
+      if vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.kick), 0, 0, 0) == 0 { return }
+    }
   }
+
+  func kickTracer() { interrupt(true) }
 
   /// What has come in since the last look.
   func take() -> [Request] {

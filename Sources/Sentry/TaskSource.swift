@@ -187,7 +187,9 @@ public final class TaskSource: ProcessSource, TerminalSource {
     guard let task = state.current else { throw .noSuchAddressOrDevice }
     let guestTerminal = try Self.terminal(of: task.thread)
     if guestTerminal == 0 { throw .noSuchAddressOrDevice }
-    if guestTerminal == (try Self.terminal(of: getpid())) { return try Host.openTrusted("/dev/tty", flags) }
+    if guestTerminal == (try Self.terminal(of: getpid())) {
+      return try Host.withoutWaiting(flags) { flags throws(Errno) in try Host.openTrusted("/dev/tty", flags) }
+    }
     let path = Array("/dev/pts/\(DeviceNumber.minor(guestTerminal))".utf8)
     return try withUnsafeBytesOf(path) { bytes throws(Errno) in
       let position = try state.vfs.resolve(

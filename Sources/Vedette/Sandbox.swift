@@ -52,8 +52,8 @@ private struct SandboxSession {
     let inside = configuration.user ?? (configuration.fakeRoot ? .init(uid: 0, gid: 0) : .init(uid: user, gid: group))
     identity = IdentityMap(hostUser: user, hostGroup: group, user: inside.uid, group: inside.gid)
     let mask = vd_syscall(Int(SYS_umask), 0o022, 0, 0, 0, 0, 0)
-    _ = vd_syscall(Int(SYS_umask), mask, 0, 0, 0, 0, 0)
-    umask = Permissions(rawValue: UInt16(truncatingIfNeeded: mask))
+    if mask >= 0 { _ = vd_syscall(Int(SYS_umask), mask, 0, 0, 0, 0, 0) }
+    umask = Permissions(rawValue: mask < 0 ? 0o022 : UInt16(truncatingIfNeeded: mask))
   }
 
   mutating func run() throws(SandboxError) -> ExitStatus {

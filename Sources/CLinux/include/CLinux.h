@@ -49,9 +49,17 @@
 #define AT_NO_AUTOMOUNT 0x800
 #endif
 
+#ifdef VEDETTE_FAULTS
+/// A build for tests only (Faults.c): 0, or the negative errno that this call fails with in place of being made.
+long vd_fault(long number);
+#endif
+
 /// The bare `syscall` instruction. Returns what the kernel returned: a value, or a negative errno.
 static inline long vd_syscall(long number, long a, long b, long c, long d, long e, long f) {
   long result;
+#ifdef VEDETTE_FAULTS
+  if ((result = vd_fault(number)) != 0) return result;
+#endif
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
   register long r9 __asm__("r9") = f;
@@ -64,5 +72,15 @@ static inline long vd_syscall(long number, long a, long b, long c, long d, long 
 
 #include "VedetteLaunch.h"
 #include "VedettePtrace.h"
+
+/// `vd_kickable_call`, which `Flag` makes.
+static inline long vd_interruptible_call(
+    const uint32_t *kicked, long number, long a, long b, long c, long d) {
+#ifdef VEDETTE_FAULTS
+  long fault = vd_fault(number);
+  if (fault != 0) return fault;
+#endif
+  return vd_kickable_call(kicked, number, a, b, c, d);
+}
 
 #endif
