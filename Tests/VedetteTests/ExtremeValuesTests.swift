@@ -194,7 +194,8 @@ import Testing
         if guest.call(number, plain(kinds, guest, &chance)) ?? 0 >= 0 { answered.insert(number) }
       }
     }
-    for number in Set(Self.calls.map(\.0)).subtracting(answered) {
+    // Of ioctl only TIOCSPGRP is served, which succeeds for a session with a terminal alone (ctests/job_control.c).
+    for number in Set(Self.calls.map(\.0)).subtracting(answered).subtracting([SYS_ioctl]) {
       Issue.record("\(SystemCallName.of(Int(number)) ?? "?") has never succeeded")
     }
   }
