@@ -28,10 +28,7 @@ struct Confinement {
     }
     do throws(Errno) {
       try Kernel.call(SYS_prctl, Int(PR_SET_DUMPABLE), 0)
-      var limit = (soft: 1 as UInt64, hard: 1 as UInt64)
-      try withUnsafeMutablePointer(to: &limit) { limit throws(Errno) in
-        _ = try Kernel.call(SYS_prlimit64, 0, 4 /* RLIMIT_CORE */, Int(bitPattern: limit))
-      }
+      try OwnLimit.core.set(soft: OwnLimit.withoutCore, hard: OwnLimit.withoutCore)
     } catch {
       throw LaunchError(.system, "keeping the supervisor's memory from being dumped", errno: error)
     }

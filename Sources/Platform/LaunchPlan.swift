@@ -94,31 +94,17 @@ final class LaunchPlan {
   private static func limits(_ configuration: LaunchConfiguration) -> [vd_rlimit] {
     var limits: [vd_rlimit] = []
     let named = Set(configuration.resourceLimits.map(\.resource))
-    // One byte, not none: a program that core_pattern names is given a core at 0, and at 1 alone it is not (`man 5 core`).
-    // A caller's hard limit of 0 cannot be raised.
-    if !named.contains(CInt(coreLimit)) {
-      let core = min(1, limit(coreLimit)?.hard ?? 0)
-      limits.append(vd_rlimit(resource: CInt(coreLimit), soft: core, hard: core))
+    if !named.contains(CInt(OwnLimit.core.rawValue)) {
+      let core = OwnLimit.withoutCore
+      limits.append(vd_rlimit(resource: CInt(OwnLimit.core.rawValue), soft: core, hard: core))
     }
-    if let files = limit(descriptorLimit), files.soft < files.hard {
-      if !named.contains(CInt(descriptorLimit)) {
-        limits.append(vd_rlimit(resource: CInt(descriptorLimit), soft: files.soft, hard: files.hard))
+    if let files = OwnLimit.descriptors.current, files.soft < files.hard {
+      if !named.contains(CInt(OwnLimit.descriptors.rawValue)) {
+        limits.append(vd_rlimit(resource: CInt(OwnLimit.descriptors.rawValue), soft: files.soft, hard: files.hard))
       }
-      var raised = (soft: files.hard, hard: files.hard)
-      _ = withUnsafeMutablePointer(to: &raised) {
-        vd_syscall(Int(SYS_prlimit64), 0, descriptorLimit, Int(bitPattern: $0), 0, 0, 0)
-      }
+      try? OwnLimit.descriptors.set(soft: files.hard, hard: files.hard)
     }
     return limits + configuration.resourceLimits.map { vd_rlimit(resource: $0.resource, soft: $0.soft, hard: $0.hard) }
-  }
-
-  /// A limit of ours; nil if the kernel does not say.
-  private static func limit(_ resource: Int) -> (soft: UInt64, hard: UInt64)? {
-    var limit = (soft: 0 as UInt64, hard: 0 as UInt64)
-    let got = withUnsafeMutablePointer(to: &limit) {
-      vd_syscall(Int(SYS_prlimit64), 0, resource, 0, Int(bitPattern: $0), 0, 0)
-    }
-    return got == 0 ? limit : nil
   }
 
   /// A copy of the array that lives as long as the plan; never of size zero.
@@ -130,7 +116,3 @@ final class LaunchPlan {
     return (memory, size)
   }
 }
-
-/// RLIMIT_CORE and RLIMIT_NOFILE of x86-64; the C library's are an enumeration of another type.
-private let coreLimit = 4
-private let descriptorLimit = 7

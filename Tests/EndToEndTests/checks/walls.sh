@@ -34,6 +34,9 @@ doctor() {
     local name=$1 pattern=$2; shift 2
     if under "$@" -- doctor 2>&1 | grep -q "$pattern"; then ok "$name"; else fail "$name" "$(under "$@" -- doctor 2>&1 | grep -i layers)"; fi
 }
+# A caller's hard limit of core files that is 0 cannot be raised to the 1 that we would choose.
+withoutCore() { (ulimit -c 0; v -- sh -c 'ulimit -c; ulimit -Hc'); }
+expect hard-core-limit-0 0 $'0\n0' withoutCore
 # open_tree 428, mount_setattr 442, clone3 435, landlock_create_ruleset 444.
 case $MODE in
 *no-namespaces)
