@@ -173,11 +173,12 @@ public final class OverlayDirectory: OverlayInode {
 
   public override func link(_ name: Name, to inode: Inode) throws(Errno) {
     let file = try own(inode)
-    // A store's mark may say any number: the largest one is where names end (EMLINK, `man 2 link`).
-    let count = try file.links.map { links throws(Errno) in try links.adding(1, or: .tooManyLinks) }
     let upper = try copiedUp()
     willChange()
     let linked = try file.copiedUp(.metadata)
+    // Counted from the copy-up on. A store's mark may say any number: the largest one is where names end (EMLINK,
+    // `man 2 link`).
+    let count = try file.links.map { links throws(Errno) in try links.adding(1, or: .tooManyLinks) }
     if lower == nil && file.hasOrigin { try overlay.marks?.setImpure(upper) }
     let followUps = count.map { [OverlayIntent.FollowUp.links(number: file.number, count: $0)] } ?? []
     try overlay.commit(.holds(linked.number), name, in: self, followUps) { () throws(Errno) in

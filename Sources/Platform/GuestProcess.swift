@@ -42,13 +42,22 @@ public final class GuestProcess {
   /// namespaces. Given away once.
   public func takeTrees() -> [CInt]? { launcher.takeTrees() }
 
-  /// Makes everything but the guest: namespaces, the empty root with the trampoline, the store.
-  public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
+  /// Whether this kernel, and whoever restricts us on it, has what a supervisor needs: the first thing to ask, so that what
+  /// is missing is named and not met.
+  ///
+  /// - Throws: `.unsupported`, naming it.
+  public static func checkKernel() throws(LaunchError) {
     let kernel = KernelVersion.running
     if kernel < KernelVersion.oldest {
       throw LaunchError(.unsupported, "this is \(kernel); \(KernelVersion.oldest) or newer is needed")
     }
     try KernelNeeds.check()
+  }
+
+  /// Makes everything but the guest: namespaces, the empty root with the trampoline, the store.
+  ///
+  /// - Precondition: `checkKernel` has passed.
+  public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
     let chosen = configuration.isolation
     do throws(LaunchError) {
       return try GuestProcess(configuration, isolation: chosen ?? .full)

@@ -60,6 +60,7 @@ private struct SandboxSession {
     let inherited =
       configuration.confinesProcess ? try InheritedDescriptors(keeping: configuration.extraDescriptors) : nil
     let recorder = try SandboxRecorder(configuration)
+    do throws(LaunchError) { try GuestProcess.checkKernel() } catch { throw SandboxError(error.description) }
     let layers = try HostLayers(configuration)
     let guest: GuestProcess
     do throws(LaunchError) {
