@@ -37,8 +37,9 @@ done
 command=$(grep '"-module-name","VedetteCLI"' "$SCRATCH/release.yaml" | head -1)
 package=$(sed -n 's/.*"-package-name","\([^"]*\)".*/\1/p' <<<"$command")
 mapfile -t clang < <(grep -o '"-Xcc","[^"]*"' <<<"$command" | sed 's/^"-Xcc","\(.*\)"$/-Xcc\n\1/')
-# Everything that was built, but for tests and what runs while building.
-mapfile -t modules < <(find "$SCRATCH/release/" -path '*.build/*' -name '*.o' ! -path '*Tests.build/*' ! -path '*-tool.build/*')
+# What the plan of the build names, but for tests and what runs while building. Objects of sources that are gone stay on disk.
+mapfile -t modules < <(grep -o '"[^"]*\.build/[^"]*\.o"' "$SCRATCH/release.yaml" | tr -d '"' | sort -u | grep -v -e 'Tests\.build/' -e '-tool\.build/' |
+    while read -r object; do [ ! -e "$object" ] || echo "$object"; done)
 passed=0 failed=0
 for target in "${chosen[@]}"; do
     program=$SCRATCH/fuzz-$target corpus=.build/fuzz/corpus/$target
