@@ -245,6 +245,7 @@ static int work(int phase, uint64_t end, int firstFree) {
     if (!prints) silence();
     changeProcess();
     bound(RLIMIT_CPU, 10);
+    ignoreSignals(SIG_DFL);
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGALRM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
@@ -311,6 +312,7 @@ int main(int argc, char **argv) {
     avoid(avoided);
     keeper = getpid();
     setBounds();
+    ignoreSignals(SIG_IGN);
     openRing();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     done = (void *)pages(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED);

@@ -74,6 +74,13 @@ static inline void setBounds(void) {
     signal(SIGXFSZ, SIG_IGN);
 }
 
+// A worker may send the process that keeps the watch what it likes (F_SETOWN, timers, terminals): all but what ends it for
+// certain is ignored there, and works in the workers.
+static inline void ignoreSignals(void (*action)(int)) {
+    for (int number = 1; number <= SIGRTMAX; number++)
+        if (number != SIGCHLD && number != SIGXFSZ) signal(number, action);
+}
+
 static inline double seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

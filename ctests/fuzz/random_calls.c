@@ -381,6 +381,7 @@ static int work(uint64_t roundSeed) {
     if (!prints) silence();
     changeProcess();
     bound(RLIMIT_CPU, 10);
+    ignoreSignals(SIG_DFL);
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGUSR2, &action, NULL);
@@ -491,6 +492,7 @@ int main(int argc, char **argv) {
     avoid(avoided);
     keeper = getpid();
     setBounds();
+    ignoreSignals(SIG_IGN);
     openRing();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     fillNames();

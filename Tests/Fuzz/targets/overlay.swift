@@ -17,7 +17,7 @@ nonisolated(unsafe) private let lowerTree = {
 }()
 
 /// What is open before the first input stays open.
-nonisolated(unsafe) private let firstDescriptor = (try? Host.call(SYS_dup, 2)) ?? 1000
+private let firstDescriptor = (try? Host.call(SYS_dup, 2)) ?? 1000
 
 @_cdecl("LLVMFuzzerTestOneInput") public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   var input = Input(start, count)
