@@ -141,7 +141,9 @@ public final class GuestProcess {
       try forwarder?.start()
       try confinement?.restrictCalls()
       // Last, so that nothing fails with this thread running.
-      if let storeWatch { measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end(by: SIGKILL) } } }
+      if let storeWatch {
+        measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end(by: SIGKILL) } }
+      }
     } catch {
       forwarder?.stop()
       worker.stop()

@@ -264,7 +264,9 @@ final class Launcher {
     case VD_STAGE_LANDLOCK: return LaunchError(.unsupported, "Landlock refused the rules", errno: errno)
     case VD_STAGE_RLIMIT: return LaunchError(.system, "a resource limit cannot be set (see --limit)", errno: errno)
     case VD_STAGE_FORK: return LaunchError(.system, "fork of the guest", errno: errno)
-    case VD_STAGE_CONFINED: return LaunchError(.unsupported, "init could not be confined (its seccomp filter, no_new_privs or capabilities)", errno: errno)
+    case VD_STAGE_CONFINED:
+      return LaunchError(
+        .unsupported, "init could not be confined (its seccomp filter, no_new_privs or capabilities)", errno: errno)
     case VD_STAGE_CAPABILITIES: return LaunchError(.system, "dropping capabilities", errno: errno)
     case VD_STAGE_NO_NEW_PRIVS: return LaunchError(.unsupported, "no_new_privs was refused", errno: errno)
     default: return LaunchError(.system, "setting up the guest (stage \(stage.rawValue))", errno: errno)

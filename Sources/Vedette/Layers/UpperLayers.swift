@@ -146,7 +146,8 @@ public struct UpperLayers: Sendable, Equatable {
   private func write(to upper: ByteString) throws(Errno) {
     let bytes = encoded
     let directory = try ByteString(upper.bytes + Array("/work".utf8)).open([.path, .directory])
-    if let old = try? Host.open("layers", in: directory.rawValue, .nonBlocking), let content = try? Host.readAll(old.rawValue),
+    if let old = try? Host.open("layers", in: directory.rawValue, .nonBlocking),
+      let content = try? Host.readAll(old.rawValue),
       content == bytes
     {
       return
