@@ -28,8 +28,21 @@ struct DataCopy: ~Copyable, Sendable {
     let source = try from.open([])
     let target = try to.open(.writeOnly)
     end = try Self.begin(source.rawValue, target.rawValue)
+    if end > Self.smallContent { try Self.checkRoom(for: source.rawValue, in: to.filesystem) }
     self.source = source
     self.target = target
+  }
+
+  /// Content up to this many bytes is copied without a look at the room for it.
+  private static let smallContent: Int64 = 1 << 20
+
+  /// Content that has no room is not begun: a store without a bound of its own would take all of it (`StoreUsage`).
+  ///
+  /// - Throws: `.noSpace`.
+  private static func checkRoom(for source: CInt, in filesystem: Filesystem) throws(Errno) {
+    let wanted = UInt64(clamping: try Host.stat(source).st_blocks).multipliedClamped(by: 512)
+    let room = try filesystem.statistics()
+    if wanted > room.freeBlocks.multipliedClamped(by: UInt64(clamping: room.blockSize)) { throw .noSpace }
   }
 
   /// Returns where the data ends that must be copied: 0 if the two share their blocks now.
