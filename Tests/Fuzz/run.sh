@@ -46,7 +46,7 @@ for target in "${chosen[@]}"; do
     "$compiler" -O -assert-config Debug -sanitize=fuzzer -parse-as-library -swift-version 6 -module-name "Fuzz_$target" -package-name "$package" \
         -I "$SCRATCH/release/Modules" "${clang[@]}" \
         "$here/Input.swift" "$here/targets/$target.swift" "${modules[@]}" -o "$program" -lseccomp -lcap -lstdc++ \
-        >".build/fuzz/compile-$target.log" 2>&1 || { tail -30 ".build/fuzz/compile-$target.log"; failed=$((failed + 1)); continue; }
+        >".build/fuzz/compile-$target.log" 2>&1 || { tail -30 ".build/fuzz/compile-$target.log"; echo "FAIL $target: it does not compile"; failed=$((failed + 1)); continue; }
     if [ $# -gt 0 ]; then
         if "$program" -timeout=10 -rss_limit_mb=1024 "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
         continue

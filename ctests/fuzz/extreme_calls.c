@@ -288,6 +288,7 @@ static void report(double began) {
     close(fd);
     printf("alive %.1f s, %llu calls\n", seconds() - began, (unsigned long long)ring->steps);
     fflush(stdout);
+    ring->beats++;
 }
 
 int main(int argc, char **argv) {
@@ -332,6 +333,7 @@ int main(int argc, char **argv) {
         struct Case made = caseOf(onlyPair != NULL, number);
         prints = true;
         make(&made, onlyPair ? "pair" : "case", number);
+        ring->isOver = 1;
         printf("extreme_calls: ended\n");
         return 0;
     }
@@ -350,6 +352,7 @@ int main(int argc, char **argv) {
     }
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
     report(began);
+    ring->isOver = 1;
     printf("extreme_calls: ended, %llu calls\n", (unsigned long long)ring->steps);
     return 0;
 }

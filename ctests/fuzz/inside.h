@@ -121,6 +121,8 @@ struct Ring {
     _Atomic uint64_t next, steps, rounds;
     // The number of the case that was begun last, and whether it is one of two extremes.
     _Atomic uint64_t number, isPair;
+    // How often calls that must be answered were; 1 once the fuzzer has ended by itself. run.sh reads both by their offset.
+    _Atomic uint64_t beats, isOver;
     struct RingEntry entries[RING_ENTRIES];
 };
 static struct Ring *ring;

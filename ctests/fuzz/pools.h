@@ -61,7 +61,7 @@ static inline void makeMemory(void) {
 // MARK: - Numbers
 
 static const uint64_t extremes[] = {
-    0, 1, 2, 3, 7, 8, 255, 256, 4095, 4096, 4097, 65535, 65536, (1u << 20) + 1,
+    0, 1, 2, 3, 7, 8, 255, 256, 4095, 4096, 4097, 65535, 65536, (1u << 20) + 1, 1u << 28,
     INT32_MAX - 1u, INT32_MAX, (uint64_t)INT32_MAX + 1, UINT32_MAX - 1u, UINT32_MAX, (uint64_t)UINT32_MAX + 1, (uint64_t)UINT32_MAX + 2,
     1ull << 40, (1ull << 47) - PAGE, 1ull << 47, (1ull << 53) + 1, INT64_MAX - 4095, INT64_MAX - 1, INT64_MAX, 1ull << 63, (1ull << 63) + 1,
     (uint64_t)-2, (uint64_t)-1, (uint64_t)-4095, (uint64_t)-4096, (uint64_t)-4097, (uint64_t)-65536,

@@ -432,6 +432,7 @@ static void probe(double began) {
     printf("alive %.1f s, %llu rounds, %llu calls, probe 0x%x\n", seconds() - began, (unsigned long long)ring->rounds,
            (unsigned long long)ring->steps, status);
     fflush(stdout);
+    ring->beats++;
 }
 
 static void watch(pid_t worker, double roundLimit) {
@@ -518,6 +519,7 @@ int main(int argc, char **argv) {
     endStrays();
     while (waitpid(-1, NULL, WNOHANG) > 0) {}
     probe(began);
+    ring->isOver = 1;
     printf("random_calls: ended, %llu calls in %llu rounds\n", (unsigned long long)ring->steps, (unsigned long long)ring->rounds);
     return 0;
 }

@@ -14,7 +14,7 @@
 #     --keep-going          go on after a failure (default); --stop: end at the first
 #
 # A run is judged by what it leaves, never by its own word: the supervisor ended by itself with the status of the fuzzer; it
-# answered all the time; it stayed below MEMORY (128) MiB; no process, no mount and no directory is left; the host's files
+# answered all the time; it and its store stayed below MEMORY (128) MiB; no process, no mount and no directory is left; the host's files
 # outside, those that were only shown, and a process of the same user are as before. What fails is kept in
 # .build/fuzz/failures: the command, the output, the last calls, and whether the last round or case alone does it. Ends with `N passed, N failed, N skipped`.
 # Environment: VEDETTE (the binary), MEMORY.
@@ -63,6 +63,7 @@ runPID= witness=
 cleanUp() {
     [ -z "$runPID" ] || kill -KILL "$runPID" 2>/dev/null
     [ -z "$witness" ] || kill -KILL "$witness" 2>/dev/null
+    umount "$work/area/temporary" 2>/dev/null || umount -l "$work/area/temporary" 2>/dev/null
     chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"
 }
 trap cleanUp EXIT
@@ -85,6 +86,7 @@ END
 # prepare USER : fresh directories: what is the root inside, what is bound, and what nobody may reach.
 prepare() {
     local area=$work/area
+    umount "$area/temporary" 2>/dev/null
     chmod -R u+rwX "$area" 2>/dev/null; rm -rf "$area"
     mkdir -p "$area"/root/{bin,etc,tmp,bind,shown,tmpfs} "$area"/root/work/lower/dir/deep "$area"/{shown,bound,outside}/dir "$area/temporary"
     cp "$work/random" "$area/root/bin/fuzz"; cp "$work/extreme" "$area/root/bin/extreme"
@@ -99,6 +101,8 @@ prepare() {
     done
     echo 'what the fuzzer finds on its standard input' >"$area/outside/input"
     truncate -s 400000 "$area/ring"
+    # What guests may take of the host's disk is bounded here too, and measured. Only root can.
+    store=; if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=512m,mode=755 vedette-fuzz "$area/temporary" 2>/dev/null; then store=$area/temporary; fi
     chmod -R a+rX "$area"
     if [ "$1" = nobody ] && [ "$(id -u)" -eq 0 ]; then chown -R 65534:65534 "$area"; fi
 }
@@ -126,6 +130,9 @@ memoryOf() {
     echo "$sum"
 }
 
+# A number at the head of the ring (struct Ring in inside.h).
+ofRing() { od -An -tu8 -j "$1" -N 8 "$work/area/ring" | tr -d ' '; }
+
 passed=0 failed=0 early=0 calls=0 most=0 shrinks=yes
 # one FUZZER COMBINATION SEED SECONDS
 one() {
@@ -145,14 +152,15 @@ one() {
     stateOf "$witness" >"$work/witness"
     VEDETTE_FUZZ_CANARY=$area/outside/file VEDETTE_FUZZ_HOST_PID=$$ VEDETTE_FUZZ_RING_FD=9 TMPDIR=$area/temporary \
         perl "$work/start.pl" "$work/status" "$work/pid" "$addressSpace" "${command[@]}" \
-        <"${input:-$area/outside/input}" 9<>"$area/ring" 2>&1 | cat >"$work/log" &
+        <"${input:-$area/outside/input}" 9<>"$area/ring" 2>&1 | { head -c 16000000; cat >/dev/null; } >"$work/log" &
     while [ ! -e "$work/pid" ]; do sleep 0.05; done
     runPID=$(cat "$work/pid")
-    local began=$SECONDS size=0 moved=$SECONDS now peak=0 kib
+    local began=$SECONDS beats=0 moved=$SECONDS now peak=0 kib storePeak=0
     while [ ! -e "$work/status" ]; do
         sleep 0.2
-        now=$(stat -c %s "$work/log"); if [ "$now" != "$size" ]; then size=$now moved=$SECONDS; fi
+        now=$(ofRing 40); if [ "$now" != "$beats" ]; then beats=$now moved=$SECONDS; fi
         kib=$(memoryOf "$runPID"); [ "$kib" -le "$peak" ] || peak=$kib
+        [ -z "$store" ] || { kib=$(df -k --output=used "$store" | tail -1); [ "$kib" -le "$storePeak" ] || storePeak=$kib; }
         if [ $((SECONDS - moved)) -gt 25 ] || [ $((SECONDS - began)) -gt $((limit + 40)) ]; then
             reasons+=("hangs: no answer for $((SECONDS - moved)) s")
             for task in /proc/"$runPID"/task/*; do
@@ -167,17 +175,20 @@ one() {
     local status; status=$(cat "$work/status" 2>/dev/null || echo 0); runPID=
     [ $((status & 127)) -eq 0 ] || [ ${#reasons[@]} -gt 0 ] || reasons+=("the supervisor was ended by signal $((status & 127))")
     case $((status >> 8)) in
-    0) grep -aq '\(random\|extreme\)_calls: ended' "$work/log" || reasons+=('status 0, but the fuzzer did not end') ;;
+    0) [ "$(ofRing 48)" = 1 ] || reasons+=('status 0, but the fuzzer did not end') ;;
     # A worker has ended the process that keeps the watch: no fault of the supervisor, but the run counts as a short one.
-    129|13[0-9]|14[0-9]|15[0-9]) [ $((status & 127)) -ne 0 ] || early=$((early + 1)) ;;
+    129|1[3-8][0-9]|19[0-2]) [ $((status & 127)) -ne 0 ] || early=$((early + 1)) ;;
+    # Without namespaces the store is a directory of the host: a guest that outgrows it is ended. How far, is judged below.
+    125) grep -aq 'have outgrown --size' "$work/log" && early=$((early + 1)) || reasons+=('status 125') ;;
     *) [ $((status & 127)) -ne 0 ] || reasons+=("status $((status >> 8))") ;;
     esac
     ! grep -aqE 'Fatal error|Illegal instruction|Backtrace|crashed|internal error' "$work/log" || reasons+=('a trap in the output')
     [ "$peak" -lt $((MEMORY << 10)) ] || reasons+=("the supervisor used $((peak >> 10)) MiB")
+    [ $((peak + storePeak)) -lt $((MEMORY << 10)) ] || [ "$storePeak" -eq 0 ] || reasons+=("the supervisor used $((peak >> 10)) MiB, its store $((storePeak >> 10))")
     sleep 0.2
     local left; left=$(processesOf); [ -z "$left" ] || { sleep 1; left=$(processesOf); }
     if [ -n "$left" ]; then reasons+=("processes are left: $(echo $left)"); kill -KILL $left 2>/dev/null; fi
-    ! grep -qF "$work" /proc/self/mountinfo || reasons+=('a mount is left')
+    ! grep -F "$work" /proc/self/mountinfo | grep -qvF " ${store:-/ } " || reasons+=('a mount is left')
     left=$(ls -A "$area/temporary"); [ -z "$left" ] || reasons+=("left in TMPDIR: $left")
     stateOf "$witness" 2>&1 | diff "$work/witness" - >>"$work/log" || reasons+=('a process of the host was changed')
     kill -KILL "$witness" 2>/dev/null; wait "$witness" 2>/dev/null; witness=

@@ -14,7 +14,7 @@ import VFS
     root: TmpFilesystem(store: scratch.store, inodeLimit: 500), source: [0x72], cacheBound: Int(input.byte() & 15))
   tree.protectsStickyFiles = true
   tree.protectsHardLinks = true
-  if let point = try? tree.makeMountPoint(Array("m".utf8)) {
+  if let point = try? tree.makeMountPoint([Array("m".utf8)]) {
     _ = try? tree.mount(
       TmpFilesystem(store: scratch.store, inodeLimit: 100), at: point, isReadOnly: input.byte() & 1 == 1, source: [0x6d]
     )
