@@ -11,7 +11,7 @@ gcc -O1 -static -o "$work/fault-guest" "$checks/fault-guest.c" || { fail setup '
 chmod 777 "$work"
 isolation=full; case $MODE in *no-namespaces) isolation=no-namespaces ;; esac
 passes=${VEDETTE_FAULTS_PASSES:-0}
-stride=1; [ "$passes" -gt 0 ] || { passes=1; stride=${VEDETTE_FAULTS_STRIDE:-67}; }
+stride=1; [ "$passes" -gt 0 ] || { passes=1; stride=${VEDETTE_FAULTS_STRIDE:-211}; }
 for pass in $(seq 0 $((passes - 1))); do
     for gate in trace notify; do
         # Behind one gate changes are kept in memory, behind the other in a directory; the next pass the other way round.
@@ -21,7 +21,7 @@ for pass in $(seq 0 $((passes - 1))); do
             mkdir -p "$work/$name"; chmod 777 "$work/$name"
             SHIFT=$pass python3 "$checks/faults.py" "$FAULTY" "$work/fault-guest" "$work/$name" $scenario $gate $isolation $upper \
                 $((stride == 1 ? 1 : RANDOM % stride + 1)) $stride ${as[@]+"${as[@]}"} >"$work/log" 2>"$work/threads"
-            if [ $? -eq 0 ]; then ok "$name ($(tail -1 "$work/log"))"; else fail "$name" "$(tr '\n' '|' <"$work/log")"; fi
+            if [ $? -eq 0 ]; then ok "$name ($(tail -1 "$work/log"))"; else fail "$name" "$(tail -n 5 "$work/log" "$work/threads" | tr '\n' '|')"; fi
             rm -rf "${work:?}/$name"
         done
     done
