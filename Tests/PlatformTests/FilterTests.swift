@@ -71,6 +71,20 @@ import Testing
     }
   }
 
+  @Test func emptyListMatchesNothing() {
+    let rules = [
+      ArgumentRule(.native, when: .oneOf(argument: 0, [])),
+      ArgumentRule(.kill, when: .int(0, 7), .oneOf(argument: 1, [])),
+    ]
+    let policy = CallPolicy(rules, otherwise: .errno(EPERM))
+    let program = FilterProgram(FilterCompiler.compile([policy], otherwise: .trace))
+    for first: UInt64 in [0, 7, .max] {
+      let call = SystemCall(number: 0, arguments: (first, 0, 0, 0, 0, 0))
+      #expect(policy.disposition(of: call) == .errno(EPERM))
+      #expect(program.run(call) == Self.result(.errno(EPERM)))
+    }
+  }
+
   @Test func otherArchitecturesAreKilled() {
     let program = FilterProgram(FilterCompiler.compile(DispositionTable(Self.policies[0])))
     let call = SystemCall(number: 0, arguments: (0, 0, 0, 0, 0, 0))
@@ -198,6 +212,24 @@ import Testing
       for family: UInt64 in 0..<23 {
         #expect(table.disposition(of: call(SYS_socket, 16, 3, family)) == .errno(EAFNOSUPPORT))
       }
+    }
+  }
+
+  @Test func hostsInterfacesAreNotNamedWithoutANetwork() {
+    let host = DispositionTable(
+      GatePolicy(isolation: .noNamespaces, network: .host, gate: .trace, layout: FilterTests.layout))
+    let socketLevel: UInt64 = 1
+    for (table, expected) in [(full, Disposition.native), (host, .native), (bare, .errno(ENODEV))] {
+      // SIOCGIFNAME, SIOCGIFCONF, SIOCGIFINDEX.
+      for command: UInt64 in [0x8910, 0x8912, 0x8933] {
+        #expect(table.disposition(of: call(SYS_ioctl, 0, command)) == expected)
+      }
+      // SO_BINDTODEVICE, SO_BINDTOIFINDEX.
+      for option: UInt64 in [25, 62] {
+        #expect(table.disposition(of: call(SYS_setsockopt, 0, socketLevel, option)) == expected)
+        #expect(table.disposition(of: call(SYS_setsockopt, 0, 6, option)) == .native)
+      }
+      #expect(table.disposition(of: call(SYS_setsockopt, 0, socketLevel, 2)) == .native)
     }
   }
 
