@@ -166,6 +166,13 @@ one() {
     [ $((status & 127)) -eq 0 ] || [ ${#reasons[@]} -gt 0 ] || reasons+=("the supervisor was ended by signal $((status & 127))")
     case $((status >> 8)) in
     0) grep -aq '\(random\|extreme\)_calls: ended' "$work/log" || reasons+=('status 0, but the fuzzer did not end') ;;
+    # Without namespaces guests that write on past --size are ended: documented, and said in this one line (README, Limitations).
+    125)
+        if [ $((status & 127)) -eq 0 ] && [ "$isolation" = no-namespaces ] &&
+            grep -aqxF "vedette: the command's files have outgrown --size (64 MiB) without namespaces: ended" "$work/log"; then
+            early=$((early + 1))
+        elif [ $((status & 127)) -eq 0 ]; then reasons+=('status 125')
+        fi ;;
     # A worker has ended the process that keeps the watch: no fault of the supervisor, but the run counts as a short one.
     129|13[0-9]|14[0-9]|15[0-9]) [ $((status & 127)) -ne 0 ] || early=$((early + 1)) ;;
     *) [ $((status & 127)) -ne 0 ] || reasons+=("status $((status >> 8))") ;;
