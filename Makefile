@@ -44,6 +44,8 @@ test: deps release faults ## all tests: units, conformance guests natively and i
 
 test-full: test ## `make test`, and what takes longer: every fault, longer exhaustion, ten minutes of fuzzing
 	@VEDETTE_FAULTS_PASSES=1 Tests/EndToEndTests/checks/faults.sh
+	@for mode in root nobody no-namespaces; do echo "exhaustion ($$mode)"; \
+		EXHAUST_SECONDS=4 EXHAUST_MODES=all EXHAUST_DEPTH=9000 MODE=$$mode Tests/EndToEndTests/checks/exhaustion.sh || exit 1; done
 	@PARTS=escape SPAN=1 Tests/EndToEndTests/all.sh
 	@ctests/fuzz/run.sh 600
 

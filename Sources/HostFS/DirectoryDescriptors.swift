@@ -7,7 +7,8 @@ import LinuxABI
 /// O_PATH descriptors of directories, at most `capacity` of them as long as not more are in use at once.
 ///
 /// A slot in use is pinned. The root has slot 0 and keeps it. Eviction is by CLOCK: a slot that was used since the hand
-/// last passed is spared once.
+/// last passed is spared once. A directory whose name has gone has no slot: it keeps its descriptor itself (`held`), so
+/// that the hand passes over nothing that cannot be freed.
 final class DirectoryDescriptors {
   private struct Slot {
     var descriptor: CInt
@@ -22,6 +23,9 @@ final class DirectoryDescriptors {
   private var hand = 1
   private let capacity: Int
 
+  /// Places in the table, free ones too: what an eviction may have to look at.
+  var count: Int { slots.count }
+
   /// Takes over the descriptor of the root.
   init(root: CInt, capacity: Int) {
     slots = [Slot(descriptor: root, owner: nil, pins: 1)]
@@ -34,6 +38,7 @@ final class DirectoryDescriptors {
 
   /// Calls `body` with a descriptor of `directory`, valid for that call.
   func with<T: ~Copyable>(_ directory: HostDirectory, _ body: (CInt) throws(Errno) -> T) throws(Errno) -> T {
+    if directory.held >= 0 { return try body(directory.held) }
     if directory.slot < 0 { try open(directory) }
     let index = directory.slot
     slots[index].isReferenced = true
@@ -42,15 +47,23 @@ final class DirectoryDescriptors {
     return try body(slots[index].descriptor)
   }
 
-  /// Keeps `directory` open as long as it lives: its name is about to go.
-  func hold(_ directory: HostDirectory) throws(Errno) {
+  /// The descriptor of `directory`, which is the caller's from now on: its name is about to go.
+  func take(_ directory: HostDirectory) throws(Errno) -> OwnedDescriptor {
     if directory.slot < 0 { try open(directory) }
-    slots[directory.slot].pins += 1
+    let index = directory.slot
+    // The root stays, and what is in use: those who use it have the number.
+    if slots[index].pins > 0 { return try Host.duplicate(slots[index].descriptor) }
+    let descriptor = slots[index].descriptor
+    directory.slot = -1
+    slots[index] = Slot(descriptor: -1, owner: nil)
+    free.append(index)
+    return OwnedDescriptor(descriptor)
   }
 
   /// The descriptor of `directory` if it is open.
   func descriptor(of directory: HostDirectory) -> CInt? {
-    directory.slot < 0 ? nil : slots[directory.slot].descriptor
+    if directory.held >= 0 { return directory.held }
+    return directory.slot < 0 ? nil : slots[directory.slot].descriptor
   }
 
   /// `directory` ends.
@@ -67,8 +80,15 @@ final class DirectoryDescriptors {
     free.append(index)
   }
 
-  /// How far apart the ancestors stand that are kept open on the way to a deep directory.
+  /// How far apart the ancestors stand that are kept open on the way to a deep directory: the nearest ones; of those
+  /// beyond, each twice as far as the one before, so that a climb from depth N begins at the root log N times.
   private static let landmarkDistance = 32
+
+  private static func isLandmark(_ place: Int) -> Bool {
+    guard place > 0, place % landmarkDistance == 0 else { return false }
+    let number = place / landmarkDistance
+    return number < 8 || number & (number - 1) == 0
+  }
 
   /// The paths of a tree 2,000 deep can be longer than PATH_MAX: then it goes in several steps. A step crosses no mount, so
   /// one that has come over a directory since it was looked at is not entered; the root of a mount that is shown is opened
@@ -78,19 +98,19 @@ final class DirectoryDescriptors {
   private func open(_ directory: HostDirectory) throws(Errno) {
     var chain: [HostDirectory] = []
     var base = directory
-    while base.slot < 0 {
+    while self.descriptor(of: base) == nil {
       chain.append(base)
       guard let parent = base.parent else { throw .noSuchFileOrDirectory }
       base = parent
     }
-    var current = slots[base.slot].descriptor
+    guard var current = self.descriptor(of: base) else { throw .noSuchFileOrDirectory }
     var step: OwnedDescriptor?
     var path: [UInt8] = []
     path.reserveCapacity(256)
     for (place, next) in chain.enumerated().reversed() {
       if !path.isEmpty { path.append(0x2f) }
       path += next.name
-      let isLandmark = place > 0 && place % Self.landmarkDistance == 0 && place < Self.landmarkDistance * 8
+      let isLandmark = Self.isLandmark(place)
       let isBeforeMount = place > 0 && chain[place - 1].isMountRoot
       if path.count > 3500 || isLandmark || next === directory || next.isMountRoot || isBeforeMount {
         let opened = try Self.step(path, in: current, to: next)

@@ -13,7 +13,9 @@ final class HostDirectory: HostInode {
 
   deinit { host.descriptors.release(self) }
 
-  override func hold() throws(Errno) { try host.descriptors.hold(self) }
+  override func hold() throws(Errno) {
+    if held < 0 { keep(try host.descriptors.take(self)) }
+  }
 
   /// Found readable once; of a tree that does not change that is for ever.
   private var isListable = false
@@ -184,11 +186,25 @@ final class HostDirectory: HostInode {
 
   private func remove(_ name: Name, _ file: HostInode, _ flags: AtFlags) throws(Errno) {
     host.listing.treeChanged()
-    if file.parent === self && name.equals(file.name) { try file.hold() }
-    try host.descriptors.with(self) { descriptor throws(Errno) in
-      try name.withCString { name throws(Errno) in try Host.unlink(name, in: descriptor, flags) }
+    try losing(file, name) { () throws(Errno) in
+      try host.descriptors.with(self) { descriptor throws(Errno) in
+        try name.withCString { name throws(Errno) in try Host.unlink(name, in: descriptor, flags) }
+      }
     }
     CrashPoint.passed("unlink")
+  }
+
+  /// Takes the step by which `file` loses the name that it is known by here; who has it open keeps it.
+  private func losing(_ file: HostInode?, _ name: Name, _ step: () throws(Errno) -> Void) throws(Errno) {
+    guard let file, file.held < 0, file.parent === self, name.equals(file.name) else { return try step() }
+    try file.hold()
+    do throws(Errno) {
+      try step()
+    } catch {
+      // It has its name still, unless the host took that away.
+      if error != .noSuchFileOrDirectory { file.letGo() }
+      throw error
+    }
   }
 
   override func rename(
@@ -202,12 +218,14 @@ final class HostDirectory: HostInode {
     if flags.contains(.whiteout), host.policy == .shared { throw .invalidArgument }
     let other = try replaced.map { (inode) throws(Errno) in try own(inode) }
     host.listing.treeChanged()
-    if let other, !flags.contains(.exchange), other.parent === target, newName.equals(other.name) { try other.hold() }
-    try host.descriptors.with(self) { from throws(Errno) in
-      try host.descriptors.with(target) { to throws(Errno) in
-        try name.withCString { name throws(Errno) in
-          try newName.withCString { newName throws(Errno) in
-            try Host.rename(name, in: from, to: newName, in: to, flags)
+    let loser = flags.contains(.exchange) ? nil : other
+    try target.losing(loser, newName) { () throws(Errno) in
+      try host.descriptors.with(self) { from throws(Errno) in
+        try host.descriptors.with(target) { to throws(Errno) in
+          try name.withCString { name throws(Errno) in
+            try newName.withCString { newName throws(Errno) in
+              try Host.rename(name, in: from, to: newName, in: to, flags)
+            }
           }
         }
       }

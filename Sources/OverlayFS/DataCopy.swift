@@ -27,8 +27,9 @@ struct DataCopy: ~Copyable, Sendable {
   init(from: Inode, to: Inode) throws(Errno) {
     let source = try from.open([])
     let target = try to.open(.writeOnly)
-    end = try Self.begin(source.rawValue, target.rawValue)
+    let end = try Self.begin(source.rawValue, target.rawValue)
     if end > Self.smallContent { try Self.checkRoom(for: source.rawValue, in: to.filesystem) }
+    self.end = end
     self.source = source
     self.target = target
   }

@@ -1,5 +1,5 @@
 import CLinux
-import HostFS
+@testable import HostFS
 import LinuxABI
 import TestSupport
 import Testing
@@ -161,6 +161,44 @@ private func content(_ inode: Inode) throws(Errno) -> String {
     for (place, file) in files.enumerated() { #expect(try content(file) == "\(place + 1)\n") }
     let open = try Host.readDescriptorCount(beneath: tree.path)
     #expect(open <= 8)
+  }
+
+  /// What has lost its name and is still in use keeps its own descriptor: the table that each eviction looks through does
+  /// not grow with it.
+  @Test func removedDirectoriesAreNotInTheTable() throws {
+    let tree = TemporaryTree()
+    tree("mkdir -p $(seq -f 'd%g' 1 40)")
+    let host = try tree.open(.immutable, writable: true, descriptors: 8)
+    var removed: [Inode] = []
+    for number in 1...40 {
+      let directory = try host.found("d\(number)")
+      try Name.with([UInt8]("d\(number)".utf8)) { name throws(Errno) in
+        try host.root.removeDirectory(name, directory)
+      }
+      removed.append(directory)
+    }
+    #expect(host.descriptors.count <= 8)
+    for directory in removed { #expect(try directory.attributes().linkCount == 0) }
+    #expect(host.orphans.count == 40)
+    removed = []
+    #expect(host.orphans.count == 0)
+    #expect(try Host.readDescriptorCount(beneath: tree.path) <= 8)
+  }
+
+  @Test func aRemovalThatFailsKeepsNoDescriptor() throws {
+    let tree = TemporaryTree()
+    tree("mkdir -p d/e; touch d/f")
+    let host = try tree.open(.shared, writable: true, descriptors: 8)
+    let directory = try host.found("d")
+    for _ in 0..<20 {
+      #expect(throws: Errno.directoryNotEmpty) {
+        try Name.with("d") { name throws(Errno) in try host.root.removeDirectory(name, directory) }
+      }
+    }
+    #expect(host.orphans.count == 0)
+    tree("mv d moved")
+    #expect(try host.at("d") == nil)
+    #expect(try host.found("moved/f").attributes().type == .regular)
   }
 
   @Test func pathsLongerThanTheKernelTakes() throws {
