@@ -48,7 +48,7 @@ test-full: test ## `make test`, and what takes longer: every fault, longer exhau
 	@ctests/fuzz/run.sh 600
 
 faults: ## a build for tests in which a system call of the supervisor can be made to fail: .build/faults/debug/vedette
-	$(SWIFT) build --product vedette --scratch-path .build/faults -Xcc -DVEDETTE_FAULTS
+	$(SWIFT) build --product vedette --scratch-path .build/faults --disable-index-store -Xcc -DVEDETTE_FAULTS
 
 lint: ## swift format, strict
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
