@@ -11,7 +11,7 @@ gcc -O1 -static -o "$work/fault-guest" "$checks/fault-guest.c" || { fail setup '
 chmod 777 "$work"
 isolation=full; case $MODE in *no-namespaces) isolation=no-namespaces ;; esac
 passes=${VEDETTE_FAULTS_PASSES:-0}
-stride=1; [ "$passes" -gt 0 ] || { passes=1; stride=${VEDETTE_FAULTS_STRIDE:-67}; }
+stride=1; [ "$passes" -gt 0 ] || { passes=1; stride=${VEDETTE_FAULTS_STRIDE:-211}; }
 for pass in $(seq 0 $((passes - 1))); do
     for gate in trace notify; do
         # Behind one gate changes are kept in memory, behind the other in a directory; the next pass the other way round.

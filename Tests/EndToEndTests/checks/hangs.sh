@@ -5,6 +5,7 @@
 FAULTY=$(realpath -e "${VEDETTE_FAULTY:-$checks/../../../.build/faults/debug/vedette}") || { fail setup "no build with faults: make faults"; finish; }
 if [ ${#as[@]} -gt 0 ] && ! "${as[@]}" test -x "$FAULTY"; then cp "$FAULTY" "$work/faulty"; FAULTY=$work/faulty; fi
 gcc -O1 -static -o "$work/hang-guest" "$checks/hang-guest.c" || { fail setup 'the guest does not compile'; finish; }
+gcc -O1 -static -o "$work/wait-guest" "$checks/wait-guest.c" || { fail setup 'the guest that waits does not compile'; finish; }
 guest=$work/hang-guest
 mkdir -p "$work/lower" "$work/hidden"; chmod 755 "$work/hang-guest"; echo secret >"$work/hidden/secret"
 fill() { for name in vdso-0 shared-{0..11}; do head -c 5000 /dev/zero | tr '\0' x >"$work/lower/$name"; done; chmod 666 "$work"/lower/*; }
@@ -37,6 +38,14 @@ for gate in trace notify; do
     holds "exec-fifo-$gate" 1 end
     "$guest" give-fifo "$work/fifo" timeout -k 1 20 ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} --gate $gate -- "$guest" reopen >"$work/out" 2>&1; status=$?
     holds "reopen-fifo-$gate" 1 served
+
+    # The supervisor itself waits in a close(2) or, without namespaces, in a connect(2): for a second.
+    waits=(linger); case $MODE in *no-namespaces) waits+=("connect $work/lower") ;; esac
+    for wait in "${waits[@]}"; do
+        # Internet sockets are there with the host's network only, where there is no namespace of it.
+        run 40 --net host -- "$work/wait-guest" $wait; holds "wait-${wait%% *}-$gate" 1 interrupted
+        grep -q served "$work/out" || fail "wait-${wait%% *}-$gate-others" "$(tail -n 3 "$work/out" | tr '\n' ' ')"
+    done
 
     # A call of the tracer, or of the notify worker, that never returns (process_vm_readv: both read the guest's path).
     for signal in TERM INT HUP; do
