@@ -136,7 +136,7 @@ def judge(status, output, complaints, before, mounted):
 def text(path):
     try:
         with open(path) as file:
-            return file.read().strip()
+            return file.read().strip("\0\n")
     except OSError:
         return ""
 

@@ -21,7 +21,7 @@ for pass in $(seq 0 $((passes - 1))); do
             mkdir -p "$work/$name"; chmod 777 "$work/$name"
             SHIFT=$pass python3 "$checks/faults.py" "$FAULTY" "$work/fault-guest" "$work/$name" $scenario $gate $isolation $upper \
                 $((stride == 1 ? 1 : RANDOM % stride + 1)) $stride ${as[@]+"${as[@]}"} >"$work/log" 2>"$work/threads"
-            if [ $? -eq 0 ]; then ok "$name ($(tail -1 "$work/log"))"; else fail "$name" "$(tr '\n' '|' <"$work/log")"; fi
+            if [ $? -eq 0 ]; then ok "$name ($(tail -1 "$work/log"))"; else fail "$name" "$(tail -n 5 "$work/log" "$work/threads" | tr '\n' '|')"; fi
             rm -rf "${work:?}/$name"
         done
     done
