@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "LaunchInternal.h"
 
@@ -43,11 +44,16 @@ static void empty(long directory, int depth) {
 }
 
 void vd_remove_tree(const char *path) {
-  long directory = VD_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
-  if (directory < 0) return;
-  empty(directory, 0);
-  VD_CALL(SYS_close, directory, 0, 0, 0, 0, 0);
-  VD_CALL(SYS_rmdir, path, 0, 0, 0, 0, 0);
+  // A call that fails for a want of memory is not a reason to leave what nobody else removes.
+  for (int attempt = 0; attempt < 3; attempt++) {
+    long directory = VD_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
+    if (directory == -ENOENT) return;
+    if (directory >= 0) {
+      empty(directory, 0);
+      VD_CALL(SYS_close, directory, 0, 0, 0, 0, 0);
+    }
+    if (VD_CALL(SYS_rmdir, path, 0, 0, 0, 0, 0) == 0) return;
+  }
 }
 
 int vd_launch_janitor(const char *path) {
@@ -66,9 +72,14 @@ int vd_launch_janitor(const char *path) {
       if (ends[0] > 0) VD_CALL(SYS_close_range, 0, ends[0] - 1, 0, 0, 0, 0);
       VD_CALL(SYS_close_range, ends[0] + 1, ~0u, 0, 0, 0, 0);
       char byte;
-      long received;
-      do received = VD_CALL(SYS_read, ends[0], &byte, 1, 0, 0, 0);
-      while (received == -EINTR);
+      long received = -EINTR;
+      for (int failures = 0; received < 0 && failures < 1000;) {
+        received = VD_CALL(SYS_read, ends[0], &byte, 1, 0, 0, 0);
+        if (received >= 0 || received == -EINTR) continue;
+        struct timespec moment = {0, 10000000};
+        VD_CALL(SYS_nanosleep, &moment, 0, 0, 0, 0, 0);
+        failures++;
+      }
       if (received == 0) vd_remove_tree(path);
     }
     for (;;) VD_CALL(SYS_exit_group, 0, 0, 0, 0, 0, 0);
