@@ -536,7 +536,10 @@ static bool referee(const struct entry *e) {
         reapLeft(native);
         if (native) continue;
         if (WIFSIGNALED(status)) found(SAW_DENY, "the supervisor died of signal %d", WTERMSIG(status));
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 125 && !(e->flags & MAY_BE_REFUSED)) {
+        // Without namespaces the kernel does not bound the store: past `--size` and a margin the run is ended, which is
+        // documented. That it did not grow beyond that is judged by what was measured (attend).
+        bool outgrown = (e->flags & EXHAUSTS) && strncmp(label, "no-namespaces", 13) == 0 && strstr(output, "vedette: the command's files have outgrown --size");
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 125 && !(e->flags & MAY_BE_REFUSED) && !outgrown) {
             char *line = strstr(output, "vedette:");
             found(SAW_DENY, "vedette failed: %.150s", line ? line : "without a word");
         }
