@@ -76,6 +76,9 @@ package enum FilterCompiler {
   private static func code(for test: ArgumentTest, then: [sock_filter]) -> [sock_filter] {
     let past = UInt8(then.count)
     switch test {
+    case .oneOf(_, []):
+      // No value is in an empty list.
+      return [jumpAlways(UInt32(past))] + then
     case .oneOf(let argument, let values):
       var program = [load(offset: lowOffset(argument))]
       for (index, value) in values.enumerated() {

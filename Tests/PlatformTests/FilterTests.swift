@@ -71,6 +71,20 @@ import Testing
     }
   }
 
+  @Test func emptyListMatchesNothing() {
+    let rules = [
+      ArgumentRule(.native, when: .oneOf(argument: 0, [])),
+      ArgumentRule(.kill, when: .int(0, 7), .oneOf(argument: 1, [])),
+    ]
+    let policy = CallPolicy(rules, otherwise: .errno(EPERM))
+    let program = FilterProgram(FilterCompiler.compile([policy], otherwise: .trace))
+    for first: UInt64 in [0, 7, .max] {
+      let call = SystemCall(number: 0, arguments: (first, 0, 0, 0, 0, 0))
+      #expect(policy.disposition(of: call) == .errno(EPERM))
+      #expect(program.run(call) == Self.result(.errno(EPERM)))
+    }
+  }
+
   @Test func otherArchitecturesAreKilled() {
     let program = FilterProgram(FilterCompiler.compile(DispositionTable(Self.policies[0])))
     let call = SystemCall(number: 0, arguments: (0, 0, 0, 0, 0, 0))
