@@ -20,7 +20,7 @@ enum ArgumentLists {
   /// F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW.
   static let servedDescriptorControls: [UInt32] = [3, 5, 6, 7, 36, 37, 38]
 
-  /// Terminals, plain descriptors, and reading one's own network interfaces.
+  /// Terminals and plain descriptors.
   static let nativeControls: [UInt32] = [
     0x5401,  // TCGETS
     0x5402, 0x5403, 0x5404,  // TCSETS, TCSETSW, TCSETSF
@@ -46,9 +46,17 @@ enum ArgumentLists {
     0x4004_9409, 0x4020_940d,  // FICLONE, FICLONERANGE: a write to one open file, a read of another
     0x8905, 0x8904, 0x8903,  // SIOCATMARK, SIOCGPGRP, FIOGETOWN
     0x8906, 0x8907,  // SIOCGSTAMP, SIOCGSTAMPNS
+  ]
+
+  /// `man 7 netdevice`: reading the interfaces of the network namespace, on a socket of any family.
+  static let interfaceControls: [UInt32] = [
     0x8910, 0x8912, 0x8913, 0x8915, 0x8917, 0x8919, 0x891b, 0x891d,  // SIOCGIFNAME, CONF, FLAGS, ADDR, DSTADDR, ...
     0x8921, 0x8927, 0x8933, 0x8942, 0x8970,  // SIOCGIFMTU, HWADDR, INDEX, TXQLEN, MAP
   ]
+
+  /// SO_BINDTODEVICE and SO_BINDTOIFINDEX of SOL_SOCKET: by a name or a number whether there is such an interface, and
+  /// getsockopt(2) answers with its name.
+  static let interfaceOptions: [UInt32] = [25, 62]
 
   /// Options of prctl that concern the caller alone.
   static let nativeProcessControls: [UInt32] = [

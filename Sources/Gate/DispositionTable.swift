@@ -198,10 +198,17 @@ public struct DispositionTable: Sendable {
   private mutating func setControl(_ policy: GatePolicy) {
     // TIOCSPGRP names a process group.
     let naming = ArgumentRule(policy.isolation == .full ? .native : .trace, when: .int(1, 0x5410))
+    // Without a network namespace the interfaces are the host's: of a guest without a network there are none.
+    let areTheHosts = policy.isolation == .noNamespaces && policy.network == .none
+    let interfaces = areTheHosts ? Disposition.errno(ENODEV) : .native
     set(
       SYS_ioctl, ArgumentRule(.errno(EPERM), when: .oneOf(argument: 1, ArgumentLists.refusedControls)),
       naming,
-      ArgumentRule(.native, when: .oneOf(argument: 1, ArgumentLists.nativeControls)), otherwise: .errno(ENOTTY))
+      ArgumentRule(.native, when: .oneOf(argument: 1, ArgumentLists.nativeControls)),
+      ArgumentRule(interfaces, when: .oneOf(argument: 1, ArgumentLists.interfaceControls)), otherwise: .errno(ENOTTY))
+    let binding = ArgumentRule(
+      interfaces, when: .int(1, UInt32(SOL_SOCKET)), .oneOf(argument: 2, ArgumentLists.interfaceOptions))
+    set(SYS_setsockopt, binding, otherwise: .native)
     set(
       SYS_prctl,
       ArgumentRule(.native, when: .int(0, 35), .oneOf(argument: 1, [14, 15])),  // PR_SET_MM: MAP, MAP_SIZE

@@ -110,25 +110,3 @@ extension ProcessSource {
     if owner.user != target.users.effective { throw .permissionDenied }
   }
 }
-
-/// /proc/PID/net: the host's text about the network namespace that the process is in.
-enum NetworkFiles {
-  private static let names: [StaticString] = [
-    "net/arp", "net/dev", "net/dev_mcast", "net/fib_trie", "net/fib_triestat", "net/icmp", "net/icmp6",
-    "net/if_inet6", "net/igmp", "net/igmp6", "net/ipv6_route", "net/netlink", "net/netstat", "net/packet",
-    "net/protocols", "net/ptype", "net/raw", "net/raw6", "net/route", "net/rt6_stats", "net/snmp", "net/snmp6",
-    "net/sockstat", "net/sockstat6", "net/softnet_stat", "net/tcp", "net/tcp6", "net/udp", "net/udp6",
-    "net/udplite", "net/udplite6", "net/unix", "net/wireless",
-  ]
-
-  static func directory(_ filesystem: ProcFilesystem, _ thread: ProcessThread, number: UInt64) -> KernInode {
-    let directory = StaticDirectory(filesystem, number: number)
-    for path in names {
-      let file = ProducedFile(filesystem) { [unowned filesystem] () throws(Errno) in
-        try filesystem.source.hostFile(path, of: ProcessThread(process: thread.process))
-      }
-      Name.with(Array(Text.bytes(path).dropFirst(4))) { directory.populate($0, file) }
-    }
-    return directory
-  }
-}

@@ -93,6 +93,9 @@ public protocol ProcessSource: AnyObject {
   /// The thread is in a group stop (SIGSTOP and the like), which under a tracer the host does not tell from its stops.
   func isStopped(_ thread: ProcessThread) -> Bool
 
+  /// Guests have no network, but the network namespace is the host's.
+  var networkIsHidden: Bool { get }
+
   /// The raw bytes of the host's /proc/HOSTPID/`name`, or of /proc/HOSTPID/task/HOSTTID/`name` for a thread that is not the
   /// leader. `name` is a constant of ours and may have a slash (`net/dev`).
   func hostFile(_ name: StaticString, of thread: ProcessThread) throws(Errno) -> [UInt8]
@@ -144,6 +147,7 @@ public protocol ProcessSource: AnyObject {
 }
 
 extension ProcessSource {
+  public var networkIsHidden: Bool { false }
   public func isStopped(_ thread: ProcessThread) -> Bool { false }
   public func mountStatistics(of process: Int32) -> [UInt8] { [] }
   public func domainName() -> [UInt8] { Array("(none)".utf8) }

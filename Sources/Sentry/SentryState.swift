@@ -48,6 +48,8 @@ public final class SentryState {
   let hasPidNamespace: Bool
   /// Abstract socket names end at the sandbox: an own network namespace, or Landlock's scope.
   let abstractSocketsAreScoped: Bool
+  /// Guests have no network, but are in the network namespace of the host: /proc/PID/net is not to show it.
+  let networkIsHidden: Bool
   /// Where the first guest starts, and its umask.
   public var workingDirectory: [UInt8] = [0x2f]
   public var umask = Permissions(rawValue: 0o022)
@@ -78,11 +80,12 @@ public final class SentryState {
   ///   - layout: the secrets that the filter knows too.
   public init(
     vfs: VirtualFileSystem, store: BackingStore, layout: TrampolineLayout, identity: IdentityMap,
-    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool
+    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool, networkIsHidden: Bool
   ) throws(Errno) {
     let storeDeviceNumber = try store.deviceNumber()
     self.hasPidNamespace = hasPidNamespace
     self.abstractSocketsAreScoped = abstractSocketsAreScoped
+    self.networkIsHidden = networkIsHidden
     self.vfs = vfs
     self.store = store
     self.layout = layout

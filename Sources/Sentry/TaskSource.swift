@@ -78,6 +78,8 @@ public final class TaskSource: ProcessSource, TerminalSource {
       ? "/proc/\(task.process.leader)/\(name)" : "/proc/\(task.process.leader)/task/\(task.thread)/\(name)"
   }
 
+  public var networkIsHidden: Bool { state.networkIsHidden }
+
   public func hostFile(_ name: StaticString, of thread: ProcessThread) throws(Errno) -> [UInt8] {
     try Host.readFile(try hostPath(thread, "\(name)"))
   }

@@ -202,7 +202,8 @@ private struct SandboxSession {
       state = try SentryState(
         vfs: vfs, store: store, layout: guest.layout, identity: identity,
         hasPidNamespace: guest.isolation == .full,
-        abstractSocketsAreScoped: guest.isolation == .full && configuration.network == .none)
+        abstractSocketsAreScoped: guest.isolation == .full && configuration.network == .none,
+        networkIsHidden: guest.isolation == .noNamespaces && configuration.network == .none)
       try SystemMounts(state: state, devpts: guest.devpts, identity: identity, plan: plan).mount()
     } catch {
       throw SandboxError("cannot mount /proc, /dev and /sys inside: \(error)")

@@ -215,6 +215,24 @@ import Testing
     }
   }
 
+  @Test func hostsInterfacesAreNotNamedWithoutANetwork() {
+    let host = DispositionTable(
+      GatePolicy(isolation: .noNamespaces, network: .host, gate: .trace, layout: FilterTests.layout))
+    let socketLevel: UInt64 = 1
+    for (table, expected) in [(full, Disposition.native), (host, .native), (bare, .errno(ENODEV))] {
+      // SIOCGIFNAME, SIOCGIFCONF, SIOCGIFINDEX.
+      for command: UInt64 in [0x8910, 0x8912, 0x8933] {
+        #expect(table.disposition(of: call(SYS_ioctl, 0, command)) == expected)
+      }
+      // SO_BINDTODEVICE, SO_BINDTOIFINDEX.
+      for option: UInt64 in [25, 62] {
+        #expect(table.disposition(of: call(SYS_setsockopt, 0, socketLevel, option)) == expected)
+        #expect(table.disposition(of: call(SYS_setsockopt, 0, 6, option)) == .native)
+      }
+      #expect(table.disposition(of: call(SYS_setsockopt, 0, socketLevel, 2)) == .native)
+    }
+  }
+
   @Test func processesAreNamedThroughTheSentryWithoutNamespaces() {
     for number in [
       SYS_getpgid, SYS_getsid, SYS_prlimit64, SYS_sched_getparam, SYS_sched_getscheduler, SYS_sched_getattr,

@@ -143,6 +143,28 @@ struct RewritingTests {
     )
   }
 
+  /// Without a network namespace the host's text is about the host.
+  @Test func hostsNetworkIsNotShownToThoseWithoutOne() throws {
+    source.files["net/dev"] = "Inter-| x\n face | y\n    lo: 7 8\n  eth0: 1 2\n"
+    source.files["net/unix"] = "Num Path\n0000: 00000002 /run/secret\n"
+    source.files["net/if_inet6"] = "00000000000000000000000000000001 01 80 10 80 lo\n"
+    source.files["net/snmp"] = "Tcp: RtoMin MaxConn\nTcp: 200 -1\n"
+    source.files["net/rt6_stats"] = "0009 f006 000a\n"
+    source.files["net/softnet_stat"] = "00002557 00000000\n"
+    source.files["net/route"] = "no line end"
+    for (name, host) in source.files where name != "net/route" { #expect(try text("1/\(name)") == host) }
+    source.networkIsHidden = true
+    let zeros = String(repeating: " 0", count: 16)
+    #expect(try text("1/net/dev") == "Inter-| x\n face | y\n    lo:\(zeros)\n")
+    #expect(try text("1/net/unix") == "Num Path\n")
+    #expect(try text("1/net/if_inet6") == "")
+    #expect(try text("1/net/snmp") == "Tcp: RtoMin MaxConn\nTcp: 0 0\n")
+    #expect(try text("1/net/rt6_stats") == "0 0 0\n")
+    #expect(try text("1/net/softnet_stat") == "00002557 00000000\n")
+    #expect(try text("1/net/route") == "")
+    #expect(try text("7/task/7/net/unix") == "Num Path\n")
+  }
+
   @Test func childrenAreThoseOfTheInside() throws {
     source.files["children"] = "1007 555 1000 "
     #expect(try text("1/task/1/children") == "7 1 ")

@@ -9,6 +9,7 @@ import VFS
 final class Source: ProcessSource {
   var current: ProcessThread? = ProcessThread(process: 1)
   var tree: [Int32: [Int32]] = [1: [1, 2], 7: [7], 30: [30]]
+  var networkIsHidden = false
   var files: [String: String] = [:]
   var identities: [Int32: ProcessIdentity] = [:]
   var open: [Int32: ProcessDescriptor] = [:]

@@ -61,7 +61,8 @@ final class ExtremeGuest {
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8))
     state = try SentryState(
       vfs: vfs, store: scratch.store, layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41),
-      identity: identity, hasPidNamespace: hasPidNamespace, abstractSocketsAreScoped: true)
+      identity: identity, hasPidNamespace: hasPidNamespace, abstractSocketsAreScoped: true,
+      networkIsHidden: !hasPidNamespace)
     let terminals = try Host.openTrusted("/dev/pts", [.directory])
     try SystemMounts(state: state, devpts: terminals.rawValue, identity: identity, plan: plan).mount()
     try vfs.mount(

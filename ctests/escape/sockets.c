@@ -87,12 +87,21 @@ ATTACK(route_change, change, NATIVE_ROOT, "NETLINK_ROUTE: an interface renamed, 
     say("send", send(fd, &request, sizeof request, 0));
     if (!inside && sethostname("escaped", 7) == 0) return;
 }
-ATTACK(interface_ioctl, leak, 0, "SIOCGIFCONF, SIOCGIFNAME and if_nameindex: the host's interfaces") {
+ATTACK(interface_ioctl, leak, 0, "SIOCGIFCONF, SIOCGIFNAME and SO_BINDTODEVICE on any socket: the host's interfaces") {
     int families[] = {AF_INET, AF_UNIX, AF_INET6, AF_NETLINK};
     for (int i = 0; i < 4; i++) {
         int fd = socket(families[i], SOCK_DGRAM, 0), pair[2];
         if (fd < 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0) fd = pair[0];
-        for (int n = 1; n < 40; n++) { struct ifreq r = {.ifr_ifindex = n}; if (ioctl(fd, SIOCGIFNAME, &r) == 0) leakText(r.ifr_name); }
+        for (int n = 1; n < 40; n++) {
+            struct ifreq r = {.ifr_ifindex = n};
+            if (ioctl(fd, SIOCGIFNAME, &r) == 0) leakText(r.ifr_name);
+            char bound[16] = "";
+            socklen_t length = sizeof bound;
+            if (setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &n, sizeof n) == 0 && getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, bound, &length) == 0) leakText(bound);
+        }
+        struct ifreq list[40];
+        struct ifconf all = {.ifc_len = sizeof list, .ifc_req = list};
+        if (ioctl(fd, SIOCGIFCONF, &all) == 0) leak(list, (size_t)all.ifc_len);
     }
 }
 ATTACK(socket_diag, leak, 0, "NETLINK_SOCK_DIAG: the host's Unix sockets; natively a connection shows the same") {

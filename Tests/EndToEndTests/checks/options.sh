@@ -41,10 +41,10 @@ if [ "$(id -u)" -ne 0 ] || [ ${#as[@]} -gt 0 ]; then
     expect no-reading-of-secrets 1 '' v --fake-root -- cat /etc/shadow
     expect caller-identity 0 "$(${as[@]+"${as[@]}"} id -u)" v -- id -u
 fi
+expect net-none 0 'lo' v -- sh -c "sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' /proc/net/dev"
 # Without namespaces there is no network of one's own (sockets are refused) and no bound on the store (README).
 if [[ $MODE != *no-namespaces ]]; then
 expect fake-root-low-port 0 'bound' v --fake-root -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.bind(("127.0.0.1", 80)); print("bound")'
-expect net-none 0 'lo' v -- sh -c "sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' /proc/net/dev"
 expect net-none-unreachable 0 'no' v -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.settimeout(2)\ntry: s.connect(("192.0.2.1", 80)); print("yes")\nexcept OSError: print("no")'
 expect size-enospc 0 'full' v --size 1M -- sh -c 'head -c 4M /dev/zero >big 2>/dev/null || echo full'
 fi
