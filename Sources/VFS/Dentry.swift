@@ -14,6 +14,11 @@ public final class Dentry {
   var nextInBucket: Unmanaged<Dentry>?
   var hotter: Unmanaged<Dentry>?
   var colder: Unmanaged<Dentry>?
+  /// Of a directory, the first of its cached negative dentries; of one of these, the next. They hold their directory, so
+  /// they go when it is removed.
+  var negatives: Unmanaged<Dentry>?
+  /// Of a cached negative dentry, the one before; nil for the first.
+  var previousNegative: Unmanaged<Dentry>?
   var hash: UInt32 = 0
   var isCached = false
   /// Used since the cold end last passed it.
@@ -21,11 +26,18 @@ public final class Dentry {
 
   /// The name is gone (unlinked, replaced or moved away under another dentry): `getcwd` answers ENOENT, paths end in ` (deleted)`.
   public internal(set) var isDeleted = false
+  private var mounts: UInt8 = 0
   /// At least one mount has this dentry as its mount point.
-  public internal(set) var isMountPoint = false
+  public internal(set) var isMountPoint: Bool {
+    get { mounts & 1 != 0 }
+    set { mounts = newValue ? mounts | 1 : mounts & ~1 }
+  }
   /// A mount point is somewhere below, so the name stays (EBUSY): what is mounted there is there to be found, or to hide what
   /// it covers. The kernel would let the directory move, and the mount with it.
-  public internal(set) var isAboveMountPoint = false
+  public internal(set) var isAboveMountPoint: Bool {
+    get { mounts & 2 != 0 }
+    set { mounts = newValue ? mounts | 2 : mounts & ~2 }
+  }
 
   init(parent: Dentry?, name: [UInt8], inode: Inode?) {
     self.parent = parent

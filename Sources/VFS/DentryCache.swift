@@ -89,9 +89,17 @@ final class DentryCache {
     guard dentry.isCached else { return }
     unlinkFromBucket(dentry)
     unlinkFromList(dentry)
+    if dentry.inode == nil { unlinkFromNegatives(dentry) }
     dentry.isCached = false
     count -= 1
     Unmanaged.passUnretained(dentry).release()
+  }
+
+  /// Takes out the names that are known not to be in a directory which is gone: they would keep it, and whatever it keeps
+  /// open, until they are the coldest.
+  func removeNegatives(of directory: Dentry) {
+    guard directory.inode != nil else { return }
+    while let negative = directory.negatives { remove(negative.takeUnretainedValue()) }
   }
 
   /// Gives a dentry another name: `rename(2)`. - Precondition: none is cached for the new name.
@@ -117,7 +125,24 @@ final class DentryCache {
     hottest?._withUnsafeGuaranteedRef { $0.hotter = kept }
     hottest = kept
     if coldest == nil { coldest = kept }
+    if dentry.inode == nil, let parent = dentry.parent {
+      dentry.previousNegative = nil
+      dentry.negatives = parent.negatives
+      parent.negatives?._withUnsafeGuaranteedRef { $0.previousNegative = kept }
+      parent.negatives = kept
+    }
     count += 1
+  }
+
+  private func unlinkFromNegatives(_ dentry: Dentry) {
+    if let previous = dentry.previousNegative {
+      previous._withUnsafeGuaranteedRef { $0.negatives = dentry.negatives }
+    } else {
+      dentry.parent?.negatives = dentry.negatives
+    }
+    dentry.negatives?._withUnsafeGuaranteedRef { $0.previousNegative = dentry.previousNegative }
+    dentry.negatives = nil
+    dentry.previousNegative = nil
   }
 
   private func unlinkFromBucket(_ dentry: Dentry) {

@@ -130,6 +130,7 @@ public final class VirtualFileSystem {
   func drop(_ dentry: Dentry) {
     dentry.isDeleted = true
     cache.remove(dentry)
+    cache.removeNegatives(of: dentry)
   }
 
   /// Joins a symlink's target and the rest of the path.

@@ -12,6 +12,7 @@ private final class EndlessFilesystem: Filesystem {
       guard isDirectory else { throw .notDirectory }
       return name.hasPrefix("no") ? nil : (filesystem as? EndlessFilesystem)?.make(name.hasPrefix("dir"))
     }
+    override func removeDirectory(_ name: Name, _ inode: Inode) throws(Errno) {}
   }
 
   private var top: Node?
@@ -100,6 +101,22 @@ struct DentryCacheTests {
     held = []
     for index in 0..<3000 { try look("other\(index)") }
     #expect(tree.cache.count == 1000)
+  }
+
+  /// What it is known not to hold would keep a directory that is gone, and its descriptor, until the cache is full.
+  @Test func aRemovedDirectoryEndsWithTheNamesThatAreNotInIt() throws {
+    weak let removed = try look("dir").dentry.inode
+    for index in 0..<100 {
+      #expect(throws: Errno.noSuchFileOrDirectory) { () throws(Errno) in try look("dir/no\(index)") }
+    }
+    for index in 0..<10 { try look("other\(index)") }
+    #expect(tree.cache.count == 111 && removed != nil)
+    try Array("dir".utf8).withUnsafeBufferPointer { bytes throws(Errno) in
+      try tree.removeDirectory(.init(UnsafeRawBufferPointer(bytes), from: tree.root), .supervisor(of: tree))
+    }
+    #expect(removed == nil)
+    // The ten, and that there is no `dir` now.
+    #expect(tree.cache.count == 11)
   }
 
   /// The only holder of a chain of dentries lets go: no recursion as deep as the tree.

@@ -85,6 +85,7 @@ let nameHandlers: [(CInt, Handler)] = [
     SYS_rmdir,
     { (state, task, call) throws(Errno) in
       try state.vfs.removeDirectory(try state.path(task, at: here, call.arguments.0), task.caller)
+      state.reclaim()
       return .value(0)
     }
   ),

@@ -74,5 +74,10 @@ mkdir target/tmp; [ ${#as[@]} -eq 0 ] || chown 65534:65534 target/tmp
 limited run apply up --to target --yes >"$work/out" 2>"$work/stderr" && [ -d target/tmp/t/deep/d/d/d ] && ok deep-apply || fail deep-apply "$(head -2 "$work/stderr")"
 limited run import deep.tar --to imported >"$work/out" 2>"$work/stderr" && [ -d imported/tmp/t/deep/d/d/d ] && ok deep-import || fail deep-import "$(head -2 "$work/stderr")"
 expect deep-removal 0 '' v --upper up -- sh -c 'rm -rf /tmp/t'
+# A tree that is wide: no directory that is gone keeps a descriptor for what was removed from it.
+mkdir wide; [ ${#as[@]} -eq 0 ] || chown 65534:65534 wide
+few() { (ulimit -n 1024; v "$@"); }
+expect wide-removal 0 '' few --upper wide -- sh -c 'for i in $(seq 1500); do mkdir -p "/tmp/t/$i"; : >"/tmp/t/$i/f"; done; rm -rf /tmp/t'
+rm -rf wide
 rm -rf up target imported && ok deep-native-removal || fail deep-native-removal 'rm -rf'
 finish
