@@ -55,7 +55,9 @@ public final class BackingStore {
     }
     if let usage {
       let size = UInt64(max(result.f_bsize, 1))
-      let free = usage.limit > usage.used ? (usage.limit - usage.used) / size : 0
+      let blocks = UInt64(result.f_blocks)
+      let used = usage.used(whole: (blocks - min(blocks, UInt64(result.f_bfree))).multipliedClamped(by: size))
+      let free = usage.limit > used ? (usage.limit - used) / size : 0
       result.f_blocks = numericCast(usage.limit / size)
       result.f_bfree = min(result.f_bfree, numericCast(free))
       result.f_bavail = min(result.f_bavail, numericCast(free))

@@ -7,6 +7,8 @@ import Synchronization
 public final class StoreUsage: Sendable {
   public let limit: UInt64
   private let bytes = Atomic<UInt64>(0)
+  /// Bytes in use on the whole file system at that time.
+  private let wholeBytes = Atomic<UInt64>(.max)
 
   public init(limit: UInt64) { self.limit = limit }
 
@@ -14,5 +16,16 @@ public final class StoreUsage: Sendable {
   public var used: UInt64 { bytes.load(ordering: .relaxed) }
   public var isFull: Bool { used >= limit }
 
-  public func measured(_ used: UInt64) { bytes.store(used, ordering: .relaxed) }
+  /// - Parameter whole: bytes in use on the whole file system, if it tells.
+  public func measured(_ used: UInt64, whole: UInt64 = .max) {
+    bytes.store(used, ordering: .relaxed)
+    wholeBytes.store(whole, ordering: .relaxed)
+  }
+
+  /// What is in use now, as far as that can be told without measuring: all that the file system has grown by since the last
+  /// measure is taken for the store's.
+  public func used(whole: UInt64) -> UInt64 {
+    let then = wholeBytes.load(ordering: .relaxed)
+    return whole > then ? used.addingClamped(whole - then) : used
+  }
 }

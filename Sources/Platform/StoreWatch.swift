@@ -36,7 +36,7 @@ final class StoreWatch: Sendable {
     var whole = used()
     var sinceExact: UInt64 = 0
     while true {
-      usage.measured(exact)
+      usage.measured(exact, whole: whole)
       let room = usage.limit > exact ? usage.limit - exact : 0
       let pause = min(max(room / Self.bytesPerMillisecond, 2), 250)
       if stopping.wait(milliseconds: Int(truncatingIfNeeded: pause)) { return }
@@ -49,7 +49,7 @@ final class StoreWatch: Sendable {
       exact = measure()
       whole = now
       if exact > usage.limit + margin {
-        usage.measured(exact)
+        usage.measured(exact, whole: whole)
         outgrown.raise()
         return end()
       }
