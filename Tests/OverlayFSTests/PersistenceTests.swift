@@ -64,6 +64,15 @@ import VFS
     #expect(try stage.client.list("") == ["three"])
   }
 
+  /// The count is known only once the link has had the file copied up.
+  @Test func aNewNameOfALowerFileWithSeveralIsCountedInTheNextRun() throws {
+    let stage = try Stage(.store, "echo x > one && ln one two")
+    try stage.client.link("one", "three")
+    #expect(try stage.client.stat("two").linkCount == 3)
+    try stage.restart()
+    for name in ["one", "two", "three"] { #expect(try stage.client.stat(name).linkCount == 3) }
+  }
+
   @Test func busyUpperIsRefused() throws {
     let stage = try Stage(.store, "touch f")
     #expect(throws: OverlayError.upperIsBusy) {
