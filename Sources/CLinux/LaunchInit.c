@@ -44,14 +44,13 @@ static long write_file(const char *path, const char *text) {
 }
 
 /// The limits belong to the user namespace of whoever opens the files: to the new one, never to the host's.
-static int close_namespaces(void) {
+static void close_namespaces(void) {
   static const char *const names[] = {
       "/proc/sys/user/max_user_namespaces", "/proc/sys/user/max_mnt_namespaces", "/proc/sys/user/max_pid_namespaces",
       "/proc/sys/user/max_net_namespaces",  "/proc/sys/user/max_ipc_namespaces", "/proc/sys/user/max_uts_namespaces",
       "/proc/sys/user/max_cgroup_namespaces"};
-  if (write_file(names[0], "0") != 0) return 0;
+  if (write_file(names[0], "0") != 0) return;
   for (size_t i = 1; i < sizeof names / sizeof *names; i++) write_file(names[i], "0");
-  return 1;
 }
 
 static long loopback_up(void) {
@@ -167,7 +166,7 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   if (root < 0) vd_fail(control, VD_STAGE_ROOT, root);
   if ((result = write_trampolines(plan, root, &report)) < 0) vd_fail(control, VD_STAGE_TRAMPOLINE, result);
   // Not earlier: a detached mount counts as a mount namespace.
-  if (plan->namespaces & CLONE_NEWUSER) report.namespaces_closed = close_namespaces();
+  if (plan->namespaces & CLONE_NEWUSER) close_namespaces();
   if ((result = enter_root(root)) < 0) vd_fail(control, VD_STAGE_PIVOT, result);
   if (plan->drops_groups) VD_CALL(SYS_setgroups, 0, 0, 0, 0, 0, 0);
 

@@ -136,7 +136,7 @@ private struct SandboxSession {
     }
   }
 
-  /// For tests of crash safety (docc page UpperDirectory): VEDETTE_CRASH_POINT=N ends the supervisor as by `kill -9` behind
+  /// For tests of crash safety (docc page TheUpperDirectory): VEDETTE_CRASH_POINT=N ends the supervisor as by `kill -9` behind
   /// the Nth step that its guests cause on a host upper; `start:N` counts the steps of taking up the upper too.
   private static var crashPoint: (place: Int, fromStart: Bool)? {
     guard let value = getenv("VEDETTE_CRASH_POINT") else { return nil }

@@ -37,8 +37,6 @@ enum vd_stage {
 struct vd_report {
   int32_t stage;
   int32_t error;
-  /// init: the user namespace limits were written, so no guest can make namespaces of its own.
-  int32_t namespaces_closed;
   /// init: bit 0 the store's descriptor follows, bit 1 the devpts one; guest: bit 2 the listener.
   int32_t descriptors;
   /// init: device and inode of the two trampolines.
