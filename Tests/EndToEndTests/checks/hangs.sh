@@ -47,6 +47,7 @@ for gate in trace notify; do
         for _ in 1 2 3 4 5 6; do
             run 40 --net host -- "$work/wait-guest" $wait; grep -q 'no call has waited' "$work/out" || break
         done
+        if grep -q 'no call has waited' "$work/out"; then skip "wait-${wait%% *}-$gate" "the race was not won on this machine: $(tr '\n' ' ' <"$work/out")"; continue; fi
         holds "wait-${wait%% *}-$gate" 1 interrupted
         grep -q served "$work/out" || fail "wait-${wait%% *}-$gate-others" "$(tail -n 3 "$work/out" | tr '\n' ' ')"
     done
