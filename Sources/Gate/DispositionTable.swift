@@ -158,6 +158,8 @@ public struct DispositionTable: Sendable {
       }
       set(SYS_prlimit64, Self.coreLimit, ArgumentRule(.native, when: .int(0, 0)), otherwise: .trace)
       set(.errno(ENOSYS), Self.systemVCalls)
+      // The store is bounded by measuring it, and one call could take all of the disk before that.
+      set(.trace, [SYS_fallocate])
     }
   }
 

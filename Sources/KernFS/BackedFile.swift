@@ -35,6 +35,8 @@ public final class BackedFile: KernInode {
     kernel.store.remove(file)
   }
 
+  public override var isStored: Bool { true }
+
   override func linksChanged() {
     disown()
     guard linkCount == 0 else { return }

@@ -49,20 +49,38 @@ public final class BackingStore {
 
   /// `fstatfs(2)` of the store, with the bound that is measured and not the file system's.
   public func statistics() throws(Errno) -> statfs {
-    var result = statfs()
-    _ = try withUnsafeMutablePointer(to: &result) { buffer throws(Errno) in
-      try Host.call(SYS_fstatfs, Int(root.rawValue), Int(bitPattern: buffer))
-    }
+    var result = try hostStatistics()
     if let usage {
       let size = UInt64(max(result.f_bsize, 1))
-      let blocks = UInt64(result.f_blocks)
-      let used = usage.used(whole: (blocks - min(blocks, UInt64(result.f_bfree))).multipliedClamped(by: size))
+      let used = usage.used(whole: Self.bytesInUse(result))
       let free = usage.limit > used ? (usage.limit - used) / size : 0
       result.f_blocks = numericCast(usage.limit / size)
       result.f_bfree = min(result.f_bfree, numericCast(free))
       result.f_bavail = min(result.f_bavail, numericCast(free))
     }
     return result
+  }
+
+  /// Allows a guest's call to take `count` bytes more; false if the store has no room for them. A store whose file system
+  /// bounds it allows all.
+  public func reserve(_ count: UInt64) -> Bool {
+    guard let usage else { return true }
+    guard let now = try? hostStatistics() else { return false }
+    return usage.reserve(count, whole: Self.bytesInUse(now))
+  }
+
+  private func hostStatistics() throws(Errno) -> statfs {
+    var result = statfs()
+    _ = try withUnsafeMutablePointer(to: &result) { buffer throws(Errno) in
+      try Host.call(SYS_fstatfs, Int(root.rawValue), Int(bitPattern: buffer))
+    }
+    return result
+  }
+
+  /// Of the whole file system.
+  private static func bytesInUse(_ statistics: statfs) -> UInt64 {
+    let blocks = UInt64(statistics.f_blocks)
+    return (blocks - min(blocks, UInt64(statistics.f_bfree))).multipliedClamped(by: UInt64(max(statistics.f_bsize, 1)))
   }
 
   // MARK: - Files

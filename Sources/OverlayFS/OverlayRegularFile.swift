@@ -28,6 +28,8 @@ public final class OverlayRegularFile: OverlayInode {
 
   public override var isBackedByLower: Bool { upper == nil || isMetadataOnly }
 
+  public override var isStored: Bool { content.isStored }
+
   public override func willBeWritten(clearingSetIDs: Bool) { upper?.willBeWritten(clearingSetIDs: clearingSetIDs) }
 
   public override func truncate(to size: Int64) throws(Errno) {

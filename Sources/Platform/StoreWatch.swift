@@ -32,11 +32,10 @@ final class StoreWatch: Sendable {
   /// Measures until `stop`, or until the store has outgrown its limit: then `end` is called.
   func run(_ end: () -> Void) {
     // Both of the file system at the time of the last exact measure.
-    var exact = measure()
     var whole = used()
+    var exact = usage.measure(whole: whole) { measure() }
     var sinceExact: UInt64 = 0
     while true {
-      usage.measured(exact, whole: whole)
       let room = usage.limit > exact ? usage.limit - exact : 0
       let pause = min(max(room / Self.bytesPerMillisecond, 2), 250)
       if stopping.wait(milliseconds: Int(truncatingIfNeeded: pause)) { return }
@@ -44,12 +43,11 @@ final class StoreWatch: Sendable {
       // Others may have made room meanwhile: what a quarter of the room would hide is looked at in any case.
       let growth = now > whole ? now - whole : 0
       sinceExact += pause
-      if growth < room / 4, sinceExact < 1000 { continue }
+      if growth < room / 4, sinceExact < 1000, !usage.isMeasureWanted { continue }
       sinceExact = 0
-      exact = measure()
       whole = now
+      exact = usage.measure(whole: whole) { measure() }
       if exact > usage.limit + margin {
-        usage.measured(exact, whole: whole)
         outgrown.raise()
         return end()
       }

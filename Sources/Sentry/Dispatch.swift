@@ -64,7 +64,7 @@ public enum HandlerTable {
     for group in [
       statusHandlers, openHandlers, nameHandlers, attributeHandlers, xattrHandlers, directoryHandlers, execHandlers,
       credentialHandlers, socketHandlers, processHandlers, otherProcessHandlers, limitHandlers, inotifyHandlers,
-      lockHandlers, synchronisationHandlers,
+      lockHandlers, synchronisationHandlers, allocationHandlers,
     ] {
       for (number, handler) in group { table[Int(number)] = handler }
     }

@@ -26,6 +26,8 @@ final class Task {
   var connectDeadline: ConnectDeadline?
   /// How often it has asked for a lock that it waits for; see `takeAtOnce`.
   var lockAttempts = 0
+  /// The measure of the store that it waits for before an allocation is refused (`StoreUsage.requestMeasure`).
+  var measureRequest: UInt64?
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?

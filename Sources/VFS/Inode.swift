@@ -151,6 +151,9 @@ open class Inode: Mappable {
   /// A descriptor that `open` gives away now is one of a file of the host that guests may only read.
   open var isBackedByLower: Bool { false }
 
+  /// Its bytes lie in the store, and count against the store's size.
+  open var isStored: Bool { false }
+
   /// The content of `other`, of the same file system and with no name that anybody knows, becomes this one's at once; nobody
   /// has opened either. False if that cannot be: then it is to be copied.
   open func takeContent(of other: Inode) -> Bool { false }

@@ -45,6 +45,7 @@ import Testing
     (SYS_get_robust_list, "ibb"), (SYS_clock_gettime, "ib"), (SYS_clock_getres, "ib"),
     (SYS_clock_nanosleep, "iisb"), (SYS_timer_create, "isb"), (SYS_ioctl, "fis"),
     (SYS_getrlimit, "is"), (SYS_setrlimit, "is"), (SYS_fcntl, "fis"), (SYS_flock, "fi"), (SYS_fsync, "f"),
+    (SYS_fallocate, "fioo"),
     (SYS_fdatasync, "f"), (SYS_sync_file_range, "fzzi"),
     (SYS_fadvise64, "fzzi"), (SYS_syncfs, "f"),
     (SYS_unshare, "i"), (SYS_mmap, "bziilz"), (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),

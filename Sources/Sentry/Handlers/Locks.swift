@@ -98,7 +98,7 @@ extension SentryState {
   }
 
   /// The host's status of a descriptor; of a duplicate, which is what is used then, if somebody else may change the table.
-  private func look(_ task: Task, _ number: CInt) throws(Errno) -> (status: stat, copy: CInt) {
+  func look(_ task: Task, _ number: CInt) throws(Errno) -> (status: stat, copy: CInt) {
     if !sharesTable(task) { return (try task.descriptors.stat(number), -1) }
     let copy = try task.descriptors.duplicate(number)
     return (try Host.stat(copy.rawValue), copy.release())
@@ -139,6 +139,13 @@ extension SentryState {
     }
     let nanoseconds = UInt64(1_000_000) << UInt64(min(task.lockAttempts, 4))
     task.lockAttempts = min(task.lockAttempts + 1, 4)
+    return repeated(after: nanoseconds)
+  }
+
+  /// The guest sleeps, and makes the call again.
+  ///
+  /// - Parameter nanoseconds: less than a second.
+  func repeated(after nanoseconds: UInt64) -> Outcome {
     // struct timespec.
     let pause = [UInt8](repeating: 0, count: 8) + (0..<8).map { UInt8(truncatingIfNeeded: nanoseconds >> ($0 * 8)) }
     return .after(SystemCall(number: Int(SYS_nanosleep), arguments: (0, 0, 0, 0, 0, 0)), pause, argument: 0)

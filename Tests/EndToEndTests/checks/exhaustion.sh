@@ -49,6 +49,43 @@ attack() {
 for mode in $modes; do attack "$mode"; done
 [ "$MODE" != root ] || for mode in dirs-deep negative writes; do attack $mode --gate notify; done
 
+# One call that asks for more than there is takes nothing at all, with the descriptor table shared and not; what there is
+# room for it gets, and what a file has already costs nothing again.
+cat >"$work/allocate.py" <<'END'
+import errno, os, resource, signal, threading
+def outcome(file, offset, length):
+    try:
+        os.posix_fallocate(file, offset, length)
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+def ask():
+    file = os.open("f", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    reading = os.open("f", os.O_RDONLY)
+    results = [outcome(file, 0, 1 << 40), outcome(file, 1 << 30, 1 << 27), outcome(file, 0, 40 << 20), outcome(file, 0, 40 << 20),
+        outcome(file, 40 << 20, 40 << 20), outcome(file, 30 << 20, 20 << 20), outcome(file, 0, 0), outcome(reading, 0, 1)]
+    os.close(reading)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, old[1]))
+    results.append(outcome(file, 50 << 20, 2 << 20))
+    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    os.close(file)
+    os.unlink("f")
+    print(*results)
+ask()
+other = threading.Event()
+thread = threading.Thread(target=other.wait)
+thread.start()
+ask()
+other.set()
+thread.join()
+END
+TMPDIR=${place#-} timeout 60 ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} --size 64M --tmpfs /exhaust-inside --workdir /exhaust-inside \
+    --bind "$work:/exhaust-bin:ro" -- python3 /exhaust-bin/allocate.py >"$work/out" 2>"$work/stderr"; status=$?
+line="ENOSPC ENOSPC done done ENOSPC done EINVAL EBADF EFBIG"
+[ $status -eq 0 ] && [ "$(cat "$work/out")" = "$line"$'\n'"$line" ] && ok allocation-in-one || fail allocation-in-one "status $status: $(tail -n 3 "$work/out" "$work/stderr" | tr '\n' ' ')"
+
 # Depth. In memory the run ends, and lists what a path can name; over an upper directory every command does.
 cat >"$work/deep.py" <<'END'
 import os, sys
