@@ -39,8 +39,7 @@ let package = Package(
     .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
 
     room("LinuxABI", ["CLinux", system]),
-    room("MemoryMap", ["LinuxABI"]),
-    room("VFS", ["LinuxABI", "MemoryMap"]),
+    room("VFS", ["LinuxABI"]),
     room("KernFS", ["VFS"]),
     room("TmpFS", ["KernFS"]),
     room("ProcFS", ["KernFS"]),
@@ -48,12 +47,13 @@ let package = Package(
     room("HostFS", ["VFS"]),
     room("OverlayFS", ["VFS"]),
     room("Gate", ["LinuxABI"]),
-    room("Sentry", ["Gate", "MemoryMap", "VFS", "KernFS", "ProcFS", "DevFS"]),
+    room("Coherence", ["Gate", "VFS"]),
+    room("Sentry", ["Gate", "Coherence", "VFS", "KernFS", "ProcFS", "DevFS"]),
     room("Platform", ["Gate", "CLinux", "CSeccomp", "CCap"]),
     room(
       "Vedette",
       [
-        "Sentry", "Platform", "TmpFS", "HostFS", "OverlayFS",
+        "Sentry", "Coherence", "Platform", "TmpFS", "HostFS", "OverlayFS",
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
     .executableTarget(
@@ -69,7 +69,6 @@ let package = Package(
       name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI"], path: "Tests/TestSupport", swiftSettings: strict
     ),
     tests(of: "LinuxABI", ["CLinux"]),
-    tests(of: "MemoryMap", ["TestSupport"]),
     tests(of: "VFS"),
     tests(of: "KernFS", ["CLinux", "TestSupport"]),
     tests(of: "TmpFS", ["KernFS", "TestSupport"]),
@@ -77,10 +76,11 @@ let package = Package(
     tests(of: "DevFS", ["KernFS", "TestSupport"]),
     tests(of: "HostFS", ["CLinux", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux", "TestSupport"]),
-    tests(of: "Sentry", ["CLinux", "TestSupport", "VFS"]),
+    tests(of: "Coherence", ["CLinux", "Gate", "LinuxABI", "TestSupport", "VFS"]),
+    tests(of: "Sentry", ["CLinux", "Gate", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
     tests(
-      of: "Vedette", ["CLinux", "Gate", "HostFS", "KernFS", "OverlayFS", "Sentry", "TestSupport", "TmpFS", "VFS"]),
+      of: "Vedette", ["CLinux", "Coherence", "Gate", "HostFS", "KernFS", "OverlayFS", "Sentry", "TestSupport", "TmpFS", "VFS"]),
     tests(of: "VedetteCLI"),
     .testTarget(
       name: "EndToEndTests",

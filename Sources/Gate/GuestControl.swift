@@ -5,10 +5,10 @@ import LinuxABI
 
 /// The platform as the sentry sees it. Implemented by Platform; unit tests have their own.
 public protocol GuestControl: AnyObject, Sendable {
-  /// Runs `body`, which may stop guests and work on them, on the tracer thread, which resumes them all afterwards; the caller
-  /// need not wait for that. To be called from `handle` on either gate, with no lock held that `body` or a handler needs.
+  /// Runs `work`, which may stop guests, on the tracer thread, which resumes them all afterwards; the caller need not wait for
+  /// that. To be called from `handle` on either gate, with no lock held that `work` or a handler needs.
   /// Nothing happens if the last guest has gone.
-  func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void)
+  func withStoppedGuests(_ work: any StoppedGuestsWork)
 
   /// The guest that was given `Outcome.sleep` makes its call again. A wake that comes before the sleep is not lost.
   func wake(_ thread: ThreadID)

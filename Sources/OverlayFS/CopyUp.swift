@@ -17,7 +17,7 @@ extension OverlayInode {
   /// The upper inode, made first if there is none.
   ///
   /// - Throws: `.readOnlyFileSystem` without an upper layer; `.noSpace` and other errnos of either layer, with nothing
-  ///   changed; `.restart` (CopyAhead.swift).
+  ///   changed; `.restart` (VFS/BackgroundCopyUp.swift).
   final func copiedUp(_ extent: CopyUpExtent = .all) throws(Errno) -> Inode {
     if let upper {
       if let file = self as? OverlayRegularFile, file.isMetadataOnly, extent != .metadata {
@@ -45,19 +45,21 @@ extension OverlayInode {
     let new = NewInode(
       try kind(of: lower, from), permissions: permissions, owner: owner, group: group)
     let isLinked = type != .directory && from.linkCount > 1
-    var ahead: PreparedCopy?
+    var workFile: WorkFile?
     let needsContent = type == .regular && (extent == .all || (extent == .metadata && overlay.isPersistent))
-    if needsContent, let file = self as? OverlayRegularFile { ahead = try file.contentCopiedAhead(lower, from) }
+    if needsContent, let file = self as? OverlayRegularFile {
+      workFile = try file.contentCopiedInBackground(lower, from)
+    }
     if let directory = self as? OverlayDirectory { directory.willChange() }
 
-    return try Name.with(ahead?.name ?? overlay.temporaryName()) { prepared throws(Errno) in
-      let copy = if let ahead { ahead.file } else { try work.create(prepared, new) }
+    return try Name.with(workFile?.name ?? overlay.temporaryName()) { prepared throws(Errno) in
+      let copy = if let workFile { workFile.inode } else { try work.create(prepared, new) }
       do throws(Errno) {
         try copyAttributes(from: lower, to: copy, marks)
-        var moved = false
+        var hasContent = false
         if type == .regular {
-          if needsContent, ahead == nil { try DataCopy.copy(from: lower, to: copy, size: from.size) }
-          moved = extent != .metadata || overlay.isPersistent
+          if needsContent, workFile == nil { try DataCopy.copy(from: lower, to: copy, size: from.size) }
+          hasContent = extent != .metadata || overlay.isPersistent
           // A content thrown away is a change of its own, and this is its only step.
           if extent != .noContent || from.size == 0 { try setTimes(of: copy, from) }
           // The mode again: writing may have cleared set-id bits.
@@ -70,8 +72,6 @@ extension OverlayInode {
           try setTimes(of: copy, from)
         }
         try marks.setOrigin(number, of: copy)
-        // If the copy is discarded, so is its record.
-        if moved { copy.addMappings(of: lower) }
         if isLinked || links != nil, links != 0,
           try marks.enterIndex(self, copy, links: links ?? from.linkCount, overlay.temporaryName())
         {
@@ -82,14 +82,14 @@ extension OverlayInode {
         }
         // The commit point has passed.
         upper = copy
-        if extent == .noContent { overlay.giveUpCopy(of: number) }
+        if extent == .noContent { overlay.cancelCopyUp(of: number) }
         if isLinked && links == nil { links = from.linkCount }
         (self as? OverlayDirectory)?.learnSubdirectories()
         if links != 0, type != .directory || parent != nil { overlay.keep(self) }
         keepTimes(changeTime: from.changeTime, birthTime: from.birthTime)
         if let file = self as? OverlayRegularFile {
-          file.isMetadataOnly = !moved
-          if moved { file.contentHasMoved() }
+          file.isMetadataOnly = !hasContent
+          if hasContent { overlay.copyUpObserver?.contentCopiedUp(of: file, from: lower, to: copy) }
         }
         return copy
       } catch {
@@ -156,13 +156,13 @@ extension OverlayRegularFile {
     let before = try upper.attributes()
     if extent == .all {
       let from = try lower.attributes()
-      let ahead = try contentCopiedAhead(lower, from)
-      defer { if let ahead { overlay.discard(ahead) } }
+      let prepared = try contentCopiedInBackground(lower, from)
+      defer { if let prepared { overlay.discard(prepared) } }
       do throws(Errno) {
-        if let ahead, upper.takeContent(of: ahead.file) {
+        if let prepared, upper.takeContent(of: prepared.inode) {
           CrashPoint.passed("content")
         } else {
-          try DataCopy.copy(from: ahead?.file ?? lower, to: upper, size: from.size)
+          try DataCopy.copy(from: prepared?.inode ?? lower, to: upper, size: from.size)
         }
         var change = AttributeChange()
         change.permissions = before.permissions
@@ -181,9 +181,8 @@ extension OverlayRegularFile {
         upperChangeTime: try upper.attributes().changeTime, changeTime: shown ?? before.changeTime,
         birthTime: from.birthTime)
     }
-    overlay.giveUpCopy(of: number)
-    upper.addMappings(of: lower)
+    overlay.cancelCopyUp(of: number)
     isMetadataOnly = false
-    contentHasMoved()
+    overlay.copyUpObserver?.contentCopiedUp(of: self, from: lower, to: upper)
   }
 }

@@ -2,7 +2,7 @@
 //
 // Locks: none. The tree lock (VFS/Filesystem.swift) is held around every call, so the three copy-up locks of other
 // overlays (`copyUp` > `mappings` > `data`) have nothing left to order: whoever reads `upper` holds the lock under which it
-// is set. Long copies of content are made without it, before the copy-up that uses them (CopyAhead.swift).
+// is set. Long content is copied without it, before the copy-up that uses it (OverlayBackgroundCopyUps.swift).
 //
 // Numbers: an inode that came from a lower keeps that lower's number (the second and further lowers are told apart by the
 // upper bits); an inode that was born in the upper has the upper's number and bit 40. So st_ino is constant over copy-up
@@ -30,7 +30,7 @@ public enum OverlayError: Error, Sendable, Equatable {
 }
 
 /// An overlay: see the head of this file.
-public final class OverlayFilesystem: Filesystem {
+public final class OverlayFilesystem: Filesystem, CopyUpSource {
   /// Where changes go.
   public enum Upper {
     /// A file system in memory that ends with this process: what the overlay knows of its inodes stays in memory too.
@@ -65,15 +65,10 @@ public final class OverlayFilesystem: Filesystem {
   /// The numbers of kept inodes by the numbers of their upper inodes.
   private var numberOfUpper: [UInt64: UInt64] = [:]
 
-  /// Called once after each point at which a file's content has moved from the lower inode `from` to the upper inode `to`:
-  /// the time to move open descriptors and mappings. Under the tree lock; must not fail.
-  public var onCopyUp: ((_ file: OverlayRegularFile, _ from: Inode, _ to: Inode) -> Void)?
-
-  /// A call needs a long copy that has been begun: true if the call can be made again when the copy has ended, and somebody
-  /// sees to both. Under the tree lock.
-  public var onLongCopy: ((any LongCopy) -> Bool)?
-  /// Copies that have been begun and not been committed, by the numbers of their files.
-  var prepared: [UInt64: PreparedCopy] = [:]
+  /// Told of every file whose content has been copied up, and asked what may be copied in the background.
+  public weak var copyUpObserver: (any CopyUpObserver)?
+  /// Files in the work directory that background copy-ups fill, by the numbers of the overlay's inodes.
+  var workFiles: [UInt64: WorkFile] = [:]
 
   /// - Parameters:
   ///   - upper: nil for a read-only overlay.

@@ -1,7 +1,6 @@
 // A regular file of an overlay: its content is a backing file of the upper or of a lower, which the guest gets itself.
 
 public import LinuxABI
-public import MemoryMap
 public import VFS
 
 /// A regular file. With an upper in memory its attributes may be copied up before its content is (`isMetadataOnly`).
@@ -50,45 +49,9 @@ public final class OverlayRegularFile: OverlayInode {
     return try content.open(flags)
   }
 
-  // MARK: - Mappings: recorded by the layer's inode that holds the content
+  // MARK: - Copy-up of the content
 
-  public override var isSettled: Bool { upper != nil && !isMetadataOnly }
+  public override var hasFinalBacking: Bool { upper != nil && !isMetadataOnly }
 
-  public override func addMapping(
-    _ range: Range<UInt64>, at address: UInt64?, in space: Int, access: MappingAccess
-  ) throws(Errno) { try content.addMapping(range, at: address, in: space, access: access) }
-
-  public override func removeMapping(_ addresses: Range<UInt64>?, in space: Int) {
-    content.removeMapping(addresses, in: space)
-  }
-
-  public override func copyMapping(from space: Int, to child: Int) { content.copyMapping(from: space, to: child) }
-
-  public override func reconcileMappings(of space: Int, with list: [Mapping]) {
-    content.reconcileMappings(of: space, with: list)
-  }
-
-  public override var recordedMappings: MappingSet { content.recordedMappings }
-
-  public override func translate(
-    required: Range<UInt64>, optional: Range<UInt64>, access: MappingAccess
-  ) throws(Errno) -> Translation {
-    let source = access.isSuperset(of: [.write, .shared]) ? try copiedUp(.all) : content
-    return try source.translate(required: required, optional: optional, access: access)
-  }
-
-  /// The content has moved from the lower inode to the upper: whoever holds descriptors or mappings of the lower file is
-  /// moved before any call is answered.
-  public override func invalidateUnsavable() {
-    if let lower, let upper, !isMetadataOnly { overlay.onCopyUp?(self, lower, upper) }
-  }
-
-  /// Steps 3 and 4 of a switch (MemoryMap/Mappable.swift); the first, `upper.addMappings(of: lower)`, was made where it
-  /// could still fail, the second with the assignment of `upper` or `isMetadataOnly`.
-  ///
-  /// - Precondition: `content` is `upper`. Nothing here fails.
-  func contentHasMoved() {
-    invalidateUnsavable()
-    lower?.removeMappings()
-  }
+  public override func copyUpContent() throws(Errno) { _ = try copiedUp(.all) }
 }

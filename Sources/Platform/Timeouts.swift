@@ -67,7 +67,7 @@ struct TimedWait {
 }
 
 /// A thread that was found asleep in a timed call.
-struct Nap: Equatable {
+struct InterruptedSleep: Equatable {
   let call: TimedCall
   /// Since when, on the clock of the CPU that it slept on.
   let began: UInt64

@@ -23,12 +23,12 @@ final class Tracee {
   var sleeping: SleepingCall?
   /// A wake came before the sleep.
   var wakePending = false
-  /// How it slept before it was interrupted (Tracer+Timeouts).
-  var nap: Nap?
+  /// The timed call that it slept in before it was interrupted (Tracer+Timeouts).
+  var timedSleep: InterruptedSleep?
   /// A request that decides what the thread does next has failed: its process has been killed, and no request resumes it.
   var isLost = false
-  /// To be done in this thread before it runs guest code again (Tracer+Relocation).
-  var unfinished: [@Sendable (any StoppedThread) -> Void] = []
+  /// To be done in this thread before it runs guest code again (Tracer+RemoteCalls).
+  var unfinished: [any ThreadWork] = []
 
   init(thread: ThreadID, group: ThreadGroup, space: AddressSpace) {
     self.thread = thread

@@ -1,6 +1,6 @@
 // Timed calls that our own PTRACE_INTERRUPT ended with EINTR and that are made again: for the time that is left.
 //
-// When a thread went to sleep is in /proc/THREAD/sched, until it is woken: so it is read before the interruption (`noteNap`).
+// When a thread went to sleep is in /proc/THREAD/sched, until it is woken: so it is read before the interruption (`noteTimeout`).
 // From the first interruption on the moment at which the call must end is known. The call is made again with a shorter
 // timeout (`again`), under PTRACE_SYSCALL, so that its entry (`waiting`) and its return are seen; there the guest's
 // own argument is put back. If it is interrupted once more (`interrupted`), the next stop tells what by: another move makes
@@ -17,8 +17,8 @@ extension Tracer {
   ///
   /// What is read must be of one sleep, the one that we end. It is the same at the second look at the call (which also
   /// takes it off its CPU's queue, where the balancing of load could still move it); `began` sees if it slept again after that.
-  func noteNap(of tracee: Tracee) {
-    tracee.nap = nil
+  func noteTimeout(of tracee: Tracee) {
+    tracee.timedSleep = nil
     guard case .none = tracee.pending, tracee.sleeping == nil, !tracee.isListening,
       let sleep = TimedSleep(of: tracee.thread)
     else { return }
@@ -31,14 +31,14 @@ extension Tracer {
       let text = SchedulerText(of: tracee.thread), let processor = LastProcessor.of(tracee.thread),
       TimedSleep(of: tracee.thread) == sleep
     else { return }
-    tracee.nap = Nap(call: sleep.call, began: text.time, processor: processor, sleeps: text.sleeps)
+    tracee.timedSleep = InterruptedSleep(call: sleep.call, began: text.time, processor: processor, sleeps: text.sleeps)
   }
 
   /// At a signal-type stop: the call that gave EINTR comes again (ERESTARTNOINTR).
   func makeAgain(_ number: Int, in tracee: Tracee) {
     tracee.poke(.rax, UInt64(bitPattern: -513))
-    let nap = tracee.nap
-    tracee.nap = nil
+    let sleep = tracee.timedSleep
+    tracee.timedSleep = nil
     if case .interrupted(let wait) = tracee.pending {
       tracee.pending = .again(wait)
       return
@@ -46,7 +46,7 @@ extension Tracer {
     guard case .none = tracee.pending, let call = TimedCall(number: number), let address = tracee.peek(.rip),
       let argument = call.register.map({ tracee.peek($0) }) ?? 0, let time = time(of: call, argument, in: tracee)
     else { return }
-    let since = nap.flatMap { $0.call == call ? began($0, in: tracee) : nil } ?? MonotonicClock.now()
+    let since = sleep.flatMap { $0.call == call ? began($0, in: tracee) : nil } ?? MonotonicClock.now()
     tracee.pending = .again(TimedWait(call: call, argument: argument, address: address, deadline: since &+ time))
   }
 
@@ -155,14 +155,14 @@ extension Tracer {
   }
 
   /// The moment since which the thread, now stopped, has slept, or a later one. Nil if that cannot be told.
-  private func began(_ nap: Nap, in tracee: Tracee) -> UInt64? {
+  private func began(_ sleep: InterruptedSleep, in tracee: Tracee) -> UInt64? {
     // It went to sleep once more: for us.
-    guard let text = SchedulerText(of: tracee.thread), text.sleeps == nap.sleeps &+ 1 else { return nil }
-    if clocks[nap.processor] == nil, let processor = LastProcessor.of(tracee.thread), clocks[processor] == nil {
+    guard let text = SchedulerText(of: tracee.thread), text.sleeps == sleep.sleeps &+ 1 else { return nil }
+    if clocks[sleep.processor] == nil, let processor = LastProcessor.of(tracee.thread), clocks[processor] == nil {
       clocks[processor] = ProcessorClock(time: text.time, monotonic: MonotonicClock.now())
     }
-    if clocks[nap.processor] == nil { clocks[nap.processor] = ProcessorClock(of: nap.processor) }
-    return clocks[nap.processor]?.since(nap.began)
+    if clocks[sleep.processor] == nil { clocks[sleep.processor] = ProcessorClock(of: sleep.processor) }
+    return clocks[sleep.processor]?.since(sleep.began)
   }
 }
 

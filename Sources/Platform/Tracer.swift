@@ -22,9 +22,10 @@ final class Tracer {
   var clocks: [Int: ProcessorClock] = [:]
   /// Ticks when the time of a socket's call is over: the next one, of CLOCK_MONOTONIC.
   let deadlines = KickTimer()
-  /// Ticks while calls are injected: a wait for one guest ends now and then, for a look at its `StopDeadline`.
+  /// Ticks while remote calls are made: a wait for one guest ends now and then, for a look at its `StopDeadline`.
   let stepTimer = KickTimer()
-  var injectionCount = 0
+  /// Threads that are borrowed for remote calls.
+  var remoteThreadCount = 0
   var nextDeadline = UInt64.max
   /// The thread whose call the handler is answering.
   var current: Tracee?
@@ -36,7 +37,7 @@ final class Tracer {
   private let isPidBound: Bool
   private static let affinityCalls = [Int(SYS_sched_getaffinity), Int(SYS_sched_setaffinity)]
   /// What is to be done in guests that are born before their parent's event is handled.
-  var newbornWork: [@Sendable (any StoppedThread) -> Void] = []
+  var newbornWork: [any ThreadWork] = []
   /// Whether our process stops when the main guest is stopped.
   let stopsWithGuest: Bool
   /// What is seen of the signals that reach the main guest.

@@ -16,14 +16,14 @@ final class TracerRequests: GuestControl {
 
   /// Work on guests, asked for by a thread that waits for it.
   final class GuestsRequest: Sendable {
-    let body: @Sendable (any StoppedGuests) -> Void
+    let work: any StoppedGuestsWork
     /// The notify worker asks, in the middle of a call: it is answering no other one.
     let isByWorker: Bool
     let isDone = Flag()
 
-    init(isByWorker: Bool, _ body: @escaping @Sendable (any StoppedGuests) -> Void) {
+    init(isByWorker: Bool, _ work: any StoppedGuestsWork) {
       self.isByWorker = isByWorker
-      self.body = body
+      self.work = work
     }
   }
 
@@ -71,9 +71,9 @@ final class TracerRequests: GuestControl {
 
   static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
 
-  func withStoppedGuests(_ body: @escaping @Sendable (any StoppedGuests) -> Void) {
+  func withStoppedGuests(_ work: any StoppedGuestsWork) {
     let thread = Self.ownThread
-    let request = GuestsRequest(isByWorker: thread == workerThread.load(ordering: .relaxed), body)
+    let request = GuestsRequest(isByWorker: thread == workerThread.load(ordering: .relaxed), work)
     if thread == tracerThread {
       let tracer = reference.withLock { $0 }
       tracer.tracer?.serve(request)

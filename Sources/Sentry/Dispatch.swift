@@ -22,12 +22,15 @@ extension SentryState {
     do throws(Errno) {
       let outcome = try handler(self, task, call)
       notifier?.finishCall()
-      if !copyWaits.isEmpty { giveUp(copyWaits.answered(call, of: thread)) }
+      if !coherence.copyUps.isEmpty { coherence.copyUps.answered(call, of: thread) }
       return outcome
     } catch {
       notifier?.finishCall()
-      if error == .restart { return sleep(thread, in: call) }
-      if !copyWaits.isEmpty { giveUp(copyWaits.answered(call, of: thread)) }
+      if error == .restart {
+        coherence.copyUps.wait(thread, in: call)
+        return .sleep(isSlow: false)
+      }
+      if !coherence.copyUps.isEmpty { coherence.copyUps.answered(call, of: thread) }
       return .value(error.result)
     }
   }

@@ -7,20 +7,7 @@ import LinuxABI
 import VFS
 
 /// The identity of a host file.
-struct BackingIdentity: Hashable {
-  var device: UInt64
-  var number: UInt64
-
-  init(_ status: stat) {
-    device = UInt64(status.st_dev)
-    number = UInt64(status.st_ino)
-  }
-
-  init(device: UInt64, number: UInt64) {
-    self.device = device
-    self.number = number
-  }
-}
+typealias BackingIdentity = FileIdentity
 
 /// Every node that a guest may have open, by the identity of what stands for it in the kernel.
 final class NodeRegistry {

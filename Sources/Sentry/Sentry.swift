@@ -2,9 +2,9 @@
 // under it and none of it waits for a guest.
 
 import CLinux
+public import Coherence
 public import Gate
 public import LinuxABI
-import MemoryMap
 import Synchronization
 public import VFS
 
@@ -37,7 +37,7 @@ public struct CallRecord: Sendable {
 }
 
 /// The handler that both gates call.
-public final class Sentry: SystemCallHandler {
+public final class Sentry: SystemCallHandler, CoherenceOwner {
   private let state: Mutex<SentryState>
   private let recorder: (any CallRecorder)?
   private let wantsStrings: Bool
@@ -48,13 +48,7 @@ public final class Sentry: SystemCallHandler {
     wantsStrings = recorder?.wantsStrings ?? false
     state.isTracing = wantsStrings
     self.state = Mutex(state)
-    let copier = Copier { [weak self] in self?.ended($0) }
-    self.state.withLock { $0.copier = copier }
-  }
-
-  private func ended(_ copy: any LongCopy) {
-    let (sleepers, control) = state.withLock { ($0.ended(copy), $0.control) }
-    for sleeper in sleepers { control?.wake(sleeper) }
+    self.state.withLock { $0.coherence.copyUps.owner = self }
   }
 
   public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
@@ -114,12 +108,12 @@ public final class Sentry: SystemCallHandler {
     var insideThread: Int32 = 0
   }
 
-  /// Serves the call under the tree lock, then does what must not be done under it: moving what a copy-up has left
-  /// behind, and waking sleepers. Both wait for the tracer, which may be waiting for the lock.
+  /// Serves the call under the tree lock, then does what must not be done under it: remapping after copy-up,
+  /// and waking sleepers. Both wait for the tracer, which may be waiting for the lock.
   private func serve(
     _ call: SystemCall, from thread: ThreadID, by gate: GateKind, _ traced: inout Traced
   ) -> Outcome {
-    var mustSettle = false
+    var mustRemap = false
     var wakes: [ThreadID] = []
     var control: (any GuestControl)?
     var newNotifier: CInt?
@@ -129,7 +123,10 @@ public final class Sentry: SystemCallHandler {
         newNotifier = state.notifierToWaitFor.take()
         control = state.control
       }
-      mustSettle = !state.pendingRelocations.isEmpty
+      if state.coherence.hasPendingRemaps {
+        mustRemap = true
+        control = state.control
+      }
       if !state.wakes.isEmpty {
         wakes = state.wakes
         state.wakes.removeAll()
@@ -142,7 +139,7 @@ public final class Sentry: SystemCallHandler {
       }
       return outcome
     }
-    if mustSettle { settle() }
+    if mustRemap { flushRemaps(control) }
     if let newNotifier {
       control?.whenReadable(newNotifier) { [weak self] in self?.state.withLock { $0.notifier?.serve() } }
     }
@@ -150,31 +147,8 @@ public final class Sentry: SystemCallHandler {
     return outcome
   }
 
-  /// The platform, as long as there are guests.
-  var control: (any GuestControl)? { state.withLock { $0.control } }
-
-  /// See `SentryState.beginRelocations`.
-  func beginRelocations() -> [(Relocation, [SentryState.Holders])] { state.withLock { $0.beginRelocations() } }
-
-  /// See `SentryState.reconcile`.
-  func reconcile(_ file: FileIdentity, of thread: ThreadID, with list: [KernelMapping]) {
-    state.withLock { $0.reconcile(file, of: thread, with: list) }
-  }
-
-  /// The filters that a thread has added to ours; nil if it has none, or is not known.
-  func filter(of thread: ThreadID) -> GuestFilter? { state.withLock { $0.tasks[thread]?.filter } }
-
-  /// A space has been moved to another host file: for the check, if there is one.
-  func checkMove(of file: FileIdentity, in thread: ThreadID, _ files: (lower: ListedFile, upper: ListedFile)) {
-    state.withLock { state in
-      guard let check = state.mappingCheck, let space = state.tasks[thread]?.space else { return }
-      check.lookAtMove(of: file, in: space, of: thread, files)
-    }
-  }
-
-  /// What the check of mappings has found: how many comparisons, how many differences. Nil without the check.
-  public var mappingCheckResult: (comparisons: Int, differences: Int)? {
-    state.withLock { state in state.mappingCheck.map { ($0.comparisons, $0.differences) } }
+  public func withCoherence<Result: Sendable>(_ body: (Coherence) -> Result) -> Result {
+    state.withLock { body($0.coherence) }
   }
 
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {

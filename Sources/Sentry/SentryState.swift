@@ -1,6 +1,7 @@
 // All that the sentry knows, behind the tree lock: tasks, mounts, and what stands for what in the kernel.
 
 import CLinux
+public import Coherence
 public import Gate
 public import KernFS
 public import LinuxABI
@@ -22,23 +23,12 @@ public final class SentryState {
   let storeDevice: UInt64
   let fifoWaits = FIFOWaits()
   let headers = HeaderCache()
-  let copyWaits = CopyWaits()
-  /// What the call being served must wait for.
-  var awaited: (any LongCopy)?
-  /// Set with the state's own lock.
-  var copier: Copier?
-  /// `OverlayFilesystem.giveUp` of the overlay whose hook is `awaitsCopy`.
-  public var giveUpCopy: ((any LongCopy) -> Void)?
+  /// Keeps what guests hold of files coherent over copy-up.
+  public let coherence: Coherence
   /// Who is to be woken as soon as the tree lock is free.
   var wakes: [ThreadID] = []
   /// The platform; set before the first guest runs.
   public var control: (any GuestControl)?
-  /// Files that copy-up has given another backing file, and guests may hold: to be moved before anything is answered.
-  var pendingRelocations: [Relocation] = []
-  /// How many seccomp filters the first guest started with; Int.max as long as it is not known.
-  var guestFilters = Int.max
-  /// Compares the record of mappings with the kernel's, for tests; nil otherwise.
-  public var mappingCheck: MappingCheck?
   let socketPlaces: SocketPlaces
   /// Exists from the first inotify instance on.
   var notifier: Notifier?
@@ -78,9 +68,10 @@ public final class SentryState {
   /// - Parameters:
   ///   - store: where placeholders and the bytes of memory files live.
   ///   - layout: the secrets that the filter knows too.
+  ///   - copyUps: the overlay whose copy-ups guests must not notice; nil if there is none.
   public init(
     vfs: VirtualFileSystem, store: BackingStore, layout: TrampolineLayout, identity: IdentityMap,
-    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool, networkIsHidden: Bool
+    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool, networkIsHidden: Bool, copyUps: (any CopyUpSource)?
   ) throws(Errno) {
     let storeDeviceNumber = try store.deviceNumber()
     self.hasPidNamespace = hasPidNamespace
@@ -93,6 +84,8 @@ public final class SentryState {
     registry = NodeRegistry(store: store)
     socketPlaces = SocketPlaces(store.budget)
     storeDevice = storeDeviceNumber
+    coherence = Coherence(copyUps)
+    coherence.bind(to: self)
   }
 
   deinit {
@@ -285,8 +278,7 @@ public final class SentryState {
     let filesystem = vfs.root.mount.filesystem
     guard registry.isSweepDue(filesystem) else { return }
     registry.sweep(openIdentities(), filesystem)
-    var spaces: Set<ObjectIdentifier> = []
-    for task in tasks.values where spaces.insert(ObjectIdentifier(task.space)).inserted { task.space.forgetSettled() }
+    coherence.removeFinal()
   }
 
   /// What stands in any guest's descriptor table.

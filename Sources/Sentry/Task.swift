@@ -1,9 +1,9 @@
 // Threads and processes as the sentry knows them. The kernel schedules them and keeps their descriptors and memory; what
 // is kept here is what the kernel must not know: the virtual root, working directory, umask and credentials.
 
+import Coherence
 import Gate
 import LinuxABI
-import MemoryMap
 import VFS
 
 /// One guest thread.
@@ -19,7 +19,7 @@ final class Task {
   /// Shared as CLONE_FILES says.
   var descriptors: DescriptorTable
   /// Shared as CLONE_VM says.
-  var space: MappingSpace
+  var space: MappedFiles
   /// Set between an `execve` stop and the start of the new image.
   var execPlan: ExecPlan?
   /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
@@ -39,7 +39,7 @@ final class Task {
 
   init(
     thread: ThreadID, process: Process, context: FilesystemContext, credentials: TaskCredentials,
-    descriptors: DescriptorTable, space: MappingSpace = MappingSpace()
+    descriptors: DescriptorTable, space: MappedFiles
   ) {
     self.thread = thread
     self.process = process

@@ -1,9 +1,9 @@
 // Tasks come and go: the first guest, clone, exit, exec.
 
 import CLinux
+import Coherence
 import Gate
 import LinuxABI
-import MemoryMap
 import VFS
 
 extension SentryState {
@@ -13,10 +13,10 @@ extension SentryState {
     let process = Process(leader: thread)
     process.threads.insert(thread)
     processes[thread] = process
-    if let status = try? ProcessStatus(of: thread) { guestFilters = max(status.number("Seccomp_filters:"), 1) }
+    coherence.firstGuest(thread)
     tasks[thread] = Task(
       thread: thread, process: process, context: context, credentials: initialCredentials(),
-      descriptors: DescriptorTable(thread: thread))
+      descriptors: DescriptorTable(thread: thread), space: MappedFiles(store.budget))
   }
 
   func initialCredentials() -> TaskCredentials {
@@ -57,7 +57,7 @@ extension SentryState {
       context: sharing.contains(.fileSystem) ? maker.context : maker.context.copy(),
       credentials: maker.credentials,
       descriptors: sharing.contains(.descriptors) ? maker.descriptors : DescriptorTable(thread: child),
-      space: sharing.contains(.memory) ? maker.space : maker.space.copy())
+      space: sharing.contains(.memory) ? maker.space : maker.space.copy(store.budget))
     task.filter = maker.filter
     task.isFiltered = maker.isFiltered
     tasks[child] = task
@@ -72,7 +72,7 @@ extension SentryState {
   func exited(_ thread: ThreadID) {
     guard let task = tasks.removeValue(forKey: thread) else { return }
     fifoWaits.forget(thread)
-    giveUp(copyWaits.exited(thread))
+    coherence.copyUps.exited(thread)
     task.process.threads.remove(thread)
     if let id = task.insideThread, hostThreads[id] == thread { hostThreads.removeValue(forKey: id) }
     if task.process.threads.isEmpty {
@@ -96,7 +96,7 @@ extension SentryState {
     task.process.threads = [thread]
     // exec ends sharing: the table is this task's own now (`man 2 execve`), and is reached anew.
     task.descriptors = DescriptorTable(thread: thread)
-    task.space = MappingSpace()
+    task.space = MappedFiles(store.budget)
     task.isLoading = true
     task.process.executable = plan.executable
     task.credentials = plan.credentials
@@ -129,6 +129,6 @@ extension SentryState {
     Task(
       thread: 0, process: Process(leader: 0),
       context: initialContext(workingDirectory: workingDirectory, umask: []), credentials: initialCredentials(),
-      descriptors: DescriptorTable(thread: 0))
+      descriptors: DescriptorTable(thread: 0), space: MappedFiles(store.budget))
   }
 }

@@ -5,18 +5,14 @@
 // before it calls; an inode may rely on that. All calls happen under the tree lock (Filesystem.swift).
 
 public import LinuxABI
-public import MemoryMap
 
 /// A file, directory, symlink or node of one file system. Identity is object identity: all names of one file have one object.
-open class Inode: Mappable {
+open class Inode {
   // Two or three of these objects stand behind each cached name: wide fields come first, so that none are padded.
 
   public final let filesystem: Filesystem
   /// `st_ino`: constant for the life of the inode, over copy-up and rename too.
   public final let number: UInt64
-
-  /// Who maps this inode's own backing file; nil as long as nobody ever has.
-  private final var mappings: MappingRecord?
 
   // What a walk needs at every component, kept here so that it costs no call. The subclass keeps it current.
 
@@ -187,74 +183,19 @@ open class Inode: Mappable {
   /// `listxattr(2)`: the names.
   open func extendedAttributeNames() throws(Errno) -> [[UInt8]] { [] }
 
-  // MARK: - Mappings (the contract of each is `Mappable`'s)
+  // MARK: - Backing file
 
-  public final var mappableIdentity: FileIdentity { FileIdentity(device: filesystem.deviceNumber, number: number) }
+  /// The guest's identity of the file, constant over copy-up: `st_dev` and `st_ino`.
+  public final var identity: FileIdentity { FileIdentity(device: filesystem.deviceNumber, number: number) }
 
-  open var isSettled: Bool { true }
+  /// The bytes lie in the backing file in which they stay: no copy-up will give the inode another one.
+  open var hasFinalBacking: Bool { true }
 
-  open func addMapping(
-    _ range: Range<UInt64>, at address: UInt64?, in space: Int, access: MappingAccess
-  ) throws(Errno) {
-    try filesystem.budget.check(MemoryCost.mapping)
-    record().change { $0.add(range, at: address, in: space, access: access) }
-  }
-
-  private func record() -> MappingRecord {
-    if let mappings { return mappings }
-    let record = MappingRecord(filesystem.budget)
-    mappings = record
-    return record
-  }
-
-  open func removeMapping(_ addresses: Range<UInt64>?, in space: Int) {
-    guard let mappings else { return }
-    mappings.change { set in
-      if let addresses { set.remove(addresses, in: space) } else { set.remove(space: space) }
-    }
-  }
-
-  open func copyMapping(from space: Int, to child: Int) {
-    mappings?.change { $0.copy(from: space, to: child) }
-  }
-
-  open func reconcileMappings(of space: Int, with list: [Mapping]) {
-    record().change { $0.reconcile(space, with: list) }
-  }
-
-  open var recordedMappings: MappingSet { mappings?.set ?? MappingSet() }
-
-  /// The whole of `optional`: a backing file has the same offsets as the inode.
-  open func translate(
-    required: Range<UInt64>, optional: Range<UInt64>, access: MappingAccess
-  ) throws(Errno) -> Translation {
-    let isWriting = access.isSuperset(of: [.write, .shared])
-    let file = try open(isWriting ? [.readWrite, .largeFile] : [.largeFile])
-    return Translation(file: file, range: optional, offset: optional.lowerBound, access: access)
-  }
-
-  /// Nothing to tell: this inode's backing file is never another one.
-  open func invalidateUnsavable() {}
-
-  /// Everything that is recorded of `other` is recorded here as well.
-  public final func addMappings(of other: Inode) {
-    guard let theirs = other.mappings, !theirs.set.isEmpty else { return }
-    record().change { $0.add(theirs.set) }
-  }
-
-  /// Nothing is recorded here any more.
-  public final func removeMappings() { mappings = nil }
-}
-
-/// A box, so that an inode that nobody maps pays for a pointer only.
-private final class MappingRecord {
-  private(set) var set = MappingSet()
-  private var charge: MemoryCharge
-
-  init(_ budget: MemoryBudget) { charge = MemoryCharge(budget) }
-
-  func change(_ body: (inout MappingSet) -> Void) {
-    body(&set)
-    charge.add((set.mappings.count + set.requests.count) * MemoryCost.mapping - charge.count)
+  /// Copies the content up, unless that has been done.
+  ///
+  /// - Postcondition: `hasFinalBacking`.
+  /// - Throws: `.readOnlyFileSystem` where nothing can be written; `.restart`; what the copy-up fails with.
+  open func copyUpContent() throws(Errno) {
+    if isBackedByLower { throw .readOnlyFileSystem }
   }
 }

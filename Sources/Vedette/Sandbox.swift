@@ -1,6 +1,7 @@
 // The library's front door: runs one command in one sandbox.
 
 import CLinux
+import Coherence
 import Glibc
 public import Gate
 import KernFS
@@ -106,7 +107,8 @@ private struct SandboxSession {
   }
 
   private func reportMappings(_ sentry: Sentry) throws(SandboxError) {
-    guard let (comparisons, differences) = sentry.mappingCheckResult else { return }
+    let result = sentry.withCoherence { coherence in coherence.check.map { ($0.comparisons, $0.differences) } }
+    guard let (comparisons, differences) = result else { return }
     let line = "mapping check: \(comparisons) comparisons, \(differences) differences"
     if differences > 0 { throw SandboxError(line) }
     DescriptorOutput.write(Array("vedette: \(line)\n".utf8), to: 2)
@@ -203,7 +205,7 @@ private struct SandboxSession {
         vfs: vfs, store: store, layout: guest.layout, identity: identity,
         hasPidNamespace: guest.isolation == .full,
         abstractSocketsAreScoped: guest.isolation == .full && configuration.network == .none,
-        networkIsHidden: guest.isolation == .noNamespaces && configuration.network == .none)
+        networkIsHidden: guest.isolation == .noNamespaces && configuration.network == .none, copyUps: overlay)
       try SystemMounts(state: state, devpts: guest.devpts, identity: identity, plan: plan).mount()
     } catch {
       throw SandboxError("cannot mount /proc, /dev and /sys inside: \(error)")
@@ -211,12 +213,7 @@ private struct SandboxSession {
     state.workingDirectory = directory
     state.umask = umask
     state.control = guest.control
-    overlay.onCopyUp = { [unowned state] (file, lower, upper) in
-      state.contentMoved(of: file, from: lower, to: upper)
-    }
-    overlay.onLongCopy = { [unowned state] in state.awaitsCopy($0) }
-    state.giveUpCopy = { [unowned overlay] in overlay.giveUp($0) }
-    if Self.checksMappings { state.mappingCheck = MappingCheck() }
+    if Self.checksMappings { state.coherence.check = MappingCheck() }
     try tree.mountExtras(in: vfs, plan)
     return Sentry(state, recorder: recorder)
   }

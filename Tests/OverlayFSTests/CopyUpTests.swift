@@ -33,18 +33,17 @@ import VFS
 
   @Test func attributesAreCopiedApartFromContentInMemory() throws {
     let stage = try Stage(.memory, "head -c 3000000 /dev/urandom > f && chmod 644 f")
-    var moves = 0
-    stage.overlay.onCopyUp = { _, _, _ in moves += 1 }
+    let observer = Observer(stage.overlay)
     try stage.client.chmod("f", 0o600)
     try stage.client.rename("f", "g")
     try stage.client.link("g", "h")
-    #expect(moves == 0)
+    #expect(observer.count == 0)
     #expect(stage.upperTree.output("find upper -type f -size +0") == "")
     #expect(try stage.client.stat("h").size == 3_000_000)
     #expect(try stage.client.stat("g").permissions.rawValue == 0o600)
     let content = try stage.client.read("g")
     try stage.client.append("h", "x")
-    #expect(moves == 1)
+    #expect(observer.count == 1)
     #expect(try stage.client.read("g") == content + "x")
     #expect(try stage.client.stat("g").permissions.rawValue == 0o600)
     #expect(try stage.client.stat("g").linkCount == 2)
@@ -52,14 +51,11 @@ import VFS
 
   @Test(arguments: kinds) func truncatingOpenCopiesNoContent(_ kind: UpperKind) throws {
     let stage = try Stage(kind, "truncate -s 100G f")
-    var moves = 0
-    stage.overlay.onCopyUp = { file, from, to in
-      moves += 1
-      #expect(file.content === to && from === file.lower)
-    }
+    let observer = Observer(stage.overlay)
+    observer.onCopyUp = { file, from, to in #expect(file.content === to && from === file.lower) }
     try stage.client.write("f", "short")
     #expect(try stage.client.read("f") == "short")
-    #expect(moves == 1)
+    #expect(observer.count == 1)
   }
 
   @Test(arguments: kinds) func copyingUpAFileLeavesItsDirectoriesTimes(_ kind: UpperKind) throws {

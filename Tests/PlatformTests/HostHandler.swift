@@ -166,35 +166,43 @@ final class HostHandler: SystemCallHandler {
 
   /// Works on every guest process: at once where a call can be run, else before guest code runs again.
   private func workOnAll() -> Int {
-    let living = state.withLock { $0.living }.sorted()
-    control.withStoppedGuests { guests in
-      guests.stop(living)
-      for thread in living {
-        if let guest = guests.injectable(among: [thread]) {
-          Self.work(in: guest)
-          self.state.withLock { $0.workedAtOnce += 1 }
-        } else {
-          guests.later([thread]) { Self.work(in: $0) }
-        }
-      }
-    }
+    control.withStoppedGuests(WorkOnAll(handler: self, living: state.withLock { $0.living }.sorted()))
     return 7
   }
 
-  /// Maps a page at 256 MiB by injection, writes to it, and makes descriptor 9 the host's /etc/passwd.
-  private static func work(in guest: any StoppedThread) {
-    do throws(Errno) {
-      let page: UInt64 = 0x1000_0000
-      _ = try guest.call(SystemCall(number: Int(SYS_mmap), arguments: (page, 4096, 3, 0x32, 0xffff_ffff, 0)))
-      try GuestMemory(thread: guest.thread).store(UInt32(0x6f6b_6f6b), at: page)
-      let name: StaticString = "/etc/passwd"
-      let file = OwnedDescriptor(
-        CInt(
-          try Errno.check(
-            vd_syscall(Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name.utf8Start), 0, 0, 0, 0))))
-      try guest.replaceDescriptor(9, by: file.rawValue, closeOnExec: false)
-    } catch {
-      Issue.record("thread \(guest.thread): \(error)")
+  private struct WorkOnAll: StoppedGuestsWork {
+    let handler: HostHandler
+    let living: [ThreadID]
+
+    func run<Guests: StoppedGuests & ~Copyable>(on guests: inout Guests) {
+      guests.stop(living)
+      for thread in living {
+        if guests.run(PageAndDescriptor(), inOneOf: [thread]) {
+          handler.state.withLock { $0.workedAtOnce += 1 }
+        } else {
+          guests.later(PageAndDescriptor(), in: [thread])
+        }
+      }
+    }
+  }
+
+  /// Maps a page at 256 MiB by a remote call, writes to it, and makes descriptor 9 the host's /etc/passwd.
+  private struct PageAndDescriptor: ThreadWork {
+    func run<Thread: StoppedThread & ~Copyable>(in guest: inout Thread) {
+      let thread = guest.thread
+      do {
+        let page: UInt64 = 0x1000_0000
+        _ = try guest.call(SystemCall(number: Int(SYS_mmap), arguments: (page, 4096, 3, 0x32, 0xffff_ffff, 0)))
+        try GuestMemory(thread: thread).store(UInt32(0x6f6b_6f6b), at: page)
+        let name: StaticString = "/etc/passwd"
+        let file = OwnedDescriptor(
+          CInt(
+            try Errno.check(
+              vd_syscall(Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name.utf8Start), 0, 0, 0, 0))))
+        try guest.replaceDescriptor(9, by: file.rawValue, closeOnExec: false)
+      } catch {
+        Issue.record("thread \(thread): \(error)")
+      }
     }
   }
 

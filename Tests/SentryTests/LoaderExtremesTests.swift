@@ -3,7 +3,6 @@
 import CLinux
 import Gate
 import LinuxABI
-import MemoryMap
 import TestSupport
 import Testing
 
@@ -28,13 +27,11 @@ import Testing
 
   /// What is placed can be mapped: the ranges of addresses and of the file are ranges.
   private static func check(_ image: ImageLayout) {
-    var space = MappingSet()
     for mapping in image.mappings {
       #expect(mapping.range.upperBound <= ImageLayout.addressLimit)
       guard let offset = mapping.offset else { continue }
       let range = Range(from: offset, count: mapping.length)
       #expect(range != nil && range?.upperBound ?? .max <= UInt64(Int64.max))
-      space.add(Mapping(space: 1, range: range ?? 0..<0, address: mapping.address, access: .read))
     }
     #expect(image.end <= ImageLayout.addressLimit)
     _ = TrampolineTable(layout: TrampolineLayout(flagsSecret: 0, descriptorSecret: 0))
@@ -119,18 +116,6 @@ import Testing
       }
     }
     for address in Extreme.values { _ = try? FreshProcess(getpid(), stackPointer: address) }
-  }
-
-  @Test func textsOfTheKernel() {
-    for first in Extreme.texts {
-      for second in Extreme.texts {
-        let number = [first, second].map { UInt64($0) ?? 0 }
-        let line =
-          "\(String(number[0], radix: 16))-\(String(number[1], radix: 16)) r-xp \(String(number[1], radix: 16)) "
-          + "\(first):\(second) \(first) /x"
-        for mapping in KernelMapping.list(Array(line.utf8)) { _ = mapping.mapping(in: 1).addresses }
-      }
-    }
   }
 
   @Test func filtersOfGuests() {

@@ -1,6 +1,7 @@
 // Which files the registry knows, and which it never forgets.
 
 import CLinux
+import Gate
 import LinuxABI
 import TestSupport
 import Testing

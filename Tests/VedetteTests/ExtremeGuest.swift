@@ -2,6 +2,7 @@
 // handlers read and write, over a whole tree of the file systems that a sandbox has.
 
 import CLinux
+import Coherence
 import Gate
 import HostFS
 import KernFS
@@ -62,7 +63,7 @@ final class ExtremeGuest {
     state = try SentryState(
       vfs: vfs, store: scratch.store, layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41),
       identity: identity, hasPidNamespace: hasPidNamespace, abstractSocketsAreScoped: true,
-      networkIsHidden: !hasPidNamespace)
+      networkIsHidden: !hasPidNamespace, copyUps: overlay)
     let terminals = try Host.openTrusted("/dev/pts", [.directory])
     try SystemMounts(state: state, devpts: terminals.rawValue, identity: identity, plan: plan).mount()
     try vfs.mount(
@@ -169,7 +170,7 @@ final class ExtremeGuest {
     Task(
       thread: thread, process: Process(leader: thread),
       context: state.initialContext(workingDirectory: Array("/".utf8), umask: []), credentials: credentials,
-      descriptors: DescriptorTable(thread: thread))
+      descriptors: DescriptorTable(thread: thread), space: MappedFiles(state.store.budget))
   }
 
   /// A child that ends with its parent, in a process group of its own, deaf to every signal but SIGKILL.

@@ -217,6 +217,6 @@ import Testing
     for length in Extreme.values {
       #expect(guest.call(SYS_mmap, [.max - 4095, length, 1, flags, guest.lowers[0], 0]) == nil)
     }
-    #expect(guest.task.space.mappables.isEmpty)
+    #expect(guest.task.space.isEmpty)
   }
 }

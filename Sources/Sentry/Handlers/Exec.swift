@@ -104,7 +104,7 @@ extension SentryState {
     tellOpened(descriptor.rawValue, position, inode)
     // No guest can write to what lies in a lower layer still.
     return OpenedProgram(
-      descriptor: descriptor, position: position, stamp: inode.isSettled ? nil : FileStamp(status))
+      descriptor: descriptor, position: position, stamp: inode.hasFinalBacking ? nil : FileStamp(status))
   }
 
   /// Whether anybody has the file open for writing: then the kernel refuses a read lease (`man 2 fcntl`, F_SETLEASE).

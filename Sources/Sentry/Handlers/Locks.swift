@@ -159,8 +159,7 @@ extension SentryState {
     // Copied up, and yet this descriptor is the lower file's: it came back from a socket, or could not be moved.
     guard inode.isBackedByLower else { throw Errno(rawValue: ENOLCK) }
     do throws(Errno) {
-      let page: Range<UInt64> = 0..<4096
-      _ = try inode.translate(required: page, optional: page, access: [.read, .write, .shared])
+      try inode.copyUpContent()
     } catch {
       switch error {
       case .readOnlyFileSystem: return false

@@ -5,7 +5,6 @@ import CLinux
 import Gate
 import KernFS
 import LinuxABI
-import MemoryMap
 import VFS
 
 let socketHandlers: [(CInt, Handler)] = [
@@ -335,11 +334,10 @@ extension SentryState {
     do throws(Errno) {
       guard let node = node(try task.descriptors.stat(number), number, of: task.descriptors),
         node.inode.type == .regular,
-        !node.isPath, !node.inode.isSettled, try node.inode.attributes().size <= Self.sentFileLimit
+        !node.isPath, !node.inode.hasFinalBacking, try node.inode.attributes().size <= Self.sentFileLimit
       else { return false }
-      let page: Range<UInt64> = 0..<4096
-      _ = try node.inode.translate(required: page, optional: page, access: [.read, .write, .shared])
-      return node.inode.isSettled
+      try node.inode.copyUpContent()
+      return node.inode.hasFinalBacking
     } catch {
       return false
     }

@@ -2,9 +2,9 @@
 // errno the kernel gives before its point of no return is thrown by `prepare`; what fails later ends in SIGSEGV.
 
 import CLinux
+import Coherence
 import Gate
 import LinuxABI
-import MemoryMap
 import VFS
 
 /// A file opened for execution, all checks of `open_exec` done: regular, execute permission, no writer, not `noexec`.
@@ -231,20 +231,14 @@ final class ExecPlan {
   /// Records in the new space what the table is going to map.
   ///
   /// - Precondition: `begin` has succeeded.
-  func recordMappings(in space: MappingSpace) throws(Errno) {
-    for (position, image) in loading?.images ?? [] {
-      guard let inode = position.dentry.inode, !inode.isSettled else { continue }
-      for mapping in image.mappings {
-        guard let offset = mapping.offset else { continue }
-        try space.map(
-          inode, try Range(from: offset, count: mapping.length, or: .invalidArgument), at: mapping.address,
-          access: MappingAccess(rawValue: UInt8(truncatingIfNeeded: mapping.protection & 7)))
-      }
+  func recordMappings(in space: MappedFiles) throws(Errno) {
+    for (position, _) in loading?.images ?? [] {
+      if let inode = position.dentry.inode, !inode.hasFinalBacking { try space.insert(inode) }
     }
   }
 
-  /// The content of a file has moved to another one before the table could map it.
-  func contentMoved(from lower: BackingIdentity, to upper: CInt) throws(Errno) {
+  /// A file has been copied up before the table could map it.
+  func backingChanged(from lower: BackingIdentity, to upper: CInt) throws(Errno) {
     if let number = programDescriptor?.rawValue, BackingIdentity(try Host.stat(number)) == lower {
       programDescriptor = try Host.openTrusted("/proc/self/fd/\(upper)", [.largeFile])
     }

@@ -4,6 +4,7 @@
 // when the process ends.
 
 import CLinux
+import Coherence
 import Gate
 import LinuxABI
 

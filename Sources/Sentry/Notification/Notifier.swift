@@ -192,7 +192,7 @@ final class Notifier: WatchKeeper {
   }
 
   /// Copy-up: from now on the bytes of `file` are the inode `upper`'s. Watches follow.
-  func contentMoved(of file: Inode, to upper: Inode) {
+  func backingChanged(of file: Inode, to upper: Inode) {
     for former in host.forget(file) {
       do throws(Errno) {
         let reference: OwnedDescriptor

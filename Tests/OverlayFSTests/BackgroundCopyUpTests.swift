@@ -9,19 +9,23 @@ import TmpFS
 import VFS
 
 /// Long content is copied outside the tree lock: what the operation that needs it sees, and what others may do meanwhile.
-@Suite struct CopyAheadTests {
+@Suite struct BackgroundCopyUpTests {
   enum Upper: CaseIterable, Sendable { case tmpfs, host, store }
 
-  /// An overlay over one lower with a file `f` of two slices and a half, whose long copies are the test's to make.
+  /// An overlay over one lower with a file `f` of two slices and a half, whose background copies are the test's to make.
   final class Scene {
     let lower = TemporaryTree()
     let upper: TemporaryTree
     let overlay: OverlayFilesystem
     let client: Client
     let content: String
-    /// The copies that calls were given up for, in order.
-    var copies: [any LongCopy] = []
-    var canWait = true
+    let observer: Observer
+    /// The copy-ups that calls were given up for, in order.
+    var copies: [BackgroundCopyUp] { observer.background }
+    var canWait: Bool {
+      get { observer.canWait }
+      set { observer.canWait = newValue }
+    }
 
     init(_ kind: Upper) throws {
       upper = TemporaryTree(inMemory: kind != .store)
@@ -37,10 +41,8 @@ import VFS
       }
       client = Client(overlay)
       content = try client.read("f")
-      overlay.onLongCopy = { [unowned self] copy in
-        if canWait { copies.append(copy) }
-        return canWait
-      }
+      observer = Observer(overlay)
+      canWait = true
     }
 
     deinit { overlay.close() }
@@ -57,12 +59,12 @@ import VFS
     let scene = try Scene(kind)
     let before = try scene.client.stat("f")
     #expect(throws: Errno.restart) { try scene.open("f") }
-    #expect(scene.copies[0].proceed())
+    #expect(scene.copies[0].copySlice())
     // Nothing shows, and who comes meanwhile waits for the same copy.
     #expect(try scene.client.read("f") == scene.content)
     #expect(throws: Errno.restart) { try scene.open("link") }
     #expect(scene.copies.count == 2 && scene.copies[0] === scene.copies[1])
-    while scene.copies[0].proceed() {}
+    while scene.copies[0].copySlice() {}
     #expect(scene.copies[0].hasEnded)
     try scene.open("link")
     #expect(scene.copies.count == 2)
@@ -80,27 +82,27 @@ import VFS
     try scene.open("g")
     scene.canWait = true
     #expect(throws: Errno.restart) { try scene.open("f") }
-    #expect(scene.copies[0].proceed())
+    #expect(scene.copies[0].copySlice())
     scene.canWait = false
     // It goes on where the other one stands.
     try scene.client.append("f", "end")
-    #expect(!scene.copies[0].proceed() && scene.copies.count == 1)
+    #expect(!scene.copies[0].copySlice() && scene.copies.count == 1)
     #expect(try scene.client.read("f") == scene.content + "end")
     #expect(scene.kilobytes < 50_000)
   }
 
-  @Test(arguments: Upper.allCases) func whatNobodyWaitsForGoes(_ kind: Upper) throws {
+  @Test(arguments: Upper.allCases) func whatNoCallWaitsForIsDiscarded(_ kind: Upper) throws {
     let scene = try Scene(kind)
     let before = scene.kilobytes
     #expect(throws: Errno.restart) { try scene.open("f") }
-    #expect(scene.copies[0].proceed())
-    scene.overlay.giveUp(scene.copies[0])
-    #expect(!scene.copies[0].proceed() && scene.copies[0].hasEnded)
+    #expect(scene.copies[0].copySlice())
+    scene.overlay.cancel(scene.copies[0])
+    #expect(!scene.copies[0].copySlice() && scene.copies[0].hasEnded)
     #expect(scene.kilobytes - before < 1000)
     // The next one begins anew.
     #expect(throws: Errno.restart) { try scene.open("f") }
-    while scene.copies[1].proceed() {}
-    scene.overlay.giveUp(scene.copies[1])
+    while scene.copies[1].copySlice() {}
+    scene.overlay.cancel(scene.copies[1])
     #expect(scene.kilobytes - before < 1000)
     #expect(try scene.client.read("f") == scene.content)
   }
@@ -108,9 +110,9 @@ import VFS
   @Test(arguments: Upper.allCases) func truncationMeanwhileNeedsNoCopy(_ kind: Upper) throws {
     let scene = try Scene(kind)
     #expect(throws: Errno.restart) { try scene.open("f") }
-    #expect(scene.copies[0].proceed())
+    #expect(scene.copies[0].copySlice())
     try scene.client.write("f", "short")
-    #expect(!scene.copies[0].proceed())
+    #expect(!scene.copies[0].copySlice())
     try scene.open("link")
     #expect(try scene.client.read("link") == "short")
     #expect(scene.kilobytes < 1000)
@@ -123,13 +125,13 @@ import VFS
     if kind == .store {
       // The whole file must be there for the next run.
       #expect(throws: Errno.restart) { try scene.client.chmod("f", 0o6755) }
-      while scene.copies[0].proceed() {}
+      while scene.copies[0].copySlice() {}
     }
     try scene.client.chmod("f", 0o6755)
     try scene.client.rename("f", "h")
     try scene.client.unlink("link")
     #expect(try scene.client.read("h") == scene.content)
-    while scene.copies[0].proceed() {}
+    while scene.copies[0].copySlice() {}
     try scene.open("h")
     try scene.client.append("h", "end")
     #expect(try scene.client.read("h") == scene.content + "end")
@@ -144,7 +146,7 @@ import VFS
     #expect(throws: Errno.restart) { try scene.open("f") }
     try scene.client.unlink("f")
     try scene.client.unlink("link")
-    while scene.copies[0].proceed() {}
+    while scene.copies[0].copySlice() {}
     #expect(throws: Errno.noSuchFileOrDirectory) { try scene.open("f") }
     // By a descriptor it can be opened all the same.
     #expect(try Client.read(held) == scene.content)

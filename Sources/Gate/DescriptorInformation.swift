@@ -1,20 +1,19 @@
 // What the kernel tells of a guest's descriptor beside its file: flags and locks, in /proc/PID/fdinfo/N.
 
-import Gate
-import LinuxABI
+public import LinuxABI
 
 /// The text of /proc/PID/fdinfo/N (`man 5 proc_pid_fdinfo`).
-struct DescriptorInformation {
+public struct DescriptorInformation {
   /// Status flags, access mode and close-on-exec.
-  var flags: OpenFlags = []
+  public var flags: OpenFlags = []
   /// The process has a lock of fcntl(2), F_SETLK, that was taken by this open file description.
-  var hasProcessLock = false
+  public var hasProcessLock = false
 
-  init(_ number: CInt, of thread: ThreadID) throws(Errno) {
+  public init(_ number: CInt, of thread: ThreadID) throws(Errno) {
     self.init(try Host.readFile("/proc/\(thread)/fdinfo/\(number)"))
   }
 
-  init(_ text: [UInt8]) {
+  public init(_ text: [UInt8]) {
     for line in text.split(separator: 0x0a) {
       if line.starts(with: "flags:".utf8) {
         let digits = line.dropFirst(6).drop { $0 == 0x09 || $0 == 0x20 }

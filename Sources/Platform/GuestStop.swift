@@ -1,33 +1,58 @@
-// One address space, stopped. Runs on the tracer thread.
+// Stopped thread groups: every thread of some address spaces, until the value ends. Runs on the tracer thread.
 //
 // Which stops a thread can be left in: at the EVENT_STOP that we asked for; in a group-stop; at a stop that the handler
 // must hear of (put off to `Tracer.deferred`); or in state D, in the kernel, from where it cannot get back to guest code
 // without coming to the EVENT_STOP first. A thread at a seccomp stop is moved on to its EVENT_STOP: the call is undone and
 // comes again later.
+//
+// A thread that is in the kernel for something else (its call is held, it waits for its vfork child, it is being answered
+// at this moment) has been sent PTRACE_INTERRUPT: it comes to an EVENT_STOP before it runs guest code, and what is
+// `unfinished` is done there. So a remap never needs to undo a call.
 
 import CLinux
 import Gate
 import LinuxABI
 
-/// The space while `TracerRequests.withStoppedGuests` works on it.
-final class SpaceStop {
+/// The guests that one request has stopped; they are resumed when it ends.
+struct GuestStop: ~Copyable, StoppedGuests {
   private let tracer: Tracer
-  let space: AddressSpace
+  private var spaces: [AddressSpace] = []
   /// Threads at an EVENT_STOP; calls can be run in those that live.
-  private(set) var stopped: [Tracee] = []
+  private var stopped: [Tracee] = []
   /// Threads in a group-stop.
   private var listening: [Tracee] = []
+  /// The thread whose call the notify worker had at the beginning. If it has been answered since, what it was given is in
+  /// its table before its descriptors are looked at.
+  private let answered: ThreadID?
 
-  init(_ tracer: Tracer, _ space: AddressSpace) {
+  init(_ tracer: Tracer, answered: ThreadID?) {
     self.tracer = tracer
-    self.space = space
+    self.answered = answered
   }
 
-  func stopAll() {
+  deinit {
+    for tracee in stopped {
+      if !tracee.unfinished.isEmpty { tracer.finishWork(in: tracee) }
+      if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracer.goOn(tracee) }
+    }
+    for tracee in listening { tracee.listen() }
+  }
+
+  // MARK: - Stopping
+
+  mutating func stop(_ threads: [ThreadID]) {
+    for thread in threads {
+      guard let space = tracer.tracees[thread]?.space, !spaces.contains(where: { $0 === space }) else { continue }
+      spaces.append(space)
+      stop(space)
+    }
+  }
+
+  private mutating func stop(_ space: AddressSpace) {
     let members = tracer.tracees.values.filter { $0.space === space && $0 !== tracer.current && !$0.isLost }
     tracer.clocks.removeAll(keepingCapacity: true)
     for tracee in members {
-      tracer.noteNap(of: tracee)
+      tracer.noteTimeout(of: tracee)
       tracee.wasInterrupted = true
       tracee.interrupt()
     }
@@ -38,7 +63,7 @@ final class SpaceStop {
   }
 
   /// Waits until the thread is in one of the states above.
-  private func stop(_ tracee: Tracee, _ stops: StopSignal) {
+  private mutating func stop(_ tracee: Tracee, _ stops: StopSignal) {
     var rounds = 0
     var turns = 0
     var deadline = StopDeadline(tracee.thread)
@@ -97,43 +122,34 @@ final class SpaceStop {
     }
   }
 
-  func resumeAll() {
-    for tracee in stopped {
-      if !tracee.unfinished.isEmpty { tracer.finishWork(in: tracee) }
-      if tracee.sleeping != nil { tracer.sleeperStopped(tracee) } else { tracer.goOn(tracee) }
-    }
-    for tracee in listening { tracee.listen() }
-  }
-}
+  // MARK: - Working
 
-/// SIGCHLD, which the kernel sends at every stop of a tracee: while there is one of these, the calling thread can wait for it.
-struct StopSignal {
-  private var mask: UInt64 = 1 << (UInt64(SIGCHLD) - 1)
-  private var former: UInt64 = 0
-
-  init() {
-    withUnsafeMutablePointer(to: &mask) { mask in
-      _ = withUnsafeMutablePointer(to: &former) {
-        vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: mask), Int(bitPattern: $0), 8, 0, 0)
-      }
+  mutating func run(_ work: any ThreadWork, inOneOf threads: [ThreadID]) -> Bool {
+    let candidates = stopped.filter {
+      threads.contains($0.thread) && tracer.tracees[$0.thread] === $0 && !tracer.deferred.holds($0.thread)
     }
+    // Leaders last: waiting for one takes longer (`Tracer.nextStatus`).
+    let (leaders, others) = (
+      candidates.filter { $0.thread == $0.group.leader }, candidates.filter { $0.thread != $0.group.leader }
+    )
+    for tracee in others + leaders where tracer.run([work], in: tracee) { return true }
+    return false
   }
 
-  func end() {
-    var former = former
-    _ = withUnsafeMutablePointer(to: &former) {
-      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_SETMASK), Int(bitPattern: $0), 0, 8, 0, 0)
+  mutating func later(_ work: any ThreadWork, in threads: [ThreadID]) {
+    for thread in threads {
+      guard let tracee = tracer.tracees[thread] else { continue }
+      // An EVENT_STOP that is pending stays so until the thread leaves the kernel, or traps for another reason: then
+      // `Tracer.stopped` asks again.
+      tracee.wasInterrupted = true
+      tracee.interrupt()
+      tracee.unfinished.append(work)
     }
   }
 
-  /// Until some tracee has stopped, or for so long. A stop that came since `init` and was not waited for counts.
-  func wait(microseconds: Int) {
-    var mask = mask
-    var limit = timespec(tv_sec: 0, tv_nsec: microseconds * 1000)
-    withUnsafeMutablePointer(to: &mask) { mask in
-      _ = withUnsafeMutablePointer(to: &limit) {
-        vd_syscall(Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), 0, Int(bitPattern: $0), 8, 0, 0)
-      }
-    }
+  mutating func laterInUnknown(_ work: any ThreadWork) {
+    // Births that are being put off are in `deferred`; newborns whose parents' events have not been seen, in `held`.
+    if !tracer.deferred.isEmpty || !tracer.held.isEmpty { tracer.newbornWork.append(work) }
+    if let answered { later(work, in: [answered]) }
   }
 }

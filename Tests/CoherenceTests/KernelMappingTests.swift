@@ -3,10 +3,10 @@
 import CLinux
 import Gate
 import LinuxABI
-import MemoryMap
+import TestSupport
 import Testing
 
-@testable import Sentry
+@testable import Coherence
 
 /// A file of `pages` pages, mapped privately in this process.
 private final class PrivateMapping {
@@ -33,7 +33,7 @@ private final class PrivateMapping {
 @Suite struct KernelMappingTests {
   private let own = ThreadID(getpid())
 
-  @Test(arguments: ["/tmp", "/dev/shm"]) func ownPagesAreFound(directory: String) throws {
+  @Test(arguments: ["/tmp", "/dev/shm"]) func copiedPagesAreFound(directory: String) throws {
     let mapping = try PrivateMapping(pages: 2048, in: directory)
     let written = [3, 4, 5, 700] + stride(from: 1000, to: 2000, by: 2)
     for number in written { mapping.page(number).storeBytes(of: 1, as: UInt8.self) }
@@ -45,11 +45,11 @@ private final class PrivateMapping {
     }
     let expected =
       [pages(3..<6), pages(700..<701)] + stride(from: 1000, to: 2000, by: 2).map { pages($0..<($0 + 1)) }
-    #expect(try KernelMapping.ownRanges(of: mapping.addresses, in: own) == expected)
+    #expect(try KernelMapping.copiedRanges(of: mapping.addresses, in: own) == expected)
     let pagemap = try Host.openTrusted("/proc/self/pagemap", [])
     #expect(try KernelMapping.read(pagemap.rawValue, mapping.addresses) == expected)
     #expect(try KernelMapping.read(pagemap.rawValue, pages(4..<700)) == [pages(4..<6)])
-    #expect(try KernelMapping.ownRanges(of: pages(4..<700), in: own) == [pages(4..<6)])
+    #expect(try KernelMapping.copiedRanges(of: pages(4..<700), in: own) == [pages(4..<6)])
   }
 
   @Test(arguments: ["/tmp", "/dev/shm"]) func filesAreNamedAsInTheList(directory: String) throws {
@@ -66,5 +66,21 @@ private final class PrivateMapping {
     #expect(status.number("Pid:") == Int(getpid()))
     #expect(status.number("VmLck:") == 0)
     #expect(status.number("Nothing:") == 0)
+  }
+
+  /// Numbers that no kernel prints are refused or clamped, and nothing traps.
+  @Test func extremeTexts() {
+    for first in Extreme.texts {
+      for second in Extreme.texts {
+        let number = [first, second].map { UInt64($0) ?? 0 }
+        let line =
+          "\(String(number[0], radix: 16))-\(String(number[1], radix: 16)) r-xp \(String(number[1], radix: 16)) "
+          + "\(first):\(second) \(first) /x"
+        for mapping in KernelMapping.list(Array(line.utf8)) {
+          let call = MappingRemap.mapCall(mapping.range, of: mapping, 3)
+          #expect(call.arguments.1 == mapping.length && call.arguments.5 == mapping.offset)
+        }
+      }
+    }
   }
 }

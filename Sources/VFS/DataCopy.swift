@@ -2,11 +2,10 @@
 // stay holes.
 
 import CLinux
-import LinuxABI
-import VFS
+public import LinuxABI
 
 /// One copy of a file's content, made in steps.
-struct DataCopy: ~Copyable, Sendable {
+public struct DataCopy: ~Copyable, Sendable {
   private static let SEEK_DATA = 3
   private static let SEEK_HOLE = 4
   /// FICLONE of linux/fs.h: _IOW(0x94, 9, int).
@@ -24,7 +23,7 @@ struct DataCopy: ~Copyable, Sendable {
   private var isInKernel = true
 
   /// Begins to make the content of `to`, which is empty, that of `from`.
-  init(from: Inode, to: Inode) throws(Errno) {
+  public init(from: Inode, to: Inode) throws(Errno) {
     let source = try from.open([])
     let target = try to.open(.writeOnly)
     let end = try Self.begin(source.rawValue, target.rawValue)
@@ -59,17 +58,17 @@ struct DataCopy: ~Copyable, Sendable {
   }
 
   /// Nothing is left to be done.
-  var isWhole: Bool { offset >= end }
+  public var isWhole: Bool { offset >= end }
 
   /// All of it at once.
-  static func copy(from: Inode, to: Inode, size: Int64) throws(Errno) {
+  public static func copy(from: Inode, to: Inode, size: Int64) throws(Errno) {
     if size == 0 { return }
     var copy = try DataCopy(from: from, to: to)
     while try copy.step(.max) {}
   }
 
   /// Copies up to `limit` bytes more; false if it is whole then.
-  mutating func step(_ limit: Int64) throws(Errno) -> Bool {
+  public mutating func step(_ limit: Int64) throws(Errno) -> Bool {
     var left = limit
     while left > 0, try findData() {
       let stop = hole - offset <= left ? hole : offset + left
@@ -130,12 +129,12 @@ struct DataCopy: ~Copyable, Sendable {
   // MARK: - Locks
 
   /// `flock(2)` without waiting; false if it is taken.
-  static func tryLock(_ descriptor: CInt) throws(Errno) -> Bool {
+  public static func tryLock(_ descriptor: CInt) throws(Errno) -> Bool {
     let result = vd_syscall(Int(SYS_flock), Int(descriptor), LOCK_EX_NB, 0, 0, 0, 0)
     if result == -Int(EWOULDBLOCK) { return false }
     _ = try Errno.check(result)
     return true
   }
 
-  static func unlock(_ descriptor: CInt) { _ = vd_syscall(Int(SYS_flock), Int(descriptor), 8, 0, 0, 0, 0) }
+  public static func unlock(_ descriptor: CInt) { _ = vd_syscall(Int(SYS_flock), Int(descriptor), 8, 0, 0, 0, 0) }
 }

@@ -5,7 +5,7 @@ import Gate
 import LinuxABI
 import Testing
 
-@testable import Sentry
+@testable import Coherence
 
 private func instruction(_ code: CInt, _ k: UInt32 = 0, _ yes: UInt8 = 0, _ no: UInt8 = 0) -> sock_filter {
   sock_filter(code: UInt16(code), jt: yes, jf: no, k: k)

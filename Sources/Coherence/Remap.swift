@@ -1,22 +1,21 @@
-// A file's content has moved from a lower layer to the upper: what guests hold of the lower file moves with it. One
-// `Relocation` is one such file; `perform` (in `RelocationWork`) moves everything of one process.
+// One file whose content has been copied up, and what guests hold of the lower file follows. The work in one process is in
+// `ProcessRemap`.
 //
-// The order of things: copy-up commits under the tree lock and records the relocation; the handler that caused it returns;
-// before anything is answered, on either gate, `Sentry.settle` has the platform stop who holds the file and move it. So
-// nobody can write to the upper file while somebody else still reads the lower one.
+// The order of things: copy-up commits under the tree lock and enters the remap (`Coherence.contentCopiedUp`); the handler that
+// caused it returns; before anything is answered, on either gate, `flushRemaps` has the platform stop who holds the file
+// and remaps it there. So no guest can write to the upper file while another one still reads the lower one.
 
 import CLinux
 import Gate
 import LinuxABI
-import MemoryMap
 import Synchronization
 
-/// One file on its way. Used on the tracer thread once it is made; the two descriptors never change.
-final class Relocation: Sendable {
+/// One file to be remapped. Used on the tracer thread once it is made; the two descriptors never change.
+final class Remap: Sendable {
   /// The file, whichever layer holds its content.
   let file: FileIdentity
   /// The lower file on the host.
-  let lower: BackingIdentity
+  let lower: FileIdentity
   /// Open for reading: by it the kernel tells how its lists of mappings name the lower file.
   private let lowerFile: OwnedDescriptor
   /// Open for reading: what new descriptors are opened from, and what is mapped. With O_NOATIME where the host allows it:
@@ -34,17 +33,17 @@ final class Relocation: Sendable {
     }
   }
   /// How many seccomp filters a guest has that has added none.
-  let filters: Int
-  private let moved = Mutex<[Description]>([])
+  let initialFilters: Int
+  private let replaced = Mutex<[Description]>([])
   private let listed = Mutex<(lower: ListedFile, upper: ListedFile)?>(nil)
 
   init(
-    of file: FileIdentity, from lower: BackingIdentity, lowerFile: consuming OwnedDescriptor,
-    upperFile: consuming OwnedDescriptor, filters: Int
+    of file: FileIdentity, from lower: FileIdentity, lowerFile: consuming OwnedDescriptor,
+    upperFile: consuming OwnedDescriptor, initialFilters: Int
   ) {
     self.file = file
     self.lower = lower
-    self.filters = filters
+    self.initialFilters = initialFilters
     self.lowerFile = lowerFile
     _ = vd_syscall(
       Int(SYS_fcntl), Int(upperFile.rawValue), Int(F_SETFL), Int(OpenFlags.noAccessTime.rawValue), 0, 0, 0)
@@ -63,7 +62,7 @@ final class Relocation: Sendable {
 
   /// The successor of descriptor `number` of `table`, made at the first descriptor that shares the description.
   func successor(of number: CInt, in table: DescriptorTable, of thread: ThreadID) throws(Errno) -> Description {
-    for known in moved.withLock({ $0 }) where Self.isSame(known.old.rawValue, thread, number) { return known }
+    for known in replaced.withLock({ $0 }) where Self.isSame(known.old.rawValue, thread, number) { return known }
     let old = try table.duplicate(number)
     let flags = OpenFlags(
       rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(old.rawValue), Int(F_GETFL))))
@@ -71,7 +70,7 @@ final class Relocation: Sendable {
     let new = try reopen(kept)
     _ = try Host.call(SYS_lseek, Int(new.rawValue), try Host.call(SYS_lseek, Int(old.rawValue), 0, Int(SEEK_CUR)), 0)
     let made = Description(old: old, new: new)
-    moved.withLock { $0.append(made) }
+    replaced.withLock { $0.append(made) }
     return made
   }
 

@@ -1,21 +1,20 @@
 // The way into a guest's descriptor table, which is the kernel's own: a kept descriptor of /proc/TID/fd tells what a
 // number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step.
 
-import CLinux
-import Gate
-import LinuxABI
+public import CLinux
+public import LinuxABI
 
 /// A descriptor table, shared by all tasks that CLONE_FILES ties together.
-final class DescriptorTable {
+public final class DescriptorTable {
   private var directory: CInt = -1
   private var pidfd: CInt = -1
   /// The thread through which the table is reached.
   private var thread: ThreadID
 
   /// The thread whose call is being served, or was last: it lives, while `thread` may have died unnoticed so far.
-  var caller: ThreadID
+  public var caller: ThreadID
 
-  init(thread: ThreadID) {
+  public init(thread: ThreadID) {
     self.thread = thread
     caller = thread
   }
@@ -30,7 +29,7 @@ final class DescriptorTable {
   }
 
   /// From now on the table is reached through `thread`: the former one has gone or has another table.
-  func reach(through thread: ThreadID) {
+  public func reach(through thread: ThreadID) {
     if thread != self.thread {
       forget()
       self.thread = thread
@@ -40,7 +39,7 @@ final class DescriptorTable {
   /// The host's status of what a guest's descriptor refers to; its device and inode identify the backing file.
   ///
   /// - Throws: `.badFileDescriptor`.
-  func stat(_ number: CInt) throws(Errno) -> stat {
+  public func stat(_ number: CInt) throws(Errno) -> stat {
     if number < 0 { throw .badFileDescriptor }
     do throws(Errno) {
       return try statOnce(number)
@@ -70,7 +69,7 @@ final class DescriptorTable {
   /// A duplicate of a guest's descriptor in our own table. The C function is `pidfd_getfd(2)`.
   ///
   /// - Throws: `.badFileDescriptor`.
-  func duplicate(_ number: CInt) throws(Errno) -> OwnedDescriptor {
+  public func duplicate(_ number: CInt) throws(Errno) -> OwnedDescriptor {
     // Says whether the table can be reached through `thread` still.
     _ = try stat(number)
     if pidfd < 0 { pidfd = try Host.openProcess(thread).release() }
@@ -78,7 +77,7 @@ final class DescriptorTable {
   }
 
   /// The numbers in use.
-  func numbers() throws(Errno) -> [CInt] {
+  public func numbers() throws(Errno) -> [CInt] {
     if caller != thread, vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) < 0 { reach(through: caller) }
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
     var numbers: [CInt] = []
@@ -90,7 +89,7 @@ final class DescriptorTable {
   }
 
   /// The target of /proc/TID/fd/N as the kernel words it.
-  func kernelText(_ number: CInt) throws(Errno) -> [UInt8] {
+  public func kernelText(_ number: CInt) throws(Errno) -> [UInt8] {
     _ = try stat(number)
     return try withName(of: number) { name throws(Errno) in try Host.readlink(name, in: directory) }
   }

@@ -1,0 +1,42 @@
+// How the kernel's lists of mappings name a file.
+
+import CLinux
+import LinuxABI
+
+/// A file as the kernel's lists of mappings name it: device (major number in the upper half) and inode number. Some file
+/// systems show another device there than stat(2) does (btrfs, overlayfs).
+struct ListedFile: Sendable, Hashable {
+  var device: UInt64
+  var number: UInt64
+
+  init(device: UInt64, number: UInt64) {
+    self.device = device
+    self.number = number
+  }
+
+  /// tmpfs, ext2 to ext4, XFS (linux/magic.h): there it is what stat(2) says.
+  private static let plainFilesystems: [Int] = [0x0102_1994, 0xef53, 0x5846_5342]
+
+  /// The file of a descriptor of ours; on file systems that we do not know the kernel is asked with a mapping of our own.
+  ///
+  /// - Throws: `.noDevice` and what else `mmap(2)` says.
+  init(of descriptor: CInt) throws(Errno) {
+    var filesystem = statfs()
+    _ = try withUnsafeMutablePointer(to: &filesystem) { filesystem throws(Errno) in
+      try Host.call(SYS_fstatfs, Int(descriptor), Int(bitPattern: filesystem))
+    }
+    if Self.plainFilesystems.contains(Int(filesystem.f_type)) {
+      let status = try Host.stat(descriptor)
+      let device = UInt64(status.st_dev)
+      self.init(
+        device: UInt64(DeviceNumber.major(device)) << 32 | UInt64(DeviceNumber.minor(device)),
+        number: UInt64(status.st_ino))
+      return
+    }
+    let address = UInt64(
+      UInt(bitPattern: try Host.call(SYS_mmap, 0, 4096, Int(PROT_READ), Int(MAP_PRIVATE), Int(descriptor), 0)))
+    defer { _ = vd_syscall(Int(SYS_munmap), Int(address), 4096, 0, 0, 0, 0) }
+    guard let entry = try KernelMapping.find(address) else { throw .ioError }
+    self = entry.file
+  }
+}

@@ -1,0 +1,21 @@
+// Which file it is: device and inode number. Of an inode of ours, as guests see it; or of a host file.
+
+public import CLinux
+
+/// The identity of a file: `st_dev` and `st_ino` as `stat(2)` gives them.
+public struct FileIdentity: Hashable, Sendable {
+  public var device: UInt64
+  public var number: UInt64
+
+  @inlinable
+  public init(device: UInt64, number: UInt64) {
+    self.device = device
+    self.number = number
+  }
+
+  @inlinable
+  public init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    number = UInt64(status.st_ino)
+  }
+}
