@@ -80,7 +80,8 @@ let package = Package(
     tests(of: "Sentry", ["CLinux", "Gate", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "CSeccomp"]),
     tests(
-      of: "Vedette", ["CLinux", "Coherence", "Gate", "HostFS", "KernFS", "OverlayFS", "Sentry", "TestSupport", "TmpFS", "VFS"]),
+      of: "Vedette",
+      ["CLinux", "Coherence", "Gate", "HostFS", "KernFS", "OverlayFS", "Sentry", "TestSupport", "TmpFS", "VFS"]),
     tests(of: "VedetteCLI"),
     .testTarget(
       name: "EndToEndTests",
