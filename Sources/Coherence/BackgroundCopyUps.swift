@@ -4,7 +4,6 @@
 
 public import Gate
 import LinuxABI
-import Synchronization
 import VFS
 
 /// The background copy-ups of one sandbox, and who waits for which. Used under the tree lock.
@@ -13,6 +12,7 @@ public final class BackgroundCopyUps {
     let thread: ThreadID
     let call: SystemCall
     let copyUp: BackgroundCopyUp
+    let since = MonotonicClock.coarse()
     /// Other calls that the thread has made since the copy ended.
     var others = 0
 
@@ -34,6 +34,11 @@ public final class BackgroundCopyUps {
 
   /// No call waits.
   public var isEmpty: Bool { waiters.isEmpty }
+
+  /// Who waits still, for an inspection.
+  public func forEachWaiting(_ body: (_ thread: ThreadID, _ copyUp: BackgroundCopyUp, _ since: UInt64) -> Void) {
+    for waiter in waiters where !waiter.copyUp.hasEnded { body(waiter.thread, waiter.copyUp, waiter.since) }
+  }
 
   func threads(waitingFor copyUp: BackgroundCopyUp) -> [ThreadID] {
     waiters.filter { $0.copyUp === copyUp }.map(\.thread)
@@ -101,7 +106,7 @@ final class CopyQueue: Sendable {
     var copyUps: [BackgroundCopyUp] = []
     var isRunning = false
   }
-  private let state = Mutex(State())
+  private let state = Lock(.copyQueue, State())
 
   /// False if the system has no thread to give. `ended` is called on the copying thread.
   func add(

@@ -87,6 +87,8 @@ public final class Coherence: CopyUpObserver {
   /// Files have been copied up, and what guests hold of them has not been remapped: to be done before any call is answered.
   public var hasPendingRemaps: Bool { !pending.isEmpty }
 
+  public var pendingRemapCount: Int { pending.count }
+
   /// Nothing is due unless some guest may hold the lower file: it has been opened once, some address space may map it, or some
   /// task is about to execute it.
   public func contentCopiedUp(of file: Inode, from lower: Inode, to upper: Inode) {

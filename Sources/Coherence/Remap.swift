@@ -8,7 +8,6 @@
 import CLinux
 import Gate
 import LinuxABI
-import Synchronization
 
 /// One file to be remapped. Used on the tracer thread once it is made; the two descriptors never change.
 final class Remap: Sendable {
@@ -34,8 +33,8 @@ final class Remap: Sendable {
   }
   /// How many seccomp filters a guest has that has added none.
   let initialFilters: Int
-  private let replaced = Mutex<[Description]>([])
-  private let listed = Mutex<(lower: ListedFile, upper: ListedFile)?>(nil)
+  private let replaced = Lock<[Description]>(.replacedDescriptions, [])
+  private let listed = Lock<(lower: ListedFile, upper: ListedFile)?>(.listedFiles, nil)
 
   init(
     of file: FileIdentity, from lower: FileIdentity, lowerFile: consuming OwnedDescriptor,

@@ -53,10 +53,16 @@ public protocol SystemCallHandler: AnyObject, Sendable {
 
   /// An `exec` outcome did not come to pass: the kernel refused the call and the old image runs on.
   func execFailed(_ thread: ThreadID, errno: Errno)
+
+  /// What is under way, for an inspection; nil if the handler's lock is not to be had within `milliseconds`. May be called
+  /// from any thread.
+  func pendingWork(within milliseconds: Int) -> PendingWork?
 }
 
 extension SystemCallHandler {
   public func installed(_ number: Int, in thread: ThreadID) {}
+
+  public func pendingWork(within milliseconds: Int) -> PendingWork? { PendingWork() }
 }
 
 /// What the platform sets in the trampoline's registers.

@@ -5,7 +5,6 @@
 import CLinux
 import Gate
 import LinuxABI
-import Synchronization
 
 /// One replacement.
 final class DescriptorJob: Sendable {
@@ -30,7 +29,7 @@ final class DescriptorJobs: Sendable {
     var backlog: [seccomp_notif] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(.descriptorJobs, State())
 
   func begin(_ job: DescriptorJob) -> DescriptorJob {
     state.withLock { $0.current = job }

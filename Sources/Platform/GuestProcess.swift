@@ -135,7 +135,9 @@ public final class GuestProcess {
     let worker = NotifyWorker(
       listener: listener, handler: handler, requests: requests, jobs: tracer.jobs)
     try worker.start()
-    let forwarder = configuration.forwardsSignals ? forwarder(to: started.thread, past: arrivals) : nil
+    let forwarder =
+      configuration.forwardsSignals
+      ? forwarder(to: started.thread, past: arrivals, Inspector(requests, handler)) : nil
     var measuring: WorkerThread?
     do throws(LaunchError) {
       try forwarder?.start()
@@ -170,9 +172,11 @@ public final class GuestProcess {
     return status
   }
 
-  private func forwarder(to guest: ThreadID, past arrivals: SignalArrivals) -> SignalForwarder {
+  private func forwarder(to guest: ThreadID, past arrivals: SignalArrivals, _ inspector: Inspector) -> SignalForwarder {
     let terminal = launcher.terminal
-    return SignalForwarder(to: guest, past: arrivals, initProcess: launcher.initProcess, requests) {
+    return SignalForwarder(
+      to: guest, past: arrivals, initProcess: launcher.initProcess, requests, inspector: inspector
+    ) {
       terminal.takeBack()
     }
   }

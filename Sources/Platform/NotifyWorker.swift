@@ -15,7 +15,7 @@ final class NotifyWorker: Sendable {
   private let requests: TracerRequests
   private let jobs: DescriptorJobs
   private let stopping = Atomic<Bool>(false)
-  private let thread = Mutex<WorkerThread?>(nil)
+  private let thread = Lock<WorkerThread?>(.workerThread, nil)
 
   /// Takes over `listener`.
   init(listener: NotifyListener, handler: any SystemCallHandler, requests: TracerRequests, jobs: DescriptorJobs) {
@@ -82,7 +82,9 @@ final class NotifyWorker: Sendable {
     requests.notifications.wrappingAdd(1, ordering: .relaxed)
     // Known until a descriptor is installed: a move that begins meanwhile counts on it.
     requests.served.withLock { $0 = thread }
+    requests.workerProgress.beginCall(call.number, of: thread)
     answer(handler.handle(call, from: thread, by: .notify), to: id, of: thread, call)
+    requests.workerProgress.endCall()
     requests.served.withLock { $0 = nil }
   }
 

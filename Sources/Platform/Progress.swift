@@ -1,5 +1,7 @@
-// Whether the threads that serve guests get on: what the signal thread looks at when somebody wants the sandbox to end.
+// What the threads that serve guests are doing, published for other threads to read without a lock: the signal thread, which
+// looks whether they get on when somebody wants the sandbox to end, and inspections (Inspection/).
 
+import Gate
 import LinuxABI
 import Synchronization
 
@@ -18,6 +20,63 @@ final class Progress: Sendable {
   func step() { turns.store(turns.load(ordering: .relaxed) &+ 2, ordering: .relaxed) }
 
   fileprivate var turn: UInt64 { turns.load(ordering: .relaxed) }
+
+  /// It waits for guests, or for the other serving thread.
+  var isWaiting: Bool { turn & 1 == 1 }
+
+  // MARK: - What it does
+
+  /// Something done for one guest thread.
+  struct Work: Equatable {
+    var thread: ThreadID
+    /// The call's number.
+    var number: Int
+    /// Nanoseconds of CLOCK_MONOTONIC.
+    var since: UInt64
+  }
+
+  /// Published as three words; `thread` is 0 while there is nothing.
+  private struct Board: ~Copyable {
+    let thread = Atomic<ThreadID>(0)
+    let number = Atomic<Int>(0)
+    let since = Atomic<UInt64>(0)
+
+    func begin(_ number: Int, _ thread: ThreadID) {
+      self.since.store(MonotonicClock.coarse(), ordering: .relaxed)
+      self.number.store(number, ordering: .relaxed)
+      self.thread.store(thread, ordering: .releasing)
+    }
+
+    func end() { thread.store(0, ordering: .releasing) }
+
+    /// Nil also while it changes too fast to be read whole.
+    var work: Work? {
+      for _ in 0..<8 {
+        let thread = thread.load(ordering: .acquiring)
+        if thread == 0 { return nil }
+        let work = Work(
+          thread: thread, number: number.load(ordering: .acquiring), since: since.load(ordering: .acquiring))
+        if self.thread.load(ordering: .acquiring) == thread, since.load(ordering: .relaxed) == work.since {
+          return work
+        }
+      }
+      return nil
+    }
+  }
+
+  private let served = Board()
+  private let injected = Board()
+
+  /// A guest's call is being served, its outcome's application included.
+  func beginCall(_ number: Int, of thread: ThreadID) { served.begin(number, thread) }
+  func endCall() { served.end() }
+
+  /// A stopped guest thread makes a call of ours (RemoteThread).
+  func beginInjection(_ number: Int, in thread: ThreadID) { injected.begin(number, thread) }
+  func endInjection() { injected.end() }
+
+  var servedCall: Work? { served.work }
+  var injectedCall: Work? { injected.work }
 }
 
 /// Looks at several threads, again and again.

@@ -87,6 +87,9 @@ struct RemoteThread: ~Copyable, StoppedThread {
   /// Runs one call and gives its raw result. `duringWait` is called once the thread has been let into the kernel.
   private mutating func run(_ call: SystemCall, duringWait: () -> Void) throws(RemoteCallError) -> Int {
     if isOver { throw .threadGone }
+    let progress = tracer.requests.tracerProgress
+    progress.beginInjection(call.number, in: tracee.thread)
+    defer { progress.endInjection() }
     var registers = saved
     registers.rip = instruction
     registers.rax = UInt64(bitPattern: Int64(call.number))

@@ -1,5 +1,6 @@
 // Signals sent to the supervisor by kill(2) are meant for the guest, and are passed on. The guest is in our process group:
-// signals of the terminal, and those that somebody sends to the whole group, have reached it by themselves.
+// signals of the terminal, and those that somebody sends to the whole group, have reached it by themselves. SIGQUIT is the
+// exception: sent to the supervisor alone it asks for an inspection. That of the terminal (Ctrl-\) goes to the group.
 //
 // What the command does about SIGTERM, SIGINT and SIGHUP is its own affair; that the run can be ended is not. So the same
 // thread ends it by force, with the status of a command that the signal has ended, if a thread that serves guests is found
@@ -24,9 +25,10 @@ final class SignalForwarder: Sendable {
   private let initProcess: ThreadID?
   private let arrivals: SignalArrivals
   private let requests: TracerRequests
+  private let inspector: Inspector
   private let beforeExit: @Sendable () -> Void
   private let stopping = Atomic<Bool>(false)
-  private let thread = Mutex<WorkerThread?>(nil)
+  private let thread = Lock<WorkerThread?>(.signalThread, nil)
 
   /// - Parameters:
   ///   - arrivals: what the tracer has seen reach `guest`.
@@ -34,12 +36,13 @@ final class SignalForwarder: Sendable {
   ///   - beforeExit: called before the process exits by force.
   init(
     to guest: pid_t, past arrivals: SignalArrivals, initProcess: ThreadID?, _ requests: TracerRequests,
-    beforeExit: @escaping @Sendable () -> Void
+    inspector: Inspector, beforeExit: @escaping @Sendable () -> Void
   ) {
     self.guest = guest
     self.initProcess = initProcess
     self.arrivals = arrivals
     self.requests = requests
+    self.inspector = inspector
     self.beforeExit = beforeExit
   }
 
@@ -51,7 +54,7 @@ final class SignalForwarder: Sendable {
     }
   }
 
-  private static var mask: UInt64 { signals.reduce(0) { $0 | 1 << (UInt64($1) - 1) } }
+  static var mask: UInt64 { signals.reduce(0) { $0 | 1 << (UInt64($1) - 1) } }
 
   /// - Throws: `.system` if the system has no thread to give.
   func start() throws(LaunchError) {
@@ -62,6 +65,7 @@ final class SignalForwarder: Sendable {
   func stop() {
     stopping.store(true, ordering: .releasing)
     thread.withLock { $0.take() }?.stop()
+    inspector.stop()
   }
 
   private func work() {
@@ -90,7 +94,11 @@ final class SignalForwarder: Sendable {
         // SI_KERNEL (0x80): the terminal's doing.
         let isByTerminal = information.si_code == 0x80
         if Self.endings.contains(signal) { ending.came(signal, isByTerminal: isByTerminal) }
-        if !isByTerminal { passOn(signal) }
+        if let address = InspectionAddress(information) {
+          inspector.begin(.reply(address))
+        } else if !isByTerminal {
+          passOn(signal)
+        }
       }
       if let signal = ending.isDue() { end(by: signal) }
       for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
@@ -122,14 +130,20 @@ final class SignalForwarder: Sendable {
   /// The kernel tells the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
   /// to the group the guest has its own by now. It is pending, or the tracer has seen it, or is about to.
   private func passOn(_ signal: CInt) {
+    if hasReachedGuest(signal) { return }
+    if signal == SIGQUIT { return inspector.begin(.standardError) }
+    arrivals.expect(signal)
+    _ = vd_syscall(Int(SYS_kill), Int(guest), Int(signal), 0, 0, 0, 0)
+  }
+
+  private func hasReachedGuest(_ signal: CInt) -> Bool {
     // Guests can make arrivals without end.
     for _ in 0..<Self.looks {
       arrivals.lower()
-      if arrivals.take(signal) || Kinship.isPending(signal, guest) { return }
+      if arrivals.take(signal) || Kinship.isPending(signal, guest) { return true }
       if !arrivals.wait(milliseconds: Self.patience) { break }
     }
-    arrivals.expect(signal)
-    _ = vd_syscall(Int(SYS_kill), Int(guest), Int(signal), 0, 0, 0, 0)
+    return false
   }
 
   private static let looks = 50
@@ -151,7 +165,7 @@ final class SignalArrivals: Sendable {
   /// as two that are pending are.
   private static let window: UInt64 = 50_000_000
 
-  private let state = Mutex(State())
+  private let state = Lock(.signalArrivals, State())
   /// Raised at each arrival.
   private let news = Flag()
 

@@ -315,8 +315,10 @@ final class Tracer {
       }
     }
     current = tracee
+    requests.tracerProgress.beginCall(call.number, of: tracee.thread)
     let outcome = handler.handle(call, from: tracee.thread, by: .trace)
     current = nil
     apply(outcome, to: call, of: tracee)
+    requests.tracerProgress.endCall()
   }
 }

@@ -45,13 +45,13 @@ final class TracerRequests: GuestControl {
   }
 
   /// What has not been taken yet; nil once the tracer has ended.
-  private let queue = Mutex<[Request]?>([])
+  private let queue = Lock<[Request]?>(.tracerQueue, [])
   /// Something is in the queue. The tracer waits in `Flag.interruptibleCall` of this one.
   let isWaiting = Flag()
-  private let reference = Mutex(TracerReference())
+  private let reference = Lock(.tracer, TracerReference())
   private let tracerThread: ThreadID
   /// Whose call the notify worker serves: set before it hands the call to the handler, until the answer is with the guest.
-  let served = Mutex<ThreadID?>(nil)
+  let served = Lock<ThreadID?>(.servedThread, nil)
 
   /// The notify worker's thread, which goes where the tracer goes; 0 until it runs.
   let workerThread = Atomic<ThreadID>(0)
@@ -95,7 +95,7 @@ final class TracerRequests: GuestControl {
   }
 
   /// By which signal the run is ended by force, if it is.
-  let endedBy = Mutex<CInt?>(nil)
+  let endedBy = Lock<CInt?>(.endingSignal, nil)
 
   /// A held call is to be turned into a sleep.
   func sleep(_ held: HeldCall, in call: SleepingCall) { post(.sleep(held, call)) }
@@ -133,7 +133,7 @@ final class TracerRequests: GuestControl {
 
   // MARK: - Other threads
 
-  private let workers = Mutex<[WorkerThread]>([])
+  private let workers = Lock<[WorkerThread]>(.backgroundThreads, [])
   /// Where the process may run: a thread inherits where the one that starts it has been put (Placement.swift).
   private let affinity: CPUMask?
 
@@ -152,7 +152,7 @@ final class TracerRequests: GuestControl {
     }
   }
 
-  private let watchers = Mutex<[ReadinessThread]>([])
+  private let watchers = Lock<[ReadinessThread]>(.readinessThreads, [])
 
   func whenReadable(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void) {
     guard queue.withLock({ $0 != nil }) else { return }

@@ -2,7 +2,7 @@
 // `Flag.interruptibleCall`, which misses no kick, or must bear that one came too early.
 
 import CLinux
-import Synchronization
+import LinuxABI
 
 /// A joinable thread that runs one closure.
 final class WorkerThread: Sendable {
@@ -19,12 +19,12 @@ final class WorkerThread: Sendable {
     }
   }
 
-  private let handle: Mutex<pthread_t?>
+  private let handle: Lock<pthread_t?>
   private let end = Flag()
 
   /// Starts the thread; nil if the system has none to give.
   init?(_ body: @escaping @Sendable () -> Void) {
-    handle = Mutex(nil)
+    handle = Lock(.threadHandle, nil)
     let start = Unmanaged.passRetained(Start(body, end))
     var thread = pthread_t()
     let result = pthread_create(

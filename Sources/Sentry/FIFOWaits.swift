@@ -15,15 +15,21 @@ final class FIFOWaits {
   private final class Waiter {
     let thread: ThreadID
     let inode: Inode
+    let position: Position
     let isReader: Bool
+    let since = MonotonicClock.coarse()
     /// The open file, once there is one.
     var descriptor: OwnedDescriptor?
     /// The other end has come; the guest has been woken.
     var isReady = false
 
-    init(_ thread: ThreadID, _ inode: Inode, isReader: Bool, _ descriptor: consuming OwnedDescriptor?) {
+    init(
+      _ thread: ThreadID, _ inode: Inode, at position: Position, isReader: Bool,
+      _ descriptor: consuming OwnedDescriptor?
+    ) {
       self.thread = thread
       self.inode = inode
+      self.position = position
       self.isReader = isReader
       self.descriptor = consume descriptor
     }
@@ -31,6 +37,11 @@ final class FIFOWaits {
   private var waiters: [Waiter] = []
 
   var isEmpty: Bool { waiters.isEmpty }
+
+  /// The opens that wait still, for an inspection.
+  func forEachWaiting(_ body: (_ thread: ThreadID, _ position: Position, _ isReader: Bool, _ since: UInt64) -> Void) {
+    for waiter in waiters where !waiter.isReady { body(waiter.thread, waiter.position, waiter.isReader, waiter.since) }
+  }
 
   /// What `thread` waited for is of no interest any more: it has gone, or makes another call.
   func forget(_ thread: ThreadID, but inode: Inode? = nil) {
@@ -40,9 +51,9 @@ final class FIFOWaits {
   /// The open file, or nil if the thread has to sleep first.
   ///
   /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY | O_NONBLOCK without a reader, and what the inode's `open` throws.
-  func open(_ inode: Inode, _ flags: OpenFlags, by thread: ThreadID, wake: (ThreadID) -> Void) throws(Errno)
-    -> OwnedDescriptor?
-  {
+  func open(
+    _ inode: Inode, at position: Position, _ flags: OpenFlags, by thread: ThreadID, wake: (ThreadID) -> Void
+  ) throws(Errno) -> OwnedDescriptor? {
     forget(thread, but: inode)
     if let index = waiters.firstIndex(where: { $0.thread == thread }) {
       guard waiters[index].isReady else { return nil }
@@ -56,7 +67,7 @@ final class FIFOWaits {
       let met = try complete(inode, readers: false, wake)
       if !isBlocking || met { return end }
       if try Self.hasWriter(end.rawValue) { return end }
-      waiters.append(Waiter(thread, inode, isReader: true, end))
+      waiters.append(Waiter(thread, inode, at: position, isReader: true, end))
       return nil
     }
     if flags.access == .write {
@@ -66,7 +77,7 @@ final class FIFOWaits {
         return end
       } catch {
         guard error == .noSuchAddressOrDevice, isBlocking else { throw error }
-        waiters.append(Waiter(thread, inode, isReader: false, nil))
+        waiters.append(Waiter(thread, inode, at: position, isReader: false, nil))
         return nil
       }
     }

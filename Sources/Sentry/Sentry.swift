@@ -5,7 +5,6 @@ import CLinux
 public import Coherence
 public import Gate
 public import LinuxABI
-import Synchronization
 public import VFS
 
 /// Receives what `--trace` and `--stats` show. Called outside the tree lock, from whichever thread served the call.
@@ -38,7 +37,7 @@ public struct CallRecord: Sendable {
 
 /// The handler that both gates call.
 public final class Sentry: SystemCallHandler, CoherenceOwner {
-  private let state: Mutex<SentryState>
+  private let state: Lock<SentryState>
   private let recorder: (any CallRecorder)?
   private let wantsStrings: Bool
 
@@ -47,7 +46,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     self.recorder = recorder
     wantsStrings = recorder?.wantsStrings ?? false
     state.isTracing = wantsStrings
-    self.state = Mutex(state)
+    self.state = Lock(.tree, state)
     self.state.withLock { $0.coherence.copyUps.owner = self }
   }
 
@@ -84,7 +83,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   /// Calls that will be made again, and when they were made first.
-  private let asleep = Mutex<[ThreadID: (number: Int, begin: UInt64)]>([:])
+  private let asleep = Lock<[ThreadID: (number: Int, begin: UInt64)]>(.sleepingCalls, [:])
 
   private func beginning(of call: SystemCall, from thread: ThreadID) -> UInt64 {
     let first = asleep.withLock { asleep in
@@ -94,7 +93,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   /// Records of calls whose descriptor is on its way to the guest.
-  private let unnumbered = Mutex<[ThreadID: CallRecord]>([:])
+  private let unnumbered = Lock<[ThreadID: CallRecord]>(.unnumberedCalls, [:])
 
   public func installed(_ number: Int, in thread: ThreadID) {
     guard let recorder, var record = unnumbered.withLock({ $0.removeValue(forKey: thread) }) else { return }
@@ -149,6 +148,10 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
 
   public func withCoherence<Result: Sendable>(_ body: (Coherence) -> Result) -> Result {
     state.withLock { body($0.coherence) }
+  }
+
+  public func pendingWork(within milliseconds: Int) -> PendingWork? {
+    state.withLock(within: milliseconds) { $0.pendingWork }
   }
 
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {

@@ -243,7 +243,7 @@ public final class SentryState {
     if opened.isNew { hostFlags.remove(.truncate) }
     let truncates = hostFlags.contains(.truncate) && inode.type == .regular
     if truncates { notifier?.willDo(.modify, to: inode) }
-    guard let descriptor = try hostDescriptor(inode, hostFlags, for: task) else { return nil }
+    guard let descriptor = try hostDescriptor(opened, hostFlags, for: task) else { return nil }
     if hostFlags.contains(.truncate), inode.type == .regular { try vfs.dropSetIDs(of: inode, task.caller) }
     if flags.isWriting, inode.type == .regular {
       inode.willBeWritten(clearingSetIDs: !task.credentials.fileCredentials.has(.setID))
@@ -263,13 +263,16 @@ public final class SentryState {
     vfs.report(.open, of: inode, at: position.dentry)
   }
 
-  private func hostDescriptor(_ inode: Inode, _ flags: OpenFlags, for task: Task) throws(Errno) -> OwnedDescriptor? {
+  private func hostDescriptor(_ opened: VirtualFileSystem.Opened, _ flags: OpenFlags, for task: Task) throws(Errno)
+    -> OwnedDescriptor?
+  {
+    let inode = opened.inode
     // Device 0:0, the whiteout of RENAME_WHITEOUT, has no driver anywhere.
     if inode.type == .characterDevice || inode.type == .blockDevice, try inode.attributes().device == 0 {
       throw .noSuchAddressOrDevice
     }
     guard inode.type == .fifo else { return try inode.open(flags) }
-    return try fifoWaits.open(inode, flags, by: task.thread) { wakes.append($0) }
+    return try fifoWaits.open(inode, at: opened.position, flags, by: task.thread) { wakes.append($0) }
   }
 
   /// Drops the nodes that no guest has open any more, and with them the bytes of files without a name, when there are

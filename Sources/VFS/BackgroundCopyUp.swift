@@ -13,15 +13,15 @@ public final class BackgroundCopyUp: Sendable {
   private static let step: Int64 = 1 << 20
 
   /// Closed at its end: a file that is open for writing cannot be executed.
-  private let copy: Mutex<DataCopy?>
-  private let ended = Mutex<Result<Void, Errno>?>(nil)
+  private let copy: Lock<DataCopy?>
+  private let ended = Lock<Result<Void, Errno>?>(.copyResult, nil)
   private let isCancelled = Atomic<Bool>(false)
   /// A call that cannot wait copies the rest itself.
   private let isTakenOver = Atomic<Bool>(false)
 
   public init(_ copy: consuming DataCopy) {
     let isWhole = copy.isWhole
-    self.copy = Mutex(consume copy)
+    self.copy = Lock(.copyBytes, consume copy)
     if isWhole { finish() }
   }
 

@@ -38,6 +38,24 @@ public enum Sandbox {
 
   /// What this kernel and this user allow, for `vedette doctor`.
   public static func probe() -> Doctor { Doctor() }
+
+  /// A report, for people, of what a sandbox is doing that runs in another process.
+  ///
+  /// - Parameter process: its supervisor, or a process or thread inside, by the caller's numbers.
+  /// - Throws: with status 1 if that belongs to no run that the caller may inspect, 2 if there is no answer.
+  public static func inspect(_ process: Int32) throws(SandboxError) -> [UInt8] {
+    do throws(InspectionFailure) {
+      return try InspectionRequest(process).answer()
+    } catch {
+      let status: Int32 =
+        switch error.kind {
+        case .noRun: 1
+        case .noAnswer: 2
+        case .system: 125
+        }
+      throw SandboxError("inspect: \(error)", status: status)
+    }
+  }
 }
 
 /// The steps of a run, in their order.

@@ -2,7 +2,6 @@
 
 import Histogram
 import LinuxABI
-import Synchronization
 
 /// Counts and latency per call number.
 ///
@@ -36,7 +35,7 @@ public final class CallStatistics: Sendable {
   private static let longest: UInt64 = 3_600_000_000_000
 
   /// Guards the entries; held for one record or one reading.
-  private let entries = Mutex<[Int: Entry]>([:])
+  private let entries = Lock<[Int: Entry]>(.statistics, [:])
 
   public init() {}
 

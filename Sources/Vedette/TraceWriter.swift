@@ -4,7 +4,6 @@
 import CLinux
 public import LinuxABI
 import Platform
-import Synchronization
 
 /// Writes trace lines to a descriptor of its own.
 ///
@@ -29,13 +28,13 @@ public final class TraceWriter: Sendable {
   }
 
   /// Guards everything; held while the file is written, never while a guest is waited for.
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   private static let limit = 65536
 
   /// Writes to `descriptor`, which is closed with the writer.
   public init(_ descriptor: consuming OwnedDescriptor) {
-    state = Mutex(State(descriptor: descriptor))
+    state = Lock(.traceFile, State(descriptor: descriptor))
   }
 
   /// Makes (or empties) the file at `path` on the host.

@@ -4,7 +4,7 @@ import ArgumentParser
 import Vedette
 
 /// The command line of `vedette apply`.
-struct ApplyCommand: LayerCommand {
+struct ApplyCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply",
     abstract: "Carry what a persistent upper directory changes to a host tree.",

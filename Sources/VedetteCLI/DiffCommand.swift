@@ -27,7 +27,7 @@ struct LayerOptions: ParsableArguments {
 }
 
 /// The command line of `vedette diff`.
-struct DiffCommand: LayerCommand {
+struct DiffCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
     abstract: "List what a persistent upper directory adds, modifies and deletes.",

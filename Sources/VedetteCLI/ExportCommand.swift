@@ -4,7 +4,7 @@ import ArgumentParser
 import Vedette
 
 /// The command line of `vedette export`.
-struct ExportCommand: LayerCommand {
+struct ExportCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
     abstract: "Write what a persistent upper directory changes as an OCI layer, a tar archive.",

@@ -4,7 +4,7 @@ import ArgumentParser
 import Vedette
 
 /// The command line of `vedette fsck`.
-struct FsckCommand: LayerCommand {
+struct FsckCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "fsck",
     abstract: "Check a persistent upper directory.",

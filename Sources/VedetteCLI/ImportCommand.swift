@@ -4,7 +4,7 @@ import ArgumentParser
 import Vedette
 
 /// The command line of `vedette import`.
-struct ImportCommand: LayerCommand {
+struct ImportCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "import",
     abstract: "Make a directory for --rootfs or --lower from OCI layers, tar archives.",

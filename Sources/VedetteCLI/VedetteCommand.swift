@@ -15,12 +15,12 @@ struct VedetteCommand: ParsableCommand {
     version: "vedette 0.1.0",
     subcommands: [
       RunCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ApplyCommand.self, FsckCommand.self,
-      DoctorCommand.self,
+      InspectCommand.self, DoctorCommand.self,
     ])
 }
 
-/// A command that works on layers and starts no guest.
-protocol LayerCommand: ParsableCommand {
+/// A command that starts no guest.
+protocol GuestlessCommand: ParsableCommand {
   /// Does it; the result is the exit status.
   func perform() throws(SandboxError) -> CInt
 }
@@ -29,8 +29,8 @@ protocol LayerCommand: ParsableCommand {
 enum Request {
   case run(SandboxConfiguration)
   case doctor
-  /// A command on layers: it is done by its own `perform`.
-  case layers(any LayerCommand)
+  /// It is done by its own `perform`.
+  case guestless(any GuestlessCommand)
   /// Text for standard output, and status 0: help and version.
   case text(String)
 
@@ -55,7 +55,7 @@ enum Request {
     switch parsed {
     case let run as RunCommand: return .run(try run.options.configuration(command: command))
     case is DoctorCommand: return .doctor
-    case let command as any LayerCommand: return .layers(command)
+    case let command as any GuestlessCommand: return .guestless(command)
     // `help` and `--generate-completion-script` are commands of ArgumentParser's own, which answer when they are run.
     default:
       var other = parsed

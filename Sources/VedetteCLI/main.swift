@@ -28,7 +28,7 @@ func perform(_ request: Request) -> CInt {
     return answer(text + (text.isEmpty || text.hasSuffix("\n") ? "" : "\n"))
   case .doctor:
     return doctor()
-  case .layers(let command):
+  case .guestless(let command):
     do throws(SandboxError) {
       return try command.perform()
     } catch {

@@ -77,8 +77,8 @@ import Testing
   /// Every call that the rooms of a running sandbox make by name is in the table, or belongs to the set-up.
   @Test func everyCallOfTheSourcesIsInTheTable() throws {
     let setUp: Set<String> = [
-      "seccomp", "prctl", "capset", "memfd_create", "socketpair", "landlock_create_ruleset", "landlock_add_rule",
-      "landlock_restrict_self",
+      "seccomp", "prctl", "capset", "memfd_create", "socket", "socketpair",
+      "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
     ]
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Sources")

@@ -71,6 +71,7 @@ static inline long vd_syscall(long number, long a, long b, long c, long d, long 
 }
 
 #include "VedetteLaunch.h"
+#include "VedetteLocks.h"
 #include "VedettePtrace.h"
 
 /// `vd_kickable_call`, which `Flag` makes.

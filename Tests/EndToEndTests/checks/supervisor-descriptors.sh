@@ -47,12 +47,12 @@ random 1 /dev/random
 urandom 1 /dev/urandom'
 case $MODE in
 *no-namespaces)
-    walls='directory-remover 1 socket:.*
+    walls='inspection-and-directory-remover 2 socket:.*
 store 2 .*/vedette-[0-9a-z]+/store
 trampolines 1 .*/vedette-[0-9a-z]+/trampoline
 terminals 1 /dev/pts'
     roots='root 1 /' ;;
-*) walls=; roots='roots 5 /' ;;
+*) walls='inspection 1 socket:.*'; roots='roots 5 /' ;;
 esac
 # Own and guest's descriptors look alike: two in all.
 both=${common/own-descriptors 1/own-and-guest-descriptors 2}

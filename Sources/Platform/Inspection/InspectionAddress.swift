@@ -1,0 +1,75 @@
+// How a reader and a supervisor find each other. The supervisor listens to nothing that a guest could speak to: the reader sends it a
+// signal with a number, which takes the right to send it signals (the same user, or root), and waits at a socket in /tmp that is
+// named by that number. SIGWINCH, because a process that is no supervisor after all ignores it.
+
+import CLinux
+import LinuxABI
+
+/// The place of one answer.
+struct InspectionAddress: Equatable, Sendable {
+  static let signal = SIGWINCH
+
+  /// Bytes of text in one datagram.
+  static let pieceSize = 16384
+
+  /// The upper 16 bits mark a request; the others are random.
+  let token: UInt64
+  private static let mark: UInt64 = 0x7644 << 48
+
+  /// A new one; nil if the kernel has no random numbers.
+  static func random() -> InspectionAddress? {
+    var number: UInt64 = 0
+    let count = withUnsafeMutableBytes(of: &number) {
+      vd_syscall(Int(SYS_getrandom), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0, 0)
+    }
+    return count == 8 ? InspectionAddress(token: number) : nil
+  }
+
+  private init(token: UInt64) { self.token = token & ~(0xffff << 48) | Self.mark }
+
+  /// Of a signal that has come; nil if it is none of a reader's.
+  init?(_ information: siginfo_t) {
+    guard information.si_signo == Self.signal, information.si_code == Self.queued else { return nil }
+    let token = withUnsafeBytes(of: information) { $0.loadUnaligned(fromByteOffset: 24, as: UInt64.self) }
+    guard token >> 48 == Self.mark >> 48 else { return nil }
+    self.token = token
+  }
+
+  /// SI_QUEUE of <asm-generic/siginfo.h>.
+  private static let queued: CInt = -1
+
+  /// `siginfo_t` with the number as its `sigval` (`man 2 rt_sigqueueinfo`).
+  var information: siginfo_t {
+    var information = siginfo_t()
+    withUnsafeMutableBytes(of: &information) { bytes in
+      bytes.storeBytes(of: Self.signal, toByteOffset: 0, as: CInt.self)
+      bytes.storeBytes(of: Self.queued, toByteOffset: 8, as: CInt.self)
+      bytes.storeBytes(of: getpid(), toByteOffset: 16, as: pid_t.self)
+      bytes.storeBytes(of: geteuid(), toByteOffset: 20, as: uid_t.self)
+      bytes.storeBytes(of: token, toByteOffset: 24, as: UInt64.self)
+    }
+    return information
+  }
+
+  /// The socket's name.
+  var path: String { "/tmp/vedette-inspect-" + String(token, radix: 16) }
+
+  /// Calls `body` with the address and its length.
+  func withAddress<R>(_ body: (UnsafePointer<sockaddr_un>, Int) -> R) -> R {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    return withUnsafePointer(to: &address) { body($0, MemoryLayout<sockaddr_un>.size) }
+  }
+
+  /// `sendto(2)`, waiting for nobody.
+  func send(_ bytes: [UInt8], through socket: CInt) -> Int {
+    withAddress { address, length in
+      bytes.withUnsafeBytes {
+        vd_syscall(
+          Int(SYS_sendto), Int(socket), Int(bitPattern: $0.baseAddress), $0.count,
+          Int(MSG_DONTWAIT) | Int(MSG_NOSIGNAL), Int(bitPattern: address), length)
+      }
+    }
+  }
+}
