@@ -77,8 +77,8 @@ let package = Package(
     tests(of: "HostFS", ["CLinux", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "TmpFS", "CLinux", "TestSupport"]),
     tests(of: "Coherence", ["CLinux", "Gate", "LinuxABI", "TestSupport", "VFS"]),
-    tests(of: "Sentry", ["CLinux", "Gate", "TestSupport", "VFS"]),
-    tests(of: "Platform", ["CLinux", "CSeccomp"]),
+    tests(of: "Sentry", ["CLinux", "Coherence", "CSeccomp", "Gate", "TestSupport", "TmpFS", "VFS"]),
+    tests(of: "Platform", ["CLinux", "Sentry"]),
     tests(
       of: "Vedette",
       ["CLinux", "Coherence", "Gate", "HostFS", "KernFS", "OverlayFS", "Sentry", "TestSupport", "TmpFS", "VFS"]),

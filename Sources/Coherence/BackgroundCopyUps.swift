@@ -21,7 +21,7 @@ public final class BackgroundCopyUps {
     }
   }
   private var waiters: [Waiter] = []
-  /// What the call being served needs: set by `begin`, and taken by `wait`.
+  /// What the call being served needs before it can be served: set by `begin`, and taken by `wait`.
   private var needed: BackgroundCopyUp?
   private let queue = CopyQueue()
   private weak var source: (any CopyUpSource)?
@@ -56,6 +56,12 @@ public final class BackgroundCopyUps {
     needed = copyUp
     return true
   }
+
+  /// A call is about to be served.
+  public func callBegins() { if needed != nil { needed = nil } }
+
+  /// The call being served cannot be served before a copy-up has ended: it is to be given up, whatever its handler answers.
+  public var isNeeded: Bool { needed != nil }
 
   /// The call has been given up: the thread sleeps in it until the copy has ended.
   public func wait(_ thread: ThreadID, in call: SystemCall) {

@@ -57,10 +57,15 @@ public protocol SystemCallHandler: AnyObject, Sendable {
   /// What is under way, for an inspection; nil if the handler's lock is not to be had within `milliseconds`. May be called
   /// from any thread.
   func pendingWork(within milliseconds: Int) -> PendingWork?
+
+  /// What the kernel's list calls a number, for people; nil if it has none there.
+  func name(of number: Int) -> StaticString?
 }
 
 extension SystemCallHandler {
   public func installed(_ number: Int, in thread: ThreadID) {}
+
+  public func name(of number: Int) -> StaticString? { nil }
 
   public func pendingWork(within milliseconds: Int) -> PendingWork? { PendingWork() }
 }

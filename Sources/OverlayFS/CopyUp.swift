@@ -17,7 +17,7 @@ extension OverlayInode {
   /// The upper inode, made first if there is none.
   ///
   /// - Throws: `.readOnlyFileSystem` without an upper layer; `.noSpace` and other errnos of either layer, with nothing
-  ///   changed; `.restart` (VFS/BackgroundCopyUp.swift).
+  ///   changed; `.resourceTemporarilyUnavailable` (VFS/CopyUpObserver.swift).
   final func copiedUp(_ extent: CopyUpExtent = .all) throws(Errno) -> Inode {
     if let upper {
       if let file = self as? OverlayRegularFile, file.isMetadataOnly, extent != .metadata {

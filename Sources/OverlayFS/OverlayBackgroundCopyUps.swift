@@ -38,10 +38,12 @@ extension OverlayRegularFile {
   /// in less time than a call takes to come again.
   ///
   /// - Parameter from: the attributes of `lower`.
-  /// - Throws: `.restart` if it is being copied; what the copy has failed with.
+  /// - Throws: `.resourceTemporarilyUnavailable` if it is being copied and the call is going to be made again; what the copy has failed with.
   func contentCopiedInBackground(_ lower: Inode, _ from: Attributes) throws(Errno) -> WorkFile? {
     if let known = overlay.workFiles[number] {
-      if !known.copyUp.hasEnded, overlay.copyUpObserver?.mayWait(for: known.copyUp) == true { throw .restart }
+      if !known.copyUp.hasEnded, overlay.copyUpObserver?.mayWait(for: known.copyUp) == true {
+        throw .resourceTemporarilyUnavailable
+      }
       return try take(known)
     }
     // What is mostly a hole is short.
@@ -61,7 +63,7 @@ extension OverlayRegularFile {
     }
     if !begun.copyUp.hasEnded, observer.mayWait(for: begun.copyUp) {
       overlay.workFiles[number] = begun
-      throw .restart
+      throw .resourceTemporarilyUnavailable
     }
     return try take(begun)
   }

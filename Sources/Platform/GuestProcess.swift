@@ -18,7 +18,7 @@ public final class GuestProcess {
   /// The level in force.
   public let isolation: IsolationLevel
   /// What the filter does with each call.
-  public let table: DispositionTable
+  public let policy: GatePolicy
 
   /// What the sentry may ask of the platform while the command runs.
   public var control: any GuestControl { requests }
@@ -100,20 +100,21 @@ public final class GuestProcess {
       isolation == .noNamespaces ? StoreWatch(launcher.store, limit: configuration.storeSize) : nil
     devpts = launcher.devpts
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
-    table = DispositionTable(
-      GatePolicy(
-        isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout))
+    policy = GatePolicy(
+      isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout)
   }
 
   /// Runs a command and waits for its end; then ends every process it left.
   ///
   /// The command's first `execve` goes to `handler` like any other, after `created` with 0 as the parent.
   ///
-  /// - Parameter whileStoreExists: called when no guest is left and the store is still there.
+  /// - Parameters:
+  ///   - calls: what the gates do with each system call, of which the filter is made.
+  ///   - whileStoreExists: called when no guest is left and the store is still there.
   /// - Throws: a `LaunchError` of kind `command` if the handler refused that first execve; its `errno` says why.
   public func run(
     path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]], handler: any SystemCallHandler,
-    whileStoreExists: () -> Void = {}
+    calls table: DispositionTable, whileStoreExists: () -> Void = {}
   ) throws(LaunchError) -> ExitStatus {
     let filter = FilterCompiler.compile(table)
     guard filter.count <= FilterCompiler.limit else {

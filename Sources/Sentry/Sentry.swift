@@ -29,7 +29,7 @@ public struct CallRecord: Sendable {
   /// The same thread as guests number it; 0 unless strings are wanted.
   public var insideThread: Int32
   public var call: SystemCall
-  public var strings: [[UInt8]]
+  public var strings: TracedStrings
   public var result: Result
   /// Nanoseconds from the gate's question to the answer.
   public var duration: UInt64
@@ -45,7 +45,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   public init(_ state: sending SentryState, recorder: (any CallRecorder)? = nil) {
     self.recorder = recorder
     wantsStrings = recorder?.wantsStrings ?? false
-    state.isTracing = wantsStrings
+    state.call.isTracing = wantsStrings
     self.state = Lock(.tree, state)
     self.state.withLock { $0.coherence.copyUps.owner = self }
   }
@@ -103,7 +103,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
 
   /// What a trace line tells beyond the registers.
   private struct Traced {
-    var strings: [[UInt8]] = []
+    var strings = TracedStrings()
     var insideThread: Int32 = 0
   }
 
@@ -118,29 +118,20 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     var newNotifier: CInt?
     let outcome = state.withLock { state in
       let outcome = state.serve(call, from: thread, by: gate)
-      if state.notifierToWaitFor != nil {
-        newNotifier = state.notifierToWaitFor.take()
-        control = state.control
-      }
-      if state.coherence.hasPendingRemaps {
-        mustRemap = true
-        control = state.control
-      }
-      if !state.wakes.isEmpty {
-        wakes = state.wakes
-        state.wakes.removeAll()
-        control = state.control
-      }
-      if state.isTracing {
-        traced.strings = state.tracedStrings
-        traced.insideThread = state.tasks[thread].map { state.insideID(of: $0) } ?? 0
-        state.tracedStrings.removeAll(keepingCapacity: true)
+      let call = state.call
+      newNotifier = call.newNotifier.take()
+      wakes = call.takeWakes()
+      mustRemap = state.coherence.hasPendingRemaps
+      if mustRemap || newNotifier != nil || !wakes.isEmpty { control = state.control }
+      if call.isTracing {
+        traced.strings = call.traced
+        traced.insideThread = state.tasks[thread].map { state.tasks.insideID(of: $0) } ?? 0
       }
       return outcome
     }
     if mustRemap { flushRemaps(control) }
     if let newNotifier {
-      control?.whenReadable(newNotifier) { [weak self] in self?.state.withLock { $0.notifier?.serve() } }
+      control?.whenReadable(newNotifier) { [weak self] in self?.state.withLock { $0.files.notifier?.serve() } }
     }
     for sleeper in wakes { control?.wake(sleeper) }
     return outcome
@@ -154,8 +145,10 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     state.withLock(within: milliseconds) { $0.pendingWork }
   }
 
+  public func name(of number: Int) -> StaticString? { SystemCallTable.name(of: number) }
+
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
-    state.withLock { $0.completed(call, from: thread, result: result) }
+    state.withLock { $0.completed(thread, result: result) }
   }
 
   public func created(_ child: ThreadID, leader: ThreadID, by parent: ThreadID, sharing: Sharing) {

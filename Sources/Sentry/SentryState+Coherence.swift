@@ -16,26 +16,26 @@ extension SentryState: CoherentGuests {
   public func filter(of thread: ThreadID) -> GuestFilter? { tasks[thread]?.filter }
 
   public func hasBeenOpened(_ hostFile: FileIdentity) -> Bool {
-    registry.node(hostFile) != nil || registry.hasForgotten(hostFile)
+    files.registry.node(hostFile) != nil || files.registry.hasForgotten(hostFile)
   }
 
   public var isExecuting: Bool { tasks.values.contains { $0.execPlan != nil } }
 
-  public var isServedByNotify: Bool { currentGate == .notify }
+  public var isServedByNotify: Bool { call.gate == .notify }
 
   public var restartableThread: ThreadID? {
-    guard let task = current, !task.isLoading, HandlerTable.mayWait(currentNumber) else { return nil }
+    guard let task = call.current, !task.isLoading, SystemCallTable.mayBeRepeated(call.number) else { return nil }
     return task.thread
   }
 
-  public func backingChanged(of file: Inode, to upper: Inode) { notifier?.backingChanged(of: file, to: upper) }
+  public func backingChanged(of file: Inode, to upper: Inode) { files.notifier?.backingChanged(of: file, to: upper) }
 
   public func willRemap(from lower: FileIdentity, to upperFile: CInt) throws(Errno) {
-    notifier?.willClose(upperFile)
+    files.notifier?.willClose(upperFile)
     for task in tasks.values {
       // A program that cannot be opened anew is executed from what it has.
       do throws(Errno) { try task.execPlan?.backingChanged(from: lower, to: upperFile) } catch {}
     }
-    if let node = registry.node(lower) { try registry.register(upperFile, node.position, node.inode) }
+    if let node = files.registry.node(lower) { try files.registry.register(upperFile, node.position, node.inode) }
   }
 }

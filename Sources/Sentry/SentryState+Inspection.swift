@@ -10,7 +10,7 @@ extension SentryState {
 
   var pendingWork: PendingWork {
     var work = PendingWork()
-    fifoWaits.forEachWaiting { thread, position, isReader, since in
+    files.fifoWaits.forEachWaiting { thread, position, isReader, since in
       work.waitingForFIFO += 1
       guard work.waits.count < Self.shown else { return }
       let name = vfs.path(of: position, from: vfs.root)?.prefix(256) ?? []

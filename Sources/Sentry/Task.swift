@@ -28,6 +28,8 @@ final class Task {
   var lockAttempts = 0
   /// The measure of the store that it waits for before an allocation is refused (`StoreUsage.requestMeasure`).
   var measureRequest: UInt64?
+  /// What it is in the kernel for, while the sentry waits for the result.
+  var observed: ObservedCall?
   /// The filters that it has added to ours, or inherited; and one that it is adding.
   var filter: GuestFilter?
   var addedFilter: GuestFilter?

@@ -16,35 +16,37 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   // MARK: - Processes
 
-  public var current: ProcessThread? { state.current.map(identify) }
+  public var current: ProcessThread? { state.call.current.map(identify) }
 
   private func identify(_ task: Task) -> ProcessThread {
     let leader = state.tasks[task.process.leader] ?? task
-    return ProcessThread(process: state.insideID(of: leader), thread: state.insideID(of: task))
+    return ProcessThread(process: state.tasks.insideID(of: leader), thread: state.tasks.insideID(of: task))
   }
 
   private func task(_ thread: ProcessThread) throws(Errno) -> Task {
     // The leader of a process may be gone while its threads run on.
-    guard let task = state.task(insideID: thread.thread) ?? state.task(insideID: thread.process) else {
+    guard let task = state.tasks.task(insideID: thread.thread) ?? state.tasks.task(insideID: thread.process) else {
       throw .noSuchProcess
     }
     return task
   }
 
   public func processes() -> [Int32] {
-    state.processes.values.compactMap { process in
-      (state.tasks[process.leader] ?? process.threads.first.flatMap { state.tasks[$0] }).map { state.insideID(of: $0) }
+    state.tasks.processes.values.compactMap { process in
+      (state.tasks[process.leader] ?? process.threads.first.flatMap { state.tasks[$0] }).map {
+        state.tasks.insideID(of: $0)
+      }
     }
   }
 
   public func threads(of process: Int32) -> [Int32] {
-    guard let task = state.task(insideID: process) else { return [] }
-    return task.process.threads.compactMap { state.tasks[$0] }.map { state.insideID(of: $0) }
+    guard let task = state.tasks.task(insideID: process) else { return [] }
+    return task.process.threads.compactMap { state.tasks[$0] }.map { state.tasks.insideID(of: $0) }
   }
 
   public func exists(_ thread: ProcessThread) -> Bool {
-    guard let task = state.task(insideID: thread.thread) else { return false }
-    return state.insideID(of: state.tasks[task.process.leader] ?? task) == thread.process
+    guard let task = state.tasks.task(insideID: thread.thread) else { return false }
+    return state.tasks.insideID(of: state.tasks[task.process.leader] ?? task) == thread.process
   }
 
   public func identity(of thread: ProcessThread) throws(Errno) -> ProcessIdentity {
@@ -91,8 +93,8 @@ public final class TaskSource: ProcessSource, TerminalSource {
   }
 
   public func insideID(ofHost id: Int32) -> Int32 {
-    if let task = state.tasks[id] { return state.insideID(of: task) }
-    return id <= 0 ? id : state.insideID(ofHost: id)
+    if let task = state.tasks[id] { return state.tasks.insideID(of: task) }
+    return id <= 0 ? id : state.tasks.insideID(ofHost: id)
   }
 
   public func executable(of process: Int32) throws(Errno) -> Position {
@@ -117,12 +119,12 @@ public final class TaskSource: ProcessSource, TerminalSource {
   public func descriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ProcessDescriptor {
     let table = try task(thread).descriptors
     let status = try table.stat(number)
-    if let node = state.node(status, number, of: table) {
+    if let node = state.files.node(status, number, of: table) {
       // No guest ever gets a lower file for writing: such a descriptor is one that the caller has handed in.
       let isForeign = node.isLower ? try isWritable(number, table) : false
       if !isForeign { return .node(node.position) }
     }
-    if state.notifier?.instance(status) != nil { return .foreign(Array("anon_inode:inotify".utf8)) }
+    if state.files.notifier?.instance(status) != nil { return .foreign(Array("anon_inode:inotify".utf8)) }
     return .foreign(try table.kernelText(number))
   }
 
@@ -160,11 +162,11 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   public func path(of position: Position) -> [UInt8] {
     if position.isDetached { return position.dentry.name }
-    return state.vfs.shownPath(of: position, from: state.current?.context.root ?? state.vfs.root)
+    return state.vfs.shownPath(of: position, from: state.call.current?.context.root ?? state.vfs.root)
   }
 
   public func mappedFile(device: UInt64, inode: UInt64) -> MappedFile? {
-    guard let node = state.registry.node(BackingIdentity(device: device, number: inode)) else { return nil }
+    guard let node = state.files.registry.node(BackingIdentity(device: device, number: inode)) else { return nil }
     return MappedFile(
       path: path(of: node.position), device: node.inode.filesystem.deviceNumber, inode: node.inode.number)
   }
@@ -186,7 +188,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
   /// The guest's controlling terminal, found by its number in /proc/PID/stat: ours if it is the caller's, else a slave
   /// of the sandbox's devpts.
   public func openControllingTerminal(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    guard let task = state.current else { throw .noSuchAddressOrDevice }
+    guard let task = state.call.current else { throw .noSuchAddressOrDevice }
     let guestTerminal = try Self.terminal(of: task.thread)
     if guestTerminal == 0 { throw .noSuchAddressOrDevice }
     if guestTerminal == (try Self.terminal(of: getpid())) {

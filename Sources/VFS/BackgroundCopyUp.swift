@@ -1,5 +1,5 @@
 // Background copy-up: content that is too long to be copied under the tree lock. The call that needs the copy-up has it
-// begun and throws `.restart`; a thread copies the content, a slice at a time and with no lock but the copy's own; the call
+// begun and fails (`CopyUpObserver.mayWait`); a thread copies the content, a slice at a time and with no lock but the copy's own; the call
 // comes again and commits the copy. A lower file never changes, so the copy cannot be out of date.
 
 public import LinuxABI
@@ -69,10 +69,4 @@ public final class BackgroundCopyUp: Sendable {
       return false
     }
   }
-}
-
-extension Errno {
-  /// ERESTARTNOINTR of the kernel: the call is to be made again, from its start. Thrown before anything was changed, and
-  /// never seen by a guest.
-  public static var restart: Errno { Errno(rawValue: 513) }
 }

@@ -194,7 +194,7 @@ open class Inode {
   /// Copies the content up, unless that has been done.
   ///
   /// - Postcondition: `hasFinalBacking`.
-  /// - Throws: `.readOnlyFileSystem` where nothing can be written; `.restart`; what the copy-up fails with.
+  /// - Throws: `.readOnlyFileSystem` where nothing can be written; `.resourceTemporarilyUnavailable` (`CopyUpObserver.mayWait`); what the copy-up fails with.
   open func copyUpContent() throws(Errno) {
     if isBackedByLower { throw .readOnlyFileSystem }
   }

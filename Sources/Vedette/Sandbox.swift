@@ -106,7 +106,8 @@ private struct SandboxSession {
     do throws(LaunchError) {
       status = try guest.run(
         path: path, arguments: configuration.command.map(\.bytes), environment: environment.map(\.bytes),
-        handler: sentry, whileStoreExists: { if configuration.changes { changes = self.changes(sentry) } })
+        handler: sentry, calls: SystemCallTable.dispositions(guest.policy),
+        whileStoreExists: { if configuration.changes { changes = self.changes(sentry) } })
     } catch {
       recorder?.finish()
       throw commandError(error)

@@ -29,7 +29,7 @@ final class SandboxRecorder: CallRecorder {
   func record(_ record: CallRecord) {
     statistics?.record(callNumber: record.call.number, nanoseconds: record.duration)
     guard let trace else { return }
-    var arguments = TraceArguments.decode(record.call, record.strings)
+    var arguments = SystemCallTable.arguments(of: record.call, record.strings)
     let result: Int
     switch record.result {
     case .value(let value): result = value
@@ -41,7 +41,7 @@ final class SandboxRecorder: CallRecorder {
       result = 0
     }
     trace.record(
-      time: Timestamp.now(), pid: record.insideThread, name: SystemCallName.of(record.call.number) ?? "unknown",
+      time: Timestamp.now(), pid: record.insideThread, name: SystemCallTable.name(of: record.call.number) ?? "unknown",
       arguments: arguments, result: result)
   }
 
@@ -54,7 +54,7 @@ final class SandboxRecorder: CallRecorder {
   func finish() {
     trace?.flush()
     if let statistics {
-      let table = Array(statistics.table { number in SystemCallName.of(number).map { "\($0)" } }.utf8)
+      let table = Array(statistics.table { number in SystemCallTable.name(of: number).map { "\($0)" } }.utf8)
       _ = table.withUnsafeBytes { vd_syscall(Int(SYS_write), 2, Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0) }
     }
   }

@@ -4,6 +4,7 @@
 import CLinux
 public import LinuxABI
 import Platform
+public import Sentry
 
 /// Writes trace lines to a descriptor of its own.
 ///
@@ -90,7 +91,7 @@ public final class TraceWriter: Sendable {
   ///   - arguments: what was decoded, in the call's own order.
   ///   - result: what the guest got: a value or a negative errno.
   public func record(
-    time: Timestamp, pid: pid_t, name: StaticString, arguments: [(StaticString, TraceValue)], result: Int
+    time: Timestamp, pid: pid_t, name: StaticString, arguments: [(String, TraceValue)], result: Int
   ) {
     state.withLock { state in
       if state.failure != nil { return }
@@ -105,7 +106,7 @@ public final class TraceWriter: Sendable {
       state.line.append("\",\"arguments\":{")
       for (index, argument) in arguments.enumerated() {
         state.line.append(index == 0 ? "\"" : ",\"")
-        state.line.append(argument.0)
+        state.line.text.append(contentsOf: argument.0.utf8)
         state.line.append("\":")
         state.line.append(argument.1)
       }

@@ -58,11 +58,11 @@ import VFS
   @Test(arguments: Upper.allCases) func theCallMadeAgainCommitsTheCopy(_ kind: Upper) throws {
     let scene = try Scene(kind)
     let before = try scene.client.stat("f")
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     #expect(scene.copies[0].copySlice())
     // Nothing shows, and who comes meanwhile waits for the same copy.
     #expect(try scene.client.read("f") == scene.content)
-    #expect(throws: Errno.restart) { try scene.open("link") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("link") }
     #expect(scene.copies.count == 2 && scene.copies[0] === scene.copies[1])
     while scene.copies[0].copySlice() {}
     #expect(scene.copies[0].hasEnded)
@@ -81,7 +81,7 @@ import VFS
     scene.canWait = false
     try scene.open("g")
     scene.canWait = true
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     #expect(scene.copies[0].copySlice())
     scene.canWait = false
     // It goes on where the other one stands.
@@ -94,13 +94,13 @@ import VFS
   @Test(arguments: Upper.allCases) func whatNoCallWaitsForIsDiscarded(_ kind: Upper) throws {
     let scene = try Scene(kind)
     let before = scene.kilobytes
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     #expect(scene.copies[0].copySlice())
     scene.overlay.cancel(scene.copies[0])
     #expect(!scene.copies[0].copySlice() && scene.copies[0].hasEnded)
     #expect(scene.kilobytes - before < 1000)
     // The next one begins anew.
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     while scene.copies[1].copySlice() {}
     scene.overlay.cancel(scene.copies[1])
     #expect(scene.kilobytes - before < 1000)
@@ -109,7 +109,7 @@ import VFS
 
   @Test(arguments: Upper.allCases) func truncationMeanwhileNeedsNoCopy(_ kind: Upper) throws {
     let scene = try Scene(kind)
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     #expect(scene.copies[0].copySlice())
     try scene.client.write("f", "short")
     #expect(!scene.copies[0].copySlice())
@@ -121,10 +121,10 @@ import VFS
   /// In memory the attributes are copied up apart, and the copy brings the content after them.
   @Test(arguments: Upper.allCases) func attributesAndNamesMayChangeMeanwhile(_ kind: Upper) throws {
     let scene = try Scene(kind)
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     if kind == .store {
       // The whole file must be there for the next run.
-      #expect(throws: Errno.restart) { try scene.client.chmod("f", 0o6755) }
+      #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.client.chmod("f", 0o6755) }
       while scene.copies[0].copySlice() {}
     }
     try scene.client.chmod("f", 0o6755)
@@ -143,7 +143,7 @@ import VFS
   @Test(arguments: Upper.allCases) func theLastNameMayGoMeanwhile(_ kind: Upper) throws {
     let scene = try Scene(kind)
     let held = try scene.client.at("f")
-    #expect(throws: Errno.restart) { try scene.open("f") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("f") }
     try scene.client.unlink("f")
     try scene.client.unlink("link")
     while scene.copies[0].copySlice() {}
@@ -162,6 +162,6 @@ import VFS
     try scene.client.append("little", "end")
     #expect(scene.copies.isEmpty)
     #expect(try scene.client.stat("hole").size == (2 << 30) + 4)
-    #expect(throws: Errno.restart) { try scene.open("g") }
+    #expect(throws: Errno.resourceTemporarilyUnavailable) { try scene.open("g") }
   }
 }

@@ -1,6 +1,7 @@
 import CLinux
 import Gate
 import LinuxABI
+import Sentry
 import Testing
 
 @testable import Platform
@@ -26,7 +27,7 @@ import Testing
     let environment = ["PATH=/usr/bin:/bin", "OUT=\(ends[1])"].map { Array($0.utf8) }
     let status = try process.run(
       path: Array(command[0].utf8), arguments: command.map { Array($0.utf8) }, environment: environment,
-      handler: handler)
+      handler: handler, calls: SystemCallTable.dispositions(process.policy))
     check(handler)
     var poll = pollfd(fd: reader.rawValue, events: Int16(POLLIN), revents: 0)
     var output: [UInt8] = []

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Gate
+import Sentry
 import Testing
 
 @testable import Platform
@@ -88,8 +89,8 @@ import Testing
     ]
     let direct = /(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_([a-z0-9_]+)/
     var numbers: [String: Int] = [:]
-    for number in 0..<SystemCallName.count {
-      if let name = SystemCallName.of(number) { numbers["\(name)"] = number }
+    for number in 0..<DispositionTable.count {
+      if let name = SystemCallTable.name(of: number) { numbers["\(name)"] = number }
     }
     var seen = 0
     for room in rooms {

@@ -16,14 +16,14 @@ struct AllocationTests {
 
   @Test func growthIsWhatIsNotThereYet() {
     let full = file(size: 1 << 20, kilobytes: 1 << 10)
-    #expect(SentryState.growth(of: full, allocating: 0..<(1 << 20)) == 0)
-    #expect(SentryState.growth(of: full, allocating: 0..<(3 << 20)) == 2 << 20)
-    #expect(SentryState.growth(of: full, allocating: (2 << 20)..<(3 << 20)) == 1 << 20)
+    #expect(CallContext.growth(of: full, allocating: 0..<(1 << 20)) == 0)
+    #expect(CallContext.growth(of: full, allocating: 0..<(3 << 20)) == 2 << 20)
+    #expect(CallContext.growth(of: full, allocating: (2 << 20)..<(3 << 20)) == 1 << 20)
     let holes = file(size: 1 << 20, kilobytes: 4)
-    #expect(SentryState.growth(of: holes, allocating: 0..<(1 << 20)) == 1 << 20)
+    #expect(CallContext.growth(of: holes, allocating: 0..<(1 << 20)) == 1 << 20)
     let extreme = file(size: .max, kilobytes: .max / 4)
-    #expect(SentryState.growth(of: extreme, allocating: 0..<Int64.max) == 0)
-    #expect(SentryState.growth(of: file(size: 0, kilobytes: 0), allocating: 0..<Int64.max) == UInt64(Int64.max))
+    #expect(CallContext.growth(of: extreme, allocating: 0..<Int64.max) == 0)
+    #expect(CallContext.growth(of: file(size: 0, kilobytes: 0), allocating: 0..<Int64.max) == UInt64(Int64.max))
   }
 
   @Test func whatHasBeenAllowedIsInUseUntilTheNextMeasure() {

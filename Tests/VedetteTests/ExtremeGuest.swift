@@ -142,14 +142,10 @@ final class ExtremeGuest {
   }
 
   private func enter() {
-    state.tasks = [thread: task]
-    task.process.threads = [thread]
-    state.processes = [thread: task.process]
+    for other in state.tasks.values { state.tasks.remove(other.thread) }
     // No namespace has been made for it, so the kernel has no id of the inside.
-    if state.hasPidNamespace {
-      task.insideThread = 100
-      state.hostThreads = [100: thread]
-    }
+    if state.tasks.hasPidNamespace { task.insideThread = 100 }
+    state.tasks.insert(task)
   }
 
   private static func systemCall(_ number: CInt, _ arguments: [UInt64]) -> SystemCall {
@@ -228,21 +224,22 @@ final class ExtremeGuest {
       task.credentials = credentials
       task.execPlan = nil
       task.filter = nil
-      state.wakes = []
-      state.tracedStrings = []
+      task.observed = nil
     }
-    state.isTracing = true
+    state.call.isTracing = true
     var result: Int?
     switch state.serve(call, from: thread, by: gate) {
     case .value(let value): result = value
     case .observed:
-      state.completed(call, from: thread, result: 0)
-      state.completed(call, from: thread, result: .max)
-      state.completed(call, from: thread, result: .min)
+      let observed = task.observed
+      for result in [0, .max, .min] {
+        task.observed = observed
+        state.completed(thread, result: result)
+      }
     default: break
     }
     var line = JSONLine()
-    for (_, value) in TraceArguments.decode(call, state.tracedStrings) { line.append(value) }
+    for (_, value) in SystemCallTable.arguments(of: call, state.call.traced) { line.append(value) }
     return result
   }
 

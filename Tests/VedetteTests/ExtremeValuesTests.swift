@@ -54,8 +54,9 @@ import Testing
 
   @Test func everyServedCallIsWalked() {
     let listed = Set(Self.calls.map { Int($0.0) })
-    for number in 0..<HandlerTable.count {
-      #expect(HandlerTable.serves(number) == listed.contains(number), "\(SystemCallName.of(number) ?? "?")")
+    for number in 0..<DispositionTable.count {
+      #expect(
+        SystemCallTable.serves(number) == listed.contains(number), "\(SystemCallTable.name(of: number) ?? "?")")
     }
   }
 
@@ -198,7 +199,7 @@ import Testing
     }
     // Of ioctl only TIOCSPGRP is served, which succeeds for a session with a terminal alone (ctests/job_control.c).
     for number in Set(Self.calls.map(\.0)).subtracting(answered).subtracting([SYS_ioctl]) {
-      Issue.record("\(SystemCallName.of(Int(number)) ?? "?") has never succeeded")
+      Issue.record("\(SystemCallTable.name(of: Int(number)) ?? "?") has never succeeded")
     }
   }
 

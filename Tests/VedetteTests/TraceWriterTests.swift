@@ -3,6 +3,7 @@
 import CLinux
 import Glibc
 import LinuxABI
+import Sentry
 import Testing
 
 @testable import Vedette
@@ -37,7 +38,7 @@ struct TraceWriterTests {
     #expect(
       text == """
         {"time":1795233220.123456,"pid":7,"call":"openat","arguments":{"directory":"AT_FDCWD","path":"/etc/x",\
-        "flags":["O_RDONLY","O_CLOEXEC","0x40"],"mode":"0644"},"result":-2,"error":"ENOENT"}\n
+        "flags":"O_RDONLY|O_CLOEXEC|0x40","mode":"0644"},"result":-2,"error":"ENOENT"}\n
         """)
   }
 
@@ -48,12 +49,13 @@ struct TraceWriterTests {
         arguments: [
           ("a", .integer(.min)), ("b", .hexadecimal(.max)), ("c", .octal(0)), ("d", .descriptor(3)),
           ("e", .word("F_GETFL")), ("f", .flags([], rest: 0)), ("g", .flags([], rest: 1)), ("h", .unknown),
+          ("i", .mode("S_IFREG", 0o644)),
         ], result: 0)
     }
     #expect(
       text.contains(
         """
-        {"a":-9223372036854775808,"b":"0xffffffffffffffff","c":"00","d":3,"e":"F_GETFL","f":[],"g":["0x1"],"h":null},\
+        {"a":-9223372036854775808,"b":"0xffffffffffffffff","c":"00","d":3,"e":"F_GETFL","f":"0","g":"0x1","h":null,"i":"S_IFREG|0644"},\
         "result":0}
         """))
     #expect(text.hasPrefix("{\"time\":0.000000,"))

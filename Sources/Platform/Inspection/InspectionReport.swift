@@ -57,7 +57,7 @@ struct InspectionReport {
     let age = now > work.since ? now - work.since : 0
     let left = StopDeadline.clockLimit > age ? StopDeadline.clockLimit - age : 0
     text.line(
-      "  calls injected into guests: \(Self.name(work.number)) in \(work.thread) for \(ReportText.seconds(age)), "
+      "  calls injected into guests: \(name(work.number)) in \(work.thread) for \(ReportText.seconds(age)), "
         + "its process is ended in \(ReportText.seconds(left)) at the latest")
   }
 
@@ -76,20 +76,20 @@ struct InspectionReport {
         doing = serving(workerCall, requests.workerProgress, state)
       } else {
         role = "thread"
-        doing = state.thread == TracerRequests.ownThread ? "makes this report" : Self.blocked(state)
+        doing = state.thread == TracerRequests.ownThread ? "makes this report" : blocked(state)
       }
       text.line("  \(state.thread) \(role): \(doing)")
     }
   }
 
   private func serving(_ work: Progress.Work?, _ progress: Progress, _ state: ThreadState) -> String {
-    guard let work else { return progress.isWaiting ? "waits for guests" : "is busy, \(Self.blocked(state))" }
-    return "serves \(Self.name(work.number)) of \(work.thread) for \(age(work.since)), \(Self.blocked(state))"
+    guard let work else { return progress.isWaiting ? "waits for guests" : "is busy, \(blocked(state))" }
+    return "serves \(name(work.number)) of \(work.thread) for \(age(work.since)), \(blocked(state))"
   }
 
   private func age(_ since: UInt64) -> String { ReportText.seconds(now > since ? now - since : 0) }
 
-  private static func blocked(_ state: ThreadState) -> String {
+  private func blocked(_ state: ThreadState) -> String {
     switch state.call {
     case .none: "state not known"
     case .some(.max): "runs"
@@ -98,8 +98,8 @@ struct InspectionReport {
     }
   }
 
-  private static func name(_ number: Int) -> String {
-    SystemCallName.of(number).map { "\($0)" } ?? "call \(number)"
+  private func name(_ number: Int) -> String {
+    handler.name(of: number).map { "\($0)" } ?? "call \(number)"
   }
 
   // MARK: - Guests
@@ -115,7 +115,7 @@ struct InspectionReport {
       text.append(guest: state.name)
       text.append(": ")
       if let call = served.first(where: { $0.thread == state.thread }) {
-        text.append("its \(Self.name(call.number)) is served for \(age(call.since))")
+        text.append("its \(name(call.number)) is served for \(age(call.since))")
       } else if let wait = work?.waits.first(where: { $0.thread == state.thread }), state.isAsleepForSupervisor {
         text.append("waits for ")
         text.append(guest: wait.reason)
@@ -137,7 +137,7 @@ struct InspectionReport {
       if state.function.starts(with: "seccomp_do_user_notification".utf8) {
         text.append("waits for the notify worker to answer")
       } else if let call = state.call, call >= 0, call != .max {
-        text.append("sleeps in \(Self.name(call))")
+        text.append("sleeps in \(name(call))")
         if state.isAsleepForSupervisor { text.append(", its own or in place of a call that waits for the supervisor") }
       } else {
         text.append("sleeps outside a system call")

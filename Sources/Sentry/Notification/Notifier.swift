@@ -12,7 +12,8 @@ import VFS
 
 /// See the head of this file.
 final class Notifier: WatchKeeper {
-  private unowned let state: SentryState
+  private unowned let files: OpenFiles
+  private let vfs: VirtualFileSystem
   private let host: HostWatches
   private let epoll: OwnedDescriptor
   private var queues: [BackingIdentity: InotifyQueue] = [:]
@@ -32,15 +33,16 @@ final class Notifier: WatchKeeper {
   private let maximumInstances: Int
   private let maximumWatches: Int
 
-  init(_ state: SentryState) throws(Errno) {
-    self.state = state
+  init(_ files: OpenFiles, _ vfs: VirtualFileSystem) throws(Errno) {
+    self.files = files
+    self.vfs = vfs
     host = try HostWatches()
     epoll = OwnedDescriptor(CInt(truncatingIfNeeded: try Host.call(SYS_epoll_create1, Int(O_CLOEXEC))))
     maximumQueued = Self.setting("/proc/sys/fs/inotify/max_queued_events", otherwise: 16384)
     maximumInstances = Self.setting("/proc/sys/fs/inotify/max_user_instances", otherwise: 128)
     maximumWatches = Self.setting("/proc/sys/fs/inotify/max_user_watches", otherwise: 8192)
     try control(Self.add, host.descriptor, token: 0, Self.readable)
-    state.vfs.watchKeeper = self
+    vfs.watchKeeper = self
   }
 
   private static func setting(_ path: String, otherwise: Int) -> Int {
@@ -101,7 +103,7 @@ final class Notifier: WatchKeeper {
     guard queues.count < maximumInstances else { throw .tooManyOpenFiles }
     let ends = try InotifyQueue.pipe(nonBlocking: nonBlocking)
     let guestEnd = OwnedDescriptor(ends.read)
-    let queue = InotifyQueue(vfs: state.vfs, writeEnd: OwnedDescriptor(ends.write), bound: maximumQueued)
+    let queue = InotifyQueue(vfs: vfs, writeEnd: OwnedDescriptor(ends.write), bound: maximumQueued)
     let identity = BackingIdentity(try Host.stat(ends.write))
     lastToken += 1
     let token = lastToken
@@ -123,7 +125,7 @@ final class Notifier: WatchKeeper {
   func addWatch(_ queue: InotifyQueue, _ position: Position, _ inode: Inode, _ mask: InotifyMask) throws(Errno)
     -> Int32
   {
-    let number = try queue.watch(inode, mask, mayAdd: state.vfs.watchCount < maximumWatches)
+    let number = try queue.watch(inode, mask, mayAdd: vfs.watchCount < maximumWatches)
     do throws(Errno) {
       try watchBacking(of: inode, position.dentry)
     } catch {
@@ -160,14 +162,14 @@ final class Notifier: WatchKeeper {
       if !mask.isEmpty { try host.watch(opening: inode, dentry, mask) }
     case .directory:
       // What is open in it already, and itself.
-      let nodes = state.registry.nodes { $0.inode === inode || $0.position.dentry.parent?.inode === inode }
+      let nodes = files.registry.nodes { $0.inode === inode || $0.position.dentry.parent?.inode === inode }
       if nodes.isEmpty { return }
-      let open = state.openIdentities()
+      let open = files.openIdentities()
       for (identity, node) in nodes where open.contains(identity) && !node.isPath {
         let mask = interest(node.inode, node.position.dentry)
         if mask.isEmpty { continue }
         if node.inode.isDirectory {
-          guard let placeholder = state.registry.placeholder(identity) else { continue }
+          guard let placeholder = files.registry.placeholder(identity) else { continue }
           try host.watch(placeholder, node.inode, node.position.dentry, mask)
         } else if node.inode.type == .regular {
           try host.watch(opening: node.inode, node.position.dentry, mask)
@@ -218,7 +220,7 @@ final class Notifier: WatchKeeper {
 
   /// Drops the watches of files that are watched for their directories only and are open no more.
   private func sweep() {
-    let open = state.openIdentities()
+    let open = files.openIdentities()
     host.keep { identity, inode, _ in !inode.watches.isEmpty || open.contains(identity) }
     sweepAt = max(1024, host.count * 2)
   }
@@ -246,7 +248,7 @@ final class Notifier: WatchKeeper {
     let isComplete = host.drain { event, inode, dentry in
       if isOwnWork(event, inode) { return }
       if !event.isDisjoint(with: [.closeWrite, .closeNoWrite]) { hasClosed = true }
-      state.vfs.report(event, of: inode, at: dentry)
+      vfs.report(event, of: inode, at: dentry)
     }
     if !isComplete { for queue in queues.values { queue.overflow() } }
     if hasClosed { checkUnlinked() }
@@ -264,14 +266,14 @@ final class Notifier: WatchKeeper {
   // MARK: - The last use of a file without a name
 
   func isInUse(_ inode: Inode) -> Bool {
-    for process in state.processes.values where process.executable?.dentry.inode === inode { return true }
-    for task in state.tasks.values {
+    for process in files.tasks.processes.values where process.executable?.dentry.inode === inode { return true }
+    for task in files.tasks.values {
       if task.context.workingDirectory.dentry.inode === inode || task.context.root.dentry.inode === inode {
         return true
       }
     }
-    let nodes = state.registry.nodes { $0.inode === inode }
-    return !nodes.isEmpty && !state.openIdentities().isDisjoint(with: nodes.map(\.0))
+    let nodes = files.registry.nodes { $0.inode === inode }
+    return !nodes.isEmpty && !files.openIdentities().isDisjoint(with: nodes.map(\.0))
   }
 
   func awaitLastUse(of inode: Inode) { unlinked.append(inode) }
@@ -284,7 +286,7 @@ final class Notifier: WatchKeeper {
     for inode in ended {
       // It may have been given a name again (`man 2 linkat`, AT_EMPTY_PATH).
       guard inode.isDirectory || (try? inode.attributes().linkCount) == 0 else { continue }
-      state.vfs.reportDeletion(of: inode)
+      vfs.reportDeletion(of: inode)
     }
   }
 }

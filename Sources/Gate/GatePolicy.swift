@@ -1,0 +1,36 @@
+// What decides, beside the call itself, what the gates do with it.
+
+/// How much stands between a guest and the host.
+public enum IsolationLevel: String, Sendable, CaseIterable {
+  /// Namespaces, Landlock, filter, sentry.
+  case full
+  /// Landlock, filter, sentry: for containers that allow no user namespace.
+  case noNamespaces = "no-namespaces"
+}
+
+/// What of the network a guest sees.
+public enum NetworkAccess: String, Sendable, CaseIterable {
+  /// Loopback only; without namespaces no internet sockets at all.
+  case none
+  /// The host's.
+  case host
+}
+
+/// What a sandbox is made of, as far as the table of system calls depends on it.
+public struct GatePolicy: Sendable {
+  public var isolation: IsolationLevel
+  public var network: NetworkAccess
+  /// Which gate carries path calls whose answer is a value.
+  public var gate: GateKind
+  /// What the mmap calls of the trampoline's table carry.
+  public var layout: TrampolineLayout
+
+  public init(
+    isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, layout: TrampolineLayout
+  ) {
+    self.isolation = isolation
+    self.network = network
+    self.gate = gate
+    self.layout = layout
+  }
+}

@@ -1,0 +1,194 @@
+// Sockets. A Unix socket with a path: the name is a file of the virtual tree, the kernel's own address an abstract name or a
+// path in the store (SocketRegistry). The sentry binds a duplicate of the guest's socket itself, so the kernel never reads
+// a guest's path.
+
+import CLinux
+import Gate
+import KernFS
+import LinuxABI
+import VFS
+
+extension SystemCallTable {
+  mutating func addSockets() {
+    served(49, "bind", .fd, .socketAddress, .addressLength, as: .trace) {
+      (call, descriptor, address, length) throws(Errno) in
+      try call.bind(descriptor, address, length)
+    }
+    served(42, "connect", .fd, .socketAddress, .addressLength, as: .trace) {
+      (call, descriptor, address, length) throws(Errno) in
+      try call.connect(descriptor, address, length)
+    }
+    addMessages()
+    addSocketNames()
+    native(43, "accept", .fd, .bytes("addr"), .bytes("addrlen"))
+    native(288, "accept4", .fd, .bytes("addr"), .bytes("addrlen"), .int("flags"))
+    native(47, "recvmsg", .fd, .bytes("msg"), .messageFlags)
+    native(299, "recvmmsg", .fd, .bytes("msgvec"), .int("vlen"), .messageFlags, .bytes("timeout"))
+    native(307, "sendmmsg", .fd, .bytes("msgvec"), .int("vlen"), .messageFlags)
+    native(48, "shutdown", .fd, .int("how"))
+    native(50, "listen", .fd, .int("backlog"))
+    native(55, "getsockopt", .fd, .int("level"), .int("optname"), .bytes("optval"), .bytes("optlen"))
+    addSocketMaking()
+  }
+
+  private mutating func addSocketMaking() {
+    let unix = UInt32(AF_UNIX)
+    let isInternet = ArgumentTest.oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6)])
+    let refused = Disposition.errno(EAFNOSUPPORT)
+    // A datagram of an AF_UNIX socket names its receiver in memory, and without namespaces the kernel would look that name up
+    // on the host: no such sockets. Type 3, SOCK_RAW, is a datagram socket too (unix_create).
+    let datagrams = [2, 3].map { type in
+      ArgumentRule(.errno(EACCES), when: .int(0, unix), .equal(argument: 1, mask: 0xf, value: type))
+    }
+    let ofUnix = ArgumentRule(.native, when: .int(0, unix))
+    filtered(
+      41, "socket", "Unix sockets, those of the internet, and routing; without namespaces no datagrams of the first",
+      .int("domain"), .int("type"), .int("protocol"),
+      treatment: .depends { policy in
+        switch policy.isolation {
+        case .full:
+          let routing = ArgumentRule(.native, when: .int(0, 16), .int(2, 0))
+          return CallPolicy([ofUnix, ArgumentRule(.native, when: isInternet), routing], otherwise: refused)
+        case .noNamespaces:
+          let internet = ArgumentRule(policy.network == .host ? .native : .errno(EACCES), when: isInternet)
+          return CallPolicy(datagrams + [ofUnix, internet], otherwise: refused)
+        }
+      })
+    // `sock_no_socketpair`: the families of socket(2), and netlink, make no pairs.
+    let unpaired = ArgumentRule(
+      .errno(EOPNOTSUPP), when: .oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6), 16]))
+    filtered(
+      53, "socketpair", "Unix sockets", .int("domain"), .int("type"), .int("protocol"), .bytes("sv"),
+      treatment: .depends { policy in
+        CallPolicy((policy.isolation == .full ? [] : datagrams) + [ofUnix, unpaired], otherwise: refused)
+      })
+    filtered(
+      54, "setsockopt", "no interface of the host is named where guests have no network", .fd, .int("level"),
+      .int("optname"), .bytes("optval"), .int("optlen"),
+      treatment: .depends { policy in
+        // SO_BINDTODEVICE and SO_BINDTOIFINDEX: by a name or a number whether there is such an interface, and getsockopt(2)
+        // answers with its name.
+        let binding = ArgumentRule(
+          Self.interfaces(policy), when: .int(1, UInt32(SOL_SOCKET)), .oneOf(argument: 2, [25, 62]))
+        return CallPolicy([binding], otherwise: .native)
+      })
+  }
+}
+
+/// A `struct sockaddr_un` that was read.
+struct UnixAddress {
+  /// With the family; valid until the next one is read.
+  let bytes: UnsafeRawBufferPointer
+
+  /// Nil for an unnamed or abstract one.
+  var path: UnsafeRawBufferPointer? {
+    guard bytes.count > 2, bytes[2] != 0 else { return nil }
+    return UnsafeRawBufferPointer(rebasing: bytes[2..<min(bytes.count, 110)].prefix { $0 != 0 })
+  }
+
+  var isAbstract: Bool { bytes.count > 2 && bytes[2] == 0 }
+}
+
+extension CallContext {
+  func domain(_ socket: CInt) throws(Errno) -> CInt { try option(39 /* SO_DOMAIN */, of: socket) }
+
+  func option(_ option: Int, of socket: CInt) throws(Errno) -> CInt {
+    var value: CInt = 0
+    var length = socklen_t(MemoryLayout<CInt>.size)
+    // SOL_SOCKET is 1.
+    _ = try Errno.check(
+      withUnsafeMutablePointer(to: &value) { value in
+        withUnsafeMutablePointer(to: &length) { length in
+          vd_syscall(Int(SYS_getsockopt), Int(socket), 1, option, Int(bitPattern: value), Int(bitPattern: length), 0)
+        }
+      })
+    return value
+  }
+
+  /// A Unix address argument, read once. - Throws: `.invalidArgument` for another family or an impossible length.
+  func unixAddress(_ pointer: SocketAddressPointer, _ length: CInt) throws(Errno) -> UnixAddress {
+    guard length >= 2, length <= 110 else { throw .invalidArgument }
+    let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(length)])
+    try memory.read(into: buffer, at: pointer.address)
+    guard buffer[0] == UInt8(AF_UNIX), buffer[1] == 0 else { throw .invalidArgument }
+    return UnixAddress(bytes: UnsafeRawBufferPointer(buffer))
+  }
+
+  /// The address argument of a socket that is not a Unix one, read once.
+  func plainAddress(_ pointer: SocketAddressPointer, _ length: CInt) throws(Errno) -> [UInt8] {
+    // sizeof(struct sockaddr_storage), as in the kernel (`move_addr_to_kernel`).
+    guard length >= 0, length <= 128 else { throw .invalidArgument }
+    let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(length)])
+    if length > 0 { try memory.read(into: buffer, at: pointer.address) }
+    return [UInt8](buffer)
+  }
+
+  /// Calls bind or connect on our duplicate with an address of ours.
+  private static func call(_ number: CInt, _ socket: CInt, _ address: [UInt8]) throws(Errno) {
+    var bytes: [UInt8] = [UInt8(AF_UNIX), 0]
+    bytes.append(contentsOf: address)
+    let result = bytes.withUnsafeBytes {
+      vd_syscall(Int(number), Int(socket), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+    }
+    _ = try Errno.check(result)
+  }
+
+  fileprivate func bind(_ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt) throws(Errno)
+    -> Outcome
+  {
+    let socket = try duplicate(descriptor)
+    guard try domain(socket.rawValue) == AF_UNIX else {
+      // As for connect: without namespaces the kernel does not read the address again.
+      if hasPidNamespace { return .native }
+      let address = try plainAddress(pointer, length)
+      let result = address.withUnsafeBytes {
+        vd_syscall(Int(SYS_bind), Int(socket.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+      }
+      return .value(result)
+    }
+    let address = try unixAddress(pointer, length)
+    guard let bytes = address.path else {
+      if address.isAbstract, !sockets.abstractNamesAreScoped { throw .notPermitted }
+      return .native
+    }
+    trace(bytes, at: pointer.address)
+    // Bound already: before anything about the path.
+    if try kernelName(SYS_getsockname, of: socket.rawValue).count > 2 { throw .invalidArgument }
+    let guestPath = [UInt8](bytes)
+    try sockets.makeRoom(askedThrough: task.thread)
+    let path = VirtualFileSystem.Path(bytes, from: start(of: bytes))
+    // `unix_bind_bsd` applies the umask itself, in a directory with a default ACL too.
+    let mode = Permissions(rawValue: 0o777).subtracting(task.context.umask)
+    do throws(Errno) {
+      try vfs.makeNode(path, type: .socket, mode: mode, device: 0, task.caller)
+    } catch {
+      throw error == .fileExists ? .addressInUse : error
+    }
+    do throws(Errno) {
+      let (address, number) = try sockets.newAddress(isAbstract: hasPidNamespace)
+      try Self.call(SYS_bind, socket.rawValue, address)
+      guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
+      let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
+      sockets.enter(
+        SocketRegistry.Entry(inode: inode, address: address, guestPath: guestPath, type: type, number: number))
+      return .value(0)
+    } catch {
+      // The node must not outlive a bind that failed.
+      do throws(Errno) { try vfs.unlink(path, task.caller) } catch {}
+      throw error
+    }
+  }
+
+  /// The kernel's address for the path in a guest's address.
+  ///
+  /// - Throws: `.connectionRefused` for what nobody is bound to; a socket of the host below us is never connected to.
+  func kernelAddress(of bytes: UnsafeRawBufferPointer, for socket: CInt) throws(Errno) -> [UInt8] {
+    let position = try vfs.resolve(VirtualFileSystem.Path(bytes, from: start(of: bytes)), task.caller)
+    guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    try task.credentials.fileCredentials.check(.write, on: inode)
+    guard inode.type == .socket, let entry = sockets.entry(of: inode) else { throw .connectionRefused }
+    // Abstract names are told apart by type, paths are not.
+    if entry.type != (try option(3 /* SO_TYPE */, of: socket)) { throw .protocolWrongTypeForSocket }
+    return entry.address
+  }
+}

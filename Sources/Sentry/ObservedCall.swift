@@ -1,0 +1,46 @@
+// Calls that the kernel runs and whose result the sentry waits for (`Outcome.observed`): what is to be done then.
+
+import CLinux
+import Gate
+import LinuxABI
+
+/// What a task's call is, as long as the kernel runs it.
+enum ObservedCall {
+  /// `unshare(2)`.
+  case unshare(UnshareFlags)
+  /// A filter is added, of the thread or of its whole group (`GuestFilter`).
+  case filter(ofAllThreads: Bool)
+  /// A lock of the process is taken, while another task can change the descriptor table.
+  case rangeLock
+  /// A message is received whose sender's address is to be shown as guests know it.
+  case sender(SocketAddressPointer, length: Pointer<CInt>)
+}
+
+extension CallContext {
+  /// The kernel runs the call, and `completed` follows.
+  func observe(_ call: ObservedCall) -> Outcome {
+    task.observed = call
+    return .observed
+  }
+
+  /// What `observe` was called for has returned `result`.
+  func completed(_ thread: ThreadID, result: Int) {
+    guard let task = tasks[thread], let call = task.observed.take() else { return }
+    switch call {
+    case .unshare(let flags):
+      if result == 0 { unshared(task, flags) }
+    case .filter(let ofAllThreads):
+      if result == 0 { state.filterAdded(task, ofAllThreads: ofAllThreads) }
+    case .rangeLock:
+      if result == 0 { checkRangeLock(of: task) }
+    case .sender(let address, let length):
+      // The guest's memory went away under us: it has no use for a name then.
+      if result >= 0 { do throws(Errno) { try showSender(task, address, length) } catch {} }
+    }
+  }
+
+  private func unshared(_ task: Task, _ flags: UnshareFlags) {
+    if flags.contains(.fileSystem) { task.context = task.context.copy() }
+    if flags.contains(.files) { task.descriptors = DescriptorTable(thread: task.thread) }
+  }
+}

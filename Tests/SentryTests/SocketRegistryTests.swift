@@ -1,0 +1,46 @@
+// Entries of bound Unix sockets end with their sockets, as the kernel's list tells.
+
+import LinuxABI
+import TestSupport
+import Testing
+import VFS
+
+@testable import Sentry
+
+struct SocketRegistryTests {
+  private final class Node: Inode {}
+  private final class Nowhere: Filesystem {}
+
+  @Test func whatIsNotListedIsForgotten() throws {
+    let scratch = try Scratch(memory: 1 << 20)
+    let budget = scratch.store.budget
+    let used = budget.used
+    let registry = SocketRegistry(scratch.store, abstractNamesAreScoped: true)
+    let place = try registry.newAddress(isAbstract: false)
+    let filesystem = Nowhere(typeName: "nowhere")
+    func node(_ number: UInt64) -> Inode {
+      Node(filesystem: filesystem, type: .socket, number: number, permissions: [], owner: 0, group: 0)
+    }
+    let (kept, gone, stored) = (node(1), node(2), node(3))
+    for (inode, address, number) in [
+      (kept, [0] + Array("vedette-a".utf8), nil), (gone, [0] + Array("vedette-b".utf8), nil),
+      (stored, place.address, place.number),
+    ] as [(Inode, [UInt8], UInt64?)] {
+      registry.enter(.init(inode: inode, address: address, guestPath: [0x2f], type: 1, number: number))
+    }
+    #expect(budget.used == used + 3 * MemoryCost.socket)
+    let list = """
+      Num       RefCount Protocol Flags    Type St Inode Path
+      0000000000000000: 00000002 00000000 00010000 0001 01 1234 @vedette-a
+      0000000000000000: 00000003 00000000 00000000 0001 03 1235
+
+      """
+    // The file of a socket that exists no more; bind(2) has made it.
+    let path = String(decoding: place.address.dropLast(), as: UTF8.self)
+    _ = try Host.openTrusted(path, [.create, .writeOnly])
+    registry.sweep(Array(list.utf8))
+    #expect(registry.entry(of: kept) != nil && registry.entry(of: gone) == nil && registry.entry(of: stored) == nil)
+    #expect(throws: Errno.noSuchFileOrDirectory) { _ = try Host.openTrusted(path, []) }
+    #expect(budget.used == used + MemoryCost.socket)
+  }
+}
