@@ -7,6 +7,7 @@
 // kin, nor what was open before.
 
 import CLinux
+import Gate
 import LinuxABI
 
 /// The rules, ready to be entered.
@@ -58,9 +59,16 @@ struct SupervisorDomain: ~Copyable {
       try rules.allowOwnPlaces()
       self.rules = descriptor
     } catch {
+      if error == .notPermitted, !GuestMemory.isDirect { throw Self.memoryRefused }
       throw Self.refused(error)
     }
   }
+
+  /// Guests' memory would have to be written by /proc/TID/mem.
+  private static let memoryRefused = LaunchError(
+    .unsupported,
+    "process_vm_writev is not allowed here, and /proc/sys can be written, so that a wall keeps /proc read-only",
+    errno: .notPermitted)
 
   private static func refused(_ errno: Errno) -> LaunchError {
     LaunchError(.unsupported, "Landlock refused the supervisor's own rules", errno: errno)
@@ -122,7 +130,10 @@ extension SupervisorDomain.Rules {
   }
 
   /// What is served of the host's /proc, /dev and /sys.
+  ///
+  /// - Throws: `.notPermitted` if guests' memory could not be reached.
   func allowOwnPlaces() throws(Errno) {
+    if !Self.othersAreSafe, !GuestMemory.isDirect { throw .notPermitted }
     let device: SupervisorDomain.Access = [.readFile, .writeFile, .deviceControl]
     var places: [(String, SupervisorDomain.Access)] = [
       ("/proc", Self.othersAreSafe ? [.readFile, .readDirectory, .writeFile] : [.readFile, .readDirectory]),
