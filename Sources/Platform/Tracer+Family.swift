@@ -9,7 +9,10 @@ extension Tracer {
   /// PTRACE_EVENT_FORK, VFORK or CLONE at the parent.
   func birth(by parent: Tracee) {
     let child = parent.eventMessage().map { ThreadID(truncatingIfNeeded: $0) }
-    if let child { report(.birth(child, parent)) }
+    if let child {
+      if !Kinship.isComparable { sharingAtBirth[child] = Kinship.sharing(madeBy: parent) }
+      report(.birth(child, parent))
+    }
     // Of a lost parent nothing is known; its children are taken for its own when it ends (`adoptOrphans`).
     parent.resume()
   }
@@ -22,7 +25,8 @@ extension Tracer {
     placement.born(child, of: parent.thread, isProcess: !isThread && tracees.count == 1)
     let group = isThread ? parent.group : ThreadGroup(leader: child)
     if isThread { group.count += 1 }
-    let sharing = Kinship.sharing(parent.thread, child, isThread: isThread)
+    let sharing =
+      sharingAtBirth.removeValue(forKey: child) ?? Kinship.sharing(parent.thread, child, isThread: isThread)
     // A copy of the address space has the vdso where the original has it.
     let space = sharing.contains(.memory) ? parent.space : AddressSpace(vdso: parent.space.vdso)
     let tracee = Tracee(thread: child, group: group, space: space)
@@ -69,9 +73,10 @@ extension Tracer {
 
 /// What the kernel knows of two threads.
 enum Kinship {
-  /// What two threads share, by kcmp(2); a kernel without it is asked nothing, and threads of one group share everything.
+  /// What two threads share, by kcmp(2); where it is refused, and the call that made one of them was not seen, threads of one
+  /// group share everything and processes nothing.
   static func sharing(_ one: ThreadID, _ other: ThreadID, isThread: Bool) -> Sharing {
-    if isThread && !isComparable(one) { return [.memory, .descriptors, .fileSystem] }
+    if !isComparable { return isThread ? [.memory, .descriptors, .fileSystem] : [] }
     var sharing: Sharing = []
     if isSame(one, other, VD_KCMP_VM) { sharing.insert(.memory) }
     if isSame(one, other, VD_KCMP_FILES) { sharing.insert(.descriptors) }
@@ -79,7 +84,25 @@ enum Kinship {
     return sharing
   }
 
-  private static func isComparable(_ thread: ThreadID) -> Bool { isSame(thread, thread, VD_KCMP_VM) }
+  /// A thread at the event of a birth is in the call that has made the child, and its registers say what that is. The gate
+  /// lets no clone3(2) through, whose flags lie in memory.
+  static func sharing(madeBy parent: Tracee) -> Sharing? {
+    guard let number = parent.peek(.originalRax), let flags = parent.peek(.rdi) else { return nil }
+    switch CInt(truncatingIfNeeded: number) {
+    case SYS_fork: return []
+    case SYS_vfork: return .memory
+    case SYS_clone:
+      var sharing: Sharing = []
+      if flags & UInt64(CLONE_VM) != 0 { sharing.insert(.memory) }
+      if flags & UInt64(CLONE_FILES) != 0 { sharing.insert(.descriptors) }
+      if flags & UInt64(CLONE_FS) != 0 { sharing.insert(.fileSystem) }
+      return sharing
+    default: return nil
+    }
+  }
+
+  /// The kernel has kcmp(2), and no filter above us refuses it.
+  static let isComparable = isSame(getpid(), getpid(), VD_KCMP_VM)
 
   private static func isSame(_ one: ThreadID, _ other: ThreadID, _ kind: Int) -> Bool {
     // Where it is refused it is refused every time.

@@ -46,6 +46,8 @@ final class Tracer {
   var tracees: [ThreadID: Tracee] = [:]
   /// Newborn threads whose first stop came before their parent's event: the wait status.
   var held: [ThreadID: CInt] = [:]
+  /// What newborn threads share with their makers, where kcmp(2) is refused, until they are announced.
+  var sharingAtBirth: [ThreadID: Sharing] = [:]
   /// Threads that died before their parent's event.
   var diedUnborn: [ThreadID: ExitStatus] = [:]
   /// Threads that an exec removed; their exit, if it is reported at all, means nothing any more.
