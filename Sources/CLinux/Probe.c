@@ -60,7 +60,6 @@ int vd_probe_memory_map(void) {
 
 int vd_probe_file_system(void) {
   long context = VD_CALL(SYS_fsopen, "tmpfs", 1, 0, 0, 0, 0);
-  // Without privileges: EPERM says that the call is there.
   if (context >= 0) VD_CALL(SYS_close, context, 0, 0, 0, 0, 0);
-  return context == -ENOSYS ? -ENOSYS : 0;
+  return context < 0 ? (int)context : 0;
 }

@@ -44,9 +44,11 @@ public struct Doctor: Sendable {
     let (namespaces, readOnlyLayers) = Self.namespaces()
     lines.append(namespaces)
     lines.append(readOnlyLayers)
+    // Asked outside of a user namespace fsopen may well be EPERM; inside, the set-up above has mounted a store by it.
     add(
-      "detached file systems (fsopen)", Int(vd_probe_file_system()), "the store can be a tmpfs",
-      lacking: "needs Linux 5.2")
+      "store in memory (fsopen)", namespaces.isAvailable ? 0 : min(Int(vd_probe_file_system()), -Int(EPERM)),
+      "at full it is a tmpfs of its own, bounded by --size",
+      lacking: "it is a directory in /dev/shm or TMPDIR, measured against --size")
     let landlock = vd_landlock_abi()
     lines.append(
       Line(
@@ -60,7 +62,11 @@ public struct Doctor: Sendable {
         detail: SupervisorDomain.isAvailable
           ? "at no-namespaces it reaches what it serves and nothing else"
           : "at no-namespaces a bug of vedette's own reaches what its caller can (needs ABI 2, Linux 5.19)"))
-    add("kcmp", Self.raw(SYS_kcmp, Int(getpid()), Int(getpid()), 1), "", lacking: "sharing between tasks is guessed")
+    lines.append(Self.descriptors())
+    lines.append(Self.guestMemory())
+    add(
+      "kcmp", Self.raw(SYS_kcmp, Int(getpid()), Int(getpid()), 1), "what tasks share is asked of the kernel",
+      lacking: "what tasks share is told by the call that made them")
     add(
       "PROCMAP_QUERY", Int(vd_probe_mapping_query()), "mappings are asked for by address",
       lacking: "needs Linux 6.11; /proc/PID/maps is read instead")
@@ -130,6 +136,23 @@ public struct Doctor: Sendable {
     } catch {
       return Line(name: "calls", isAvailable: false, isNeeded: true, detail: error.description)
     }
+  }
+
+  private static func descriptors() -> Line {
+    Line(
+      name: "pidfd_getfd", isAvailable: Host.takesDescriptors, isNeeded: false,
+      detail: Host.takesDescriptors
+        ? "guests' descriptors are duplicated by it"
+        : "refused here: guests' descriptors are sent over by an injected sendmsg (slower for sockets and some locks)"
+    )
+  }
+
+  private static func guestMemory() -> Line {
+    Line(
+      name: "process_vm_readv, process_vm_writev", isAvailable: GuestMemory.isDirect, isNeeded: false,
+      detail: GuestMemory.isDirect
+        ? "guests' memory is read and written by them"
+        : "refused here: guests' memory is read and written by /proc/PID/mem (slower)")
   }
 
   private static func capabilities() -> Line {

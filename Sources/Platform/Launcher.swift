@@ -227,7 +227,8 @@ final class Launcher {
   static func namespacesRefused(_ errno: Errno) -> LaunchError {
     LaunchError(
       .namespaces,
-      "user namespaces are refused here (see kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor); "
+      "user namespaces are refused here (see kernel.unprivileged_userns_clone, user.max_user_namespaces, AppArmor, a "
+        + "container's seccomp profile); "
         + "--isolation no-namespaces works without them", errno: errno)
   }
 
