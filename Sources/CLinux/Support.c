@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
@@ -10,6 +11,53 @@
 #include <unistd.h>
 
 #include "LaunchInternal.h"
+
+enum { VD_RIGHTS_MESSAGE_SIZE = 112 };
+
+// A message with one descriptor, laid out for the address that it will have in another process.
+struct rights_message {
+  struct msghdr header;
+  struct iovec part;
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+};
+_Static_assert(sizeof(struct rights_message) <= VD_RIGHTS_MESSAGE_SIZE, "VD_RIGHTS_MESSAGE_SIZE");
+
+const int vd_rights_message_size = VD_RIGHTS_MESSAGE_SIZE;
+const int vd_pair_type = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+void vd_rights_message(void *buffer, uint64_t address, int number) {
+  struct rights_message message = {0};
+  message.part.iov_base = (void *)(address + offsetof(struct rights_message, control));
+  message.part.iov_len = 1;
+  message.header.msg_iov = (struct iovec *)(address + offsetof(struct rights_message, part));
+  message.header.msg_iovlen = 1;
+  message.header.msg_control = (void *)(address + offsetof(struct rights_message, control));
+  message.header.msg_controllen = sizeof message.control;
+  struct cmsghdr *control = (struct cmsghdr *)message.control;
+  control->cmsg_len = CMSG_LEN(sizeof(int));
+  control->cmsg_level = SOL_SOCKET;
+  control->cmsg_type = SCM_RIGHTS;
+  memcpy(CMSG_DATA(control), &number, sizeof number);
+  memset(buffer, 0, VD_RIGHTS_MESSAGE_SIZE);
+  memcpy(buffer, &message, sizeof message);
+}
+
+int vd_receive_rights(int socket, int descriptors[2]) {
+  char byte, space[CMSG_SPACE(sizeof(int))] = {0};
+  struct iovec part = {&byte, 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+  long received;
+  do received = VD_CALL(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
+  while (received == -EINTR);
+  if (received < 0) return (int)received;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return 0;
+  // The room of CMSG_SPACE is that of two, for alignment's sake; the kernel fills it.
+  int count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+  if (count > 2) count = 2;
+  memcpy(descriptors, CMSG_DATA(header), (size_t)count * sizeof(int));
+  return count;
+}
 
 uint64_t vd_vdso_base(size_t *size) {
   const Elf64_Ehdr *header = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);

@@ -25,13 +25,7 @@ struct ProcessRemap: ThreadWork {
   private func replaceAll<Thread: StoppedThread & ~Copyable>(in guest: inout Thread) throws(RemoteCallError) {
     let thread = guest.thread
     let status = try kernel { () throws(Errno) in try ProcessStatus(of: thread) }
-    var calls = FilteredCalls()
-    let added = status.number("Seccomp_filters:").subtractingClamped(remap.initialFilters)
-    if added > 0 {
-      // A filter of the guest's own might kill it for a call that it did not make: all of them must be known.
-      guard let filter = owner.withCoherence({ $0.filter(of: thread) }), filter.count == added else { return }
-      calls.filter = filter
-    }
+    let calls = try FilteredCalls(in: thread, status, beyond: remap.initialFilters, for: owner)
     let table = DescriptorTable(thread: thread)
     let numbers = try kernel { () throws(Errno) in try table.numbers() }
     let mappings = mayMap ? try mappings(of: thread) : []
@@ -40,13 +34,23 @@ struct ProcessRemap: ThreadWork {
     let locked = !mappings.isEmpty && status.number("VmLck:") > 0 ? KernelMapping.lockedRanges(of: thread) : []
     if !calls.allow(mappings, areLocked: !locked.isEmpty, at: guest.instructionPointer) { return }
     for (number, closeOnExec) in held {
-      let description = try kernel { () throws(Errno) in try remap.successor(of: number, in: table, of: thread) }
+      let description =
+        Host.takesDescriptors
+        ? try kernel { () throws(Errno) in try remap.successor(of: number, in: table, of: thread) }
+        : try sentSuccessor(of: number, calls, in: &guest)
       try calls.replaceDescriptor(number, by: description.new.rawValue, closeOnExec: closeOnExec, in: &guest)
     }
     if mappings.isEmpty { return }
     try replace(mappings, or: held.last?.number, used: numbers, locked: locked, calls, in: &guest)
     let lower = try kernel { () throws(Errno) in try remap.listedFiles().lower }
     owner.withCoherence { $0.checkAfterRemap(in: thread, lower: lower) }
+  }
+
+  private func sentSuccessor<Thread: StoppedThread & ~Copyable>(
+    of number: CInt, _ calls: FilteredCalls, in guest: inout Thread
+  ) throws(RemoteCallError) -> Remap.Description {
+    let old = try calls.sendDescriptor(number, in: &guest)
+    do throws(Errno) { return try remap.successor(ofSent: old) } catch { throw .refused(error) }
   }
 
   /// The descriptors of the lower file.
@@ -110,7 +114,24 @@ struct ProcessRemap: ThreadWork {
 
 /// Calls that the guest's own filters are asked about first, so that none is made that kills.
 struct FilteredCalls: Sendable {
-  var filter: GuestFilter?
+  private let filter: GuestFilter?
+
+  /// - Parameter beyond: how many filters a guest has that has added none.
+  /// - Throws: `.notPermitted` if one that a guest has added is not known: it might kill the guest for a call that it did not
+  ///   make.
+  init(
+    in thread: ThreadID, _ status: ProcessStatus, beyond initialFilters: Int, for owner: any CoherenceOwner
+  ) throws(RemoteCallError) {
+    let added = status.number("Seccomp_filters:").subtractingClamped(initialFilters)
+    if added <= 0 {
+      filter = nil
+      return
+    }
+    guard let known = owner.withCoherence({ $0.filter(of: thread) }), known.count == added else {
+      throw .refused(.notPermitted)
+    }
+    filter = known
+  }
 
   func allow(_ call: SystemCall, at instructionPointer: UInt64) -> Bool {
     filter?.allows(call, instructionPointer: instructionPointer) ?? true
@@ -140,6 +161,16 @@ struct FilteredCalls: Sendable {
   ) throws(RemoteCallError) {
     guard allow(.descriptorCarrier, at: guest.instructionPointer) else { throw .refused(.notPermitted) }
     try guest.replaceDescriptor(number, by: file, closeOnExec: closeOnExec)
+  }
+
+  func sendDescriptor<Thread: StoppedThread & ~Copyable>(
+    _ number: CInt, in guest: inout Thread
+  ) throws(RemoteCallError) -> OwnedDescriptor {
+    let place = guest.instructionPointer
+    guard allow(.descriptorCarrier, at: place), allow(.descriptorSender(0, message: 0), at: place),
+      allow(.one(SYS_close, 0), at: place)
+    else { throw .refused(.notPermitted) }
+    return try guest.sendDescriptor(number)
   }
 }
 

@@ -62,7 +62,16 @@ final class Remap: Sendable {
   /// The successor of descriptor `number` of `table`, made at the first descriptor that shares the description.
   func successor(of number: CInt, in table: DescriptorTable, of thread: ThreadID) throws(Errno) -> Description {
     for known in replaced.withLock({ $0 }) where Self.isSame(known.old.rawValue, thread, number) { return known }
-    let old = try table.duplicate(number)
+    return try makeSuccessor(of: try table.duplicate(number))
+  }
+
+  /// The same for one that the guest has sent, where no duplicate can be taken.
+  func successor(ofSent old: consuming OwnedDescriptor) throws(Errno) -> Description {
+    for known in replaced.withLock({ $0 }) where Self.isSame(known.old.rawValue, old.rawValue) { return known }
+    return try makeSuccessor(of: old)
+  }
+
+  private func makeSuccessor(of old: consuming OwnedDescriptor) throws(Errno) -> Description {
     let flags = OpenFlags(
       rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(old.rawValue), Int(F_GETFL))))
     let kept = flags.intersection([.append, .nonBlocking, .direct, .sync, .dataSync, .noAccessTime, .largeFile])
@@ -86,5 +95,20 @@ final class Remap: Sendable {
   /// `kcmp(2)`, KCMP_FILE: our descriptor and the guest's are one open file description.
   private static func isSame(_ ours: CInt, _ thread: ThreadID, _ number: CInt) -> Bool {
     vd_syscall(Int(SYS_kcmp), Int(getpid()), Int(thread), 0, Int(ours), Int(number), 0) == 0
+  }
+
+  /// The same of two of ours, which needs no kcmp: the signal that a description sends (`man 2 fcntl`, F_SETSIG), which
+  /// means nothing for a regular file, is seen by all who share it.
+  private static func isSame(_ one: CInt, _ other: CInt) -> Bool {
+    func signal(_ descriptor: CInt) -> Int {
+      vd_syscall(Int(SYS_fcntl), Int(descriptor), 11 /* F_GETSIG */, 0, 0, 0, 0)
+    }
+    let former = signal(one)
+    guard former >= 0, signal(other) == former else { return false }
+    let probe = former == Int(SIGIO) ? Int(SIGURG) : Int(SIGIO)
+    guard vd_syscall(Int(SYS_fcntl), Int(one), 10 /* F_SETSIG */, probe, 0, 0, 0) == 0 else { return false }
+    let isShared = signal(other) == probe
+    _ = vd_syscall(Int(SYS_fcntl), Int(one), 10, former, 0, 0, 0)
+    return isShared
   }
 }

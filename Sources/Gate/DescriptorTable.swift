@@ -1,8 +1,24 @@
 // The way into a guest's descriptor table, which is the kernel's own: a kept descriptor of /proc/TID/fd tells what a
-// number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step.
+// number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step. What is done where no
+// duplicate can be taken is in Sentry, Duplicates.swift.
 
 public import CLinux
 public import LinuxABI
+
+/// See `DescriptorTable.handle`.
+public struct DescriptorHandle: ~Copyable {
+  private let file: OwnedDescriptor
+  /// Access mode and status flags.
+  public let flags: OpenFlags
+
+  init(file: consuming OwnedDescriptor, flags: OpenFlags) {
+    self.file = file
+    self.flags = flags
+  }
+
+  /// The file's handle, the caller's from now on.
+  public consuming func takeFile() -> OwnedDescriptor { file }
+}
 
 /// A descriptor table, shared by all tasks that CLONE_FILES ties together.
 public final class DescriptorTable {
@@ -66,8 +82,49 @@ public final class DescriptorTable {
     try Digits.withDecimal(UInt64(max(number, 0)), body)
   }
 
+  /// `statx(2)` of what a guest's descriptor refers to.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  public func statx(_ number: CInt) throws(Errno) -> statx {
+    _ = try stat(number)
+    return try withName(of: number) { name throws(Errno) in try Host.statx(name, in: directory, []) }
+  }
+
+  /// A handle of the file (O_PATH), and what the kernel says of the descriptor then: where no duplicate can be taken. Both are
+  /// of one file, so whatever a thread of the guest's has put at the number meanwhile, it could do to that file what the
+  /// flags say.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  public func handle(_ number: CInt) throws(Errno) -> DescriptorHandle {
+    _ = try stat(number)
+    let handle = try Host.openTrusted("/proc/\(thread)/fd/\(number)", [.path])
+    let information = try DescriptorInformation(number, of: thread)
+    var facts = CLinux.statx()
+    let result = withUnsafeMutablePointer(to: &facts) { facts in
+      "".withCString {
+        // STATX_INO, STATX_MNT_ID: the mount's number as mountinfo and fdinfo have it.
+        vd_syscall(
+          Int(SYS_statx), Int(handle.rawValue), Int(bitPattern: $0), Int(AtFlags.emptyPath.rawValue), 0x1100,
+          Int(bitPattern: facts), 0)
+      }
+    }
+    _ = try Errno.check(result)
+    guard information.inode == facts.stx_ino, information.mount == facts.stx_mnt_id else { throw .badFileDescriptor }
+    return DescriptorHandle(file: handle, flags: information.flags.subtracting(.closeOnExec))
+  }
+
+  /// The file position of a guest's descriptor.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  public func position(_ number: CInt) throws(Errno) -> Int64 {
+    _ = try stat(number)
+    guard let position = try DescriptorInformation(number, of: thread).position else { throw .badFileDescriptor }
+    return position
+  }
+
   /// A duplicate of a guest's descriptor in our own table. The C function is `pidfd_getfd(2)`.
   ///
+  /// - Precondition: `Host.takesDescriptors`; see `SentryState.duplicate`.
   /// - Throws: `.badFileDescriptor`.
   public func duplicate(_ number: CInt) throws(Errno) -> OwnedDescriptor {
     // Says whether the table can be reached through `thread` still.

@@ -111,4 +111,14 @@ extension SystemCall {
   /// The call that is injected for a descriptor to be installed by its answer (`StoppedThread.replaceDescriptor`).
   package static let descriptorCarrier = SystemCall(
     number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
+
+  /// The call that is injected for a descriptor to be sent to us (`StoppedThread.sendDescriptor`).
+  package static func descriptorSender(_ socket: CInt, message: UInt64) -> SystemCall {
+    SystemCall(number: Int(SYS_sendmsg), arguments: (UInt64(socket), message, UInt64(MSG_NOSIGNAL), 0, 0, 0))
+  }
+
+  /// The end of such a socket in the guest.
+  package static func close(_ number: CInt) -> SystemCall {
+    SystemCall(number: Int(SYS_close), arguments: (UInt64(number), 0, 0, 0, 0, 0))
+  }
 }

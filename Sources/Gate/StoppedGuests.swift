@@ -27,6 +27,11 @@ public protocol StoppedThread: ~Copyable {
 
   /// Descriptor `number` of the thread becomes `file`, as by `dup3(2)`.
   mutating func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(RemoteCallError)
+
+  /// A duplicate of descriptor `number` of the thread, which sends it to us over a socket made for this one message. What
+  /// comes is what the guest had there, or whatever else its other threads have made of the message meanwhile: it is
+  /// judged by itself, as one that `pidfd_getfd(2)` gave would be.
+  mutating func sendDescriptor(_ number: CInt) throws(RemoteCallError) -> OwnedDescriptor
 }
 
 /// What is done in one stopped thread.

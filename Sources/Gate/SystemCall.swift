@@ -38,6 +38,8 @@ public enum Outcome: ~Copyable, Sendable {
   case observed
   /// The kernel runs this call instead; the guest's own registers but rax are put back when it returns. Trace gate only.
   case substitute(SystemCall)
+  /// As `substitute`; unless that call fails, the guest's is answered with `value`.
+  case substituteAnswering(SystemCall, value: Int)
   /// As `substitute`, with `bytes` laid below the guest's stack pointer for it; `argument` becomes their address. Another
   /// thread of the guest can change them before the kernel reads them: only for what may be anything the guest can name.
   case substituteReading(SystemCall, [UInt8], argument: Int)

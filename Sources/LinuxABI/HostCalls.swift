@@ -237,6 +237,11 @@ public enum Host {
     return OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(result)))
   }
 
+  /// Whether the kernel, and the filters above us, let us take a duplicate from another process. A container engine's
+  /// default profile refuses that to who has no CAP_SYS_PTRACE; a descriptor that does not exist is EBADF.
+  public static let takesDescriptors =
+    vd_syscall(Int(SYS_pidfd_getfd), -1, 0, 0, 0, 0, 0) == -Int(EBADF)
+
   /// `pidfd_getfd(2)`: a duplicate of descriptor `number` of the process that `process` stands for (`openProcess`).
   public static func duplicate(_ number: CInt, from process: CInt) throws(Errno) -> OwnedDescriptor {
     OwnedDescriptor(CInt(truncatingIfNeeded: try call(SYS_pidfd_getfd, Int(process), Int(number))))

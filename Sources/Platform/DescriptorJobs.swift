@@ -6,15 +6,16 @@ import CLinux
 import Gate
 import LinuxABI
 
-/// One replacement.
+/// One replacement, or one new descriptor.
 final class DescriptorJob: Sendable {
   let thread: ThreadID
-  let number: CInt
+  /// Nil for the lowest free number.
+  let number: CInt?
   let file: CInt
   let closeOnExec: Bool
   let isDone = Flag()
 
-  init(thread: ThreadID, number: CInt, file: CInt, closeOnExec: Bool) {
+  init(thread: ThreadID, number: CInt?, file: CInt, closeOnExec: Bool) {
     self.thread = thread
     self.number = number
     self.file = file
@@ -49,8 +50,9 @@ final class DescriptorJobs: Sendable {
       return false
     }
     let result = listener.install(
-      job.file, at: notification.id, flags: VD_ADDFD_SETFD, number: job.number, closeOnExec: job.closeOnExec)
-    listener.answer(notification.id, of: job.thread, min(result, 0))
+      job.file, at: notification.id, flags: job.number == nil ? 0 : VD_ADDFD_SETFD, number: job.number ?? 0,
+      closeOnExec: job.closeOnExec)
+    listener.answer(notification.id, of: job.thread, result)
     job.isDone.raise()
     return true
   }

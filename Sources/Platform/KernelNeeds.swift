@@ -16,10 +16,7 @@ enum KernelNeeds {
   private static let needs = [
     Need(name: "openat2", version: "5.6", number: SYS_openat2, arguments: (-1, 0, 0, 0, 0, 0)),
     Need(name: "statx", version: "4.11", number: SYS_statx, arguments: (-1, 0, 0, 0, 0, 0)),
-    Need(name: "process_vm_readv", version: "3.2", number: SYS_process_vm_readv, arguments: (0, 0, 0, 0, 0, 0)),
-    Need(name: "process_vm_writev", version: "3.2", number: SYS_process_vm_writev, arguments: (0, 0, 0, 0, 0, 0)),
     Need(name: "pidfd_open", version: "5.3", number: SYS_pidfd_open, arguments: (0, 0, 0, 0, 0, 0)),
-    Need(name: "pidfd_getfd", version: "5.6", number: 438, arguments: (-1, 0, 0, 0, 0, 0)),
     Need(name: "close_range", version: "5.9", number: SYS_close_range, arguments: (1, 0, 0, 0, 0, 0)),
     Need(name: "memfd_create", version: "3.17", number: SYS_memfd_create, arguments: (0, 0, 0, 0, 0, 0)),
   ]

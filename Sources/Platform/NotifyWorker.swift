@@ -113,6 +113,7 @@ final class NotifyWorker: Sendable {
     case .native: listener.answer(id, of: thread, -Int(ENOSYS))
     case .observed: listener.answer(id, of: thread, -Int(ENOSYS))
     case .substitute: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .substituteAnswering: listener.answer(id, of: thread, -Int(ENOSYS))
     case .substituteReading: listener.answer(id, of: thread, -Int(ENOSYS))
     case .after: listener.answer(id, of: thread, -Int(ENOSYS))
     case .exec: listener.answer(id, of: thread, -Int(ENOSYS))

@@ -59,6 +59,9 @@ struct RemoteThread: ~Copyable, StoppedThread {
 
   var thread: ThreadID { tracee.thread }
 
+  /// The program's own.
+  var stackPointer: UInt64 { saved.rsp }
+
   /// Behind the `syscall` instruction.
   var instructionPointer: UInt64 { instruction &+ 2 }
 
@@ -69,6 +72,11 @@ struct RemoteThread: ~Copyable, StoppedThread {
 
   /// Descriptors are installed by answering a held call; this one exists for nothing else.
   mutating func replaceDescriptor(_ number: CInt, by file: CInt, closeOnExec: Bool) throws(RemoteCallError) {
+    _ = try install(file, at: number, closeOnExec: closeOnExec)
+  }
+
+  /// At `number`, or at the lowest free one. Returns the number there.
+  mutating func install(_ file: CInt, at number: CInt?, closeOnExec: Bool) throws(RemoteCallError) -> CInt {
     let jobs = tracer.jobs
     let listener = tracer.listener
     let job = jobs.begin(
@@ -78,14 +86,13 @@ struct RemoteThread: ~Copyable, StoppedThread {
     for _ in 0..<100 {
       let result = try run(.descriptorCarrier) { jobs.serve(job, listener: listener) }
       if result == -512 && !job.isDone.isRaised { continue }
-      do throws(Errno) { _ = try Errno.check(result) } catch { throw .refused(error) }
-      return
+      do throws(Errno) { return CInt(truncatingIfNeeded: try Errno.check(result)) } catch { throw .refused(error) }
     }
     throw .refused(.interrupted)
   }
 
   /// Runs one call and gives its raw result. `duringWait` is called once the thread has been let into the kernel.
-  private mutating func run(_ call: SystemCall, duringWait: () -> Void) throws(RemoteCallError) -> Int {
+  mutating func run(_ call: SystemCall, duringWait: () -> Void) throws(RemoteCallError) -> Int {
     if isOver { throw .threadGone }
     let progress = tracer.requests.tracerProgress
     progress.beginInjection(call.number, in: tracee.thread)

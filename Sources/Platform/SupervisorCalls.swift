@@ -28,7 +28,7 @@ package enum SupervisorCalls {
     SYS_fsetxattr, SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_pipe2, SYS_poll, SYS_dup, SYS_umask,
     SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl,
     SYS_epoll_wait, SYS_epoll_pwait,
-    // Of guests' sockets: duplicates by pidfd_getfd. None is made.
+    // Of guests' sockets: duplicates. None is made but a pair that a duplicate comes by (`checked`).
     SYS_bind, SYS_connect, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_sendto, SYS_sendmsg,
     SYS_sendmmsg, SYS_recvmsg, SYS_shutdown,
   ]
@@ -89,6 +89,16 @@ package enum SupervisorCalls {
         [ArgumentRule(.native, when: .equal(argument: 0, mask: .max, value: threadFlags))], otherwise: refusal)
     ),
     (SYS_clone3, CallPolicy(otherwise: .errno(ENOSYS))),
+    // Two ends of one connection, which leads nowhere else: a guest sends a descriptor by it (`RemoteThread.sendDescriptor`).
+    (
+      SYS_socketpair,
+      CallPolicy(
+        [
+          ArgumentRule(
+            .native, when: .equal(argument: 0, mask: .max, value: UInt64(AF_UNIX)),
+            .equal(argument: 1, mask: .max, value: UInt64(vd_pair_type)), .equal(argument: 2, mask: .max, value: 0))
+        ], otherwise: refusal)
+    ),
     (SYS_mmap, CallPolicy([notExecutable], otherwise: refusal)),
     (SYS_mprotect, CallPolicy([notExecutable], otherwise: refusal)),
     (

@@ -79,6 +79,8 @@ enum PendingCall {
   case observed(SystemCall)
   /// Put the registers back but rax.
   case substitute(vd_registers)
+  /// Put the registers back, with this value unless the call failed.
+  case answering(vd_registers, Int)
   /// Put the registers back, and have the guest's own call made again unless this one failed.
   case repeating(vd_registers)
   /// An exec that may fail: then put the registers back but rax, and say so.

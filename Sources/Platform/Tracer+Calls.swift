@@ -22,6 +22,9 @@ extension Tracer {
     case .substitute(let other):
       guard let saved = tracee.registers() else { return tracee.resume() }
       substitute(other, for: saved, .substitute(saved), in: tracee)
+    case .substituteAnswering(let other, let value):
+      guard let saved = tracee.registers() else { return tracee.resume() }
+      substitute(other, for: saved, .answering(saved, value), in: tracee)
     case .substituteReading(let other, let bytes, let argument):
       guard let saved = tracee.registers() else { return tracee.resume() }
       substitute(other, reading: bytes, argument, for: saved, .substitute(saved), in: tracee)
@@ -104,6 +107,11 @@ extension Tracer {
       }
     case .substitute(let saved):
       if let result = tracee.peek(.rax) { putBack(saved, result: result, in: tracee) }
+    case .answering(let saved, let value):
+      if let result = tracee.peek(.rax) {
+        let isDone = Int64(bitPattern: result) >= 0
+        putBack(saved, result: isDone ? UInt64(bitPattern: Int64(value)) : result, in: tracee)
+      }
     case .repeating(let saved):
       if let result = tracee.peek(.rax) { makeAgain(saved, after: Int64(bitPattern: result), in: tracee) }
     case .exec(let saved):

@@ -16,6 +16,7 @@ public struct ForeignDescriptor: ~Copyable {
   public let status: stat
   /// F_GETFL: access mode and status flags of the open file description.
   public let flags: OpenFlags
+  private let isHandle: Bool
 
   /// - Parameter file: a duplicate of the guest's descriptor (`pidfd_getfd(2)`), ours from now on.
   public init(_ file: consuming OwnedDescriptor) throws(Errno) {
@@ -24,6 +25,20 @@ public struct ForeignDescriptor: ~Copyable {
     self.file = file
     self.status = status
     self.flags = OpenFlags(rawValue: UInt32(truncatingIfNeeded: flags))
+    isHandle = false
+  }
+
+  /// Where no duplicate can be taken: the file, and what the guest may do with it.
+  ///
+  /// - Parameters:
+  ///   - handle: the guest's file, opened with O_PATH, ours from now on.
+  ///   - flags: of a description of the same file that the guest had after `handle` was opened.
+  public init(handle: consuming OwnedDescriptor, flags: OpenFlags) throws(Errno) {
+    let status = try Host.stat(handle.rawValue)
+    file = handle
+    self.status = status
+    self.flags = flags
+    isHandle = true
   }
 
   /// nil for an anonymous inode (epoll, eventfd).
@@ -83,11 +98,10 @@ public struct ForeignDescriptor: ~Copyable {
     if type == .directory { throw .isDirectory }
     guard type == .regular else { throw .invalidArgument }
     guard access.contains(.write) else { throw .permissionDenied }
-    try Host.truncate(file.rawValue, to: size)
+    if !isHandle { return try Host.truncate(file.rawValue, to: size) }
+    let opened = try reopen(.writeOnly)
+    try Host.truncate(opened.rawValue, to: size)
   }
-
-  /// `flock(2)` and the like are the kernel's to judge: the duplicate shares the guest's description.
-  public var rawValue: CInt { file.rawValue }
 }
 
 /// The inode that the link of a foreign descriptor leads to. Made anew each time the link is followed.

@@ -45,6 +45,8 @@ public final class CallContext {
   private var wakes: [ThreadID] = []
   /// The descriptor of a new notifier, which the platform is to wait for.
   var newNotifier: CInt?
+  /// A descriptor that the caller must send before its call comes again (Duplicates.swift).
+  var wantedDescriptor: CInt?
 
   init(_ state: SentryState) {
     self.state = state
@@ -71,6 +73,7 @@ public final class CallContext {
     number = call.number
     registers = call.arguments
     hasBegun = true
+    wantedDescriptor = nil
     if !traced.isEmpty { traced.removeAll() }
     copyUps.callBegins()
   }
@@ -208,11 +211,6 @@ public final class CallContext {
   /// The file of the tree that the caller's descriptor stands for; nil for anything else.
   func node(_ descriptor: Descriptor) throws(Errno) -> NodeRegistry.Node? {
     files.node(try status(descriptor), descriptor.number, of: task.descriptors)
-  }
-
-  /// A duplicate of the caller's descriptor.
-  func duplicate(_ descriptor: Descriptor) throws(Errno) -> OwnedDescriptor {
-    try task.descriptors.duplicate(descriptor.number)
   }
 
   // MARK: - Structures

@@ -13,6 +13,7 @@ extension CallContext {
     // What it waited for at a FIFO is of no interest any more, unless this is the open made again.
     if !files.fifoWaits.isEmpty, !SystemCallTable.opens(call.number) { files.fifoWaits.forget(thread) }
     if task.isLoading { return serveLoading(call) }
+    if task.sent != nil { task.forgetSent(unlessFor: call) }
     guard let handler = SystemCallTable.handler(call.number) else { return .value(Errno.noFunction.result) }
     files.notifier?.beginCall()
     do throws(Errno) {
@@ -22,6 +23,7 @@ extension CallContext {
       return outcome
     } catch {
       files.notifier?.finishCall()
+      if wantedDescriptor != nil { return .sleep(isSlow: false) }
       // A copy-up is needed that takes long. Whatever the error is, nothing has been changed: the call is given up.
       if copyUps.isNeeded {
         copyUps.wait(thread, in: call)

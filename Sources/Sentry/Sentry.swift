@@ -116,13 +116,15 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     var wakes: [ThreadID] = []
     var control: (any GuestControl)?
     var newNotifier: CInt?
+    var wanted: CInt?
     let outcome = state.withLock { state in
       let outcome = state.serve(call, from: thread, by: gate)
       let call = state.call
       newNotifier = call.newNotifier.take()
       wakes = call.takeWakes()
+      wanted = call.wantedDescriptor
       mustRemap = state.coherence.hasPendingRemaps
-      if mustRemap || newNotifier != nil || !wakes.isEmpty { control = state.control }
+      if mustRemap || newNotifier != nil || !wakes.isEmpty || wanted != nil { control = state.control }
       if call.isTracing {
         traced.strings = call.traced
         traced.insideThread = state.tasks[thread].map { state.tasks.insideID(of: $0) } ?? 0
@@ -134,6 +136,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
       control?.whenReadable(newNotifier) { [weak self] in self?.state.withLock { $0.files.notifier?.serve() } }
     }
     for sleeper in wakes { control?.wake(sleeper) }
+    if let wanted, let control { fetch(wanted, for: call, of: thread, by: control) }
     return outcome
   }
 
@@ -146,6 +149,17 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   public func name(of number: Int) -> StaticString? { SystemCallTable.name(of: number) }
+
+  /// Keeps what a thread has sent until it makes its call again.
+  func deliver(_ sent: SentDescriptor, to thread: ThreadID) {
+    state.withLock { state in
+      guard let task = state.tasks[thread] else {
+        return sent.drop()
+      }
+      task.dropSent()
+      task.sent = sent
+    }
+  }
 
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
     state.withLock { $0.completed(thread, result: result) }

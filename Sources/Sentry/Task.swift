@@ -24,6 +24,8 @@ final class Task {
   var execPlan: ExecPlan?
   /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
   var connectDeadline: ConnectDeadline?
+  /// What it has sent for the call that it makes again (Duplicates.swift).
+  var sent: SentDescriptor?
   /// How often it has asked for a lock that it waits for; see `takeAtOnce`.
   var lockAttempts = 0
   /// The measure of the store that it waits for before an allocation is refused (`StoreUsage.requestMeasure`).
@@ -50,6 +52,8 @@ final class Task {
     self.descriptors = descriptors
     self.space = space
   }
+
+  deinit { dropSent() }
 
   var memory: GuestMemory { GuestMemory(thread: thread) }
 

@@ -129,7 +129,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
   }
 
   private func isWritable(_ number: Int32, _ table: DescriptorTable) throws(Errno) -> Bool {
-    try ForeignDescriptor(try table.duplicate(number)).access.contains(.write)
+    try table.foreign(number).access.contains(.write)
   }
 
   public func descriptorInformation(_ number: Int32, of thread: ProcessThread) throws(Errno) -> [UInt8] {
@@ -137,7 +137,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
   }
 
   public func foreignDescriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ForeignDescriptor {
-    try ForeignDescriptor(try task(thread).descriptors.duplicate(number))
+    try task(thread).descriptors.foreign(number)
   }
 
   public func attributes(ofForeign status: stat) throws(Errno) -> Attributes {

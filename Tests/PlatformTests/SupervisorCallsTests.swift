@@ -43,6 +43,16 @@ import Testing
     for number in never { #expect(run(number) == refused, "\(number)") }
   }
 
+  @Test func onlyPairsOfOneKindAreMade() {
+    let kind = UInt64(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    #expect(run(SYS_socketpair, UInt64(AF_UNIX), kind) == allowed)
+    for (family, kind, protocolNumber) in [
+      (UInt64(AF_INET), kind, 0), (UInt64(AF_UNIX), 1, 0), (UInt64(AF_UNIX), kind, 1), (40, kind, 0),
+    ] as [(UInt64, UInt64, UInt64)] {
+      #expect(run(SYS_socketpair, family, kind, protocolNumber) == refused, "\(family) \(kind)")
+    }
+  }
+
   @Test func onlyThreadsAreMade() {
     #expect(run(SYS_clone, SupervisorCalls.threadFlags) == allowed)
     // SIGCHLD, and as vfork(2) does; a thread in a new namespace.

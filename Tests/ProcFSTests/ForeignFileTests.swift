@@ -50,6 +50,22 @@ struct ForeignFileTests {
     #expect(size == 7)
   }
 
+  /// Without a duplicate: the file itself, and what the guest's descriptor allowed.
+  @Test func handleAllowsWhatTheDescriptorDid() throws {
+    let reading = try ForeignDescriptor(handle: OwnedDescriptor(open(path, 0o10000000)), flags: [])
+    #expect(refusal(reading, []) == nil)
+    #expect(refusal(reading, .writeOnly) == .permissionDenied)
+    #expect(refusal(reading, .truncate) == .permissionDenied)
+    #expect(errno { () throws(Errno) in try reading.truncate(to: 0) } == .permissionDenied)
+    #expect(size == 7)
+    let writing = try ForeignDescriptor(handle: OwnedDescriptor(open(path, 0o10000000)), flags: .writeOnly)
+    #expect(refusal(writing, []) == .permissionDenied)
+    try writing.truncate(to: 3)
+    #expect(size == 3)
+    let neither = try ForeignDescriptor(handle: OwnedDescriptor(open(path, 0o10000000)), flags: .path)
+    #expect(refusal(neither, []) == .permissionDenied)
+  }
+
   @Test func writtenFileIsNotRead() throws {
     let file = try descriptor(O_WRONLY)
     #expect(refusal(file, []) == .permissionDenied)

@@ -124,6 +124,18 @@ int vd_read_only_tree(int directory, const char *path);
 /// The ABI version of the kernel's Landlock, 0 if there is none.
 int vd_landlock_abi(void);
 
+/// SOCK_DGRAM and its flags: what a pair of sockets is made with that a guest sends a descriptor by.
+extern const int vd_pair_type;
+
+/// The size of the message that `vd_rights_message` lays out, in bytes: whole words.
+extern const int vd_rights_message_size;
+
+/// Lays out a `struct msghdr` with descriptor `number` (SCM_RIGHTS), to be read at `address` in another process.
+void vd_rights_message(void *buffer, uint64_t address, int number);
+
+/// Receives what such a message has brought, without waiting. Returns how many descriptors, two at most, or a negative errno.
+int vd_receive_rights(int socket, int descriptors[2]);
+
 /// The trampoline's machine code (`Trampoline.S`), position independent.
 const uint8_t *vd_trampoline_code(size_t *size);
 

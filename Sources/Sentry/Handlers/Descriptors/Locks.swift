@@ -68,7 +68,7 @@ extension CallContext {
     case .characterDevice, .blockDevice: return files.isOwnTerminal(status) ? .guests : .host
     case .regular, .directory, .fifo, .symlink:
       do throws(Errno) {
-        let file = try ForeignDescriptor(try table.duplicate(descriptor.number))
+        let file = try table.foreign(descriptor.number)
         let isMemory =
           status.st_nlink == 0 ? try table.kernelText(descriptor.number).starts(with: "/memfd:".utf8) : false
         return file.isAnonymousPipe || file.access.contains(.write) || isMemory ? .guests : .host
@@ -185,7 +185,7 @@ extension CallContext {
     case F_RDLCK, F_WRLCK: break
     default: throw .invalidArgument
     }
-    let access = try ForeignDescriptor(try self.duplicate(descriptor)).access
+    let access = try descriptors.foreign(descriptor.number).access
     guard access.contains(type == F_RDLCK ? .read : .write) else { throw .badFileDescriptor }
     if case .lower(let inode) = domain, try isCopiedUpForLocking(inode) { return again() }
     if type == F_WRLCK { throw Errno(rawValue: ENOLCK) }

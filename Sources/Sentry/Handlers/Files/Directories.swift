@@ -78,9 +78,9 @@ extension CallContext {
   {
     guard case .position(let position) = try openTarget(descriptor) else { throw .notDirectory }
     guard let directory = position.dentry.inode, directory.isDirectory else { throw .notDirectory }
-    let copy = try duplicate(descriptor)
+    let copy = try descriptors.cursor(descriptor.number)
     if position.dentry.isDeleted { throw .noSuchFileOrDirectory }
-    let start = Int64(try Host.call(SYS_lseek, Int(copy.rawValue), 0, Int(SEEK_CUR)))
+    let start = try copy.position()
     // The kernel counts in an int: from 2^31 on there is no room (fs/readdir.c, `struct getdents_callback64`).
     let size = min(max(Int(count), 0), scratch.count)
     var writer = EntryWriter(buffer: UnsafeMutableRawBufferPointer(rebasing: scratch[..<size]), isLegacy: isLegacy)
@@ -105,8 +105,9 @@ extension CallContext {
       return .value(0)
     }
     try memory.write(UnsafeRawBufferPointer(rebasing: scratch[..<writer.count]), at: guestBuffer)
-    try Host.call(SYS_lseek, Int(copy.rawValue), Int(cursor), Int(SEEK_SET))
-    return .value(writer.count)
+    if try copy.move(to: cursor) { return .value(writer.count) }
+    let seek = (registers.0, UInt64(bitPattern: cursor), UInt64(SEEK_SET), UInt64(0), UInt64(0), UInt64(0))
+    return .substituteAnswering(SystemCall(number: Int(SYS_lseek), arguments: seek), value: writer.count)
   }
 }
 

@@ -119,10 +119,7 @@ extension CallContext {
     var result: statx
     switch try target(path, at: directory, flags, follow: !flags.contains(.symlinkNoFollow)) {
     case .foreign(let descriptor, _):
-      let copy = try duplicate(descriptor)
-      result = try Name.with("") { name throws(Errno) in
-        try name.withCString { path throws(Errno) in try Host.statx(path, in: copy.rawValue, .emptyPath) }
-      }
+      result = try descriptors.statx(descriptor.number)
       result.stx_uid = identity.inside(user: result.stx_uid)
       result.stx_gid = identity.inside(group: result.stx_gid)
     case .position(let position):

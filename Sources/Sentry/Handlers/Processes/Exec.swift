@@ -65,7 +65,7 @@ extension CallContext {
     case .position(let position): return try openProgram(position)
     case .foreign(let descriptor, _):
       // A memfd, or a file that the caller of the sandbox handed in: the kernel's own permission bits decide.
-      let file = try ForeignDescriptor(try duplicate(descriptor))
+      let file = try descriptors.foreign(descriptor.number)
       guard file.type == .regular, file.status.st_mode & 0o111 != 0 else { throw .permissionDenied }
       // It has no name in the tree: /proc/PID/exe shows the kernel's text.
       let text = try descriptors.kernelText(descriptor.number)

@@ -1,0 +1,99 @@
+// A guest's descriptor comes to us by a message of its own (SCM_RIGHTS, `man 7 unix`), for where `pidfd_getfd(2)` is refused. Three
+// calls are injected: one whose answer installs an end of a new socket pair, sendmsg(2), close(2).
+//
+// The pair is made for this one message and our end is closed after it, so what the guest's other threads do with theirs
+// meanwhile leads nowhere. They can change the message before the kernel reads it: then another one of the guest's
+// descriptors comes, or none.
+
+import CLinux
+import Gate
+import LinuxABI
+
+extension RemoteThread {
+  mutating func sendDescriptor(_ number: CInt) throws(RemoteCallError) -> OwnedDescriptor {
+    let ends: (CInt, CInt)
+    do throws(Errno) { ends = try Self.makePair() } catch { throw .refused(error) }
+    let ours = OwnedDescriptor(ends.0)
+    let guests = OwnedDescriptor(ends.1)
+    let lent = try install(guests.rawValue, at: nil, closeOnExec: true)
+    let sent: Result<Void, RemoteCallError>
+    do throws(RemoteCallError) { sent = .success(try send(number, over: lent)) } catch { sent = .failure(error) }
+    _ = try call(.close(lent))
+    try sent.get()
+    do throws(Errno) { return try Self.receive(from: ours.rawValue) } catch { throw .refused(error) }
+  }
+
+  private static func makePair() throws(Errno) -> (CInt, CInt) {
+    var ends: (CInt, CInt) = (-1, -1)
+    let result = withUnsafeMutablePointer(to: &ends) {
+      vd_syscall(Int(SYS_socketpair), Int(AF_UNIX), Int(vd_pair_type), 0, Int(bitPattern: $0), 0, 0)
+    }
+    _ = try Errno.check(result)
+    return ends
+  }
+
+  /// The message: `struct msghdr`, its one byte, and `struct cmsghdr` with the number. What lies there is put back.
+  private mutating func send(_ number: CInt, over socket: CInt) throws(RemoteCallError) {
+    // Below the red zone of 128 bytes that the ABI lets a leaf function use.
+    let address = (stackPointer &- 128 &- UInt64(vd_rights_message_size)) & ~15
+    let memory = GuestMemory(thread: thread)
+    let size = Int(vd_rights_message_size)
+    var former = [UInt8](repeating: 0, count: size)
+    var message = former
+    message.withUnsafeMutableBytes { vd_rights_message($0.baseAddress, address, number) }
+    let isMapped: Bool
+    do throws(Errno) {
+      isMapped = try Self.exchange(message, at: address, in: memory, &former)
+    } catch {
+      throw .refused(error)
+    }
+    let result = try run(.descriptorSender(socket, message: address), duringWait: {})
+    do throws(Errno) {
+      if isMapped { try Self.write(former, at: address, in: memory) }
+      _ = try Errno.check(result)
+    } catch {
+      throw .refused(error)
+    }
+  }
+
+  /// Writes `message`. False if there was nothing before: a stack that has not grown so far grows by a debugger's write.
+  private static func exchange(
+    _ message: [UInt8], at address: UInt64, in memory: GuestMemory, _ former: inout [UInt8]
+  ) throws(Errno) -> Bool {
+    let read: Result<Void, Errno> = former.withUnsafeMutableBytes { former in
+      do throws(Errno) { return .success(try memory.read(into: former, at: address)) } catch { return .failure(error) }
+    }
+    if case .failure(let error) = read {
+      if error != .badAddress { throw error }
+      let grown: Result<Void, Errno> = message.withUnsafeBytes { bytes in
+        do throws(Errno) { return .success(try memory.poke(bytes, at: address)) } catch { return .failure(error) }
+      }
+      try grown.get()
+      return false
+    }
+    try write(message, at: address, in: memory)
+    return true
+  }
+
+  private static func write(_ bytes: [UInt8], at address: UInt64, in memory: GuestMemory) throws(Errno) {
+    let written: Result<Void, Errno> = bytes.withUnsafeBytes { bytes in
+      do throws(Errno) { return .success(try memory.write(bytes, at: address)) } catch { return .failure(error) }
+    }
+    try written.get()
+  }
+
+  private static func receive(from socket: CInt) throws(Errno) -> OwnedDescriptor {
+    var descriptors: (CInt, CInt) = (-1, -1)
+    let count = withUnsafeMutableBytes(of: &descriptors) {
+      vd_receive_rights(socket, $0.assumingMemoryBound(to: CInt.self).baseAddress)
+    }
+    _ = try Errno.check(Int(count))
+    // More than was asked for: a guest has been at it.
+    if count > 1 { _ = OwnedDescriptor(descriptors.1) }
+    if count > 0 {
+      let first = OwnedDescriptor(descriptors.0)
+      if count == 1 { return first }
+    }
+    throw .badFileDescriptor
+  }
+}

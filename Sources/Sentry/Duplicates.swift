@@ -1,0 +1,126 @@
+// Duplicates of guests' descriptors where `pidfd_getfd(2)` is refused (a container engine's default profile). A handler that
+// needs one gives its call up; the caller of the call is stopped before it comes back to its program, sends the descriptor
+// over a socket made for that (`StoppedThread.sendDescriptor`), and makes its call again, which finds the duplicate there.
+//
+// The handler judges and uses that one duplicate, whatever the guest's other threads have put at the number meanwhile.
+
+import CLinux
+import Coherence
+import Gate
+import LinuxABI
+import ProcFS
+
+/// The file position of a guest's descriptor.
+struct DescriptorCursor: ~Copyable {
+  /// A duplicate, ours; -1 if there is none.
+  private let copy: CInt
+  private let known: Int64
+
+  init(duplicate: consuming OwnedDescriptor) {
+    copy = duplicate.release()
+    known = 0
+  }
+
+  /// Without a duplicate it can be read, and the guest's own descriptor is moved.
+  init(position: Int64) {
+    copy = -1
+    known = position
+  }
+
+  deinit { if copy >= 0 { _ = OwnedDescriptor(copy) } }
+
+  func position() throws(Errno) -> Int64 {
+    copy < 0 ? known : Int64(try Host.call(SYS_lseek, Int(copy), 0, Int(SEEK_CUR)))
+  }
+
+  /// False if the guest must make the lseek(2) itself.
+  func move(to position: Int64) throws(Errno) -> Bool {
+    if copy < 0 { return false }
+    try Host.call(SYS_lseek, Int(copy), Int(position), Int(SEEK_SET))
+    return true
+  }
+}
+
+/// What a thread has sent for the call that it makes again.
+struct SentDescriptor {
+  let call: SystemCall
+  let number: CInt
+  /// Ours, to be closed; or why there is none.
+  let result: Result<CInt, Errno>
+
+  func drop() {
+    if case .success(let descriptor) = result { _ = OwnedDescriptor(descriptor) }
+  }
+}
+
+extension Task {
+  /// Forgets what was sent for another call: the thread has gone on to something else (a signal's handler).
+  func forgetSent(unlessFor call: SystemCall) {
+    guard let sent else { return }
+    if sent.call.number != call.number || sent.call.arguments != call.arguments { dropSent() }
+  }
+
+  func dropSent() {
+    sent.take()?.drop()
+  }
+}
+
+extension CallContext {
+  /// A duplicate of the caller's descriptor, which shares its open file description.
+  ///
+  /// - Precondition: nothing has been done for the call: it may have to come again.
+  /// - Throws: `.badFileDescriptor`; anything where the guest must send it first (`wantedDescriptor`).
+  func duplicate(_ descriptor: Descriptor) throws(Errno) -> OwnedDescriptor {
+    if Host.takesDescriptors { return try task.descriptors.duplicate(descriptor.number) }
+    let status = try status(descriptor)
+    if let sent = task.sent.take() {
+      let copy = OwnedDescriptor(try sent.result.get())
+      // Otherwise another file has come to the number since, by the thread's own doing in a signal's handler: once more.
+      if sent.number == descriptor.number, FileIdentity(try Host.stat(copy.rawValue)) == FileIdentity(status) {
+        return copy
+      }
+    }
+    wantedDescriptor = descriptor.number
+    throw .interrupted
+  }
+}
+
+extension DescriptorTable {
+  /// What a guest has open that is no file of the tree, looked at once.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  func foreign(_ number: CInt) throws(Errno) -> ForeignDescriptor {
+    if Host.takesDescriptors { return try ForeignDescriptor(try duplicate(number)) }
+    let handle = try handle(number)
+    let flags = handle.flags
+    return try ForeignDescriptor(handle: handle.takeFile(), flags: flags)
+  }
+
+  /// The file position of a guest's descriptor, to be read and set.
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  func cursor(_ number: CInt) throws(Errno) -> DescriptorCursor {
+    Host.takesDescriptors
+      ? DescriptorCursor(duplicate: try duplicate(number)) : DescriptorCursor(position: try position(number))
+  }
+}
+
+extension Sentry {
+  /// Has a thread send us a descriptor before it makes its call again. Called without the tree lock.
+  func fetch(_ number: CInt, for call: SystemCall, of thread: ThreadID, by control: any GuestControl) {
+    let fetch = DescriptorFetch(number, owner: self) { [weak self] (result, thread) in
+      let sent = SentDescriptor(call: call, number: number, result: result)
+      if let self { self.deliver(sent, to: thread) } else { sent.drop() }
+    }
+    control.withStoppedGuests(FetchOfOneThread(fetch: fetch, thread: thread))
+    control.wake(thread)
+  }
+}
+
+/// The thread has a call to come back to: it sends the descriptor on its way there.
+private struct FetchOfOneThread: StoppedGuestsWork {
+  let fetch: DescriptorFetch
+  let thread: ThreadID
+
+  func run<Guests: StoppedGuests & ~Copyable>(on guests: inout Guests) { guests.later(fetch, in: [thread]) }
+}
