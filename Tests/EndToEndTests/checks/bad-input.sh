@@ -88,14 +88,9 @@ lacking no-statx 'statx' 332=38
 lacking ptrace-forbidden 'ptrace' 101=1
 without no-pidfd-getfd 438=38
 without pidfd-getfd-forbidden 438=1
-# Guests' memory is in /proc/PID/mem too. At no-namespaces a wall keeps /proc read-only to who may write to /proc/sys.
-if [ "$MODE" = no-namespaces ] && [ "$(id -u)" -eq 0 ] && [ -w /proc/sys/kernel/core_pattern ]; then
-    lacking no-memory-access 'process_vm_writev is not allowed here, and /proc/sys can be written' 310=1
-    lacking no-memory-writing 'process_vm_writev is not allowed here, and /proc/sys can be written' 311=38
-else
-    without no-memory-access 310=1
-    without no-memory-writing 311=38
-fi
+# Guests' memory is in /proc/PID/mem too.
+without no-memory-access 310=1
+without no-memory-writing 311=38
 lacking no-pidfd 'pidfd_open' 434=38
 lacking no-close-range 'close_range' 436=38
 lacking no-memory-file 'memfd_create' 319=38
@@ -116,6 +111,10 @@ level=(--isolation no-namespaces) rules=(444=38)
 seen=$(under -- sh -c 'echo inside; exit 4' 2>"$work/stderr")
 [ $? -eq 4 ] && [ "$seen" = inside ] && [ "$(cat "$work/stderr")" = 'vedette: warning: no namespaces and no Landlock: the filter is the only wall around the command' ] &&
     ok filter-alone || fail filter-alone "$(head -3 "$work/stderr" | tr '\n' ' ')"
+# At no-namespaces a wall keeps /proc read-only to who may write to /proc/sys, guests' memory with it.
+if [ "$MODE" = root ] && [ -w /proc/sys/kernel/core_pattern ]; then
+    lacking no-memory-writing-as-root 'process_vm_writev is not allowed here, and /proc/sys can be written' 311=1
+fi
 level=(); case $MODE in *no-namespaces) level=(--isolation no-namespaces) ;; esac
 refused no-thread 125 'no thread' ${as[@]+"${as[@]}"} "$work/under_filter" '56:0&0x10000=11' '435=38' -- "$VEDETTE" run --isolation no-namespaces -- true
 
