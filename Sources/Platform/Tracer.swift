@@ -113,7 +113,7 @@ final class Tracer {
       if !newbornWork.isEmpty, held.isEmpty { newbornWork = [] }
       if tracees.count > 1, gather() { continue }
       // Taking the namespaces down takes the kernel milliseconds, and nobody need wait for them.
-      if hasEnded, initProcess != nil, !initIsReaped, tracees.isEmpty, held.isEmpty { break }
+      if hasEnded, tracees.isEmpty, held.isEmpty, initProcess != nil ? !initIsReaped : inheritsChildren { break }
       var status: CInt = 0
       requests.tracerProgress.beginWait()
       let thread = withUnsafeMutablePointer(to: &status) {
@@ -189,6 +189,9 @@ final class Tracer {
   static let waitOptions = 0x4000_0000 | 0x2000_0000
 
   private var hasEnded = false
+  /// We are the first process of a container: whatever loses its parent there is our child, and what removes the store waits for
+  /// our end.
+  private let inheritsChildren = getpid() == 1
 
   private func endRemaining(_ initProcess: ThreadID?) {
     if let initProcess, !initIsReaped {

@@ -21,11 +21,11 @@ for place in /proc/acpi /proc/scsi /sys/firmware; do [ ! -d $place ] || mount -t
 exec "$(dirname "$0")/container_filter" "$@"
 END
 chmod 755 "$work/enter"
-inside() { # inside ENGINE COMMAND... : in a container of that engine
+inside() { # inside ENGINE COMMAND... : in a container of that engine, as its first process
     local engine=$1; shift
     local user=(setpriv --inh-caps=-all --bounding-set="-all$(printf ',+%s' "${fourteen[@]}")") have=("${fourteen[@]}")
     if [ "$MODE" = nobody ]; then user=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs); have=(); fi
-    timeout -k 5 100 unshare --mount --pid --fork --mount-proc --propagation private "$work/enter" "$engine" ${have[@]+"${have[@]}"} -- "${user[@]}" sh -c '"$@"; exit $?' sh "$@"
+    timeout -k 5 100 unshare --mount --pid --fork --mount-proc --propagation private "$work/enter" "$engine" ${have[@]+"${have[@]}"} -- "${user[@]}" "$@"
 }
 # Mount and its kin are EACCES (13): mount, umount2, pivot_root, move_mount, fsopen, fsconfig, fsmount, open_tree, sethostname, setns, chroot.
 ubuntu() { timeout -k 5 100 ${as[@]+"${as[@]}"} "$work/under_filter" 165=13 166=13 155=13 429=13 430=13 431=13 432=13 428=13 170=13 308=13 161=13 -- "$@"; }
