@@ -17,20 +17,24 @@ BUILD_PACKAGES := libseccomp-dev libcap-dev libtomlplusplus-dev pkg-config gcc m
 TEST_PACKAGES := busybox-static python3 perl file man-db patch diffutils bsdutils util-linux tar findutils procps bc mmdebstrap inotify-tools e2fsprogs btrfs-progs
 BENCH_PACKAGES := bubblewrap proot runsc
 
-.PHONY: help deps build release run demo-coherence test test-full faults lint bench bench-deps doc install uninstall clean
+.PHONY: help build-deps deps build release run demo-coherence test test-full faults lint bench bench-deps doc install uninstall deb dist image clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## install the packages that building and testing need (apt; as root or with sudo)
-	@command -v $(SWIFT) >/dev/null || { echo "make deps: no '$(SWIFT)' in PATH: install Swift 6.2 or later, see https://swift.org/install" >&2; exit 1; }
-	@Tests/EndToEndTests/apt-install.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+build-deps: ## install the packages that building needs (apt; as root or with sudo)
+	@command -v $(SWIFT) >/dev/null || { echo "make: no '$(SWIFT)' in PATH: install Swift 6.2 or later, see https://swift.org/install" >&2; exit 1; }
+	@Tests/EndToEndTests/apt-install.sh $(BUILD_PACKAGES)
+
+deps: build-deps ## the same, and what the tests need
+	@Tests/EndToEndTests/apt-install.sh $(TEST_PACKAGES)
 
 build: ## debug build; a warning is an error
 	$(SWIFT) build
 
-release: deps ## static executable: .build/release/vedette
-	$(SWIFT) build $(RELEASE_FLAGS) $(QUIET_LINK)
+release: build-deps ## static executable: .build/release/vedette
+	@echo "building .build/release/vedette, one static executable (some minutes the first time; swift build is quiet until it is done)"
+	@$(SWIFT) build --quiet $(RELEASE_FLAGS) $(QUIET_LINK)
 	@ls -l --dereference .build/release/vedette | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
 
 run: release ## the main job: a script changes files all over inside; the host stays as it was
@@ -70,14 +74,22 @@ doc: ## the contributors' documentation of all targets as a DocC archive: .build
 		--fallback-display-name Vedette --fallback-bundle-identifier vedette --output-path .build/Vedette.doccarchive
 	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"
 
-install: release ## install to $(PREFIX)/bin (PREFIX=/usr/local)
-	install -D -s -m 755 .build/release/vedette $(DESTDIR)$(PREFIX)/bin/vedette
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vedette Configs/*.toml
+install: release ## install below $(PREFIX) (PREFIX=/usr/local, DESTDIR): binary, man page, completions, configurations
+	@Packaging/stage.sh .build/release/vedette "$(DESTDIR)" "$(PREFIX)"
+	@echo "installed $(DESTDIR)$(PREFIX)/bin/vedette, its man page, completions and configurations"
 
 uninstall: ## remove what `make install` put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/vedette
-	rm -rf $(DESTDIR)$(PREFIX)/share/vedette
+	@Packaging/stage.sh --remove "$(DESTDIR)" "$(PREFIX)"
+
+deb: release ## a Debian package of the static executable, in .build/dist
+	@Packaging/deb.sh .build/release/vedette .build/dist
+
+image: release ## a minimal container image (OCI layout; podman load, docker load), in .build/dist
+	@Packaging/image.sh .build/release/vedette .build/dist
+
+dist: deb image ## these two, a tarball of the static executable, and SHA256SUMS of all, in .build/dist
+	@Packaging/dist.sh .build/release/vedette .build/dist
 
 clean: ## remove everything that was built
 	$(SWIFT) package clean
-	rm -rf .build/ctests .build/bench .build/symbol-graphs .build/Vedette.doccarchive
+	rm -rf .build/ctests .build/dist .build/bench .build/symbol-graphs .build/Vedette.doccarchive

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # apt-install.sh [--available] PACKAGE... : installs the Debian packages that are missing; says nothing when all are there.
-# --available: a package that apt does not know is left out with one line, not an error.
+# Another apt at work is waited for. --available: a package that apt does not know is left out with one line, not an error.
 set -u
 available=no
 if [ "${1:-}" = --available ]; then available=yes; shift; fi
@@ -26,10 +26,11 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
 fi
 export DEBIAN_FRONTEND=noninteractive
-echo "installing: ${missing[*]}"
+echo "installing: ${missing[*]} (another apt at work is waited for, ten minutes at most)"
+wait=(-o DPkg::Lock::Timeout=600)
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
-if ! ${as_root[@]+"${as_root[@]}"} apt-get update -q >"$log" 2>&1; then tail -5 "$log" >&2; fi
+if ! ${as_root[@]+"${as_root[@]}"} apt-get "${wait[@]}" update -q >"$log" 2>&1; then tail -5 "$log" >&2; fi
 if [ $available = yes ]; then
     known=()
     for package in "${missing[@]}"; do
@@ -40,7 +41,7 @@ if [ $available = yes ]; then
     [ ${#known[@]} -gt 0 ] || exit 0
     missing=("${known[@]}")
 fi
-if ! ${as_root[@]+"${as_root[@]}"} apt-get install -q -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+if ! ${as_root[@]+"${as_root[@]}"} apt-get "${wait[@]}" install -q -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
     tail -15 "$log" >&2
     echo "apt-install: could not install: ${missing[*]}" >&2
     exit 1
