@@ -50,7 +50,7 @@ struct ProcessRemap: ThreadWork {
     of number: CInt, _ calls: FilteredCalls, in guest: inout Thread
   ) throws(RemoteCallError) -> Remap.Description {
     let old = try calls.sendDescriptor(number, in: &guest)
-    do throws(Errno) { return try remap.successor(ofSent: old) } catch { throw .refused(error) }
+    do throws(Errno) { return try remap.successor(ofOur: old) } catch { throw .refused(error) }
   }
 
   /// The descriptors of the lower file.

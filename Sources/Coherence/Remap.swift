@@ -61,12 +61,13 @@ final class Remap: Sendable {
 
   /// The successor of descriptor `number` of `table`, made at the first descriptor that shares the description.
   func successor(of number: CInt, in table: DescriptorTable, of thread: ThreadID) throws(Errno) -> Description {
+    if !Self.comparesGuests { return try successor(ofOur: try table.duplicate(number)) }
     for known in replaced.withLock({ $0 }) where Self.isSame(known.old.rawValue, thread, number) { return known }
     return try makeSuccessor(of: try table.duplicate(number))
   }
 
-  /// The same for one that the guest has sent, where no duplicate can be taken.
-  func successor(ofSent old: consuming OwnedDescriptor) throws(Errno) -> Description {
+  /// The same for a duplicate of ours.
+  func successor(ofOur old: consuming OwnedDescriptor) throws(Errno) -> Description {
     for known in replaced.withLock({ $0 }) where Self.isSame(known.old.rawValue, old.rawValue) { return known }
     return try makeSuccessor(of: old)
   }
@@ -91,6 +92,9 @@ final class Remap: Sendable {
       return try Host.openTrusted(path, flags.subtracting([.noAccessTime, .direct]))
     }
   }
+
+  /// No filter above us refuses kcmp(2), and the kernel has it. KCMP_VM is 1.
+  private static let comparesGuests = vd_syscall(Int(SYS_kcmp), Int(getpid()), Int(getpid()), 1, 0, 0, 0) == 0
 
   /// `kcmp(2)`, KCMP_FILE: our descriptor and the guest's are one open file description.
   private static func isSame(_ ours: CInt, _ thread: ThreadID, _ number: CInt) -> Bool {

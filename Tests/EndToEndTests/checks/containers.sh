@@ -30,6 +30,16 @@ inside() { # inside ENGINE COMMAND... : in a container of that engine, as its fi
 # Mount and its kin are EACCES (13): mount, umount2, pivot_root, move_mount, fsopen, fsconfig, fsmount, open_tree, sethostname, setns, chroot.
 ubuntu() { timeout -k 5 100 ${as[@]+"${as[@]}"} "$work/under_filter" 165=13 166=13 155=13 429=13 430=13 431=13 432=13 428=13 170=13 308=13 161=13 -- "$@"; }
 
+# descriptors NAME PLACE... : what programs do with descriptors, behind both gates; the present directory is the stage.
+descriptors() {
+    local name=$1 gate seen; shift
+    for gate in trace notify; do
+        rm -rf s sent lock many; printf 'lower layer' >lower; chmod 666 lower
+        seen=$("$@" "$VEDETTE" run --quiet --gate $gate -- python3 "$work/battery.py" 2>&1)
+        if [ $? -eq 0 ] && [ "$(wc -l <<<"$seen")" -ge 18 ] && ! grep -q WRONG <<<"$seen"; then ok "$name-$gate-descriptors"
+        else fail "$name-$gate-descriptors" "$(grep -v '^[a-z-]*$' <<<"$seen" | tail -5 | tr '\n' '|')"; fi
+    done
+}
 # battery PLACE... : the same programs, in a place that a function makes.
 battery() {
     local name="$*"; name=${name// /-}
@@ -38,12 +48,7 @@ battery() {
     local seen; seen=$("$@" "$VEDETTE" run -- sh -c 'echo inside; exit 4' 2>"$work/stderr")
     if [ $? -eq 4 ] && [ "$seen" = inside ] && [ "$(wc -l <"$work/stderr")" -eq 1 ] && grep -q '^vedette: warning: isolation is no-namespaces, which is weaker than full: ' "$work/stderr"; then ok "$name-starts"
     else fail "$name-starts" "printed '$seen', said $(head -3 "$work/stderr" | tr '\n' '|')"; fi
-    local gate
-    for gate in trace notify; do
-        seen=$("$@" "$VEDETTE" run --quiet --gate $gate -- python3 "$work/battery.py" 2>&1)
-        if [ $? -eq 0 ] && [ "$(wc -l <<<"$seen")" -ge 18 ] && ! grep -q WRONG <<<"$seen"; then ok "$name-$gate-descriptors"
-        else fail "$name-$gate-descriptors" "$(grep -v '^[a-z-]*$' <<<"$seen" | tail -5 | tr '\n' '|')"; fi
-    done
+    descriptors "$name" "$@"
     expect "$name-git" 0 'one commit' "$@" "$VEDETTE" run --quiet -- sh -c 'git init -q r && cd r && git config user.name n && git config user.email e && echo x >f && git add f && git commit -qm "one commit" && git log --format=%s && git gc -q'
     expect "$name-gcc" 0 42 "$@" "$VEDETTE" run --quiet -- sh -c 'printf "#include <stdio.h>\nint main(void){printf(\"%%d\\\\n\",42);}" >a.c && gcc a.c -o a && ./a'
     expect "$name-dpkg" 0 'install ok installed' "$@" "$VEDETTE" run --quiet --fake-root -- sh -c 'mkdir -p p/DEBIAN p/opt && printf "Package: vedette-probe\nVersion: 1\nArchitecture: all\nMaintainer: n <n@example.org>\nDescription: probe\n" >p/DEBIAN/control && echo x >p/opt/probe && dpkg-deb --root-owner-group -b p >/dev/null && dpkg -i p.deb >/dev/null && test -e /opt/probe && dpkg-query -Wf "\${Status}" vedette-probe'
@@ -57,6 +62,14 @@ battery() {
     [ "$(cat lower file)" = 'lower layerold' ] && [ ! -e s ] && [ ! -e /opt/probe ] && ok "$name-host-unchanged" || fail "$name-host-unchanged" "$(ls)"
     cd "$work/here" || exit 1
 }
+# One refusal at a time: kcmp (312, Podman's profile), pidfd_getfd (438), both; at the level that there is otherwise.
+refusing() { timeout -k 5 100 ${as[@]+"${as[@]}"} "$work/under_filter" "${rules[@]}" -- "$@"; }
+mkdir "$work/each"; chmod 777 "$work/each"; cd "$work/each" || exit 1
+for rules in 312=1 438=1 '438=1 312=38'; do
+    read -r -a rules <<<"$rules"
+    numbers=${rules[*]%%=*}; descriptors "refused-${numbers// /-}" refusing
+done
+cd "$work/here" || exit 1
 # tells NAME PATTERN COMMAND... : doctor's line is there, and its status is 0.
 tells() {
     local name=$1 pattern=$2; shift 2
