@@ -53,8 +53,13 @@ struct LockCommand {
 }
 
 extension CallContext {
-  /// What stands at `number`, whose host status is `status`.
-  func lockDomain(_ status: stat, _ descriptor: Descriptor, of table: DescriptorTable) -> LockDomain {
+  /// What stands at `descriptor`, whose host status is `status`.
+  ///
+  /// - Parameter copy: the duplicate of it that will be locked, -1 if there is none: then it is the one that is judged, whatever
+  ///   is at the number by now.
+  func lockDomain(
+    _ status: stat, _ descriptor: Descriptor, of table: DescriptorTable, copy: CInt = -1
+  ) -> LockDomain {
     if let node = files.node(status, descriptor.number, of: table) {
       switch node.inode.type {
       case .regular where node.isLower && !node.isPath: return .lower(node.inode)
@@ -68,10 +73,15 @@ extension CallContext {
     case .characterDevice, .blockDevice: return files.isOwnTerminal(status) ? .guests : .host
     case .regular, .directory, .fifo, .symlink:
       do throws(Errno) {
-        let file = try table.foreign(descriptor.number)
-        let isMemory =
-          status.st_nlink == 0 ? try table.kernelText(descriptor.number).starts(with: "/memfd:".utf8) : false
-        return file.isAnonymousPipe || file.access.contains(.write) || isMemory ? .guests : .host
+        let file =
+          copy < 0 ? try table.foreign(descriptor.number) : try ForeignDescriptor(try Host.duplicate(copy))
+        if file.isAnonymousPipe || file.access.contains(.write) { return .guests }
+        if status.st_nlink != 0 { return .host }
+        let name =
+          copy < 0
+          ? try table.kernelText(descriptor.number)
+          : try Host.readlink("/proc/self/fd/\(copy)", in: CInt(AT_FDCWD))
+        return name.starts(with: "/memfd:".utf8) ? .guests : .host
       } catch {
         return .host
       }
@@ -91,7 +101,7 @@ extension CallContext {
     guard let kind = operation.kind else { throw .invalidArgument }
     let (status, duplicate) = try look(at: descriptor)
     let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
-    switch lockDomain(status, descriptor, of: task.descriptors) {
+    switch lockDomain(status, descriptor, of: task.descriptors, copy: duplicate) {
     case .guests:
       guard let copy else { return .native }
       return takeAtOnce(mayWait: operation.mayWait) {
@@ -156,7 +166,7 @@ extension CallContext {
   {
     let (status, duplicate) = try look(at: descriptor)
     let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
-    let domain = lockDomain(status, descriptor, of: task.descriptors)
+    let domain = lockDomain(status, descriptor, of: task.descriptors, copy: duplicate)
     if case .guests = domain {
       guard let copy else { return .native }
       // Of a process, the kernel must take it itself; see `checkRangeLock`.
