@@ -8,8 +8,9 @@ public import Synchronization
 public enum LockKind: UInt32, CaseIterable, Sendable {
   /// The sentry's state; held around each call that is served. Of the others each may be taken under this one.
   case tree
-  /// `--trace`: calls that are to be made again; calls whose descriptor is not numbered yet; the line being written.
-  case sleepingCalls, unnumberedCalls, traceFile
+  /// `--trace`: calls that are to be made again; calls whose descriptor is not numbered yet; calls that are being served; the line
+  /// being written; the thread that shows slow calls.
+  case sleepingCalls, unnumberedCalls, callsInService, traceFile, traceTicker
   /// `--stats`.
   case statistics
   /// What other threads ask of the tracer; the tracer itself; whose call the notify worker serves; the signal that ends the run.

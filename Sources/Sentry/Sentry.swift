@@ -11,6 +11,14 @@ public import VFS
 public protocol CallRecorder: AnyObject, Sendable {
   /// Strings the guest passed are wanted in `CallRecord.strings`.
   var wantsStrings: Bool { get }
+  /// A call is about to be served. `isAgain`: it has slept (`slept`) and is made again.
+  func began(_ call: SystemCall, from thread: ThreadID, by gate: GateKind, isAgain: Bool)
+  /// The service that began is over. `slept` or `record` follows.
+  ///
+  /// - Returns: whether the call's beginning has been shown already.
+  func served(by gate: GateKind) -> Bool
+  /// The thread sleeps in the call, for the first time, and will make it again.
+  func slept(_ record: CallRecord)
   func record(_ record: CallRecord)
 }
 
@@ -55,9 +63,11 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
       var traced = Traced()
       return serve(call, from: thread, by: gate, &traced)
     }
-    let begin = beginning(of: call, from: thread)
+    let (begin, isAgain) = beginning(of: call, from: thread)
     var traced = Traced()
+    recorder.began(call, from: thread, by: gate, isAgain: isAgain)
     let outcome = serve(call, from: thread, by: gate, &traced)
+    let isShown = recorder.served(by: gate)
     var record = CallRecord(
       thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: .native,
       duration: MonotonicClock.now() - begin)
@@ -72,6 +82,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     }
     if isAsleep {
       asleep.withLock { $0[thread] = (call.number, begin) }
+      if !isShown { recorder.slept(record) }
     } else if isNumbered {
       recorder.record(record)
     } else {
@@ -85,11 +96,11 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   /// Calls that will be made again, and when they were made first.
   private let asleep = Lock<[ThreadID: (number: Int, begin: UInt64)]>(.sleepingCalls, [:])
 
-  private func beginning(of call: SystemCall, from thread: ThreadID) -> UInt64 {
+  private func beginning(of call: SystemCall, from thread: ThreadID) -> (time: UInt64, isAgain: Bool) {
     let first = asleep.withLock { asleep in
       asleep[thread]?.number == call.number ? asleep.removeValue(forKey: thread)?.begin : nil
     }
-    return first ?? MonotonicClock.now()
+    return (first ?? MonotonicClock.now(), first != nil)
   }
 
   /// Records of calls whose descriptor is on its way to the guest.

@@ -162,6 +162,8 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var confinesProcess = false
   /// A JSON line for each served or refused call goes to this file.
   public var traceFile: ByteString?
+  /// With `traceFile`: every call has a line when it begins as well, not only one that waits or is slow.
+  public var traceBeginnings = false
   /// A table of calls and their latency is printed to standard error at the end.
   public var statistics = false
   /// Nothing is said on standard error about walls that are weaker than `full` has them.

@@ -5,16 +5,26 @@ import Gate
 import LinuxABI
 import Platform
 import Sentry
+import Synchronization
 
 /// Records calls for the trace file and the statistics, whichever were asked for.
 final class SandboxRecorder: CallRecorder {
   private let trace: TraceWriter?
   private let statistics: CallStatistics?
+  /// `--trace-begin`: every beginning has a line, not only those of calls that wait or are slow.
+  private let showsBeginnings: Bool
+  private let inService = Lock(.callsInService, CallsInService())
+  /// Shows slow calls while they are served, and writes out lines that no other line follows. Started with the first call: the
+  /// process has one thread until its guests run.
+  private let ticker = Lock<Ticker?>(.traceTicker, nil)
+  private let isTicking = Atomic<Bool>(false)
+  private static let interval = 100
 
   /// nil if neither was asked for: then no call pays for it.
   init?(_ configuration: SandboxConfiguration) throws(SandboxError) {
     guard configuration.traceFile != nil || configuration.statistics else { return nil }
     statistics = configuration.statistics ? CallStatistics() : nil
+    showsBeginnings = configuration.traceBeginnings
     if let path = configuration.traceFile {
       do throws(Errno) { trace = try TraceWriter(path: path) } catch {
         throw SandboxError("--trace: cannot write '\(path)': \(error)")
@@ -25,6 +35,42 @@ final class SandboxRecorder: CallRecorder {
   }
 
   var wantsStrings: Bool { trace != nil }
+
+  func began(_ call: SystemCall, from thread: ThreadID, by gate: GateKind, isAgain: Bool) {
+    guard trace != nil else { return }
+    if !isTicking.exchange(true, ordering: .relaxed) { startTicker() }
+    let entry = CallsInService.Entry(
+      call: call, thread: thread, since: MonotonicClock.now(), isShown: isAgain || showsBeginnings)
+    inService.withLock { $0.begin(entry, by: gate) }
+    if showsBeginnings, !isAgain { show(entry) }
+  }
+
+  func served(by gate: GateKind) -> Bool { trace == nil || inService.withLock { $0.end(by: gate) } }
+
+  func slept(_ record: CallRecord) {
+    begin(record.call, pid: record.insideThread, SystemCallTable.arguments(of: record.call, record.strings))
+  }
+
+  /// A line for a call that is being served. What its paths are is not known yet: the guest's memory is read once, by the handler.
+  private func show(_ entry: CallsInService.Entry) {
+    begin(
+      entry.call, pid: InsideNumber.of(entry.thread) ?? 0, SystemCallTable.arguments(of: entry.call, TracedStrings()))
+  }
+
+  private func begin(_ call: SystemCall, pid: Int32, _ arguments: [(String, TraceValue)]) {
+    trace?.recordBeginning(
+      time: Timestamp.now(), pid: pid, name: SystemCallTable.name(of: call.number) ?? "unknown", arguments: arguments)
+  }
+
+  private func startTicker() {
+    let started = Ticker(everyMilliseconds: Self.interval) { [weak self] in self?.tick() }
+    ticker.withLock { $0 = started }
+  }
+
+  private func tick() {
+    for entry in inService.withLock({ $0.takeSlow(now: MonotonicClock.now()) }) { show(entry) }
+    trace?.flush(olderThan: Timestamp.now())
+  }
 
   func record(_ record: CallRecord) {
     statistics?.record(callNumber: record.call.number, nanoseconds: record.duration)
@@ -52,6 +98,7 @@ final class SandboxRecorder: CallRecorder {
 
   /// Writes out what there is.
   func finish() {
+    ticker.withLock { $0.take() }?.stop()
     trace?.flush()
     if let statistics {
       let table = Array(statistics.table { number in SystemCallTable.name(of: number).map { "\($0)" } }.utf8)

@@ -16,8 +16,12 @@ public import Sentry
 /// ```json
 /// {"time":1795233220.123456,"isolation":"full","gate":"trace","walls":["no-new-privileges","namespaces"],"missing":[]}
 /// ```
-/// Lines are written out when 64 KiB have gathered, when a line comes a second after the last writing, by `flush` (which
-/// the sandbox calls when a guest dies of a signal, and at the end), and when the writer goes.
+/// A call that waits (for a FIFO's other end, a lock, a background copy) or that is served for more than 100 ms has a line when it
+/// begins too, with `"begin":true` in place of the result, so that a stuck one shows; `--trace-begin` gives every call one. A path
+/// that has not been read yet is `null` there.
+///
+/// Lines are written out when 64 KiB have gathered, when a line comes a second after the last writing, a second later if none
+/// comes, and at the end.
 public final class TraceWriter: Sendable {
   private struct State: ~Copyable {
     var line = JSONLine()
@@ -93,6 +97,28 @@ public final class TraceWriter: Sendable {
   public func record(
     time: Timestamp, pid: pid_t, name: StaticString, arguments: [(String, TraceValue)], result: Int
   ) {
+    add(time, pid, name, arguments) { line in
+      line.append(",\"result\":")
+      line.append(result)
+      if let error = TraceErrnoNames.name(forResult: result) {
+        line.append(",\"error\":\"")
+        line.append(error)
+        line.append("\"")
+      }
+    }
+  }
+
+  /// Adds the line of a call that has begun and is not answered yet.
+  public func recordBeginning(
+    time: Timestamp, pid: pid_t, name: StaticString, arguments: [(String, TraceValue)]
+  ) {
+    add(time, pid, name, arguments) { $0.append(",\"begin\":true") }
+  }
+
+  private func add(
+    _ time: Timestamp, _ pid: pid_t, _ name: StaticString, _ arguments: [(String, TraceValue)],
+    _ end: (inout JSONLine) -> Void
+  ) {
     state.withLock { state in
       if state.failure != nil { return }
       state.line.append("{\"time\":")
@@ -110,18 +136,22 @@ public final class TraceWriter: Sendable {
         state.line.append("\":")
         state.line.append(argument.1)
       }
-      state.line.append("},\"result\":")
-      state.line.append(result)
-      if let error = TraceErrnoNames.name(forResult: result) {
-        state.line.append(",\"error\":\"")
-        state.line.append(error)
-        state.line.append("\"")
-      }
+      state.line.append("}")
+      end(&state.line)
       state.line.append("}\n")
       if state.line.text.count >= Self.limit || state.flushed != time.seconds {
         state.flushed = time.seconds
         Self.write(&state)
       }
+    }
+  }
+
+  /// Writes out what has gathered, unless something has been written in the second of `time`.
+  func flush(olderThan time: Timestamp) {
+    state.withLock { state in
+      if state.flushed == time.seconds || state.line.text.isEmpty { return }
+      state.flushed = time.seconds
+      Self.write(&state)
     }
   }
 

@@ -119,6 +119,12 @@ struct RunCommand: ParsableCommand {
 
   @Flag(
     inversion: .prefixedNo,
+    help:
+      "With --trace: a line when each call begins too, not only slow ones. Example: --trace calls.jsonl --trace-begin")
+  var traceBegin: Bool?
+
+  @Flag(
+    inversion: .prefixedNo,
     help: "At the end, print a table of calls and their latency on standard error. Example: --stats -- ls -lR /etc")
   var stats: Bool?
 
@@ -149,7 +155,7 @@ struct RunCommand: ParsableCommand {
   static let order: [RunOption] = [
     .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .fd, .trace,
     .clearEnv,
-    .fakeRoot, .stats, .changes, .quiet,
+    .fakeRoot, .traceBegin, .stats, .changes, .quiet,
   ]
 
   /// What was said on the command line, as `PlainOptions` has it where it understands the words.
@@ -181,6 +187,7 @@ struct RunCommand: ParsableCommand {
       case .trace: [trace].compactMap(\.self)
       case .clearEnv: [clearEnv].compactMap { $0?.description }
       case .fakeRoot: [fakeRoot].compactMap { $0?.description }
+      case .traceBegin: [traceBegin].compactMap { $0?.description }
       case .stats: [stats].compactMap { $0?.description }
       case .changes: [changes].compactMap { $0?.description }
       case .quiet: [quiet].compactMap { $0?.description }

@@ -10,7 +10,9 @@ enum RunOption: String, CaseIterable {
   case clearEnv = "clear-env"
   case user
   case fakeRoot = "fake-root"
-  case net, isolation, gate, fd, trace, stats, changes, quiet
+  case net, isolation, gate, fd, trace
+  case traceBegin = "trace-begin"
+  case stats, changes, quiet
 
   /// What a value of the option looks like in a file.
   enum Kind {
@@ -25,7 +27,7 @@ enum RunOption: String, CaseIterable {
     case .size, .user: .textOrNumber
     case .lower, .bind, .tmpfs, .env: .texts
     case .fd: .numbers
-    case .clearEnv, .fakeRoot, .stats, .changes, .quiet: .flag
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet: .flag
     }
   }
 }
@@ -73,6 +75,7 @@ struct Setting: Equatable {
       let descriptor = CInt(truncatingIfNeeded: try number(value.bytes[...], limit: UInt64(CInt.max)))
       if !configuration.extraDescriptors.contains(descriptor) { configuration.extraDescriptors.append(descriptor) }
     case .trace: configuration.traceFile = try nonEmpty()
+    case .traceBegin: configuration.traceBeginnings = value == "true"
     case .stats: configuration.statistics = value == "true"
     case .changes: configuration.changes = value == "true"
     case .quiet: configuration.quiet = value == "true"

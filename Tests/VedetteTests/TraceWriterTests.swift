@@ -1,6 +1,7 @@
 // Trace lines: valid JSON whatever the bytes are, reversible, never split, and never a reason to stop.
 
 import CLinux
+import Gate
 import Glibc
 import LinuxABI
 import Sentry
@@ -40,6 +41,29 @@ struct TraceWriterTests {
         {"time":1795233220.123456,"pid":7,"call":"openat","arguments":{"directory":"AT_FDCWD","path":"/etc/x",\
         "flags":"O_RDONLY|O_CLOEXEC|0x40","mode":"0644"},"result":-2,"error":"ENOENT"}\n
         """)
+  }
+
+  @Test func beginningHasNoResult() throws {
+    let text = try written { writer in
+      writer.recordBeginning(
+        time: Timestamp(seconds: 1, nanoseconds: 0), pid: 7, name: "open", arguments: [("path", .unknown)])
+    }
+    #expect(text == "{\"time\":1.000000,\"pid\":7,\"call\":\"open\",\"arguments\":{\"path\":null},\"begin\":true}\n")
+  }
+
+  @Test func slowCallIsShownOnceAndOnlyWhileItIsServed() {
+    var calls = CallsInService()
+    let call = SystemCall(number: 2, arguments: (0, 0, 0, 0, 0, 0))
+    calls.begin(CallsInService.Entry(call: call, thread: 5, since: 1000, isShown: false), by: .trace)
+    calls.begin(CallsInService.Entry(call: call, thread: 6, since: 1000, isShown: true), by: .notify)
+    #expect(calls.takeSlow(now: 999 + CallsInService.slow).isEmpty)
+    #expect(calls.takeSlow(now: 1000 + CallsInService.slow).map(\.thread) == [5])
+    #expect(calls.takeSlow(now: 2000 + CallsInService.slow).isEmpty)
+    #expect(calls.end(by: .trace) && calls.end(by: .notify))
+    #expect(!calls.end(by: .trace))
+    calls.begin(CallsInService.Entry(call: call, thread: 5, since: 5000, isShown: false), by: .trace)
+    #expect(!calls.end(by: .trace))
+    #expect(calls.takeSlow(now: .max).isEmpty)
   }
 
   @Test func valuesOfEveryKind() throws {

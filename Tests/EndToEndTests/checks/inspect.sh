@@ -57,12 +57,25 @@ for gate in trace notify; do
     ${as[@]+"${as[@]}"} "$VEDETTE" inspect $pid >/dev/null 2>&1 & reader=$!; kill -STOP $reader
     inspect $pid; shows "stopped-reader-$gate" "^supervisor $pid\$"; kill -KILL $reader; wait $reader 2>/dev/null; end
 
+    # --trace has a line for a call that waits when it begins, and none of the kind for others; --trace-begin has one for each.
+    trace=$work/here/calls.jsonl; rm -f "$trace"
+    begin "$VEDETTE" --gate $gate --trace "$trace" --tmpfs /traced -- bash -c 'mkfifo /traced/fifo; cat /traced/fifo & ls -lR /etc/ssl; sleep 1; echo ready; wait'
+    for _ in $(seq 60); do grep -q '"begin"' "$trace" && break; sleep 0.05; done
+    lines=$(grep -c '"begin":true}$' "$trace")
+    if grep -qE '"call":"open(at)?","arguments":.*/traced/fifo.*"begin":true\}$' "$trace" && [ $((lines * 20)) -lt "$(grep -c . "$trace")" ]; then ok "trace-wait-$gate"; else fail "trace-wait-$gate" "$lines of $(grep -c . "$trace") lines are beginnings: $(grep '"begin"' "$trace" | head -3)"; fi
+    end; rm -f "$trace"
+    v --gate $gate --trace "$trace" --trace-begin -- ls -l /etc/hostname >/dev/null
+    lines=$(grep -c '"begin":true}$' "$trace"); results=$(grep -c '"result":' "$trace")
+    [ "$lines" -gt 20 ] && [ "$lines" -eq "$results" ] && ok "trace-begin-$gate" || fail "trace-begin-$gate" "$lines beginnings, $results results"
+    rm -f "$trace"
+
     # The thread that serves is stuck in a call (process_vm_readv: it reads the guest's path), with the tree lock.
-    VEDETTE_FAULT=n310/200:-1 VEDETTE_FAULT_LOG=$work/fault-log begin "$FAULTY" --gate $gate -- bash -c 'echo ready; while :; do [ -e /nothing ]; done'
+    VEDETTE_FAULT=n310/200:-1 VEDETTE_FAULT_LOG=$work/fault-log begin "$FAULTY" --gate $gate --trace "$trace" -- bash -c 'echo ready; while :; do [ -e /nothing ]; done'
     sleep 1.5; inspect $pid
     thread=tracer; [ $gate = trace ] || thread='notify worker'
     shows "stuck-$gate" "^  [0-9]+ $thread: serves newfstatat of [0-9]+ for [1-9][0-9]*\.[0-9] s" 'bash: its newfstatat is served for [1-9]' \
         'tree: held by [0-9]+ for [1-9]' 'not known: the lock of the tree'
+    grep -q '"call":"newfstatat",.*"begin":true}$' "$trace" && ok "trace-stuck-$gate" || fail "trace-stuck-$gate" "$(tail -2 "$trace")"
     end
 done
 # Ctrl-\ at the terminal is the command's.
