@@ -3,6 +3,7 @@
 
 import CLinux
 import HostFS
+import Layers
 import LinuxABI
 import Platform
 

@@ -5,6 +5,7 @@ import Coherence
 import Glibc
 public import Gate
 import KernFS
+public import Layers
 import LinuxABI
 import OverlayFS
 public import Platform
@@ -12,18 +13,7 @@ import Sentry
 import VFS
 
 /// Why a sandbox did not come to be, or its command did not run: one line for people, and the exit status for it.
-public struct SandboxError: Error, Sendable, CustomStringConvertible {
-  public var message: String
-  /// 125 for our own failures, 126 for a command that cannot be executed, 127 for one that is not there.
-  public var status: Int32
-
-  public init(_ message: String, status: Int32 = 125) {
-    self.message = message
-    self.status = status
-  }
-
-  public var description: String { message }
-}
+public typealias SandboxError = ReportedError
 
 /// One sandbox from its configuration to the end of its command.
 public enum Sandbox {

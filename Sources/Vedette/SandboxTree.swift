@@ -4,11 +4,11 @@ import CLinux
 import DevFS
 import HostFS
 import KernFS
+import Layers
 import LinuxABI
 import OverlayFS
 import ProcFS
 import Sentry
-import TmpFS
 import VFS
 
 /// Builds the virtual tree of a sandbox.
@@ -28,9 +28,12 @@ struct SandboxTree {
     let plan = try MountPlan(extras.map { ($0.option, $0.destination) }, over: lowers)
     let upper = try upper()
     var record: UpperLayers?
-    if case .store(let store) = upper, let store = store as? HostFilesystem {
+    if case .store(let store) = upper, let store = store as? HostFilesystem,
+      case .directory(let path) = configuration.upper
+    {
       record = try UpperLayers.verified(
-        configuration, store, caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
+        of: path, over: configuration.rootfs, configuration.lowers, store,
+        caller: .init(uid: identity.hostUser, gid: identity.hostGroup),
         inside: .init(uid: identity.user, gid: identity.group))
     }
     let overlay: OverlayFilesystem

@@ -2,6 +2,7 @@
 // a line is never split between two threads, and a full disk never stops a guest.
 
 import CLinux
+import Layers
 public import LinuxABI
 import Platform
 public import Sentry

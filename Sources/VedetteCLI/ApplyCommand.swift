@@ -1,6 +1,7 @@
 // `vedette apply`: carries what a persistent upper directory changes to a host tree.
 
 import ArgumentParser
+import Layers
 import Vedette
 
 /// The command line of `vedette apply`.

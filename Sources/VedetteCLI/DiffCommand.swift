@@ -1,6 +1,7 @@
 // `vedette diff`: what a persistent upper directory changes.
 
 import ArgumentParser
+import Layers
 import Vedette
 
 /// An upper directory and its lowers, for the commands that read it.

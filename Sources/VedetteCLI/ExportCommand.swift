@@ -1,6 +1,7 @@
 // `vedette export`: a persistent upper directory as an OCI layer.
 
 import ArgumentParser
+import Layers
 import Vedette
 
 /// The command line of `vedette export`.

@@ -1,6 +1,7 @@
 // `vedette fsck`: checks a persistent upper directory.
 
 import ArgumentParser
+import Layers
 import Vedette
 
 /// The command line of `vedette fsck`.

@@ -1,6 +1,7 @@
 // `vedette import`: a lower directory from OCI layers.
 
 import ArgumentParser
+import Layers
 import Vedette
 
 /// The command line of `vedette import`.

@@ -5,7 +5,6 @@ import OverlayFS
 import Synchronization
 import TestSupport
 import Testing
-import TmpFS
 import VFS
 
 /// Long content is copied outside the tree lock: what the operation that needs it sees, and what others may do meanwhile.

@@ -94,7 +94,7 @@ import Testing
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Sources")
     let rooms = [
-      "LinuxABI", "Gate", "Platform", "Coherence", "VFS", "KernFS", "HostFS", "TmpFS", "OverlayFS", "ProcFS", "DevFS",
+      "LinuxABI", "Gate", "Platform", "Coherence", "VFS", "KernFS", "HostFS", "OverlayFS", "ProcFS", "DevFS",
       "Sentry",
     ]
     let direct = /(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_([a-z0-9_]+)/

@@ -5,7 +5,7 @@ import Coherence
 import Gate
 import LinuxABI
 import TestSupport
-import TmpFS
+import KernFS
 import VFS
 
 @testable import Sentry

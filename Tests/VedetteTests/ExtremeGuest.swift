@@ -6,11 +6,11 @@ import Coherence
 import Gate
 import HostFS
 import KernFS
+@testable import Layers
 import LinuxABI
 import OverlayFS
 import TestSupport
 import Testing
-import TmpFS
 import VFS
 
 @testable import Sentry

@@ -4,7 +4,6 @@ import CLinux
 import KernFS
 import LinuxABI
 import TestSupport
-import TmpFS
 import VFS
 
 @_cdecl("LLVMFuzzerTestOneInput") public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {

@@ -4,7 +4,7 @@
 import CLinux
 import LinuxABI
 
-@testable import Vedette
+@testable import Layers
 
 nonisolated(unsafe) private let file = MemoryFile()
 

@@ -1,22 +1,22 @@
-// How each kind of argument is written in JSON.
-
-import Sentry
+// JSON for the lines of `--trace` and `vedette diff --json`.
 
 /// A JSON text under construction: bytes only, no Foundation, no String.
 ///
 /// Every string it writes is valid UTF-8 and can be turned back into the bytes it came from: a byte that is not part of
 /// valid UTF-8 becomes `\xNN` and a backslash becomes `\\` *in the decoded string*, so in the file they show as `\\xNN`
 /// and `\\\\`.
-struct JSONLine {
-  var text: [UInt8] = []
+package struct JSONLine: Sendable {
+  package var text: [UInt8] = []
+
+  package init() {}
 
   private static let digits: StaticString = "0123456789abcdef"
 
-  mutating func append(_ literal: StaticString) {
+  package mutating func append(_ literal: StaticString) {
     text.append(contentsOf: UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
   }
 
-  mutating func append(_ number: some FixedWidthInteger, base: Int = 10, width: Int = 1) {
+  package mutating func append(_ number: some FixedWidthInteger, base: Int = 10, width: Int = 1) {
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 72) { buffer in
       var index = 72
       var magnitude = UInt64(truncatingIfNeeded: number.magnitude)
@@ -30,53 +30,8 @@ struct JSONLine {
     }
   }
 
-  mutating func append(_ value: TraceValue) {
-    switch value {
-    case .integer(let number): append(number)
-    case .hexadecimal(let number):
-      append("\"0x")
-      append(number, base: 16)
-      append("\"")
-    case .octal(let number):
-      append("\"0")
-      append(number, base: 8)
-      append("\"")
-    case .mode(let type, let bits):
-      append("\"")
-      append(type)
-      append("|0")
-      append(bits, base: 8)
-      append("\"")
-    // AT_FDCWD is -100 on Linux, everywhere.
-    case .descriptor(-100): append("\"AT_FDCWD\"")
-    case .descriptor(let number): append(number)
-    case .bytes(let bytes): append(bytes: bytes)
-    case .word(let word):
-      append("\"")
-      append(word)
-      append("\"")
-    case .flags(let names, let rest): append(flags: names, rest: rest)
-    case .unknown: append("null")
-    }
-  }
-
-  private mutating func append(flags names: [StaticString], rest: UInt64) {
-    append("\"")
-    for (index, name) in names.enumerated() {
-      if index > 0 { append("|") }
-      append(name)
-    }
-    if rest != 0 {
-      append(names.isEmpty ? "0x" : "|0x")
-      append(rest, base: 16)
-    } else if names.isEmpty {
-      append("0")
-    }
-    append("\"")
-  }
-
   /// A JSON string of any bytes.
-  mutating func append(bytes: [UInt8]) {
+  package mutating func append(bytes: [UInt8]) {
     text.append(0x22)
     var index = 0
     while index < bytes.count {

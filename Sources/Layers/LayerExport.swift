@@ -30,8 +30,8 @@ public struct LayerExport {
 
   /// Writes the changes of `upper` to the file `output`, which must not exist; nil for standard output.
   ///
-  /// - Throws: `SandboxError`; no file is left behind then.
-  public static func write(_ upper: UpperDirectory, to output: ByteString?) throws(SandboxError) -> [String] {
+  /// - Throws: `ReportedError`; no file is left behind then.
+  public static func write(_ upper: UpperDirectory, to output: ByteString?) throws(ReportedError) -> [String] {
     let overlay = try upper.overlay()
     defer { overlay.close() }
     guard let output else {
@@ -43,10 +43,10 @@ public struct LayerExport {
     do throws(Errno) {
       file = try temporary.open([.writeOnly, .create, .truncate, .noFollow], mode: 0o644)
     } catch {
-      throw SandboxError("export: cannot write '\(temporary)': \(error)")
+      throw ReportedError("export: cannot write '\(temporary)': \(error)")
     }
     func remove() { temporary.withCString { path in _ = try? Host.unlink(path, in: AtFlags.currentDirectory) } }
-    do throws(SandboxError) {
+    do throws(ReportedError) {
       let notes = try write(overlay, to: file.rawValue, named: "'\(output)'")
       do throws(Errno) {
         try temporary.withCString { from throws(Errno) in
@@ -55,7 +55,7 @@ public struct LayerExport {
           }
         }
       } catch {
-        throw SandboxError("export: cannot write '\(output)': \(error)")
+        throw ReportedError("export: cannot write '\(output)': \(error)")
       }
       return notes
     } catch {
@@ -64,26 +64,26 @@ public struct LayerExport {
     }
   }
 
-  static func write(_ overlay: OverlayFilesystem, to descriptor: CInt, named name: String) throws(SandboxError)
+  static func write(_ overlay: OverlayFilesystem, to descriptor: CInt, named name: String) throws(ReportedError)
     -> [String]
   {
     let found: OverlayChanges
     do throws(Errno) {
       found = try OverlayChanges(of: overlay, .layer)
     } catch {
-      throw SandboxError("export: cannot compare: \(error)")
+      throw ReportedError("export: cannot compare: \(error)")
     }
     // A layer with something missing would pass for whole.
     if let first = found.unreadable.first {
-      throw SandboxError("export: '/\(PathText.string(found.paths.shownPath(of: first.place)))': \(first.errno)")
+      throw ReportedError("export: '/\(PathText.string(found.paths.shownPath(of: first.place)))': \(first.errno)")
     }
     var export = LayerExport(to: descriptor, found, root: overlay.root)
     do throws(Failure) {
       try export.write(found.changes)
     } catch {
       export.progress.finish()
-      if let path = error.path { throw SandboxError("export: '/\(PathText.string(path))': \(error.errno)") }
-      throw SandboxError("export: cannot write \(name): \(error.errno)")
+      if let path = error.path { throw ReportedError("export: '/\(PathText.string(path))': \(error.errno)") }
+      throw ReportedError("export: cannot write \(name): \(error.errno)")
     }
     export.progress.finish()
     return export.notes

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import VFS
 
-@testable import Vedette
+@testable import Layers
 
 @Suite struct LayerImportTests {
   /// A node of the model.
@@ -225,7 +225,7 @@ import VFS
         bytes.replaceSubrange((start + 148)..<(start + 155), with: TarField.octal(TarField.sum(block), 7) ?? [])
       }
       try write(bytes, to: archive)
-      do throws(SandboxError) {
+      do throws(ReportedError) {
         _ = try LayerImport.make([archive], at: scratch.directory("made"))
         made += 1
       } catch {

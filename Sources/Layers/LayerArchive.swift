@@ -20,14 +20,14 @@ enum LayerArchive {
   /// Calls `body` with a reader of the archive at `path`, and a descriptor whose offset tells how far the archive has been
   /// read; the program that decompresses it has ended well afterwards.
   static func read(
-    _ path: ByteString, _ body: (inout TarReader, CInt) throws(SandboxError) -> Void
-  ) throws(SandboxError) {
+    _ path: ByteString, _ body: (inout TarReader, CInt) throws(ReportedError) -> Void
+  ) throws(ReportedError) {
     let file: CInt
     let magic: [UInt8]
     do throws(Errno) {
       file = try path.open([.nonBlocking]).release()
     } catch {
-      throw SandboxError("import: '\(path)': \(error)")
+      throw ReportedError("import: '\(path)': \(error)")
     }
     let archive = OwnedDescriptor(file)
     do throws(Errno) {
@@ -37,7 +37,7 @@ enum LayerArchive {
       // O_NONBLOCK was for the opening of a FIFO only (F_SETFL is 4).
       try Host.call(SYS_fcntl, Int(file), 4, 0)
     } catch {
-      throw SandboxError("import: '\(path)': \(error)")
+      throw ReportedError("import: '\(path)': \(error)")
     }
     guard let program = program(magic) else {
       var reader = TarReader(archive)
@@ -45,12 +45,12 @@ enum LayerArchive {
       return
     }
     let (pid, output) = try start(program, archive.rawValue, path)
-    var failure: SandboxError?
-    do throws(SandboxError) {
+    var failure: ReportedError?
+    do throws(ReportedError) {
       var reader = TarReader(OwnedDescriptor(output))
       // The program shares the open file with us.
       try body(&reader, file)
-      do throws(TarError) { try reader.drain() } catch { throw SandboxError("import: '\(path)': \(error.message)") }
+      do throws(TarError) { try reader.drain() } catch { throw ReportedError("import: '\(path)': \(error.message)") }
     } catch {
       failure = error
     }
@@ -58,7 +58,7 @@ enum LayerArchive {
     var status: CInt = 0
     while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
     if status != 0 && (failure == nil || status >> 8 & 0xff != 0) {
-      throw SandboxError("import: '\(path)': \(program) cannot decompress it")
+      throw ReportedError("import: '\(path)': \(program) cannot decompress it")
     }
     if let failure { throw failure }
   }
@@ -73,14 +73,14 @@ enum LayerArchive {
   }
 
   /// Starts `PROGRAM -dc` between the archive and a pipe; returns the pipe's end to read.
-  private static func start(_ program: String, _ archive: CInt, _ path: ByteString) throws(SandboxError)
+  private static func start(_ program: String, _ archive: CInt, _ path: ByteString) throws(ReportedError)
     -> (pid_t, CInt)
   {
     var ends: [CInt] = [-1, -1]
     let made = ends.withUnsafeMutableBufferPointer { ends in
       vd_syscall(Int(SYS_pipe2), Int(bitPattern: ends.baseAddress), Int(O_CLOEXEC), 0, 0, 0, 0)
     }
-    guard made == 0 else { throw SandboxError("import: pipe: \(Errno(rawValue: CInt(-made)))") }
+    guard made == 0 else { throw ReportedError("import: pipe: \(Errno(rawValue: CInt(-made)))") }
     let write = OwnedDescriptor(ends[1])
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -95,7 +95,7 @@ enum LayerArchive {
     let result = posix_spawnp(&pid, program, &actions, nil, &arguments, environ)
     guard result == 0 else {
       _ = OwnedDescriptor(ends[0])
-      throw SandboxError("import: '\(path)' needs the program '\(program)': \(Errno(rawValue: result))")
+      throw ReportedError("import: '\(path)' needs the program '\(program)': \(Errno(rawValue: result))")
     }
     return (pid, ends[0])
   }

@@ -3,7 +3,6 @@
 //
 // Locks: the tree lock only (VFS, Filesystem.swift).
 
-public import KernFS
 public import LinuxABI
 public import VFS
 

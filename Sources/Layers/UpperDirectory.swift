@@ -20,9 +20,9 @@ public struct UpperDirectory: Sendable {
   }
 
   /// The layers: what the command line says, over what the last run wrote down, over the host's root.
-  func layers() throws(SandboxError) -> UpperLayers {
+  func layers() throws(ReportedError) -> UpperLayers {
     let recorded = try recorded(orNilIf: rootfs != nil)
-    let user = SandboxConfiguration.User(uid: geteuid(), gid: getegid())
+    let user = UserAndGroup(uid: geteuid(), gid: getegid())
     var layers = recorded ?? UpperLayers(rootfs: "/", lowers: [], caller: user, inside: user)
     if rootfs != nil || !lowers.isEmpty {
       layers.rootfs = rootfs ?? "/"
@@ -32,7 +32,7 @@ public struct UpperDirectory: Sendable {
   }
 
   /// What the last run wrote down; nil if there was none.
-  func recorded(at place: String = "", orNilIf isSaid: Bool = false) throws(SandboxError) -> UpperLayers? {
+  func recorded(at place: String = "", orNilIf isSaid: Bool = false) throws(ReportedError) -> UpperLayers? {
     let bytes: [UInt8]
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
@@ -41,11 +41,11 @@ public struct UpperDirectory: Sendable {
       bytes = try Host.readAll(file.rawValue)
     } catch {
       if error == .noSuchFileOrDirectory { return nil }
-      throw SandboxError("\(place)'\(path)': cannot read work/layers: \(error)")
+      throw ReportedError("\(place)'\(path)': cannot read work/layers: \(error)")
     }
     guard let layers = UpperLayers(bytes) else {
       if isSaid { return nil }
-      throw SandboxError(
+      throw ReportedError(
         place.isEmpty
           ? "'\(path)': work/layers is damaged (say --rootfs, and --lower if there were any)"
           : "\(place)'\(path)': work/layers is damaged (remove it if these are the layers that it lies over)")
@@ -55,16 +55,16 @@ public struct UpperDirectory: Sendable {
 
   /// Owners and marks stand in places that only the user who wrote them reads in the same way: root would look for
   /// `trusted.overlay.…` where an ordinary user wrote `user.overlay.…`.
-  private func requireSameUser(_ layers: UpperLayers) throws(SandboxError) {
+  private func requireSameUser(_ layers: UpperLayers) throws(ReportedError) {
     if layers.caller.uid != geteuid() {
-      throw SandboxError("'\(path)' was written by user \(layers.caller.uid) (run this command as that user)")
+      throw ReportedError("'\(path)' was written by user \(layers.caller.uid) (run this command as that user)")
     }
   }
 
   /// The store, once it is clear that it is one: nothing may be made in a directory that was named by mistake.
   ///
   /// - Parameter forCheck: damage is looked at; a run that was killed at its very start has made `work` alone.
-  func store(inside: UpperLayers, forCheck: Bool = false) throws(SandboxError) -> HostFilesystem {
+  func store(inside: UpperLayers, forCheck: Bool = false) throws(ReportedError) -> HostFilesystem {
     try requireSameUser(inside)
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
@@ -81,9 +81,9 @@ public struct UpperDirectory: Sendable {
       return store
     } catch {
       if error == .wrongMediumType {
-        throw SandboxError("'\(path)' is no upper directory of vedette (it needs 'upper' and 'work' in it)")
+        throw ReportedError("'\(path)' is no upper directory of vedette (it needs 'upper' and 'work' in it)")
       }
-      throw SandboxError("'\(path)': \(error)")
+      throw ReportedError("'\(path)': \(error)")
     }
   }
 
@@ -118,7 +118,7 @@ public struct UpperDirectory: Sendable {
   }
 
   /// The lowers, topmost first.
-  func lowerFilesystems(_ layers: UpperLayers) throws(SandboxError) -> [HostFilesystem] {
+  func lowerFilesystems(_ layers: UpperLayers) throws(ReportedError) -> [HostFilesystem] {
     var result: [HostFilesystem] = []
     for lower in layers.lowers + [layers.rootfs] {
       do throws(Errno) {
@@ -127,14 +127,14 @@ public struct UpperDirectory: Sendable {
           try HostFilesystem(
             rootDescriptor: directory, policy: .immutable, writable: false, ownership: Self.ownership(layers)))
       } catch {
-        throw SandboxError("lower '\(lower)': \(error) (say --rootfs and --lower as the run did)")
+        throw ReportedError("lower '\(lower)': \(error) (say --rootfs and --lower as the run did)")
       }
     }
     return result
   }
 
   /// The overlay of the upper over its lowers, as the next run would see it. Nobody else may use it meanwhile.
-  func overlay() throws(SandboxError) -> OverlayFilesystem {
+  func overlay() throws(ReportedError) -> OverlayFilesystem {
     let layers = try layers()
     let store = try store(inside: layers)
     let lowers = try lowerFilesystems(layers)
@@ -142,10 +142,10 @@ public struct UpperDirectory: Sendable {
       return try OverlayFilesystem(upper: .store(store), lowers: lowers)
     } catch {
       switch error {
-      case .upperIsBusy: throw SandboxError("'\(path)': a run is using it (wait for it to end)")
-      case .upperIsReadOnly: throw SandboxError("'\(path)' is on a read-only file system")
-      case .upper(let errno): throw SandboxError("'\(path)' cannot be used: \(errno)")
-      default: throw SandboxError("'\(path)': its lowers cannot be used")
+      case .upperIsBusy: throw ReportedError("'\(path)': a run is using it (wait for it to end)")
+      case .upperIsReadOnly: throw ReportedError("'\(path)' is on a read-only file system")
+      case .upper(let errno): throw ReportedError("'\(path)' cannot be used: \(errno)")
+      default: throw ReportedError("'\(path)': its lowers cannot be used")
       }
     }
   }
@@ -153,7 +153,7 @@ public struct UpperDirectory: Sendable {
 
 extension ByteString {
   /// `openat(2)` of a path that the user named.
-  func open(_ flags: OpenFlags, mode: UInt32 = 0) throws(Errno) -> OwnedDescriptor {
+  package func open(_ flags: OpenFlags, mode: UInt32 = 0) throws(Errno) -> OwnedDescriptor {
     OwnedDescriptor(try withCString { path throws(Errno) in try Host.openTrusted(path, flags, mode: mode).release() })
   }
 }

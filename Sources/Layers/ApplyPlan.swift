@@ -34,12 +34,12 @@ public struct ApplyPlan {
 
   /// Compares the upper with its lowers.
   ///
-  /// - Throws: `SandboxError` if there is a path that cannot be compared: half of the changes would be worse than none.
-  public init(_ upper: UpperDirectory, to target: ByteString) throws(SandboxError) {
+  /// - Throws: `ReportedError` if there is a path that cannot be compared: half of the changes would be worse than none.
+  public init(_ upper: UpperDirectory, to target: ByteString) throws(ReportedError) {
     do throws(Errno) {
       _ = try target.open([.path, .directory])
     } catch {
-      throw SandboxError("apply: '\(target)': \(error)")
+      throw ReportedError("apply: '\(target)': \(error)")
     }
     let layers = try upper.layers()
     overlay = try upper.overlay()
@@ -48,11 +48,11 @@ public struct ApplyPlan {
     do throws(Errno) {
       found = try OverlayChanges(of: overlay, .list)
     } catch {
-      throw SandboxError("apply: cannot compare: \(error)")
+      throw ReportedError("apply: cannot compare: \(error)")
     }
     let report = ChangeReport(found)
     paths = found.paths
-    if let complaint = report.complaint { throw SandboxError("apply: \(complaint)") }
+    if let complaint = report.complaint { throw ReportedError("apply: \(complaint)") }
     if layers.caller != layers.inside, layers.caller.uid != 0 {
       // Owners inside are the run's own idea; on the host they mean the caller.
       isOfFakeOwners = true
@@ -99,8 +99,8 @@ public struct ApplyPlan {
   /// Carries the changes out.
   ///
   /// - Returns: lines for people on what could not be set.
-  /// - Throws: `SandboxError` that says whether the target is as it was.
-  public func perform() throws(SandboxError) -> [String] {
+  /// - Throws: `ReportedError` that says whether the target is as it was.
+  public func perform() throws(ReportedError) -> [String] {
     defer { overlay.close() }
     var transaction = try ApplyTransaction(self)
     return try transaction.perform()

@@ -3,7 +3,7 @@
 import CLinux
 import LinuxABI
 
-enum DescriptorOutput {
+package enum DescriptorOutput {
   /// `write(2)` until all is written.
   static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) throws(Errno) {
     var offset = 0
@@ -23,7 +23,7 @@ enum DescriptorOutput {
   }
 
   /// The same for what must not fail: messages.
-  static func write(_ bytes: [UInt8], to descriptor: CInt) {
+  package static func write(_ bytes: [UInt8], to descriptor: CInt) {
     _ = try? writeAll(bytes, to: descriptor)
   }
 }

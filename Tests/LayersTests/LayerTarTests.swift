@@ -4,7 +4,7 @@ import CLinux
 import LinuxABI
 import Testing
 
-@testable import Vedette
+@testable import Layers
 
 @Suite struct LayerTarTests {
   /// A pipe would fill up: a file that has no name.

@@ -24,8 +24,8 @@ public struct LayerImport {
   /// Unpacks `archives`, the lowest first, as the directory `target`, which must be new or empty.
   ///
   /// - Returns: lines for people on what could not be set.
-  /// - Throws: `SandboxError`; nothing is left behind then.
-  public static func make(_ archives: [ByteString], at target: ByteString) throws(SandboxError) -> [String] {
+  /// - Throws: `ReportedError`; nothing is left behind then.
+  public static func make(_ archives: [ByteString], at target: ByteString) throws(ReportedError) -> [String] {
     let (parent, name) = try place(of: target)
     let temporary = Array(".vedette-import-\(getpid())".utf8)
     let tree: HostTree
@@ -39,9 +39,9 @@ public struct LayerImport {
       }
       tree = try HostTree(OwnedDescriptor(descriptor))
     } catch {
-      throw SandboxError("import: cannot make a directory beside '\(target)': \(error)")
+      throw ReportedError("import: cannot make a directory beside '\(target)': \(error)")
     }
-    do throws(SandboxError) {
+    do throws(ReportedError) {
       var job = LayerImport(tree, total: archives.reduce(0) { $0.addingClamped(LayerArchive.size($1)) })
       defer { job.progress.finish() }
       for archive in archives { try job.unpack(archive) }
@@ -53,7 +53,7 @@ public struct LayerImport {
           }
         }
       } catch {
-        throw SandboxError("import: '\(target)': \(error)")
+        throw ReportedError("import: '\(target)': \(error)")
       }
       return [tree.shortfall.description].compactMap(\.self)
     } catch {
@@ -63,14 +63,14 @@ public struct LayerImport {
   }
 
   /// The directory that holds the target, and the target's name in it.
-  private static func place(of target: ByteString) throws(SandboxError) -> (OwnedDescriptorHolder, [UInt8]) {
+  private static func place(of target: ByteString) throws(ReportedError) -> (OwnedDescriptorHolder, [UInt8]) {
     var path = target.bytes
     while path.count > 1 && path.last == 0x2f { path.removeLast() }
     let slash = path.lastIndex(of: 0x2f)
     let name = slash.map { [UInt8](path[($0 + 1)...]) } ?? path
     let parent: ByteString = slash.map { $0 == 0 ? "/" : ByteString([UInt8](path[..<$0])) } ?? "."
     if name.isEmpty || name == [0x2e] || name == [0x2e, 0x2e] || path.contains(0) {
-      throw SandboxError("import: '\(target)' is not a name for a new directory")
+      throw ReportedError("import: '\(target)' is not a name for a new directory")
     }
     do throws(Errno) {
       let descriptor = try parent.open([.path, .directory])
@@ -91,9 +91,9 @@ public struct LayerImport {
       return (OwnedDescriptorHolder(descriptor.release()), name)
     } catch {
       if error == .directoryNotEmpty {
-        throw SandboxError("import: '\(target)' is not empty (name a new directory)")
+        throw ReportedError("import: '\(target)' is not empty (name a new directory)")
       }
-      throw SandboxError("import: '\(target)': \(error)")
+      throw ReportedError("import: '\(target)': \(error)")
     }
   }
 
@@ -105,13 +105,13 @@ public struct LayerImport {
 
   // MARK: - One layer
 
-  private mutating func unpack(_ archive: ByteString) throws(SandboxError) {
+  private mutating func unpack(_ archive: ByteString) throws(ReportedError) {
     self.archive = archive
     layer += 1
     var job = self
     // Also when a member is refused: what the bar has shown is to be taken away.
     defer { self = job }
-    try LayerArchive.read(archive) { (reader, source) throws(SandboxError) in
+    try LayerArchive.read(archive) { (reader, source) throws(ReportedError) in
       (job.source, job.passed) = (source, 0)
       try job.unpack(&reader)
     }
@@ -124,20 +124,20 @@ public struct LayerImport {
     init(_ errno: Errno) { reason = "\(errno)" }
   }
 
-  private mutating func unpack(_ reader: inout TarReader) throws(SandboxError) {
+  private mutating func unpack(_ reader: inout TarReader) throws(ReportedError) {
     while true {
       let entry: TarEntry?
       do throws(TarError) {
         entry = try reader.next()
       } catch {
-        throw SandboxError("import: '\(archive)': \(error.message)")
+        throw ReportedError("import: '\(archive)': \(error.message)")
       }
       guard let entry else { return }
       showProgress()
       do throws(Refusal) {
         try unpack(entry, &reader)
       } catch {
-        throw SandboxError("import: '\(archive)': '\(PathText.string(entry.path))': \(error.reason)")
+        throw ReportedError("import: '\(archive)': '\(PathText.string(entry.path))': \(error.reason)")
       }
     }
   }
@@ -398,7 +398,7 @@ public struct LayerImport {
   // MARK: - The end
 
   /// The looks of directories, children before parents.
-  private mutating func finish() throws(SandboxError) {
+  private mutating func finish() throws(ReportedError) {
     if root.dress == nil {
       root.dress = FileDress(
         permissions: Permissions(rawValue: 0o755), owner: tree.root.owner, group: tree.root.group,
@@ -416,7 +416,7 @@ public struct LayerImport {
       do throws(Errno) {
         try tree.dress(inode, dress)
       } catch {
-        throw SandboxError("import: a directory '\(PathText.string(name))': \(error)")
+        throw ReportedError("import: a directory '\(PathText.string(name))': \(error)")
       }
     }
   }

@@ -6,7 +6,7 @@ import LinuxABI
 import OverlayFS
 import VFS
 
-@testable import Vedette
+@testable import Layers
 
 /// A temporary directory, removed by the library's own means.
 final class LayerScratch {

@@ -2,7 +2,7 @@
 
 import LinuxABI
 import TestSupport
-import TmpFS
+import KernFS
 import VFS
 
 /// A tmpfs whose store goes away with the object.

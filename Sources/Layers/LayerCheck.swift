@@ -15,11 +15,11 @@ public struct LayerCheck: Sendable {
   public private(set) var note: String?
   public private(set) var summary = ""
 
-  /// - Throws: `SandboxError` for a directory that is no upper, is in use or cannot be read.
-  public init(_ upper: UpperDirectory, repair: Bool) throws(SandboxError) {
+  /// - Throws: `ReportedError` for a directory that is no upper, is in use or cannot be read.
+  public init(_ upper: UpperDirectory, repair: Bool) throws(ReportedError) {
     var problems: [OverlayCheck.Problem] = []
     let layers: UpperLayers
-    do throws(SandboxError) {
+    do throws(ReportedError) {
       layers = try upper.layers()
     } catch {
       // A damaged record is a finding, not a failure.
@@ -30,7 +30,7 @@ public struct LayerCheck: Sendable {
     }
     let store = try upper.store(inside: layers, forCheck: true)
     var lowers: [HostFilesystem]?
-    do throws(SandboxError) {
+    do throws(ReportedError) {
       lowers = try upper.lowerFilesystems(layers)
     } catch {
       note = "\(error.message): redirects are not followed"
@@ -42,8 +42,8 @@ public struct LayerCheck: Sendable {
       problems += check.problems
       files = check.files
     } catch {
-      if error == .resourceBusy { throw SandboxError("'\(upper.path)': a run is using it (wait for it to end)") }
-      throw SandboxError("'\(upper.path)': \(error)")
+      if error == .resourceBusy { throw ReportedError("'\(upper.path)': a run is using it (wait for it to end)") }
+      throw ReportedError("'\(upper.path)': \(error)")
     }
     for problem in problems {
       PathText.append(problem.path, to: &text)

@@ -6,10 +6,10 @@ import Glibc
 import LinuxABI
 import TestSupport
 import Testing
-import TmpFS
+import KernFS
 import VFS
 
-struct DifferentialTests {
+struct TmpDifferentialTests {
   @Test(arguments: 1...8)
   func behavesAsTheHostsTmpfs(seed: UInt64) throws {
     let stage = try Stage()

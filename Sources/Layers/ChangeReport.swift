@@ -37,18 +37,18 @@ public struct ChangeReport: Sendable {
   /// Absolute, from the root inside.
   public func path(of line: Line) -> [UInt8] { [0x2f] + paths.path(of: line.place) }
 
-  /// - Throws: `SandboxError` for a directory that is no upper, is busy, or whose lowers cannot be read.
-  public init(_ upper: UpperDirectory) throws(SandboxError) {
+  /// - Throws: `ReportedError` for a directory that is no upper, is busy, or whose lowers cannot be read.
+  public init(_ upper: UpperDirectory) throws(ReportedError) {
     let overlay = try upper.overlay()
     defer { overlay.close() }
     do throws(Errno) {
       try self.init(overlay)
     } catch {
-      throw SandboxError("'\(upper.path)': cannot compare: \(error)")
+      throw ReportedError("'\(upper.path)': cannot compare: \(error)")
     }
   }
 
-  init(_ overlay: OverlayFilesystem) throws(Errno) {
+  package init(_ overlay: OverlayFilesystem) throws(Errno) {
     self.init(try OverlayChanges(of: overlay, .list, keepsInodes: false))
   }
 

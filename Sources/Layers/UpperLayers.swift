@@ -14,8 +14,8 @@ public struct UpperLayers: Sendable, Equatable {
   /// Topmost first.
   public var lowers: [ByteString]
   /// The user that ran vedette, and whom it was inside.
-  var caller: SandboxConfiguration.User
-  var inside: SandboxConfiguration.User
+  var caller: UserAndGroup
+  var inside: UserAndGroup
   /// File system and inode number of each layer's root, topmost first: a directory may be moved, and another one may take
   /// its place.
   var identities: [String] = []
@@ -25,7 +25,7 @@ public struct UpperLayers: Sendable, Equatable {
   var number: UInt64 = 0
 
   init(
-    rootfs: ByteString, lowers: [ByteString], caller: SandboxConfiguration.User, inside: SandboxConfiguration.User
+    rootfs: ByteString, lowers: [ByteString], caller: UserAndGroup, inside: UserAndGroup
   ) {
     self.rootfs = rootfs
     self.lowers = lowers
@@ -66,14 +66,13 @@ public struct UpperLayers: Sendable, Equatable {
   ///
   /// - Throws: one line for people if the upper was written by another user or in another format, lies over other lowers,
   ///   or was copied, and something in it would be lost or mean another thing.
-  static func verified(
-    _ configuration: SandboxConfiguration, _ store: HostFilesystem, caller: SandboxConfiguration.User,
-    inside: SandboxConfiguration.User
-  ) throws(SandboxError) -> UpperLayers? {
-    guard case .directory(let upper) = configuration.upper else { return nil }
+  package static func verified(
+    of upper: ByteString, over rootfs: ByteString, _ lowers: [ByteString], _ store: HostFilesystem,
+    caller: UserAndGroup,
+    inside: UserAndGroup
+  ) throws(ReportedError) -> UpperLayers {
     var layers = UpperLayers(
-      rootfs: absolute(configuration.rootfs), lowers: configuration.lowers.map(absolute), caller: caller, inside: inside
-    )
+      rootfs: absolute(rootfs), lowers: lowers.map(absolute), caller: caller, inside: inside)
     layers.identities = (layers.lowers + [layers.rootfs]).map(identity)
     let recorded = try UpperDirectory(upper).recorded(at: "--upper: ")
     let refusal: String?
@@ -83,7 +82,7 @@ public struct UpperLayers: Sendable, Equatable {
       refusal =
         error == .notSupportedOnSocket ? "is on a file system without extended attributes" : "cannot be used: \(error)"
     }
-    if let refusal { throw SandboxError("--upper: '\(upper)' \(refusal)") }
+    if let refusal { throw ReportedError("--upper: '\(upper)' \(refusal)") }
     return layers
   }
 
@@ -137,7 +136,7 @@ public struct UpperLayers: Sendable, Equatable {
   }
 
   /// Writes down what a run uses. A record that cannot be written costs the user two options later, no more.
-  func remember(_ upper: ByteString, root: Inode?) {
+  package func remember(_ upper: ByteString, root: Inode?) {
     var layers = self
     layers.number = root?.number ?? 0
     _ = try? layers.write(to: upper)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import VFS
 
-@testable import Vedette
+@testable import Layers
 
 @Suite struct ExtremeLayersTests {
   private static func file(_ bytes: [UInt8]) throws -> OwnedDescriptor {

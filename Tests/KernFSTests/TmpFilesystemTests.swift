@@ -5,7 +5,6 @@ import KernFS
 import LinuxABI
 import TestSupport
 import Testing
-import TmpFS
 import VFS
 
 struct TmpFilesystemTests {

@@ -38,22 +38,22 @@ struct ApplyTransaction {
     case dress(Inode, FileDress)
   }
 
-  init(_ plan: ApplyPlan) throws(SandboxError) {
+  init(_ plan: ApplyPlan) throws(ReportedError) {
     self.plan = plan
     do throws(Errno) {
       tree = try HostTree(try plan.target.open([.path, .directory]))
     } catch {
-      throw SandboxError("apply: '\(plan.target)': \(error)")
+      throw ReportedError("apply: '\(plan.target)': \(error)")
     }
     way = TreeWay(from: tree.root)
     progress = ProgressBar("apply", total: Int64(plan.steps.count * 2), countsBytes: false)
   }
 
-  private func failure(_ step: ApplyPlan.Step, _ errno: Errno, _ rest: String) -> SandboxError {
-    SandboxError("apply: '/\(PathText.string(plan.paths.shownPath(of: step.place)))': \(errno): \(rest)")
+  private func failure(_ step: ApplyPlan.Step, _ errno: Errno, _ rest: String) -> ReportedError {
+    ReportedError("apply: '/\(PathText.string(plan.paths.shownPath(of: step.place)))': \(errno): \(rest)")
   }
 
-  mutating func perform() throws(SandboxError) -> [String] {
+  mutating func perform() throws(ReportedError) -> [String] {
     defer { progress.finish() }
     for step in plan.steps {
       do throws(Errno) {

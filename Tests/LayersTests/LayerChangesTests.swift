@@ -7,7 +7,7 @@ import OverlayFS
 import Testing
 import VFS
 
-@testable import Vedette
+@testable import Layers
 
 @Suite struct LayerChangesTests {
   private func write(_ text: String, to name: String, in directory: Inode) throws {
