@@ -38,16 +38,17 @@ let package = Package(
     .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
 
-    room("LinuxABI", ["CLinux", system]),
-    room("VFS", ["LinuxABI"]),
+    room("LinuxABI", [system]),
+    room("Kernel", ["LinuxABI", "CLinux"]),
+    room("VFS", ["LinuxABI", "Kernel"]),
     room("KernFS", ["VFS"]),
     room("ProcFS", ["KernFS"]),
     room("DevFS", ["KernFS"]),
     room("HostFS", ["VFS"]),
     room("OverlayFS", ["VFS"]),
-    room("Layers", ["HostFS", "OverlayFS"]),
-    room("Gate", ["LinuxABI"]),
-    room("Coherence", ["Gate", "VFS"]),
+    room("Layers", ["HostFS", "Kernel", "LinuxABI", "OverlayFS", "VFS"]),
+    room("Gate", ["LinuxABI", "Kernel"]),
+    room("Coherence", ["Gate", "Kernel", "LinuxABI", "VFS"]),
     room("Sentry", ["Gate", "Coherence", "VFS", "KernFS", "ProcFS", "DevFS"]),
     room("Platform", ["Gate", "CLinux", "CSeccomp", "CCap"]),
     room(
@@ -66,9 +67,10 @@ let package = Package(
       swiftSettings: strict),
 
     .target(
-      name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI"], path: "Tests/TestSupport", swiftSettings: strict
-    ),
-    tests(of: "LinuxABI", ["CLinux"]),
+      name: "TestSupport", dependencies: ["KernFS", "VFS", "LinuxABI", "Kernel"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests(of: "LinuxABI"),
+    tests(of: "Kernel", ["CLinux", "LinuxABI"]),
     tests(of: "VFS"),
     tests(of: "KernFS", ["CLinux", "TestSupport"]),
     tests(of: "ProcFS", ["KernFS", "TestSupport"]),

@@ -3,6 +3,7 @@
 // has ended.
 
 public import Gate
+import Kernel
 import LinuxABI
 import VFS
 

@@ -17,6 +17,7 @@
 // and unmap, so the kernel's list decides.
 
 public import Gate
+import Kernel
 public import LinuxABI
 public import VFS
 

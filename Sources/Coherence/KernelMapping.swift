@@ -2,6 +2,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// How a file is mapped. The bits are those of PROCMAP_QUERY's `vma_flags` (linux/fs.h).

@@ -1,6 +1,7 @@
 // How the kernel's lists of mappings name a file.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// A file as the kernel's lists of mappings name it: device (major number in the upper half) and inode number. Some file

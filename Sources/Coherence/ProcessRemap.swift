@@ -7,6 +7,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// `remap`, in the process of a stopped thread. The tree lock is not held.

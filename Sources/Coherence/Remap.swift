@@ -7,6 +7,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// One file to be remapped. Used on the tracer thread once it is made; the two descriptors never change.

@@ -3,6 +3,7 @@
 //
 // Locks: the tree lock only (VFS, Filesystem.swift).
 
+public import Kernel
 public import KernFS
 public import LinuxABI
 public import VFS
@@ -79,8 +80,8 @@ public final class DevFilesystem: KernFilesystem {
   public override func statistics() throws(Errno) -> FilesystemStatistics {
     let host = try store.statistics()
     return FilesystemStatistics(
-      magic: 0x0102_1994 /* TMPFS_MAGIC */, blockSize: Int(host.f_bsize), blocks: UInt64(host.f_blocks),
-      freeBlocks: UInt64(host.f_bfree), availableBlocks: UInt64(host.f_bavail), files: UInt64(host.f_files),
-      freeFiles: UInt64(host.f_ffree))
+      magic: 0x0102_1994 /* TMPFS_MAGIC */, blockSize: host.blockSize, blocks: host.blocks,
+      freeBlocks: host.freeBlocks, availableBlocks: host.availableBlocks, files: host.files,
+      freeFiles: host.freeFiles)
   }
 }

@@ -1,6 +1,6 @@
 // The device files of /dev. Each names one device; what a guest gets is a real descriptor of the host's.
 
-import CLinux
+import Kernel
 import KernFS
 import LinuxABI
 import VFS
@@ -26,8 +26,8 @@ class CharacterDevice: KernInode {
   }
 
   /// A status of the host's shows a character device with our number.
-  final func isDevice(_ status: stat) -> Bool {
-    status.st_mode & UInt32(0o170000) == UInt32(FileType.characterDevice.rawValue) && UInt64(status.st_rdev) == device
+  final func isDevice(_ status: FileStatus) -> Bool {
+    status.type == .characterDevice && status.namedDevice == device
   }
 }
 
@@ -41,7 +41,7 @@ final class HostDevice: CharacterDevice {
     super.init(filesystem, major: major, minor: minor)
   }
 
-  deinit { if let host { _ = OwnedDescriptor(host) } }
+  deinit { if let host { Host.close(host) } }
 
   /// - Throws: `.noSuchAddressOrDevice` if the host has no such device.
   override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
@@ -71,7 +71,5 @@ final class ControllingTerminal: CharacterDevice {
 
 /// Opens a host path that is a constant of ours.
 func openFixed(_ path: StaticString, _ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-  try path.utf8Start.withMemoryRebound(to: CChar.self, capacity: path.utf8CodeUnitCount + 1) { path throws(Errno) in
-    try Host.openTrusted(path, flags)
-  }
+  try path.withCString { path throws(Errno) in try Host.openTrusted(path, flags) }
 }

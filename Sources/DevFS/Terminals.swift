@@ -1,7 +1,7 @@
 // Pseudo-terminals: /dev/ptmx and /dev/pts. With a devpts instance of its own a sandbox sees all terminals of that
 // instance and no other; without one it uses the host's, and sees only those whose master one of its guests holds.
 
-import CLinux
+import Kernel
 import KernFS
 import LinuxABI
 import VFS
@@ -38,7 +38,7 @@ final class TerminalDirectory: DynamicDirectory {
     multiplexer = TerminalMultiplexer(filesystem, self, linkCount: 1)
   }
 
-  deinit { if let devpts { _ = OwnedDescriptor(devpts) } }
+  deinit { if let devpts { Host.close(devpts) } }
 
   /// A new master.
   func openMaster(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
@@ -49,23 +49,19 @@ final class TerminalDirectory: DynamicDirectory {
     }
     let master = try openFixed("/dev/ptmx", wanted)
     let status = try Host.stat(master.rawValue)
-    guard status.st_mode & 0o170000 == 0o020000, UInt64(status.st_rdev) == DeviceNumber.make(major: 5, minor: 2) else {
+    guard status.type == .characterDevice, status.namedDevice == DeviceNumber.make(major: 5, minor: 2) else {
       throw .noSuchAddressOrDevice
     }
-    var number: UInt32 = 0
-    _ = try withUnsafeMutablePointer(to: &number) { number throws(Errno) in
-      try Host.call(SYS_ioctl, Int(master.rawValue), 0x8004_5430 /* TIOCGPTN */, Int(bitPattern: number))
-    }
-    terminals.noteTerminal(number)
+    terminals.noteTerminal(try Host.terminalNumber(of: master.rawValue))
     return master
   }
 
   /// The host's status of a slave, if guests may see it.
-  func status(of number: UInt32) throws(Errno) -> stat {
+  func status(of number: UInt32) throws(Errno) -> FileStatus {
     if isHost && !terminals.guestTerminals().contains(number) { throw .noSuchFileOrDirectory }
     guard let directory = devpts else { throw .noSuchFileOrDirectory }
     let status = try Host.stat("\(number)", in: directory)
-    guard status.st_mode & 0o170000 == 0o020000 else { throw .noSuchFileOrDirectory }
+    guard status.type == .characterDevice else { throw .noSuchFileOrDirectory }
     return status
   }
 
@@ -157,9 +153,9 @@ final class TerminalSlave: CharacterDevice {
     // A terminal that is gone still has the inode: an open descriptor may be asked for its status.
     do throws(Errno) {
       let status = try directory.status(of: index)
-      result.device = UInt64(status.st_rdev)
-      result.accessTime = max(result.accessTime, Timestamp(status.st_atim))
-      result.modificationTime = max(result.modificationTime, Timestamp(status.st_mtim))
+      result.device = status.namedDevice
+      result.accessTime = max(result.accessTime, status.accessTime)
+      result.modificationTime = max(result.modificationTime, status.modificationTime)
     } catch {}
     return result
   }

@@ -1,5 +1,6 @@
 // What the kernel tells of a guest's descriptor beside its file: flags and locks, in /proc/PID/fdinfo/N.
 
+import Kernel
 public import LinuxABI
 
 /// The text of /proc/PID/fdinfo/N (`man 5 proc_pid_fdinfo`).

@@ -2,7 +2,7 @@
 // number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step. What is done where no
 // duplicate can be taken is in Sentry, Duplicates.swift.
 
-public import CLinux
+public import Kernel
 public import LinuxABI
 
 /// See `DescriptorTable.handle`.
@@ -38,8 +38,8 @@ public final class DescriptorTable {
   deinit { forget() }
 
   private func forget() {
-    if directory >= 0 { _ = vd_syscall(Int(SYS_close), Int(directory), 0, 0, 0, 0, 0) }
-    if pidfd >= 0 { _ = vd_syscall(Int(SYS_close), Int(pidfd), 0, 0, 0, 0, 0) }
+    if directory >= 0 { Host.close(directory) }
+    if pidfd >= 0 { Host.close(pidfd) }
     directory = -1
     pidfd = -1
   }
@@ -55,7 +55,7 @@ public final class DescriptorTable {
   /// The host's status of what a guest's descriptor refers to; its device and inode identify the backing file.
   ///
   /// - Throws: `.badFileDescriptor`.
-  public func stat(_ number: CInt) throws(Errno) -> stat {
+  public func stat(_ number: CInt) throws(Errno) -> FileStatus {
     if number < 0 { throw .badFileDescriptor }
     do throws(Errno) {
       return try statOnce(number)
@@ -66,7 +66,7 @@ public final class DescriptorTable {
     }
   }
 
-  private func statOnce(_ number: CInt) throws(Errno) -> stat {
+  private func statOnce(_ number: CInt) throws(Errno) -> FileStatus {
     if directory < 0 {
       directory = try Host.openTrusted("/proc/\(thread)/fd", [.directory, .path]).release()
     }
@@ -85,7 +85,7 @@ public final class DescriptorTable {
   /// `statx(2)` of what a guest's descriptor refers to.
   ///
   /// - Throws: `.badFileDescriptor`.
-  public func statx(_ number: CInt) throws(Errno) -> statx {
+  public func statx(_ number: CInt) throws(Errno) -> ExtendedStatus {
     _ = try stat(number)
     return try withName(of: number) { name throws(Errno) in try Host.statx(name, in: directory, []) }
   }
@@ -99,17 +99,10 @@ public final class DescriptorTable {
     _ = try stat(number)
     let handle = try Host.openTrusted("/proc/\(thread)/fd/\(number)", [.path])
     let information = try DescriptorInformation(number, of: thread)
-    var facts = CLinux.statx()
-    let result = withUnsafeMutablePointer(to: &facts) { facts in
-      "".withCString {
-        // STATX_INO, STATX_MNT_ID: the mount's number as mountinfo and fdinfo have it.
-        vd_syscall(
-          Int(SYS_statx), Int(handle.rawValue), Int(bitPattern: $0), Int(AtFlags.emptyPath.rawValue), 0x1100,
-          Int(bitPattern: facts), 0)
-      }
-    }
-    _ = try Errno.check(result)
-    guard information.inode == facts.stx_ino, information.mount == facts.stx_mnt_id else { throw .badFileDescriptor }
+    // The mount's number as mountinfo and fdinfo have it.
+    let facts = try Host.statx(
+      "", in: handle.rawValue, .emptyPath, asking: ExtendedStatus.inodeBit | ExtendedStatus.mountBit)
+    guard information.inode == facts.inode, information.mount == facts.mount else { throw .badFileDescriptor }
     return DescriptorHandle(file: handle, flags: information.flags.subtracting(.closeOnExec))
   }
 
@@ -135,7 +128,7 @@ public final class DescriptorTable {
 
   /// The numbers in use.
   public func numbers() throws(Errno) -> [CInt] {
-    if caller != thread, vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) < 0 { reach(through: caller) }
+    if caller != thread, !Host.signalThread(thread, 0) { reach(through: caller) }
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
     var numbers: [CInt] = []
     try Host.forEachName(in: listing.rawValue) { name in

@@ -2,6 +2,7 @@
 // never again for the same decision.
 
 internal import CLinux
+import Kernel
 public import LinuxABI
 
 /// The memory of one guest thread. The C functions are `process_vm_readv(2)` and `process_vm_writev(2)`; where a profile

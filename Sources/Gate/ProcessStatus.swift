@@ -1,6 +1,7 @@
 // Single numbers of /proc/PID/status, without a String.
 
 internal import CLinux
+import Kernel
 public import LinuxABI
 
 /// /proc/PID/status of a guest.

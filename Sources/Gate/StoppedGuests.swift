@@ -4,6 +4,7 @@
 // What is stopped is resumed, and what was changed in a thread for a call of ours (registers, signal mask) is put back, by the
 // end of a noncopyable value: no path can leave it out.
 
+public import Kernel
 public import LinuxABI
 
 /// Why a call made in a stopped thread has no result.

@@ -1,7 +1,8 @@
 // What the platform and the sentry agree on, part one: a system call as the gate saw it, by register values only.
 
 public import CLinux
-public import LinuxABI
+public import Kernel
+import LinuxABI
 
 /// The number of a thread in the supervisor's pid namespace.
 public typealias ThreadID = pid_t

@@ -5,7 +5,7 @@
 // Symlinks, FIFOs and sockets cannot carry user attributes (`man 7 xattr`): they keep the host's owner, which fake root
 // shows as 0 anyway.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -28,7 +28,7 @@ struct AttributeRecord {
     } catch {
       return nil
     }
-    guard let record = AttributeRecord(bytes), record.fits(type) else { throw Errno(rawValue: EUCLEAN) }
+    guard let record = AttributeRecord(bytes), record.fits(type) else { throw .needsCleaning }
     return record
   }
 
@@ -87,7 +87,7 @@ extension HostInode {
       let type = isRecordedNode ? FileType.regular : self.type
       record = try atProc { path throws(Errno) in try AttributeRecord.read(path, of: type) }
     } catch {
-      isDamaged = error.rawValue == EUCLEAN
+      isDamaged = error == .needsCleaning
       return
     }
     isDamaged = false

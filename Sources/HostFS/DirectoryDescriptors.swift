@@ -1,7 +1,7 @@
 // Open directories of the host: a bounded cache, because a descriptor for each known directory would run into
 // RLIMIT_NOFILE. What is not open is opened beneath its nearest open ancestor, in one openat2 as a rule.
 
-import CLinux
+import Kernel
 import LinuxABI
 
 /// O_PATH descriptors of directories, at most `capacity` of them as long as not more are in use at once.
@@ -133,7 +133,7 @@ final class DirectoryDescriptors {
     -> OwnedDescriptor
   {
     do throws(Errno) {
-      return try path.withTerminator { path throws(Errno) in
+      return try path.withCString { path throws(Errno) in
         guard directory.isMountRoot else {
           return try Host.open(
             path, in: descriptor, [.path, .directory, .noFollow],
@@ -144,7 +144,7 @@ final class DirectoryDescriptors {
         return opened
       }
     } catch {
-      throw error == .improperLink ? Errno(rawValue: ESTALE) : error
+      throw error == .improperLink ? Errno.staleNFSFileHandle : error
     }
   }
 

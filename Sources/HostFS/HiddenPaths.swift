@@ -2,6 +2,7 @@
 // mounted over shows nothing by whatever name it is reached. An upper of an earlier run may have redirects that lead into it,
 // or above it (OverlayMarks.redirect).
 
+import Kernel
 import LinuxABI
 import VFS
 
@@ -42,7 +43,7 @@ extension HostFilesystem {
 extension FoundFile {
   /// A directory keeps its attributes: it is what the mount covers. A symlink holds nothing but its target.
   mutating func hide(at name: Name, in parent: HostDirectory) {
-    switch FileType(mode: UInt32(facts.stx_mode)) {
+    switch FileType(mode: UInt32(facts.mode)) {
     case .directory: break
     case .symlink: return
     default: facts.concealContent(at: name, in: parent)

@@ -1,6 +1,6 @@
 // A host directory: lookup is one statx of one component, changes are the `*at` call of the same name.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -23,11 +23,7 @@ final class HostDirectory: HostInode {
   override func checkListing() throws(Errno) {
     if isListable || host.readsAll || isHidden { return }
     try host.descriptors.with(self) { descriptor throws(Errno) in
-      // R_OK, by the ids that will read: AT_EMPTY_PATH, AT_EACCESS.
-      let result = [0 as UInt8].withUnsafeBufferPointer {
-        vd_syscall(Int(SYS_faccessat2), Int(descriptor), Int(bitPattern: $0.baseAddress), 4, 0x1000 | 0x200, 0, 0)
-      }
-      _ = try Errno.check(result)
+      try Host.mayAccess("", in: descriptor, .read, .emptyPath)
     }
     isListable = host.policy == .immutable && !host.isWritable
   }
@@ -89,7 +85,7 @@ final class HostDirectory: HostInode {
     case .directory:
       try Host.makeDirectory(name, in: descriptor, mode: mode)
     case .symlink(let target):
-      try target.withTerminator { target throws(Errno) in try Host.symlink(target, name, in: descriptor) }
+      try target.withCString { target throws(Errno) in try Host.symlink(target, name, in: descriptor) }
     case .node(let type, let device):
       if host.recordsAttributes && (type == .characterDevice || type == .blockDevice) {
         _ = try Host.open(name, in: descriptor, [.writeOnly, .create, .exclusive, .noFollow], mode: mode)
@@ -110,10 +106,10 @@ final class HostDirectory: HostInode {
       }
       return
     }
-    try name.withTerminator { name throws(Errno) in
+    try name.withCString { name throws(Errno) in
       let facts = try Host.stat(name, in: descriptor)
       let (owner, group) = (host.hostUser(new.owner), host.hostGroup(new.group))
-      if facts.st_uid != owner || facts.st_gid != group {
+      if facts.owner != owner || facts.group != group {
         do throws(Errno) {
           try Host.changeOwner(name, in: descriptor, .symlinkNoFollow, to: owner, group)
           CrashPoint.passed("owner")
@@ -123,7 +119,7 @@ final class HostDirectory: HostInode {
         }
       }
       guard new.type != .symlink else { return }
-      if try Permissions(mode: UInt64(Host.stat(name, in: descriptor).st_mode)) != new.permissions {
+      if try Host.stat(name, in: descriptor).permissions != new.permissions {
         try Host.changeMode(name, in: descriptor, .symlinkNoFollow, to: new.permissions)
         CrashPoint.passed("mode")
       }

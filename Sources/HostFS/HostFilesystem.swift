@@ -3,7 +3,7 @@
 //
 // All of it is guarded by the tree lock (VFS/Filesystem.swift); there are no locks here.
 
-import CLinux
+public import Kernel
 public import LinuxABI
 public import VFS
 
@@ -21,7 +21,7 @@ public final class HostFilesystem: Filesystem {
   /// The tree may be changed through this file system.
   public let isWritable: Bool
   /// Root, who may read every directory of the host.
-  let readsAll = geteuid() == 0
+  let readsAll = Host.effectiveUser == 0
   /// Which ids the guest sees in place of the caller's own (fake root: the caller is 0 inside).
   let ownership: IdentityMap?
   let isLenient: Bool
@@ -38,7 +38,7 @@ public final class HostFilesystem: Filesystem {
   private var rootInode: HostDirectory?
   private var rootDevice: UInt64 = 0
   /// Every inode that may be found again under another name, or is not cached for ever; entries go with their inodes.
-  private var known: [HostKey: Unmanaged<HostInode>] = [:]
+  private var known: [FileIdentity: Unmanaged<HostInode>] = [:]
   /// Devices below host mount points (OtherDevices.swift); nil until one is met.
   private var otherDevices: OtherDevices?
   /// Devices that keep no ACLs: not asked again for each file.
@@ -62,19 +62,19 @@ public final class HostFilesystem: Filesystem {
     isWritable = writable
     self.ownership = ownership
     let facts = try Host.statx("", in: rootDescriptor.rawValue, .emptyPath)
-    guard FileType(mode: UInt32(facts.stx_mode)) == .directory else { throw .notDirectory }
+    guard FileType(mode: UInt32(facts.mode)) == .directory else { throw .notDirectory }
     crossings = try MountCrossings(root: rootDescriptor.rawValue, device: facts.device)
     descriptors = DirectoryDescriptors(root: rootDescriptor.release(), capacity: directoryDescriptors)
     super.init(typeName: writable ? "vedette-store" : "vedette-host")
     rootDevice = facts.device
-    if writable { _ = vd_syscall(Int(SYS_umask), 0, 0, 0, 0, 0, 0) }
+    if writable { Host.setFileModeMask(0) }
     let root = HostDirectory(host: self, facts, parent: nil, name: [])
     root.slot = 0
     rootInode = root
     if isStore {
       recordsAttributes = !(keepsOwners ?? mayGiveAway())
       root.applyRecord()
-      if root.isDamaged && !lenient { throw Errno(rawValue: EUCLEAN) }
+      if root.isDamaged && !lenient { throw .needsCleaning }
     }
   }
 
@@ -97,12 +97,12 @@ public final class HostFilesystem: Filesystem {
   public override var orphans: Orphans { nameless }
 
   public override func statistics() throws(Errno) -> FilesystemStatistics {
-    let facts = try descriptors.with(hostRoot) { root throws(Errno) in try Host.filesystemStatistics(root) }
+    let facts = try descriptors.with(hostRoot) { root throws(Errno) in try Host.fileSystem(of: root) }
     var result = FilesystemStatistics(
-      magic: Int(facts.f_type), blockSize: Int(facts.f_bsize), blocks: UInt64(facts.f_blocks),
-      freeBlocks: UInt64(facts.f_bfree), availableBlocks: UInt64(facts.f_bavail), files: UInt64(facts.f_files),
-      freeFiles: UInt64(facts.f_ffree))
-    result.nameLength = Int(facts.f_namelen)
+      magic: facts.magic, blockSize: facts.blockSize, blocks: facts.blocks,
+      freeBlocks: facts.freeBlocks, availableBlocks: facts.availableBlocks, files: facts.files,
+      freeFiles: facts.freeFiles)
+    result.nameLength = facts.nameLength
     return result
   }
 
@@ -127,13 +127,13 @@ public final class HostFilesystem: Filesystem {
     do throws(Errno) {
       return try descriptors.with(hostRoot) { root throws(Errno) in
         let probe = try Host.open(".", in: root, [.temporaryBit, .directory, .readWrite], mode: 0o600)
-        try Host.call(SYS_fchown, Int(probe.rawValue), 1, 1)
+        try Host.changeOwner("", in: probe.rawValue, .emptyPath, to: 1, 1)
         return true
       }
     } catch {
       // No O_TMPFILE there (or no right): the capability decides.
       guard error == .notSupportedOnSocket || error == .isDirectory else { return false }
-      return geteuid() == 0
+      return Host.effectiveUser == 0
     }
   }
 
@@ -142,23 +142,23 @@ public final class HostFilesystem: Filesystem {
   /// The inode for what has been found at `name` in `parent`; the one that exists already if the file is known.
   func inode(_ found: FoundFile, parent: HostDirectory, name: Name) throws(Errno) -> HostInode {
     let facts = found.facts
-    guard let type = FileType(mode: UInt32(facts.stx_mode)) else { throw .ioError }
-    let key = HostKey(device: facts.device, number: facts.stx_ino)
-    let isTracked = isWritable || policy == .shared || (type != .directory && facts.stx_nlink > 1)
+    guard let type = FileType(mode: UInt32(facts.mode)) else { throw .ioError }
+    let key = facts.identity
+    let isTracked = isWritable || policy == .shared || (type != .directory && facts.linkCount > 1)
     if isTracked, let entry = known[key] {
       let inode = entry.takeUnretainedValue()
       // A number that the host has used again is another file.
       if inode.isHidden == found.isHidden, inode.isSame(facts) {
         inode.isMountRoot = found.isMountRoot
         inode.isFound(facts, parent, name)
-        if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
+        if inode.isDamaged && !isLenient { throw .needsCleaning }
         return inode
       }
     }
     let inode = found.isHidden ? conceal(type, facts, parent, name) : make(type, facts, parent, name)
     inode.isMountRoot = found.isMountRoot
     if let hides = found.hides, let directory = inode as? HostDirectory { directory.hides = hides }
-    if inode.isDamaged && !isLenient { throw Errno(rawValue: EUCLEAN) }
+    if inode.isDamaged && !isLenient { throw .needsCleaning }
     if isTracked { known[key] = Unmanaged.passUnretained(inode) }
     return inode
   }
@@ -176,7 +176,7 @@ public final class HostFilesystem: Filesystem {
   }
 
   /// What stands for a file whose content is not shown: no record and no access list of it is looked at.
-  private func conceal(_ type: FileType, _ facts: statx, _ parent: HostDirectory, _ name: Name) -> HostInode {
+  private func conceal(_ type: FileType, _ facts: ExtendedStatus, _ parent: HostDirectory, _ name: Name) -> HostInode {
     let stored = name.copy
     let inode =
       type == .directory
@@ -186,7 +186,7 @@ public final class HostFilesystem: Filesystem {
     return inode
   }
 
-  private func make(_ type: FileType, _ facts: statx, _ parent: HostDirectory, _ name: Name) -> HostInode {
+  private func make(_ type: FileType, _ facts: ExtendedStatus, _ parent: HostDirectory, _ name: Name) -> HostInode {
     let stored = name.copy
     switch type {
     case .directory: return HostDirectory(host: self, facts, parent: parent, name: stored).prepared()
@@ -219,12 +219,12 @@ public final class HostFilesystem: Filesystem {
     let facts = try Host.statx("", in: descriptor.rawValue, .emptyPath)
     let inode = HostRegularFile(host: self, facts, parent: nil, name: [])
     inode.keep(descriptor)
-    known[HostKey(device: facts.device, number: facts.stx_ino)] = Unmanaged.passUnretained(inode)
+    known[facts.identity] = Unmanaged.passUnretained(inode)
     return inode
   }
 
   func forget(_ inode: HostInode) {
-    let key = HostKey(device: inode.hostDevice, number: inode.hostNumber)
+    let key = FileIdentity(device: inode.hostDevice, number: inode.hostNumber)
     if known[key]?.toOpaque() == Unmanaged.passUnretained(inode).toOpaque() { known[key] = nil }
   }
 
@@ -244,27 +244,4 @@ public final class HostFilesystem: Filesystem {
   func insideGroup(_ id: UInt32) -> UInt32 { ownership?.inside(group: id) ?? id }
   func hostUser(_ id: UInt32) -> UInt32 { ownership?.onHost(user: id) ?? id }
   func hostGroup(_ id: UInt32) -> UInt32 { ownership?.onHost(group: id) ?? id }
-}
-
-/// What makes a host file itself: device and inode number.
-struct HostKey: Hashable {
-  var device: UInt64
-  var number: UInt64
-}
-
-extension statx {
-  /// The device that holds the file, as one key.
-  var device: UInt64 { UInt64(stx_dev_major) << 32 | UInt64(stx_dev_minor) }
-
-  /// The device that a device node names, in the encoding of `stat(2)` (glibc's `makedev`).
-  var namedDevice: UInt64 {
-    let (major, minor) = (UInt64(stx_rdev_major), UInt64(stx_rdev_minor))
-    return (major & 0xfff) << 8 | minor & 0xff | (minor & ~0xff) << 12 | (major & ~0xfff) << 32
-  }
-
-  var birthTime: Timestamp? { stx_mask & 0x800 != 0 ? Timestamp(stx_btime) : nil }
-}
-
-extension Timestamp {
-  init(_ time: statx_timestamp) { self.init(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec)) }
 }

@@ -1,7 +1,7 @@
 // What every host file has: its place (a directory and a name, or a descriptor once the name is gone), its attributes as
 // last seen, its extended attributes.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -37,17 +37,17 @@ class HostInode: Inode {
   }
 
   /// - Parameter type: nil for the type that the host tells.
-  init(host: HostFilesystem, _ facts: statx, parent: HostDirectory?, name: [UInt8], as type: FileType? = nil) {
+  init(host: HostFilesystem, _ facts: ExtendedStatus, parent: HostDirectory?, name: [UInt8], as type: FileType? = nil) {
     self.parent = parent
     self.name = name
     hostDevice = facts.device
-    hostNumber = facts.stx_ino
-    let found = type ?? FileType(mode: UInt32(facts.stx_mode)) ?? .regular
+    hostNumber = facts.inode
+    let found = type ?? FileType(mode: UInt32(facts.mode)) ?? .regular
     cached = HostFacts(facts)
     super.init(
-      filesystem: host, type: found, number: host.number(device: facts.device, facts.stx_ino),
-      permissions: Permissions(mode: UInt64(facts.stx_mode)), owner: host.insideUser(facts.stx_uid),
-      group: host.insideGroup(facts.stx_gid))
+      filesystem: host, type: found, number: host.number(device: facts.device, facts.inode),
+      permissions: Permissions(mode: UInt64(facts.mode)), owner: host.insideUser(facts.owner),
+      group: host.insideGroup(facts.group))
   }
 
   final override func stored(_ name: Name) -> [UInt8]? { name.equals(self.name) ? self.name : nil }
@@ -78,22 +78,22 @@ class HostInode: Inode {
   }
 
   /// Whether `facts` are of this very file: the host may have used its number again.
-  final func isSame(_ facts: statx) -> Bool {
-    facts.stx_ino == hostNumber && facts.device == hostDevice && facts.birthTime == cached.birthTime
-      && (FileType(mode: UInt32(facts.stx_mode)) == type || isRecordedNode)
+  final func isSame(_ facts: ExtendedStatus) -> Bool {
+    facts.inode == hostNumber && facts.device == hostDevice && facts.birthTime == cached.birthTime
+      && (FileType(mode: UInt32(facts.mode)) == type || isRecordedNode)
   }
 
-  private func take(_ facts: statx) {
+  private func take(_ facts: ExtendedStatus) {
     cached = HostFacts(facts)
     namedDevice = facts.namedDevice
-    permissions = Permissions(mode: UInt64(facts.stx_mode))
-    owner = host.insideUser(facts.stx_uid)
-    group = host.insideGroup(facts.stx_gid)
+    permissions = Permissions(mode: UInt64(facts.mode))
+    owner = host.insideUser(facts.owner)
+    group = host.insideGroup(facts.group)
     applyRecord()
   }
 
   /// A lookup has come upon this file at `name` in `directory`.
-  final func isFound(_ facts: statx, _ directory: HostDirectory, _ name: Name) {
+  final func isFound(_ facts: ExtendedStatus, _ directory: HostDirectory, _ name: Name) {
     if held >= 0 { return }
     if parent !== directory || !name.equals(self.name) {
       parent = directory
@@ -113,7 +113,7 @@ class HostInode: Inode {
     }
     guard let parent else { throw .noSuchFileOrDirectory }
     return try host.descriptors.with(parent) { descriptor throws(Errno) in
-      try name.withTerminator { name throws(Errno) in try body(descriptor, name, .symlinkNoFollow) }
+      try name.withCString { name throws(Errno) in try body(descriptor, name, .symlinkNoFollow) }
     }
   }
 
@@ -139,7 +139,7 @@ class HostInode: Inode {
   /// The file is reached through `descriptor` from now on.
   final func keep(_ descriptor: consuming OwnedDescriptor) {
     var bytes: Int64 = 0
-    do throws(Errno) { bytes = Int64(try Host.stat(descriptor.rawValue).st_blocks).multipliedClamped(by: 512) } catch {}
+    do throws(Errno) { bytes = try Host.stat(descriptor.rawValue).blocks.multipliedClamped(by: 512) } catch {}
     held = descriptor.release()
     heldBytes = bytes
     host.nameless.count += 1
@@ -209,7 +209,7 @@ class HostInode: Inode {
 
   /// `statx(2)` of this file. AT_STATX_DONT_SYNC changes nothing for a local file; it matters if a FUSE mount has come over
   /// the name.
-  private func statx() throws(Errno) -> CLinux.statx {
+  private func statx() throws(Errno) -> ExtendedStatus {
     let sync: AtFlags = host.crossings.isLocal(hostDevice) ? .doNotSync : []
     return try at { (directory, name, flags) throws(Errno) in
       try Host.statx(name, in: directory, flags.union(sync))
@@ -290,18 +290,18 @@ struct HostFacts {
   var linkCount: UInt32
   var blockSize: UInt32
 
-  init(_ facts: statx) {
-    size = Int64(bitPattern: facts.stx_size)
-    blocks = Int64(bitPattern: facts.stx_blocks)
+  init(_ facts: ExtendedStatus) {
+    size = Int64(bitPattern: facts.size)
+    blocks = Int64(bitPattern: facts.blocks)
     let birth = facts.birthTime
     seconds = (
-      Int64(facts.stx_atime.tv_sec), Int64(facts.stx_mtime.tv_sec), Int64(facts.stx_ctime.tv_sec), birth?.seconds ?? 0
+      facts.access.seconds, facts.modification.seconds, facts.change.seconds, birth?.seconds ?? 0
     )
     nanoseconds = (
-      facts.stx_atime.tv_nsec, facts.stx_mtime.tv_nsec, facts.stx_ctime.tv_nsec, birth?.nanoseconds ?? .max
+      facts.access.nanoseconds, facts.modification.nanoseconds, facts.change.nanoseconds, birth?.nanoseconds ?? .max
     )
-    linkCount = facts.stx_nlink
-    blockSize = facts.stx_blksize
+    linkCount = facts.linkCount
+    blockSize = facts.blockSize
   }
 
   /// 0 for access, 1 for modification, 2 for change.
@@ -322,16 +322,4 @@ struct HostFacts {
 extension Name {
   var isAccessList: Bool { count == 23 && hasPrefix("system.posix_acl_access") }
   var isAttributeRecord: Bool { count == 23 && hasPrefix("user.vedette.attributes") }
-}
-
-extension [UInt8] {
-  /// Calls `body` with the bytes as a C string.
-  func withTerminator<T: ~Copyable>(_ body: (UnsafePointer<CChar>) throws(Errno) -> T) throws(Errno) -> T {
-    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: count + 1) { buffer throws(Errno) in
-      for (place, byte) in enumerated() { buffer[place] = CChar(bitPattern: byte) }
-      buffer[count] = 0
-      guard let start = buffer.baseAddress else { throw .noMemory }
-      return try body(UnsafePointer(start))
-    }
-  }
 }

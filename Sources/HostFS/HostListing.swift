@@ -1,6 +1,6 @@
 // The reading of host directories: getdents64(2) into a buffer of ours, entries shown with cursors of the right kind.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -12,7 +12,7 @@ import VFS
 /// cursors are the host's own `d_off`.
 final class HostListing {
   private var descriptor: CInt = -1
-  private var key = HostKey(device: 0, number: 0)
+  private var key = FileIdentity(device: 0, number: 0)
   /// The cursor that comes next: how many entries have been shown (immutable trees), or the host's own.
   private var next: Int64 = 0
   /// The records from `rest.lowerBound` on have been read and not been shown. Only of a tree that nobody but us changes.
@@ -47,7 +47,7 @@ final class HostListing {
     var skip: Int64 = 0
     if cursor != next {
       rest = 0..<0
-      try Host.call(SYS_lseek, Int(descriptor), isOrdinal ? 0 : Int(cursor), 0)
+      try Host.seek(descriptor, to: isOrdinal ? 0 : cursor)
       if isOrdinal { skip = cursor }
     }
     // While `body` runs it may read another directory through this object: descriptor and buffer are ours until the end.
@@ -63,8 +63,7 @@ final class HostListing {
     do throws(Errno) {
       while !isFull {
         if records.isEmpty {
-          let count = try Host.call(
-            SYS_getdents64, Int(reading.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count)
+          let count = try Host.readDirectory(reading.rawValue, into: buffer)
           if count == 0 { break }
           records = 0..<count
         }
@@ -99,7 +98,7 @@ final class HostListing {
     guard isFull, host.policy == .immutable, changes == before else { return }
     close()
     descriptor = reading.release()
-    key = HostKey(device: directory.hostDevice, number: directory.hostNumber)
+    key = FileIdentity(device: directory.hostDevice, number: directory.hostNumber)
     next = shown
     rest = records
   }
@@ -111,7 +110,7 @@ final class HostListing {
   }
 
   private func open(_ directory: HostDirectory) throws(Errno) {
-    let wanted = HostKey(device: directory.hostDevice, number: directory.hostNumber)
+    let wanted = FileIdentity(device: directory.hostDevice, number: directory.hostNumber)
     if descriptor >= 0 && key == wanted { return }
     let opened = try directory.host.descriptors.with(directory) { parent throws(Errno) in
       try Host.open(".", in: parent, .directory)

@@ -1,6 +1,6 @@
 // Regular files, symlinks and nodes of the host.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -79,7 +79,7 @@ final class HostRegularFile: HostInode {
     }
     guard let parent else { throw .noSuchFileOrDirectory }
     return try host.descriptors.with(parent) { directory throws(Errno) in
-      try name.withTerminator { name throws(Errno) in
+      try name.withCString { name throws(Errno) in
         if host.policy == .immutable, !isMountRoot {
           // A mount that has come over the name since is not entered.
           do throws(Errno) {
@@ -89,7 +89,7 @@ final class HostRegularFile: HostInode {
                 resolve: [.beneath, .noMagicLinks, .noSymlinks, .noCrossDevice])
             }
           } catch {
-            throw error == .improperLink ? Errno(rawValue: ESTALE) : error
+            throw error == .improperLink ? Errno.staleNFSFileHandle : error
           }
         }
         return try openShared(name, in: directory, wanted)
@@ -102,8 +102,8 @@ final class HostRegularFile: HostInode {
     -> OwnedDescriptor
   {
     let seen = try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks])
-    guard FileType(mode: UInt32(try Host.stat(seen.rawValue).st_mode)) == .regular else {
-      throw Errno(rawValue: ESTALE)
+    guard try Host.stat(seen.rawValue).type == .regular else {
+      throw .staleNFSFileHandle
     }
     try host.verify(seen.rawValue, at: name, in: directory, is: self)
     return try Host.withProcName(of: seen.rawValue) { path throws(Errno) in try openNamed(path, flags) }
@@ -153,7 +153,7 @@ final class HostNode: HostInode {
       return try Host.open(name, in: directory, [.path, .noFollow], resolve: [.beneath, .noMagicLinks]).release()
     }
     let node = OwnedDescriptor(seen)
-    guard FileType(mode: UInt32(try Host.stat(node.rawValue).st_mode)) == .fifo else { throw Errno(rawValue: ESTALE) }
+    guard try Host.stat(node.rawValue).type == .fifo else { throw .staleNFSFileHandle }
     let wanted = flags.intersection(.known).subtracting([
       .create, .exclusive, .noFollow, .directory, .path, .temporaryBit, .truncate,
     ])

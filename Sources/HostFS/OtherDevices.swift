@@ -1,6 +1,7 @@
 // Devices below host mount points: inode numbers of several devices in one tree are told apart by their upper bits, which
 // must be the same in the next run over the same upper directory, whatever is met first.
 
+import Kernel
 import LinuxABI
 
 /// The place of each device among the 511 that the upper bits can name.
@@ -14,15 +15,9 @@ struct OtherDevices {
 
   init() {
     var keys: [UInt64: [UInt8]] = [:]
-    let text = (try? Host.readFile("/proc/self/mountinfo")) ?? []
-    for line in text.split(separator: 0x0a) {
-      // Identifier, parent, major:minor, root, mount point (`man 5 proc_pid_mountinfo`).
-      let fields = line.split(separator: 0x20, maxSplits: 5)
-      guard fields.count > 4 else { continue }
-      let numbers = fields[2].split(separator: 0x3a).compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }
-      guard numbers.count == 2 else { continue }
-      let device = numbers[0] << 32 | numbers[1]
-      if keys[device] == nil { keys[device] = numbers[0] == 0 ? [UInt8](fields[4]) : [UInt8](fields[2]) }
+    for mount in MountInfo.all() {
+      guard let device = mount.device else { continue }
+      if keys[device] == nil { keys[device] = [UInt8](device >> 32 == 0 ? mount.mountPoint : mount.deviceText) }
     }
     let sorted = keys.sorted { $0.value.lexicographicallyPrecedes($1.value) }
     for (device, key) in sorted { place(device, key) }

@@ -5,7 +5,7 @@
 // A mount is noticed by STATX_ATTR_MOUNT_ROOT, which `statx(2)` sets on the root of every mount, so a name costs no call
 // more; only a mount root is asked what it is.
 
-import CLinux
+import Kernel
 public import LinuxABI
 
 /// Which file systems those are.
@@ -44,7 +44,7 @@ public enum PseudoFilesystem {
       if let name = names.first(where: { $0.withUTF8Buffer { $0.elementsEqual(type) } }) { return .pseudo(name) }
     }
     // The magic numbers are 32 bits wide (`man 2 statfs`).
-    let magic = UInt32(truncatingIfNeeded: try Host.filesystemStatistics(descriptor).f_type)
+    let magic = UInt32(truncatingIfNeeded: try Host.fileSystem(of: descriptor).magic)
     if magic == 0x6573_5546 { return .fuse }
     if let known = magics.first(where: { $0.0 == magic }) { return .pseudo(known.1) }
     return device >> 32 != 0 || localMagics.contains(magic) ? .local : .remote
@@ -52,17 +52,8 @@ public enum PseudoFilesystem {
 
   /// The type of the file system on `device`, as /proc/self/mountinfo has it: after the separator ` - `.
   private static func mountedType(of device: UInt64) -> [UInt8]? {
-    guard let text = try? Host.readFile("/proc/self/mountinfo") else { return nil }
-    let number = Array("\(device >> 32):\(device & 0xffff_ffff)".utf8)
-    for line in text.split(separator: 0x0a) {
-      let fields = line.split(separator: 0x20)
-      guard fields.count > 6, fields[2].elementsEqual(number) else { continue }
-      guard let separator = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual([0x2d]) }),
-        separator + 1 < fields.endIndex
-      else { continue }
-      return [UInt8](fields[separator + 1])
-    }
-    return nil
+    let mounts = MountInfo.all().lazy.filter { $0.device == device }
+    return mounts.compactMap(\.type).first.map { [UInt8]($0) }
   }
 
   /// Types by the names of /proc/filesystems.
@@ -93,7 +84,7 @@ public enum PseudoFilesystem {
 
 /// What lies at one name of a host directory.
 struct FoundFile {
-  var facts: statx
+  var facts: ExtendedStatus
   /// Its content is not shown (`PseudoFilesystem`, `HiddenPaths`).
   var isHidden: Bool
   /// It is the root of a mount: whoever opens it must cross into that.
@@ -127,20 +118,20 @@ struct MountCrossings {
   ///
   /// Remembered by the mount's number, where that is never used again (STATX_MNT_ID_UNIQUE, Linux 6.8). What cannot be
   /// told is hidden.
-  mutating func isHidden(_ name: UnsafePointer<CChar>, in directory: CInt, _ facts: statx) -> Bool {
-    let isUnique = facts.stx_mask & Host.uniqueMount != 0
-    if isUnique, let known = verdicts[facts.stx_mnt_id] { return known }
+  mutating func isHidden(_ name: UnsafePointer<CChar>, in directory: CInt, _ facts: ExtendedStatus) -> Bool {
+    let isUnique = facts.mask & ExtendedStatus.uniqueMount != 0
+    if isUnique, let known = verdicts[facts.mount] { return known }
     let isHidden: Bool
     do throws(Errno) {
       // O_PATH without O_DIRECTORY opens nothing and triggers no automount (`man 2 open`).
       let node = try Host.open(name, in: directory, [.path, .noFollow])
       let opened = try Host.statx("", in: node.rawValue, [.emptyPath, .doNotSync])
-      guard opened.stx_mnt_id == facts.stx_mnt_id, opened.device == facts.device else { return true }
+      guard opened.mount == facts.mount, opened.device == facts.device else { return true }
       isHidden = try judge(node.rawValue, facts.device)
     } catch {
       return true
     }
-    if isUnique { verdicts[facts.stx_mnt_id] = isHidden }
+    if isUnique { verdicts[facts.mount] = isHidden }
     return isHidden
   }
 
@@ -174,8 +165,8 @@ extension HostFilesystem {
     // The server of a FUSE mount is not asked before it is known that the mount is shown.
     var facts = try Host.statx(path, in: directory, [.symlinkNoFollow, .doNotSync])
     let isMountRoot =
-      facts.stx_attributes_mask & Host.mountRoot != 0
-      ? facts.stx_attributes & Host.mountRoot != 0 : facts.device != parent.hostDevice
+      facts.attributesMask & ExtendedStatus.mountRoot != 0
+      ? facts.attributes & ExtendedStatus.mountRoot != 0 : facts.device != parent.hostDevice
     if isMountRoot, crossings.isHidden(path, in: directory, facts) {
       facts.concealContent(at: name, in: parent)
       return FoundFile(facts: facts, isHidden: true, isMountRoot: true)
@@ -183,7 +174,7 @@ extension HostFilesystem {
     if policy == .shared, !crossings.isLocal(facts.device) {
       let asked = try Host.statx(path, in: directory)
       // Another mount has come in between: whoever asks again is told of it.
-      guard asked.stx_mnt_id == facts.stx_mnt_id, asked.device == facts.device else { throw Errno(rawValue: ESTALE) }
+      guard asked.mount == facts.mount, asked.device == facts.device else { throw .staleNFSFileHandle }
       facts = asked
     }
     return FoundFile(facts: facts, isHidden: false, isMountRoot: isMountRoot)
@@ -197,40 +188,32 @@ extension HostFilesystem {
   /// - Throws: ESTALE.
   func verify(_ descriptor: CInt, at name: UnsafePointer<CChar>, in directory: CInt, is file: HostInode) throws(Errno) {
     let facts = try Host.statx("", in: descriptor, [.emptyPath, .doNotSync])
-    guard !file.isHidden, facts.stx_ino == file.hostNumber, facts.device == file.hostDevice,
-      facts.stx_attributes & Host.mountRoot == 0 || !crossings.isHidden(name, in: directory, facts)
-    else { throw Errno(rawValue: ESTALE) }
+    guard !file.isHidden, facts.inode == file.hostNumber, facts.device == file.hostDevice,
+      facts.attributes & ExtendedStatus.mountRoot == 0 || !crossings.isHidden(name, in: directory, facts)
+    else { throw .staleNFSFileHandle }
   }
 }
 
-extension statx {
+extension ExtendedStatus {
   /// An empty directory that all may read, or a file that none may, with the times of the directory above. Its number is
   /// made of its place: one procfs may be mounted at several.
   mutating func concealContent(at name: Name, in parent: HostDirectory) {
-    let isDirectory = FileType(mode: UInt32(stx_mode)) == .directory
-    stx_dev_major = 0
-    stx_dev_minor = 0
-    stx_ino = (parent.number &* 0x9e37_79b9_7f4a_7c15 ^ name.hash) & (1 << 48 - 1)
-    stx_mode = isDirectory ? 0o040555 : 0o100000
-    stx_nlink = isDirectory ? 2 : 1
-    stx_uid = 0
-    stx_gid = 0
-    stx_size = 0
-    stx_blocks = 0
-    stx_blksize = 4096
-    stx_rdev_major = 0
-    stx_rdev_minor = 0
-    stx_atime = statx_timestamp(parent.cached.time(0))
-    stx_mtime = statx_timestamp(parent.cached.time(1))
-    stx_ctime = statx_timestamp(parent.cached.time(2))
-    stx_mask &= ~0x800
-  }
-}
-
-extension statx_timestamp {
-  fileprivate init(_ time: Timestamp) {
-    self.init()
-    tv_sec = .init(truncatingIfNeeded: time.seconds)
-    tv_nsec = time.nanoseconds
+    let isDirectory = FileType(mode: UInt32(mode)) == .directory
+    deviceMajor = 0
+    deviceMinor = 0
+    inode = (parent.number &* 0x9e37_79b9_7f4a_7c15 ^ name.hash) & (1 << 48 - 1)
+    mode = isDirectory ? 0o040555 : 0o100000
+    linkCount = isDirectory ? 2 : 1
+    owner = 0
+    group = 0
+    size = 0
+    blocks = 0
+    blockSize = 4096
+    namedDeviceMajor = 0
+    namedDeviceMinor = 0
+    access = ExtendedTime(parent.cached.time(0))
+    modification = ExtendedTime(parent.cached.time(1))
+    change = ExtendedTime(parent.cached.time(2))
+    mask &= ~Self.birthTimeBit
   }
 }

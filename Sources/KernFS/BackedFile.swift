@@ -1,9 +1,9 @@
 // A regular file whose bytes lie in the backing store. Guests read and write the store's file natively, so size, blocks and
 // the times of access and modification are asked of it; owner, mode, links and extended attributes are ours.
 
+public import Kernel
 public import LinuxABI
 public import VFS
-import CLinux
 
 /// A regular file of an in-memory file system.
 ///
@@ -41,7 +41,7 @@ public final class BackedFile: KernInode {
     disown()
     guard linkCount == 0 else { return }
     var bytes: Int64 = 0
-    do throws(Errno) { bytes = Int64(try kernel.store.stat(file).st_blocks).multipliedClamped(by: 512) } catch {}
+    do throws(Errno) { bytes = try kernel.store.stat(file).blocks.multipliedClamped(by: 512) } catch {}
     orphanBytes = bytes
     kernel.store.orphanCount += 1
     kernel.store.orphanBytes = kernel.store.orphanBytes.addingClamped(bytes)
@@ -58,15 +58,15 @@ public final class BackedFile: KernInode {
     let status = try kernel.store.stat(file)
     // A native write has cleared the set-ID bits of the store's file (`man 2 write`): ours follow.
     if !permissions.isDisjoint(with: [.setUserID, .setGroupID]) {
-      let lost = mirrored.subtracting(Permissions(rawValue: UInt16(truncatingIfNeeded: status.st_mode)))
+      let lost = mirrored.subtracting(Permissions(rawValue: UInt16(truncatingIfNeeded: status.mode)))
       permissions.subtract(lost.intersection([.setUserID, .setGroupID]))
     }
     var result = Attributes(
       type: .regular, permissions: permissions, owner: owner, group: group, linkCount: linkCount,
-      size: Int64(status.st_size), blocks: Int64(status.st_blocks), number: number, time: birthTime)
-    result.accessTime = Timestamp(status.st_atim)
-    result.modificationTime = Timestamp(status.st_mtim)
-    result.changeTime = max(changeTime, Timestamp(status.st_ctim))
+      size: status.size, blocks: status.blocks, number: number, time: birthTime)
+    result.accessTime = status.accessTime
+    result.modificationTime = status.modificationTime
+    result.changeTime = max(changeTime, status.changeTime)
     return result
   }
 

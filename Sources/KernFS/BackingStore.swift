@@ -5,7 +5,7 @@
 // No guest ever names anything in here, so paths below the root are trusted. The store is part of the tree that the tree
 // lock guards.
 
-public import CLinux
+public import Kernel
 public import LinuxABI
 public import VFS
 
@@ -45,18 +45,18 @@ public final class BackingStore {
   }
 
   /// The device number of the file system that the store lies in: any descriptor with another one is none of ours.
-  public func deviceNumber() throws(Errno) -> UInt64 { UInt64(try Host.stat(root.rawValue).st_dev) }
+  public func deviceNumber() throws(Errno) -> UInt64 { try Host.stat(root.rawValue).device }
 
   /// `fstatfs(2)` of the store, with the bound that is measured and not the file system's.
-  public func statistics() throws(Errno) -> statfs {
+  public func statistics() throws(Errno) -> StatFS {
     var result = try hostStatistics()
     if let usage {
-      let size = UInt64(max(result.f_bsize, 1))
+      let size = UInt64(max(result.blockSize, 1))
       let used = usage.used(whole: Self.bytesInUse(result))
       let free = usage.limit > used ? (usage.limit - used) / size : 0
-      result.f_blocks = numericCast(usage.limit / size)
-      result.f_bfree = min(result.f_bfree, numericCast(free))
-      result.f_bavail = min(result.f_bavail, numericCast(free))
+      result.blocks = usage.limit / size
+      result.freeBlocks = min(result.freeBlocks, free)
+      result.availableBlocks = min(result.availableBlocks, free)
     }
     return result
   }
@@ -69,18 +69,11 @@ public final class BackingStore {
     return usage.reserve(count, whole: Self.bytesInUse(now))
   }
 
-  private func hostStatistics() throws(Errno) -> statfs {
-    var result = statfs()
-    _ = try withUnsafeMutablePointer(to: &result) { buffer throws(Errno) in
-      try Host.call(SYS_fstatfs, Int(root.rawValue), Int(bitPattern: buffer))
-    }
-    return result
-  }
+  private func hostStatistics() throws(Errno) -> StatFS { try Host.fileSystem(of: root.rawValue) }
 
-  /// Of the whole file system.
-  private static func bytesInUse(_ statistics: statfs) -> UInt64 {
-    let blocks = UInt64(statistics.f_blocks)
-    return (blocks - min(blocks, UInt64(statistics.f_bfree))).multipliedClamped(by: UInt64(max(statistics.f_bsize, 1)))
+  private static func bytesInUse(_ statistics: StatFS) -> UInt64 {
+    let blocks = statistics.blocks
+    return (blocks - min(blocks, statistics.freeBlocks)).multipliedClamped(by: UInt64(max(statistics.blockSize, 1)))
   }
 
   // MARK: - Files
@@ -108,8 +101,7 @@ public final class BackingStore {
   /// A path by which the supervisor's own `bind(2)` and `connect(2)` reach a socket place: short enough for `sun_path`.
   public func path(of number: UInt64) -> [UInt8] {
     withPath(number) { path in
-      Array("/proc/self/fd/\(root.rawValue)/".utf8)
-        + UnsafeBufferPointer(start: path, count: strlen(path)).map(UInt8.init(bitPattern:))
+      Array("/proc/self/fd/\(root.rawValue)/".utf8) + [UInt8](cString: path)
     }
   }
 
@@ -123,7 +115,7 @@ public final class BackingStore {
   }
 
   /// `stat(2)` of a file; one `fstat` if it is hot.
-  public func stat(_ number: UInt64) throws(Errno) -> stat {
+  public func stat(_ number: UInt64) throws(Errno) -> FileStatus {
     switch cache.find(number) {
     case .hit(let descriptor): return try Host.stat(descriptor)
     case .warm:
@@ -142,20 +134,14 @@ public final class BackingStore {
   /// `utimensat(2)` on a file.
   public func setTimes(_ number: UInt64, access: TimeChange, modification: TimeChange) throws(Errno) {
     try withPath(number) { path throws(Errno) in
-      try withUnsafeTemporaryAllocation(of: timespec.self, capacity: 2) { times throws(Errno) in
-        times[0] = timespec(access)
-        times[1] = timespec(modification)
-        try Host.call(
-          SYS_utimensat, Int(root.rawValue), Int(bitPattern: path), Int(bitPattern: times.baseAddress),
-          Int(AtFlags.symlinkNoFollow.rawValue))
-      }
+      try Host.changeTimes(path, in: root.rawValue, .symlinkNoFollow, access: access, modification: modification)
     }
   }
 
   /// `fchmodat(2)` on a file.
   public func setMode(_ number: UInt64, _ mode: UInt32) throws(Errno) {
     try withPath(number) { path throws(Errno) in
-      try Host.call(SYS_fchmodat, Int(root.rawValue), Int(bitPattern: path), Int(mode))
+      try Host.changeModeFollowing(path, in: root.rawValue, to: mode)
     }
   }
 
@@ -278,15 +264,4 @@ public final class BackingStore {
 /// For cleaning up, where there is nobody left to tell.
 private func ignoringErrors(_ body: () throws(Errno) -> Void) {
   do throws(Errno) { try body() } catch {}
-}
-
-extension timespec {
-  /// The kernel's form of a change of time: UTIME_OMIT and UTIME_NOW for what is no time.
-  fileprivate init(_ change: TimeChange) {
-    switch change {
-    case .keep: self.init(tv_sec: 0, tv_nsec: 0x3fff_fffe)
-    case .now: self.init(tv_sec: 0, tv_nsec: 0x3fff_ffff)
-    case .set(let time): self.init(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds))
-    }
-  }
 }

@@ -2,8 +2,8 @@
 // same time fall into different places. A place keeps a descriptor only for a file that was asked for twice with nobody
 // else between, so a walk over a million cold files opens nothing.
 
+import Kernel
 import LinuxABI
-import CLinux
 
 /// A bounded set of O_PATH descriptors by file number.
 struct DescriptorCache: ~Copyable {

@@ -1,5 +1,6 @@
 // A file whose bytes are made when it is opened.
 
+public import Kernel
 public import LinuxABI
 public import VFS
 

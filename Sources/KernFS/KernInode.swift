@@ -1,5 +1,6 @@
 // The attributes that every in-memory inode has, kept in the object.
 
+import Kernel
 public import LinuxABI
 public import VFS
 

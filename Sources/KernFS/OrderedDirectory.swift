@@ -1,6 +1,7 @@
 // A writable directory: its children in the order they came, each name holding its inode. What `create` makes is the file
 // system's business (`KernFilesystem.makeInode`).
 
+import Kernel
 public import LinuxABI
 public import VFS
 

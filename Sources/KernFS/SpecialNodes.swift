@@ -1,8 +1,8 @@
 // FIFOs, sockets and device nodes.
 
+public import Kernel
 public import LinuxABI
 public import VFS
-import CLinux
 
 /// A FIFO: a real one in the store, so that reading, writing and polling are the kernel's.
 public final class FIFO: KernInode {
@@ -19,9 +19,9 @@ public final class FIFO: KernInode {
   public override func attributes() throws(Errno) -> Attributes {
     var result = try super.attributes()
     let status = try kernel.store.stat(place)
-    result.accessTime = Timestamp(status.st_atim)
-    result.modificationTime = Timestamp(status.st_mtim)
-    result.changeTime = max(result.changeTime, Timestamp(status.st_ctim))
+    result.accessTime = status.accessTime
+    result.modificationTime = status.modificationTime
+    result.changeTime = max(result.changeTime, status.changeTime)
     return result
   }
 

@@ -2,6 +2,7 @@
 //
 // Locks: the tree lock only (VFS, Filesystem.swift).
 
+import Kernel
 public import LinuxABI
 public import VFS
 

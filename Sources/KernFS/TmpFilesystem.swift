@@ -20,7 +20,7 @@ public final class TmpFilesystem: KernFilesystem {
     super.init(typeName: "tmpfs", store: store)
     if let inodeLimit {
       self.inodeLimit = inodeLimit
-    } else if let files = try? store.statistics().f_files, files > 0 {
+    } else if let files = try? store.statistics().files, files > 0 {
       self.inodeLimit = Int(clamping: files)
     }
     top = OrderedDirectory(self, rootPermissions: rootPermissions, owner: owner, group: group)
@@ -44,12 +44,12 @@ public final class TmpFilesystem: KernFilesystem {
   public override func statistics() throws(Errno) -> FilesystemStatistics {
     let host = try store.statistics()
     var result = FilesystemStatistics(
-      magic: 0x0102_1994 /* TMPFS_MAGIC */, blockSize: Int(host.f_bsize), blocks: UInt64(host.f_blocks),
-      freeBlocks: UInt64(host.f_bfree), availableBlocks: UInt64(host.f_bavail))
+      magic: 0x0102_1994 /* TMPFS_MAGIC */, blockSize: host.blockSize, blocks: host.blocks,
+      freeBlocks: host.freeBlocks, availableBlocks: host.availableBlocks)
     if inodeLimit < Int.max {
       let free = UInt64(max(0, inodeLimit - inodeCount))
       result.files = UInt64(inodeLimit)
-      result.freeFiles = host.f_files > 0 ? min(free, UInt64(host.f_ffree)) : free
+      result.freeFiles = host.files > 0 ? min(free, host.freeFiles) : free
     }
     return result
   }

@@ -5,7 +5,7 @@
 // undone in reverse order; each undo is a rename back. A power cut between two renames leaves the rest to a person: all
 // names of ours begin with `.vedette-apply-`.
 
-import CLinux
+import Kernel
 import LinuxABI
 import OverlayFS
 import VFS
@@ -123,7 +123,7 @@ struct ApplyTransaction {
       throw .noSuchFileOrDirectory
     }
     counter += 1
-    let beside = Array(".vedette-apply-\(getpid())-\(counter)".utf8)
+    let beside = Array(".vedette-apply-\(Host.ownProcess)-\(counter)".utf8)
     // Entered before it is built, so that a failure in the middle finds it.
     prepared.append(Prepared(step: step, directory: directory, name: name, beside: beside))
     switch step {
@@ -189,8 +189,8 @@ struct ApplyTransaction {
       permissions: attributes.permissions, owner: attributes.owner, group: attributes.group,
       modificationTime: attributes.modificationTime)
     if plan.isOfFakeOwners {
-      dress.owner = geteuid()
-      dress.group = getegid()
+      dress.owner = Host.effectiveUser
+      dress.group = Host.effectiveGroup
     }
     for name in try inode.extendedAttributeNames()
     where HostTree.isCarried(name) {
@@ -273,7 +273,7 @@ enum LayerData {
   static func copy(from source: Inode, to target: Inode) throws(Errno) {
     let from = try source.open([])
     let to = try target.open(.writeOnly)
-    let size = Int64(try Host.stat(from.rawValue).st_size)
+    let size = try Host.stat(from.rawValue).size
     for piece in try FileMap.pieces(from.rawValue, size) {
       var offset = piece.offset
       while offset < piece.offset + piece.count {

@@ -1,30 +1,12 @@
 // Writing to a descriptor that may be a pipe, a terminal or a file: all of it, in order, from where it stands.
 
-import CLinux
+import Kernel
 import LinuxABI
 
 package enum DescriptorOutput {
-  /// `write(2)` until all is written.
-  static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) throws(Errno) {
-    var offset = 0
-    while offset < bytes.count {
-      let count = vd_syscall(
-        Int(SYS_write), Int(descriptor), Int(bitPattern: bytes.baseAddress) + offset, bytes.count - offset, 0, 0, 0)
-      if count == -Int(EINTR) { continue }
-      if count == 0 { throw .ioError }
-      offset += try Errno.check(count)
-    }
-  }
-
-  static func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws(Errno) {
-    try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
-      try writeAll(UnsafeRawBufferPointer(bytes), to: descriptor)
-    }
-  }
-
-  /// The same for what must not fail: messages.
+  /// All of it, or as much as can be: for messages, which must not fail.
   package static func write(_ bytes: [UInt8], to descriptor: CInt) {
-    _ = try? writeAll(bytes, to: descriptor)
+    _ = try? Host.writeAll(bytes, to: descriptor)
   }
 }
 
@@ -41,10 +23,7 @@ struct ProgressBar {
     self.title = title
     self.total = max(total, 1)
     self.countsBytes = countsBytes
-    // TCGETS fills a struct termios of 60 bytes; only a terminal answers.
-    isShown = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
-      vd_syscall(Int(SYS_ioctl), 2, 0x5401, Int(bitPattern: buffer.baseAddress), 0, 0, 0) == 0
-    }
+    isShown = Host.isTerminal(2)
   }
 
   /// Of sizes that a guest has made: a file with a hole may be as long as a number can say.

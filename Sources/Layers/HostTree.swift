@@ -1,8 +1,8 @@
 // A host directory that `import` and `apply` build in: HostFS in its writable form, so that every step is one component
 // beneath a descriptor of ours, through no symlink. What this user may not do is counted, not fatal.
 
-import CLinux
 import HostFS
+import Kernel
 import LinuxABI
 import VFS
 
@@ -37,8 +37,8 @@ final class HostTree {
   let filesystem: HostFilesystem
   var root: Inode { filesystem.root }
   private(set) var shortfall = Shortfall()
-  private let user = geteuid()
-  private let group = getegid()
+  private let user = Host.effectiveUser
+  private let group = Host.effectiveGroup
 
   /// - Parameter directory: O_PATH is enough.
   init(_ directory: consuming OwnedDescriptor) throws(Errno) {

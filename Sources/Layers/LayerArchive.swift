@@ -1,7 +1,6 @@
 // An archive file as it comes: plain, or compressed, in which case the system's own program takes it apart for us.
 
-import CLinux
-import Glibc
+import Kernel
 import LinuxABI
 
 /// Opens archives by what their first bytes say.
@@ -11,7 +10,7 @@ enum LayerArchive {
     do throws(Errno) {
       let file = try path.open([.path])
       let status = try Host.stat(file.rawValue)
-      return FileType(mode: UInt32(status.st_mode)) == .regular ? Int64(status.st_size) : 0
+      return status.type == .regular ? status.size : 0
     } catch {
       return 0
     }
@@ -31,11 +30,11 @@ enum LayerArchive {
     }
     let archive = OwnedDescriptor(file)
     do throws(Errno) {
-      guard FileType(mode: UInt32(try Host.stat(file).st_mode)) != .directory else { throw .isDirectory }
+      guard try Host.stat(file).type != .directory else { throw .isDirectory }
       // What cannot be read twice, a pipe, has to be plain.
-      magic = try FileType(mode: UInt32(Host.stat(file).st_mode)) == .regular ? Host.read(6, from: file, at: 0) : []
-      // O_NONBLOCK was for the opening of a FIFO only (F_SETFL is 4).
-      try Host.call(SYS_fcntl, Int(file), 4, 0)
+      magic = try Host.stat(file).type == .regular ? Host.read(6, from: file, at: 0) : []
+      // O_NONBLOCK was for the opening of a FIFO only.
+      try Host.setOpenFlags(of: file, to: [])
     } catch {
       throw ReportedError("import: '\(path)': \(error)")
     }
@@ -55,11 +54,14 @@ enum LayerArchive {
       failure = error
     }
     // The reader is closed: a program that still writes gets SIGPIPE.
-    var status: CInt = 0
-    while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
-    if status != 0 && (failure == nil || status >> 8 & 0xff != 0) {
-      throw ReportedError("import: '\(path)': \(program) cannot decompress it")
-    }
+    let status = (try? Host.waitForEnd(of: pid)) ?? .exited(0)
+    let isBad =
+      switch status {
+      case .exited(let code): code != 0
+      // By SIGPIPE, where we have read no further ourselves.
+      default: failure == nil
+      }
+    if isBad { throw ReportedError("import: '\(path)': \(program) cannot decompress it") }
     if let failure { throw failure }
   }
 
@@ -74,29 +76,18 @@ enum LayerArchive {
 
   /// Starts `PROGRAM -dc` between the archive and a pipe; returns the pipe's end to read.
   private static func start(_ program: String, _ archive: CInt, _ path: ByteString) throws(ReportedError)
-    -> (pid_t, CInt)
+    -> (Int32, CInt)
   {
-    var ends: [CInt] = [-1, -1]
-    let made = ends.withUnsafeMutableBufferPointer { ends in
-      vd_syscall(Int(SYS_pipe2), Int(bitPattern: ends.baseAddress), Int(O_CLOEXEC), 0, 0, 0, 0)
+    let ends: (reading: CInt, writing: CInt)
+    do throws(Errno) { ends = try Host.makePipe() } catch { throw ReportedError("import: pipe: \(error)") }
+    let reading = OwnedDescriptor(ends.reading)
+    let writing = OwnedDescriptor(ends.writing)
+    do throws(Errno) {
+      // What it has to say we say, in one line.
+      let process = try Host.spawn(program, ["-dc"], input: archive, output: writing.rawValue)
+      return (process, reading.release())
+    } catch {
+      throw ReportedError("import: '\(path)' needs the program '\(program)': \(error)")
     }
-    guard made == 0 else { throw ReportedError("import: pipe: \(Errno(rawValue: CInt(-made)))") }
-    let write = OwnedDescriptor(ends[1])
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, archive, 0)
-    posix_spawn_file_actions_adddup2(&actions, write.rawValue, 1)
-    // What it has to say we say, in one line.
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-    var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(program), strdup("-dc"), nil]
-    defer { for argument in arguments { free(argument) } }
-    var pid: pid_t = 0
-    let result = posix_spawnp(&pid, program, &actions, nil, &arguments, environ)
-    guard result == 0 else {
-      _ = OwnedDescriptor(ends[0])
-      throw ReportedError("import: '\(path)' needs the program '\(program)': \(Errno(rawValue: result))")
-    }
-    return (pid, ends[0])
   }
 }

@@ -4,7 +4,7 @@
 // The order is that of the names' bytes, deletions first in each directory, and nothing depends on the day: the same
 // changes make the same archive.
 
-import CLinux
+import Kernel
 import LinuxABI
 import OverlayFS
 import VFS
@@ -136,7 +136,7 @@ public struct LayerExport {
 
   /// Errors that writing gives and reading does not.
   private func isOutputError(_ errno: Errno) -> Bool {
-    errno == .noSpace || errno == .brokenPipe || errno.rawValue == EFBIG || errno.rawValue == EDQUOT
+    errno == .noSpace || errno == .brokenPipe || errno == .fileTooLarge || errno == .diskQuotaExceeded
   }
 
   // MARK: - Entries
@@ -219,7 +219,7 @@ public struct LayerExport {
 
   private mutating func writeContent(_ entry: inout TarEntry, _ inode: Inode) throws(Errno) {
     let file = try inode.open([])
-    let size = Int64(try Host.stat(file.rawValue).st_size)
+    let size = try Host.stat(file.rawValue).size
     entry.size = size
     let pieces = try FileMap.pieces(file.rawValue, size)
     let isSparse = pieces.reduce(0) { $0 + $1.count } < size
@@ -244,21 +244,20 @@ public struct LayerExport {
 
 /// Where a file has data.
 enum FileMap {
-  private static let SEEK_DATA = 3
-  private static let SEEK_HOLE = 4
-
   static func pieces(_ descriptor: CInt, _ size: Int64) throws(Errno) -> [TarEntry.Piece] {
     var result: [TarEntry.Piece] = []
     var offset: Int64 = 0
     while offset < size {
-      let data = vd_syscall(Int(SYS_lseek), Int(descriptor), Int(offset), SEEK_DATA, 0, 0, 0)
-      // ENXIO: only a hole is left. Other errors: a file system that knows no holes.
-      if data == -Int(ENXIO) { break }
-      if data < 0 { return [TarEntry.Piece(offset: 0, count: size)] }
-      let hole = vd_syscall(Int(SYS_lseek), Int(descriptor), data, SEEK_HOLE, 0, 0, 0)
-      let end = hole < 0 ? size : min(Int64(hole), size)
-      if Int64(data) >= end { break }
-      result.append(TarEntry.Piece(offset: Int64(data), count: end - Int64(data)))
+      let data: Int64
+      do throws(Errno) { data = try Host.seek(descriptor, to: offset, from: .data) } catch {
+        // ENXIO: only a hole is left. Other errors: a file system that knows no holes.
+        if error == .noSuchAddressOrDevice { break }
+        return [TarEntry.Piece(offset: 0, count: size)]
+      }
+      let hole = try? Host.seek(descriptor, to: data, from: .hole)
+      let end = min(hole ?? size, size)
+      if data >= end { break }
+      result.append(TarEntry.Piece(offset: data, count: end - data))
       offset = end
     }
     return result
@@ -277,11 +276,8 @@ extension Host {
 
 extension Attributes {
   /// The halves of `device` (glibc's `major` and `minor`).
-  var deviceMajor: UInt32 { UInt32(truncatingIfNeeded: device >> 8 & 0xfff | device >> 32 & 0xffff_f000) }
-  var deviceMinor: UInt32 { UInt32(truncatingIfNeeded: device & 0xff | device >> 12 & 0xffff_ff00) }
+  var deviceMajor: UInt32 { DeviceNumber.major(device) }
+  var deviceMinor: UInt32 { DeviceNumber.minor(device) }
 
-  static func device(major: UInt32, minor: UInt32) -> UInt64 {
-    let (major, minor) = (UInt64(major), UInt64(minor))
-    return (major & 0xfff) << 8 | minor & 0xff | (minor & ~0xff) << 12 | (major & ~0xfff) << 32
-  }
+  static func device(major: UInt32, minor: UInt32) -> UInt64 { DeviceNumber.make(major: major, minor: minor) }
 }

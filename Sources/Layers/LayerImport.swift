@@ -3,7 +3,7 @@
 //
 // All of it is made in a directory beside the target and renamed at the end: there is a whole tree or none.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -27,7 +27,7 @@ public struct LayerImport {
   /// - Throws: `ReportedError`; nothing is left behind then.
   public static func make(_ archives: [ByteString], at target: ByteString) throws(ReportedError) -> [String] {
     let (parent, name) = try place(of: target)
-    let temporary = Array(".vedette-import-\(getpid())".utf8)
+    let temporary = Array(".vedette-import-\(Host.ownProcess)".utf8)
     let tree: HostTree
     let outer: HostTree
     do throws(Errno) {
@@ -63,7 +63,7 @@ public struct LayerImport {
   }
 
   /// The directory that holds the target, and the target's name in it.
-  private static func place(of target: ByteString) throws(ReportedError) -> (OwnedDescriptorHolder, [UInt8]) {
+  private static func place(of target: ByteString) throws(ReportedError) -> (OwnedDescriptorBox, [UInt8]) {
     var path = target.bytes
     while path.count > 1 && path.last == 0x2f { path.removeLast() }
     let slash = path.lastIndex(of: 0x2f)
@@ -88,7 +88,7 @@ public struct LayerImport {
         if error != .noSuchFileOrDirectory { throw error }
       }
       if !isEmpty { throw Errno.directoryNotEmpty }
-      return (OwnedDescriptorHolder(descriptor.release()), name)
+      return (OwnedDescriptorBox(descriptor), name)
     } catch {
       if error == .directoryNotEmpty {
         throw ReportedError("import: '\(target)' is not empty (name a new directory)")
@@ -144,8 +144,7 @@ public struct LayerImport {
 
   private mutating func showProgress() {
     // A pipe has no offset, and no size to compare it with.
-    let offset = Int64(vd_syscall(Int(SYS_lseek), Int(source), 0, 1, 0, 0, 0))
-    guard offset > passed else { return }
+    guard let offset = try? Host.seek(source, to: 0, from: .current), offset > passed else { return }
     progress.advance(offset - passed)
     passed = offset
   }
@@ -230,8 +229,7 @@ public struct LayerImport {
   }
 
   private mutating func fill(_ inode: Inode, _ entry: TarEntry, _ reader: inout TarReader) throws(Refusal) {
-    let file = OwnedDescriptorHolder(
-      try refusing { () throws(Errno) in try inode.open(.writeOnly).release() })
+    let file = try refusing { () throws(Errno) in OwnedDescriptorBox(try inode.open(.writeOnly)) }
     for piece in entry.pieces ?? [TarEntry.Piece(offset: 0, count: entry.size)] {
       var offset = piece.offset
       while offset < piece.offset + piece.count {
@@ -452,11 +450,4 @@ private final class ImportedPlace {
     }
     while let last = order.popLast() { last.inode = nil }
   }
-}
-
-/// A descriptor with one owner, for a tuple, which holds no noncopyable value.
-final class OwnedDescriptorHolder {
-  let rawValue: CInt
-  init(_ rawValue: CInt) { self.rawValue = rawValue }
-  deinit { _ = OwnedDescriptor(rawValue) }
 }

@@ -1,7 +1,7 @@
 // Reads a tar archive from a descriptor, whoever made it: `ustar`, pax, GNU long names, and all four ways of sparse files.
 // The archive is untrusted: every number is checked before it is used, every length has a bound.
 
-import CLinux
+import Kernel
 import LinuxABI
 
 /// Why an archive cannot be read: one clause for people.
@@ -312,11 +312,7 @@ struct TarReader: ~Copyable {
     do throws(Errno) {
       let descriptor = source.rawValue
       buffer = try withUnsafeTemporaryAllocation(byteCount: 1 << 17, alignment: 16) { space throws(Errno) in
-        while true {
-          let count = vd_syscall(
-            Int(SYS_read), Int(descriptor), Int(bitPattern: space.baseAddress), space.count, 0, 0, 0)
-          if count != -Int(EINTR) { return [UInt8](space[..<(try Errno.check(count))]) }
-        }
+        [UInt8](space[..<(try Host.read(into: space, from: descriptor))])
       }
     } catch {
       throw TarError("cannot be read: \(error)")

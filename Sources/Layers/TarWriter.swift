@@ -1,6 +1,6 @@
 // Writes a pax archive to a descriptor: `ustar` headers, and extended ones before those that need them.
 
-import CLinux
+import Kernel
 import LinuxABI
 
 /// Writes members one after another. Each `begin` is followed by exactly as many content bytes as it announced.
@@ -165,7 +165,7 @@ struct TarWriter {
   }
 
   private mutating func flush() throws(Errno) {
-    try DescriptorOutput.writeAll(buffer, to: descriptor)
+    try Host.writeAll(buffer, to: descriptor)
     buffer.removeAll(keepingCapacity: true)
   }
 }

@@ -1,7 +1,7 @@
 // A persistent upper directory between runs: `DIR/upper` holds what changed, `DIR/work` what the overlay needs beside it.
 
-import CLinux
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
 import VFS
@@ -22,7 +22,7 @@ public struct UpperDirectory: Sendable {
   /// The layers: what the command line says, over what the last run wrote down, over the host's root.
   func layers() throws(ReportedError) -> UpperLayers {
     let recorded = try recorded(orNilIf: rootfs != nil)
-    let user = UserAndGroup(uid: geteuid(), gid: getegid())
+    let user = UserAndGroup(uid: Host.effectiveUser, gid: Host.effectiveGroup)
     var layers = recorded ?? UpperLayers(rootfs: "/", lowers: [], caller: user, inside: user)
     if rootfs != nil || !lowers.isEmpty {
       layers.rootfs = rootfs ?? "/"
@@ -37,7 +37,7 @@ public struct UpperDirectory: Sendable {
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
       let file = try Host.open("work/layers", in: directory.rawValue, [.noFollow, .nonBlocking])
-      guard FileType(mode: UInt32(try Host.stat(file.rawValue).st_mode)) == .regular else { throw .ioError }
+      guard try Host.stat(file.rawValue).type == .regular else { throw .ioError }
       bytes = try Host.readAll(file.rawValue)
     } catch {
       if error == .noSuchFileOrDirectory { return nil }
@@ -56,7 +56,7 @@ public struct UpperDirectory: Sendable {
   /// Owners and marks stand in places that only the user who wrote them reads in the same way: root would look for
   /// `trusted.overlay.…` where an ordinary user wrote `user.overlay.…`.
   private func requireSameUser(_ layers: UpperLayers) throws(ReportedError) {
-    if layers.caller.uid != geteuid() {
+    if layers.caller.uid != Host.effectiveUser {
       throw ReportedError("'\(path)' was written by user \(layers.caller.uid) (run this command as that user)")
     }
   }
@@ -90,7 +90,7 @@ public struct UpperDirectory: Sendable {
   private static func type(_ name: String, in directory: CInt) throws(Errno) -> FileType? {
     do throws(Errno) {
       return try ByteString(name).withCString { name throws(Errno) in
-        FileType(mode: UInt32(try Host.stat(name, in: directory).st_mode))
+        try Host.stat(name, in: directory).type
       }
     } catch {
       guard error == .noSuchFileOrDirectory else { throw error }

@@ -1,8 +1,8 @@
 // `DIR/work/layers`: what a persistent upper directory lies over, who wrote it and how, so that nobody has to say it again,
 // and so that a run under which its marks would mean something else is refused.
 
-import CLinux
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
 import VFS
@@ -122,13 +122,9 @@ public struct UpperLayers: Sendable, Equatable {
   private static func identity(_ path: ByteString) -> String {
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
-      let number = try Host.stat(directory.rawValue).st_ino
-      var facts = statfs()
-      _ = try Errno.check(
-        withUnsafeMutablePointer(to: &facts) { facts in
-          vd_syscall(Int(SYS_fstatfs), Int(directory.rawValue), Int(bitPattern: facts), 0, 0, 0, 0)
-        })
-      let words = (UInt32(bitPattern: facts.f_fsid.__val.0), UInt32(bitPattern: facts.f_fsid.__val.1))
+      let number = try Host.stat(directory.rawValue).inode
+      let identifier = try Host.fileSystem(of: directory.rawValue).identifier
+      let words = (UInt32(bitPattern: identifier.0), UInt32(bitPattern: identifier.1))
       return "\(String(words.0, radix: 16)).\(String(words.1, radix: 16)):\(number)"
     } catch {
       return "?"
@@ -155,7 +151,7 @@ public struct UpperLayers: Sendable, Equatable {
     _ = try? Host.unlink("prepared-layers", in: directory.rawValue)
     let file = try Host.open(
       "prepared-layers", in: directory.rawValue, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o600)
-    try DescriptorOutput.writeAll(bytes, to: file.rawValue)
+    try Host.writeAll(bytes, to: file.rawValue)
     CrashPoint.passed("layers")
     try Host.rename("prepared-layers", in: directory.rawValue, to: "layers", in: directory.rawValue)
     CrashPoint.passed("rename")

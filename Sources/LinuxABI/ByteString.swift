@@ -24,12 +24,8 @@ public struct ByteString: Sendable, Hashable, ExpressibleByStringLiteral, Custom
   }
 
   /// Calls `body` with a NUL-terminated copy, as the kernel wants a path.
-  public func withCString<R, E: Error>(_ body: (UnsafePointer<CChar>) throws(E) -> R) throws(E) -> R {
-    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: bytes.count + 1) { buffer throws(E) in
-      for (index, byte) in bytes.enumerated() { buffer[index] = CChar(bitPattern: byte) }
-      buffer[bytes.count] = 0
-      return try body(UnsafePointer(buffer.baseAddress!))
-    }
+  public func withCString<R: ~Copyable, E: Error>(_ body: (UnsafePointer<CChar>) throws(E) -> R) throws(E) -> R {
+    try bytes.withCString(body)
   }
 }
 

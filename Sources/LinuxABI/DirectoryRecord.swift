@@ -1,6 +1,6 @@
 // What getdents64(2) fills a buffer with, and the names in a host directory.
 
-public import CLinux
+public import Glibc
 
 /// One `struct linux_dirent64` in a buffer.
 public struct DirectoryRecord {
@@ -28,22 +28,5 @@ public struct DirectoryRecord {
     let start = base + begin + 19
     let count = memchr(start, 0, length - 19).map { UnsafeRawPointer($0) - start }
     name = Name(UnsafeRawBufferPointer(start: start, count: count ?? length - 19))
-  }
-}
-
-extension Host {
-  /// Calls `body` with every name in a directory, `.` and `..` too, from where the descriptor's position is.
-  public static func forEachName(in directory: CInt, _ body: (Name) -> Void) throws(Errno) {
-    try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 8) { buffer throws(Errno) in
-      while true {
-        let count = try call(SYS_getdents64, Int(directory), Int(bitPattern: buffer.baseAddress), buffer.count)
-        if count == 0 { return }
-        var rest = 0..<count
-        while let record = DirectoryRecord(UnsafeRawBufferPointer(buffer), in: rest) {
-          body(record.name)
-          rest = record.end..<count
-        }
-      }
-    }
   }
 }

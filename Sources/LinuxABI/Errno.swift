@@ -1,7 +1,6 @@
 // The errno type of the whole project: swift-system's `Errno`, with the Linux names that it lacks.
 
-public import struct SystemPackage.Errno
-import CLinux
+@_exported public import struct SystemPackage.Errno
 
 /// An error number of the kernel (`man 3 errno`); every operation of the project throws this type.
 public typealias Errno = SystemPackage.Errno
@@ -17,4 +16,12 @@ extension Errno {
   /// The value a system call returns for this error: the negative errno.
   @inlinable
   public var result: Int { -Int(rawValue) }
+
+  /// EUCLEAN, "structure needs cleaning": what a file system keeps of itself makes no sense.
+  @inlinable
+  public static var needsCleaning: Errno { Errno(rawValue: 117) }
+
+  /// EBADFD, "file descriptor in bad state".
+  @inlinable
+  public static var descriptorInBadState: Errno { Errno(rawValue: 77) }
 }

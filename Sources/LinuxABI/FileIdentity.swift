@@ -1,7 +1,5 @@
 // Which file it is: device and inode number. Of an inode of ours, as guests see it; or of a host file.
 
-public import CLinux
-
 /// The identity of a file: `st_dev` and `st_ino` as `stat(2)` gives them.
 public struct FileIdentity: Hashable, Sendable {
   public var device: UInt64
@@ -14,8 +12,8 @@ public struct FileIdentity: Hashable, Sendable {
   }
 
   @inlinable
-  public init(_ status: stat) {
-    device = UInt64(status.st_dev)
-    number = UInt64(status.st_ino)
+  public init(_ status: FileStatus) {
+    device = status.device
+    number = status.inode
   }
 }

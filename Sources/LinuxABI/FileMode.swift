@@ -1,7 +1,5 @@
 // The type and the permission bits of a file: the two halves of `st_mode` (`man 7 inode`).
 
-import CLinux
-
 /// The S_IFMT half of a mode.
 public enum FileType: UInt16, Sendable {
   case fifo = 0o010000

@@ -1,7 +1,5 @@
 // The flag words of the file calls, one `OptionSet` each, with the kernel's values for x86-64.
 
-import CLinux
-
 /// The flags of `open(2)`.
 public struct OpenFlags: OptionSet, Sendable {
   public let rawValue: UInt32

@@ -1,6 +1,6 @@
 // Names and paths are bytes. `Name` borrows one component; whoever keeps a name copies it.
 
-public import CLinux
+public import Glibc
 
 /// One component of a path, borrowed: never empty, no slash, no NUL, at most NAME_MAX bytes unless it comes from a guest
 /// and has not been checked yet. The pointer is valid only for the call it was passed to.
@@ -92,5 +92,31 @@ extension Name {
     -> T
   {
     try body(Name(UnsafeRawBufferPointer(start: constant.utf8Start, count: constant.utf8CodeUnitCount)))
+  }
+}
+
+extension [UInt8] {
+  /// The bytes of a C string, without its NUL.
+  @inlinable
+  public init(cString: UnsafePointer<CChar>) {
+    self.init(UnsafeRawBufferPointer(start: cString, count: strlen(cString)))
+  }
+
+  /// Calls `body` with the bytes as a C string on the stack.
+  @inlinable
+  public func withCString<T: ~Copyable, E: Error>(_ body: (UnsafePointer<CChar>) throws(E) -> T) throws(E) -> T {
+    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: count + 1) { buffer throws(E) in
+      withUnsafeBytes { UnsafeMutableRawBufferPointer(buffer).copyMemory(from: $0) }
+      buffer[count] = 0
+      return try body(UnsafePointer(buffer.baseAddress.unsafelyUnwrapped))
+    }
+  }
+}
+
+extension StaticString {
+  /// Calls `body` with a constant of ours as a C string, which it is.
+  @inlinable
+  public func withCString<T: ~Copyable, E: Error>(_ body: (UnsafePointer<CChar>) throws(E) -> T) throws(E) -> T {
+    try utf8Start.withMemoryRebound(to: CChar.self, capacity: utf8CodeUnitCount + 1, body)
   }
 }

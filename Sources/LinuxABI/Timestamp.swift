@@ -1,7 +1,5 @@
 // A point in time with nanoseconds, as file systems keep it.
 
-import CLinux
-
 /// `struct timespec` as a file time: seconds since the epoch, and 0 ..< 1,000,000,000 nanoseconds.
 public struct Timestamp: Sendable, Hashable, Comparable {
   public let seconds: Int64
@@ -20,26 +18,6 @@ public struct Timestamp: Sendable, Hashable, Comparable {
   }
 
   public static let epoch = Timestamp(seconds: 0, nanoseconds: 0)
-
-  /// The time the kernel itself would stamp a file with: CLOCK_REALTIME_COARSE (`man 2 clock_gettime`).
-  public static func now() -> Timestamp {
-    var time = timespec()
-    clock_gettime(5 /* CLOCK_REALTIME_COARSE */, &time)
-    return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec))
-  }
-}
-
-/// Time that passes, for measuring how long something took.
-public enum MonotonicClock {
-  /// Nanoseconds of CLOCK_MONOTONIC (`man 2 clock_gettime`): from some moment on, never set back.
-  public static func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-  }
-
-  /// The same clock at the kernel's last tick (CLOCK_MONOTONIC_COARSE): some milliseconds old, and cheaper to read.
-  public static func coarse() -> UInt64 { vd_coarse_time() }
 }
 
 /// What `utimensat(2)` asks of one of the two times.

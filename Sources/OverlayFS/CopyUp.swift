@@ -1,6 +1,7 @@
 // Copy-up: giving a lower file its own copy in the upper layer before its first change. A transaction: the copy is
 // prepared in the work directory, and one rename makes it visible. What can fail comes before that; nothing is undone.
 
+import Kernel
 import LinuxABI
 import VFS
 

@@ -2,7 +2,7 @@
 // for the prefix, the forty-first delete in an ext4 directory, marks of symlinks under `user.`, guests' attributes that
 // the upper refuses. One file of records for each upper inode, in the work area, named by the inode's number.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -128,13 +128,13 @@ final class OverflowStore {
     record += value
     let descriptor = try open(inode)
     let written = try record.withUnsafeBufferPointer { bytes throws(Errno) -> Int in
-      try Host.call(SYS_write, Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count)
+      try Host.write(once: UnsafeRawBufferPointer(bytes), to: descriptor)
     }
     CrashPoint.passed("overflow record")
     // A disk that is full in the middle of a record: the reader stops at the torn end, so nothing may follow it.
     if written < record.count {
-      let end = try Host.call(SYS_lseek, Int(descriptor), 0, 1)
-      try Host.truncate(descriptor, to: Int64(end - written))
+      let end = try Host.seek(descriptor, to: 0, from: .current)
+      try Host.truncate(descriptor, to: end - Int64(written))
       throw .noSpace
     }
     present.insert(inode.number)
@@ -151,10 +151,10 @@ final class OverflowStore {
     // A torn record of a run that was killed goes before the next is appended.
     let bytes = try content(file)
     let whole = Self.parse(bytes) { _, _, _ in }
-    guard Self.isTorn(bytes[whole...]) else { throw Errno(rawValue: EUCLEAN) }
+    guard Self.isTorn(bytes[whole...]) else { throw .needsCleaning }
     let descriptor = try file.open([.writeOnly, .append])
     if whole < bytes.count { try Host.truncate(descriptor.rawValue, to: Int64(whole)) }
-    let box = OwnedDescriptorBox(descriptor.release())
+    let box = OwnedDescriptorBox(descriptor)
     current = (inode.number, box)
     return box.rawValue
   }
@@ -166,7 +166,7 @@ final class OverflowStore {
     let bytes = try content(found)
     let whole = Self.parse(bytes, body)
     // What cannot be read may be whiteouts: names that were deleted must not come back.
-    guard Self.isTorn(bytes[whole...]) else { throw Errno(rawValue: EUCLEAN) }
+    guard Self.isTorn(bytes[whole...]) else { throw .needsCleaning }
   }
 
   /// The start of a record whose end never reached the disk, or nothing at all.
@@ -179,7 +179,7 @@ final class OverflowStore {
   }
 
   private func content(_ file: Inode) throws(Errno) -> [UInt8] {
-    guard file.type == .regular else { throw Errno(rawValue: EUCLEAN) }
+    guard file.type == .regular else { throw .needsCleaning }
     let descriptor = try file.open([])
     return try Host.readAll(descriptor.rawValue)
   }
@@ -201,11 +201,4 @@ final class OverflowStore {
     }
     return offset
   }
-}
-
-/// A descriptor with one owner, for a place that a noncopyable value cannot stand in.
-final class OwnedDescriptorBox {
-  let rawValue: CInt
-  init(_ rawValue: CInt) { self.rawValue = rawValue }
-  deinit { _ = OwnedDescriptor(rawValue) }
 }

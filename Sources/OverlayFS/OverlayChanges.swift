@@ -1,6 +1,7 @@
 // What an overlay's upper layer has changed: the merged tree compared, name by name, with the tree that the lowers alone
 // make. Only directories that are in the upper are looked into; a directory that was moved is another one in two places.
 
+import Kernel
 public import LinuxABI
 public import VFS
 

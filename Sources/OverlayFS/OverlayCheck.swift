@@ -2,6 +2,7 @@
 // looked at. What a run that was killed leaves behind by design (prepared files, an intent, a torn record at the end of an
 // overflow file, an index entry whose file never got its name) is no problem: the next run deals with it.
 
+import Kernel
 public import LinuxABI
 public import VFS
 
@@ -68,7 +69,7 @@ public struct OverlayCheck {
     try checkWork(work)
     try checkOrigins()
     if lock >= 0 {
-      DataCopy.unlock(lock)
+      Host.unlock(lock)
       _ = OwnedDescriptor(lock)
     }
   }
@@ -84,7 +85,7 @@ public struct OverlayCheck {
   private static func lock(in work: Inode) throws(Errno) -> CInt {
     guard let file = try child("lock", of: work), file.type == .regular else { return -1 }
     let descriptor = try file.open(.readWrite)
-    guard try DataCopy.tryLock(descriptor.rawValue) else { throw .resourceBusy }
+    guard try Host.lock(descriptor.rawValue, .exclusive) else { throw .resourceBusy }
     return descriptor.release()
   }
 

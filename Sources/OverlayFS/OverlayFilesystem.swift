@@ -8,6 +8,7 @@
 // upper bits); an inode that was born in the upper has the upper's number and bit 40. So st_ino is constant over copy-up
 // and rename, and d_ino can be told without looking a name up.
 
+import Kernel
 public import LinuxABI
 public import VFS
 
@@ -95,7 +96,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
   private func releaseLock() {
     guard lock >= 0 else { return }
     // Closing alone would leave the lock to a child that is between fork and exec.
-    DataCopy.unlock(lock)
+    Host.unlock(lock)
     _ = OwnedDescriptor(lock)
     lock = -1
   }
@@ -218,7 +219,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
         name, NewInode(.regular, permissions: Permissions(rawValue: 0o600), owner: work.owner, group: work.group))
     }
     let descriptor = try file.open(.readWrite)
-    guard try DataCopy.tryLock(descriptor.rawValue) else { return false }
+    guard try Host.lock(descriptor.rawValue, .exclusive) else { return false }
     lock = descriptor.release()
     return true
   }

@@ -1,6 +1,5 @@
 // What every inode of an overlay is: an upper inode, or a lower one, or both after copy-up; one object whatever happens.
 
-import CLinux
 public import LinuxABI
 public import VFS
 
@@ -76,7 +75,7 @@ public class OverlayInode: Inode {
   /// - Throws: EUCLEAN.
   final func checkPlace(_ directory: OverlayDirectory, _ name: Name) throws(Errno) {
     guard isDirectory, let parent else { return }
-    if parent !== directory || !name.equals(self.name) { throw Errno(rawValue: EUCLEAN) }
+    if parent !== directory || !name.equals(self.name) { throw .needsCleaning }
   }
 
   public final override func stored(_ name: Name) -> [UInt8]? { name.equals(self.name) ? self.name : nil }

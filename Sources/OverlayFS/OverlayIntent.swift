@@ -5,7 +5,7 @@
 // `work/intent` holds one intent at most: a header (magic, length, checksum) and fields that end in NUL. It is written by
 // one call, before the step; a torn one has a wrong checksum, so its step was never taken. Zeros in the header: none.
 
-import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -175,13 +175,13 @@ final class IntentLog {
     if let descriptor { return descriptor.rawValue }
     let file = try Name.with("intent") { name throws(Errno) -> Inode in
       if let found = try work.lookup(name) {
-        guard found.type == .regular else { throw Errno(rawValue: EUCLEAN) }
+        guard found.type == .regular else { throw .needsCleaning }
         return found
       }
       return try work.create(
         name, NewInode(.regular, permissions: Permissions(rawValue: 0o600), owner: work.owner, group: work.group))
     }
-    let box = OwnedDescriptorBox(try file.open(.readWrite).release())
+    let box = OwnedDescriptorBox(try file.open(.readWrite))
     descriptor = box
     return box.rawValue
   }

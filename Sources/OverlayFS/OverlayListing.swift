@@ -4,7 +4,6 @@
 // An immutable lower counts its entries as cursors (HostListing.swift), and so does an index that begins with them in the
 // same order: a reader that began before the first change goes on in the index where it stopped.
 
-import CLinux
 import LinuxABI
 import VFS
 
@@ -84,7 +83,7 @@ extension OverlayDirectory {
       try Name.with(stored) { name throws(Errno) in
         var child: Inode?
         // A damaged child has a name all the same.
-        do throws(Errno) { child = try lookup(name) } catch  where error.rawValue == EUCLEAN {}
+        do throws(Errno) { child = try lookup(name) } catch  where error == .needsCleaning {}
         guard let child else { return }
         result.replace(name, ListedChild(number: child.number, type: child.type))
       }

@@ -4,7 +4,6 @@
 // A whiteout stays when something new is made under its name, and so makes that opaque: below a whiteout nothing of a
 // lower ever shows again. `redirect` gives a directory that was moved its lowers back, wherever it stands.
 
-import CLinux
 import LinuxABI
 import VFS
 
@@ -223,7 +222,7 @@ struct OverlayMarks {
     var paths: [LayerPath] = []
     for field in value.split(separator: 0) {
       // Without its lowers the directory would show less than it holds.
-      guard let path = LayerPath([UInt8](field)) else { throw Errno(rawValue: EUCLEAN) }
+      guard let path = LayerPath([UInt8](field)) else { throw .needsCleaning }
       paths.append(path)
     }
     return paths
@@ -284,7 +283,7 @@ struct OverlayMarks {
     return try Name.with(Self.indexName(number)) { name throws(Errno) in
       guard let found = try index.lookup(name) else { return nil }
       if let count = try Self.count(found) { return (nil, count) }
-      guard found.type == type, try origin(of: found) == number else { throw Errno(rawValue: EUCLEAN) }
+      guard found.type == type, try origin(of: found) == number else { throw .needsCleaning }
       return (found, try links(of: found))
     }
   }
@@ -297,7 +296,7 @@ struct OverlayMarks {
     let target = try entry.readlink()
     guard target.starts(with: "links=".utf8) else { return nil }
     guard let count = UInt32(String(decoding: target.dropFirst(6), as: UTF8.self)) else {
-      throw Errno(rawValue: EUCLEAN)
+      throw .needsCleaning
     }
     return count
   }

@@ -1,5 +1,6 @@
 // A regular file of an overlay: its content is a backing file of the upper or of a lower, which the guest gets itself.
 
+public import Kernel
 public import LinuxABI
 public import VFS
 

@@ -1,5 +1,6 @@
 // Symlinks, FIFOs, sockets and device nodes of an overlay: files without content of their own.
 
+public import Kernel
 public import LinuxABI
 import VFS
 

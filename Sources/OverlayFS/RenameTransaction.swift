@@ -3,7 +3,6 @@
 //
 // No lower data moves: a file is copied up (in memory its attributes only), a directory takes its lowers along.
 
-import CLinux
 import LinuxABI
 import VFS
 
@@ -144,7 +143,7 @@ extension OverlayFilesystem {
   func directories(at paths: [LayerPath]) throws(Errno) -> [Inode] {
     var result: [Inode] = []
     for path in paths {
-      guard path.layer < layers.count else { throw Errno(rawValue: EUCLEAN) }
+      guard path.layer < layers.count else { throw .needsCleaning }
       var current: Inode? = layers[path.layer].root
       for component in path.path.split(separator: 0x2f) {
         guard let directory = current, directory.isDirectory else {

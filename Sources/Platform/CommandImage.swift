@@ -2,6 +2,7 @@
 // so that the child needs no allocation: it maps the file and turns offsets into pointers.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 enum CommandImage {

@@ -4,6 +4,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// One replacement, or one new descriptor.

@@ -4,6 +4,7 @@ import CCap
 import CLinux
 import CSeccomp
 import Gate
+import Kernel
 import LinuxABI
 
 /// The findings of `vedette doctor`.

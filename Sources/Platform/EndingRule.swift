@@ -1,5 +1,6 @@
 // When a run is ended by force (`SignalForwarder`): the rule without the signals.
 
+import Kernel
 import LinuxABI
 
 /// Fed with SIGTERM, SIGINT and SIGHUP as they come, and asked again and again while `isWatching`.

@@ -2,6 +2,7 @@
 // (`man 7 user_namespaces`).
 
 import CLinux
+import Kernel
 import LinuxABI
 
 enum IdentityMaps {

@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// Owns the memory of one `vd_plan`.

@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// The processes and descriptors of one sandbox before and around the tracer's work.

@@ -5,6 +5,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Synchronization
 

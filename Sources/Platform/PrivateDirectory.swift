@@ -2,6 +2,7 @@
 // be written to and executed from. It is removed when the sandbox ends.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// Which files may be executed, by device and inode.

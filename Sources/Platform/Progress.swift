@@ -2,6 +2,7 @@
 // looks whether they get on when somebody wants the sandbox to end, and inspections (Inspection/).
 
 import Gate
+import Kernel
 import LinuxABI
 import Synchronization
 

@@ -9,6 +9,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Synchronization
 

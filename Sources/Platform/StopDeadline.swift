@@ -4,6 +4,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// What one thread may use up before its process is killed.

@@ -5,6 +5,7 @@
 // From the limit on nothing new is made in the store (ENOSPC). Guests that write on past a margin are ended.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// Measures the store until it is stopped.
@@ -93,7 +94,7 @@ final class StoreWatch: Sendable {
     try Host.forEachName(in: owned.rawValue) { name in
       do throws(Errno) {
         let status = try name.withCString { name throws(Errno) in try Host.stat(name, in: owned.rawValue) }
-        sum &+= UInt64(clamping: status.st_blocks) &* 512
+        sum &+= UInt64(clamping: status.blocks) &* 512
       } catch {}
     }
     return sum

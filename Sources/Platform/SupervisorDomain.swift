@@ -8,6 +8,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// The rules, ready to be entered.

@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// A call that says EINTR when it is interrupted, whatever interrupts it (`man 7 signal`), and waits for a limited time.

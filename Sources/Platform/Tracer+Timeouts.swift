@@ -10,6 +10,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 extension Tracer {

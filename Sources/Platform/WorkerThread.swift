@@ -2,6 +2,7 @@
 // `Flag.interruptibleCall`, which misses no kick, or must bear that one came too early.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// A joinable thread that runs one closure.

@@ -4,7 +4,7 @@
 // The description is duplicated once; what is asked of the kernel, and what is then done, is asked and done by that
 // duplicate. A guest that puts another file at the number meanwhile (`dup2(2)`) changes nothing.
 
-public import CLinux
+public import Kernel
 public import KernFS
 public import LinuxABI
 public import VFS
@@ -13,7 +13,7 @@ public import VFS
 public struct ForeignDescriptor: ~Copyable {
   private let file: OwnedDescriptor
   /// The host's status of the file.
-  public let status: stat
+  public let status: FileStatus
   /// F_GETFL: access mode and status flags of the open file description.
   public let flags: OpenFlags
   private let isHandle: Bool
@@ -21,10 +21,10 @@ public struct ForeignDescriptor: ~Copyable {
   /// - Parameter file: a duplicate of the guest's descriptor (`pidfd_getfd(2)`), ours from now on.
   public init(_ file: consuming OwnedDescriptor) throws(Errno) {
     let status = try Host.stat(file.rawValue)
-    let flags = try Host.call(SYS_fcntl, Int(file.rawValue), Int(F_GETFL))
+    let flags = try Host.openFlags(of: file.rawValue)
     self.file = file
     self.status = status
-    self.flags = OpenFlags(rawValue: UInt32(truncatingIfNeeded: flags))
+    self.flags = flags
     isHandle = false
   }
 
@@ -42,7 +42,7 @@ public struct ForeignDescriptor: ~Copyable {
   }
 
   /// nil for an anonymous inode (epoll, eventfd).
-  public var type: FileType? { FileType(mode: status.st_mode) }
+  public var type: FileType? { status.type }
 
   /// The access that the description has; none for O_PATH, and for the mode 3 that stands for it here.
   public var access: AccessMode {
@@ -52,11 +52,7 @@ public struct ForeignDescriptor: ~Copyable {
   /// PIPEFS_MAGIC of linux/magic.h: made by `pipe(2)`, without a name anywhere on the host.
   public var isAnonymousPipe: Bool {
     guard type == .fifo else { return false }
-    var facts = statfs()
-    let result = withUnsafeMutablePointer(to: &facts) {
-      vd_syscall(Int(SYS_fstatfs), Int(file.rawValue), Int(bitPattern: $0), 0, 0, 0, 0)
-    }
-    return result == 0 && facts.f_type == 0x5049_5045
+    do throws(Errno) { return try Host.fileSystem(of: file.rawValue).magic == StatFS.pipe } catch { return false }
   }
 
   /// Whether `open("/proc/self/fd/N")` with these flags asks for no more than the description allows. An anonymous pipe
@@ -84,7 +80,7 @@ public struct ForeignDescriptor: ~Copyable {
     asked.remove(.truncate)
     let opened = try reopen(asked.union(.nonBlocking))
     if !asked.contains(.nonBlocking) {
-      try Host.call(SYS_fcntl, Int(opened.rawValue), Int(F_SETFL), Int(asked.rawValue))
+      try Host.setOpenFlags(of: opened.rawValue, to: asked)
     }
     return opened
   }

@@ -6,7 +6,7 @@
 // Content is made when a file is opened. Everything is read-only but for a few files that say so.
 // Locks: the tree lock only (VFS, Filesystem.swift).
 
-import CLinux
+import Kernel
 public import KernFS
 public import LinuxABI
 public import VFS
@@ -67,7 +67,7 @@ struct HostProc: ~Copyable {
   /// The bytes of /proc/`path`, a constant of ours.
   func read(_ path: StaticString) throws(Errno) -> [UInt8] {
     let directory = directory.rawValue
-    let file = try withPath(path) { path throws(Errno) in
+    let file = try path.withCString { path throws(Errno) in
       try Host.openTrusted(path, in: directory, [.noControllingTerminal])
     }
     return try Host.readAll(file.rawValue)
@@ -77,16 +77,8 @@ struct HostProc: ~Copyable {
   func has(_ path: StaticString) -> Bool {
     let directory = directory.rawValue
     do throws(Errno) {
-      try withPath(path) { path throws(Errno) in
-        _ = try Host.call(SYS_faccessat, Int(directory), Int(bitPattern: path), 4 /* R_OK */)
-      }
+      try path.withCString { path throws(Errno) in try Host.mayAccessByRealID(path, in: directory, .read) }
       return true
     } catch { return false }
-  }
-
-  private func withPath<T: ~Copyable>(_ path: StaticString, _ body: (UnsafePointer<CChar>) throws(Errno) -> T)
-    throws(Errno) -> T
-  {
-    try path.utf8Start.withMemoryRebound(to: CChar.self, capacity: path.utf8CodeUnitCount + 1, body)
   }
 }

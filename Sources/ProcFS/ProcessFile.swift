@@ -1,5 +1,6 @@
 // The text files of a process directory.
 
+import Kernel
 import KernFS
 import LinuxABI
 import VFS

@@ -1,7 +1,7 @@
 // What /proc asks of whoever knows the processes. ProcFS itself knows no tasks and no host process: ids in this interface
 // are those seen inside, unless a name says host.
 
-public import CLinux
+public import Kernel
 public import LinuxABI
 public import VFS
 
@@ -124,7 +124,7 @@ public protocol ProcessSource: AnyObject {
   func foreignDescriptor(_ number: Int32, of thread: ProcessThread) throws(Errno) -> ForeignDescriptor
 
   /// The attributes inside of a file with this host status: ids are those that guests see.
-  func attributes(ofForeign status: stat) throws(Errno) -> Attributes
+  func attributes(ofForeign status: FileStatus) throws(Errno) -> Attributes
 
   /// A position without a name in the tree that leads to `inode`, an inode of `/proc`: where the link of a foreign descriptor
   /// arrives. nil if there can be none.

@@ -4,6 +4,7 @@
 import CLinux
 import Coherence
 import Gate
+import Kernel
 import KernFS
 import LinuxABI
 import VFS
@@ -156,7 +157,7 @@ public final class CallContext {
   /// (AT_EMPTY_PATH).
   enum Target {
     case position(Position)
-    case foreign(Descriptor, stat)
+    case foreign(Descriptor, FileStatus)
   }
 
   /// Resolves the path argument of an `*at` call, with AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW.
@@ -206,7 +207,7 @@ public final class CallContext {
   }
 
   /// The host's status of the caller's descriptor. - Throws: `.badFileDescriptor`.
-  func status(_ descriptor: Descriptor) throws(Errno) -> stat { try task.descriptors.stat(descriptor.number) }
+  func status(_ descriptor: Descriptor) throws(Errno) -> FileStatus { try task.descriptors.stat(descriptor.number) }
 
   /// The file of the tree that the caller's descriptor stands for; nil for anything else.
   func node(_ descriptor: Descriptor) throws(Errno) -> NodeRegistry.Node? {

@@ -7,6 +7,7 @@
 import CLinux
 import Coherence
 import Gate
+import Kernel
 import LinuxABI
 import ProcFS
 

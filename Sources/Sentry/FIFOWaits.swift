@@ -7,6 +7,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 

@@ -2,6 +2,7 @@
 // back to the position it was opened by. There is no table of descriptors to keep in step and no close to trap.
 
 import CLinux
+import Kernel
 import KernFS
 import LinuxABI
 import VFS
@@ -75,7 +76,7 @@ final class NodeRegistry {
   var count: Int { nodes.count }
 
   /// The node a descriptor with this host status stands for; nil if the descriptor is none of ours.
-  func node(_ status: stat) -> Node? { nodes[BackingIdentity(status)] }
+  func node(_ status: FileStatus) -> Node? { nodes[BackingIdentity(status)] }
 
   func node(_ identity: BackingIdentity) -> Node? { nodes[identity] }
 
@@ -101,7 +102,7 @@ final class NodeRegistry {
   }
 
   /// The same, with the host's status of what stands for it.
-  func register(_ status: stat, _ position: Position, _ inode: Inode) throws(Errno) {
+  func register(_ status: FileStatus, _ position: Position, _ inode: Inode) throws(Errno) {
     // /dev/tty opens the terminal itself, which has a name of its own.
     if inode.type == .characterDevice, try inode.attributes().device != UInt64(status.st_rdev) { return }
     let identity = BackingIdentity(status)

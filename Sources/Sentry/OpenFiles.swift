@@ -4,6 +4,7 @@
 import CLinux
 import Coherence
 import Gate
+import Kernel
 import KernFS
 import LinuxABI
 import VFS
@@ -33,7 +34,7 @@ final class OpenFiles {
   /// What the descriptor `number`, whose host status is `status`, stands for. The slave of a pseudo-terminal can come
   /// without an open of ours (TIOCGPTPEER): it is found by its number. A lower file whose node has gone is found by the
   /// kernel's name of it.
-  func node(_ status: stat, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
+  func node(_ status: FileStatus, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
     if let known = registry.node(status) { return known }
     if registry.hasForgotten(BackingIdentity(status)) { return rediscover(status, number, of: table) }
     guard isOwnTerminal(status), FileType(mode: status.st_mode) == .characterDevice else { return nil }
@@ -50,11 +51,11 @@ final class OpenFiles {
   }
 
   /// The file is on the sandbox's own devpts.
-  func isOwnTerminal(_ status: stat) -> Bool { terminalDevice == UInt64(status.st_dev) }
+  func isOwnTerminal(_ status: FileStatus) -> Bool { terminalDevice == UInt64(status.st_dev) }
 
   /// The node of a lower file that the registry has forgotten. The name that the kernel gives the descriptor is only where
   /// to look: what is found is the file itself, or nothing is.
-  private func rediscover(_ status: stat, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
+  private func rediscover(_ status: FileStatus, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
     guard let text = try? table.kernelText(number) else { return nil }
     for mount in vfs.mountList {
       let root = Position(mount: mount, dentry: mount.root)
@@ -73,7 +74,7 @@ final class OpenFiles {
     return nil
   }
 
-  private func registerAgain(_ position: Position, _ status: stat) -> NodeRegistry.Node? {
+  private func registerAgain(_ position: Position, _ status: FileStatus) -> NodeRegistry.Node? {
     guard let inode = position.dentry.inode, inode.type == .regular, inode.isBackedByLower else { return nil }
     do throws(Errno) {
       let file = try inode.open([.largeFile, .nonBlocking])

@@ -4,6 +4,7 @@
 import CLinux
 public import Coherence
 public import Gate
+import Kernel
 public import LinuxABI
 public import VFS
 

@@ -4,6 +4,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import KernFS
 import LinuxABI
 import VFS

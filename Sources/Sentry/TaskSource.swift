@@ -3,6 +3,7 @@
 import CLinux
 public import DevFS
 import Gate
+public import Kernel
 public import LinuxABI
 public import ProcFS
 public import VFS
@@ -140,7 +141,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
     try task(thread).descriptors.foreign(number)
   }
 
-  public func attributes(ofForeign status: stat) throws(Errno) -> Attributes {
+  public func attributes(ofForeign status: FileStatus) throws(Errno) -> Attributes {
     guard let type = FileType(mode: status.st_mode) else { throw .noSuchFileOrDirectory }
     var attributes = Attributes(
       type: type, permissions: Permissions(mode: UInt64(status.st_mode)),

@@ -4,6 +4,7 @@
 
 import Coherence
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 

@@ -2,6 +2,7 @@
 // begun and fails (`CopyUpObserver.mayWait`); a thread copies the content, a slice at a time and with no lock but the copy's own; the call
 // comes again and commits the copy. A lower file never changes, so the copy cannot be out of date.
 
+import Kernel
 public import LinuxABI
 import Synchronization
 

@@ -1,17 +1,11 @@
 // The copying of content between backing files: shared blocks where the host can, else in the kernel, else by hand; holes
 // stay holes.
 
-import CLinux
+import Kernel
 public import LinuxABI
 
 /// One copy of a file's content, made in steps.
 public struct DataCopy: ~Copyable, Sendable {
-  private static let SEEK_DATA = 3
-  private static let SEEK_HOLE = 4
-  /// FICLONE of linux/fs.h: _IOW(0x94, 9, int).
-  private static let FICLONE = 0x4004_9409
-  private static let LOCK_EX_NB = 2 | 4
-
   private let source: OwnedDescriptor
   private let target: OwnedDescriptor
   private let end: Int64
@@ -40,18 +34,19 @@ public struct DataCopy: ~Copyable, Sendable {
   ///
   /// - Throws: `.noSpace`.
   private static func checkRoom(for source: CInt, in filesystem: Filesystem) throws(Errno) {
-    let wanted = UInt64(clamping: try Host.stat(source).st_blocks).multipliedClamped(by: 512)
+    let wanted = UInt64(clamping: try Host.stat(source).blocks).multipliedClamped(by: 512)
     let room = try filesystem.statistics()
     if wanted > room.freeBlocks.multipliedClamped(by: UInt64(clamping: room.blockSize)) { throw .noSpace }
   }
 
   /// Returns where the data ends that must be copied: 0 if the two share their blocks now.
   private static func begin(_ source: CInt, _ target: CInt) throws(Errno) -> Int64 {
-    if vd_syscall(Int(SYS_ioctl), Int(target), FICLONE, Int(source), 0, 0, 0) == 0 {
+    do throws(Errno) {
+      try Host.clone(source, to: target)
       CrashPoint.passed("content")
       return 0
-    }
-    let end = Int64(try Host.stat(source).st_size)
+    } catch {}
+    let end = try Host.stat(source).size
     try Host.truncate(target, to: end)
     CrashPoint.passed("size")
     return end
@@ -82,28 +77,31 @@ public struct DataCopy: ~Copyable, Sendable {
   /// Moves `offset` over a hole; false if it is whole then.
   private mutating func findData() throws(Errno) -> Bool {
     if offset < hole || isWhole { return !isWhole }
-    let data = vd_syscall(Int(SYS_lseek), Int(source.rawValue), Int(offset), Self.SEEK_DATA, 0, 0, 0)
-    // ENXIO: nothing but a hole is left. Other errors: a file system without SEEK_DATA, all is data.
-    if data >= 0 || data == -Int(ENXIO) { offset = data < 0 ? end : min(Int64(data), end) }
-    let found = data < 0 ? -1 : vd_syscall(Int(SYS_lseek), Int(source.rawValue), Int(offset), Self.SEEK_HOLE, 0, 0, 0)
-    hole = found <= Int(offset) ? end : min(Int64(found), end)
+    hole = end
+    do throws(Errno) {
+      offset = min(try Host.seek(source.rawValue, to: offset, from: .data), end)
+      let found = try Host.seek(source.rawValue, to: offset, from: .hole)
+      if found > offset { hole = min(found, end) }
+    } catch {
+      // ENXIO: nothing but a hole is left. Other errors: a file system without SEEK_DATA, all is data.
+      if error == .noSuchAddressOrDevice { offset = end }
+    }
     return !isWhole
   }
 
   private mutating func copyRange(to stop: Int64) throws(Errno) {
     while offset < stop, isInKernel {
-      var from = offset
-      var to = offset
-      let count = withUnsafeMutablePointer(to: &from) { from in
-        withUnsafeMutablePointer(to: &to) { to in
-          vd_syscall(
-            Int(SYS_copy_file_range), Int(source.rawValue), Int(bitPattern: from), Int(target.rawValue),
-            Int(bitPattern: to), Int(stop - offset), 0)
+      do throws(Errno) {
+        let count = try Host.copyRange(
+          from: source.rawValue, to: target.rawValue, at: offset, count: Int(stop - offset))
+        if count > 0 { offset += Int64(count) } else { isInKernel = false }
+      } catch {
+        switch error {
+        case .interrupted: continue
+        case .noSpace, .diskQuotaExceeded, .fileTooLarge: throw error
+        default: isInKernel = false
         }
       }
-      if count == -Int(EINTR) { continue }
-      if count == -Int(ENOSPC) || count == -Int(EDQUOT) || count == -Int(EFBIG) { _ = try Errno.check(count) }
-      if count > 0 { offset += Int64(count) } else { isInKernel = false }
     }
     if offset < stop { try copyByHand(to: stop) }
   }
@@ -125,16 +123,4 @@ public struct DataCopy: ~Copyable, Sendable {
       }
     }
   }
-
-  // MARK: - Locks
-
-  /// `flock(2)` without waiting; false if it is taken.
-  public static func tryLock(_ descriptor: CInt) throws(Errno) -> Bool {
-    let result = vd_syscall(Int(SYS_flock), Int(descriptor), LOCK_EX_NB, 0, 0, 0, 0)
-    if result == -Int(EWOULDBLOCK) { return false }
-    _ = try Errno.check(result)
-    return true
-  }
-
-  public static func unlock(_ descriptor: CInt) { _ = vd_syscall(Int(SYS_flock), Int(descriptor), 8, 0, 0, 0, 0) }
 }

@@ -4,6 +4,7 @@
 // The VFS, not the file system, checks types, permissions, read-only mounts, name lengths, stickiness and existence
 // before it calls; an inode may rely on that. All calls happen under the tree lock (Filesystem.swift).
 
+public import Kernel
 public import LinuxABI
 
 /// A file, directory, symlink or node of one file system. Identity is object identity: all names of one file have one object.

@@ -1,8 +1,8 @@
 // The directories of the host that a sandbox is made of, opened once, before anything is started: what is opened here is
 // what guests see, whatever becomes of the paths. Those that are only shown are exchanged for read-only trees.
 
-import CLinux
 import HostFS
+import Kernel
 import Layers
 import LinuxABI
 import Platform
@@ -43,7 +43,7 @@ final class HostLayers {
           + "of files; the sandbox has its own /proc, /sys and /dev)")
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit { if descriptor >= 0 { Host.close(descriptor) } }
   }
 
   struct Bind {
@@ -90,7 +90,7 @@ final class HostLayers {
     }
     try source.refusePseudo()
     do throws(Errno) {
-      if FileType(mode: try Host.stat(source.descriptor).st_mode) == .directory {
+      if try Host.stat(source.descriptor).type == .directory {
         return Bind(
           directory: source, file: nil, opened: nil, source: bind.source, destination: bind.destination,
           readOnly: bind.readOnly)
@@ -124,7 +124,7 @@ final class HostLayers {
   /// Takes over read-only trees in the place of the directories themselves, in the order of `shown`.
   func replaceShown(by trees: [CInt]) {
     for (directory, tree) in zip(shownDirectories, trees) {
-      close(directory.descriptor)
+      Host.close(directory.descriptor)
       directory.descriptor = tree
     }
   }

@@ -1,7 +1,7 @@
 // What the caller left open and did not ask us to pass on. A supervisor holds nothing that it does not need, so all of it is
 // closed; not before the layers are open, because a path may name one of them (/proc/self/fd/7).
 
-import CLinux
+import Kernel
 import LinuxABI
 
 /// The descriptors that were open at the start, from 3 on.
@@ -23,5 +23,5 @@ struct InheritedDescriptors {
     }
   }
 
-  func close() { for number in numbers { _ = vd_syscall(Int(SYS_close), Int(number), 0, 0, 0, 0, 0) } }
+  func close() { for number in numbers { Host.close(number) } }
 }

@@ -1,9 +1,9 @@
 // The library's front door: runs one command in one sandbox.
 
-import CLinux
 import Coherence
-import Glibc
 public import Gate
+import Glibc
+import Kernel
 import KernFS
 public import Layers
 import LinuxABI
@@ -56,13 +56,13 @@ private struct SandboxSession {
 
   init(_ configuration: SandboxConfiguration) throws(SandboxError) {
     self.configuration = configuration
-    let user = geteuid()
-    let group = getegid()
+    let user = Host.effectiveUser
+    let group = Host.effectiveGroup
     let inside = configuration.user ?? (configuration.fakeRoot ? .init(uid: 0, gid: 0) : .init(uid: user, gid: group))
     identity = IdentityMap(hostUser: user, hostGroup: group, user: inside.uid, group: inside.gid)
-    let mask = vd_syscall(Int(SYS_umask), 0o022, 0, 0, 0, 0, 0)
-    if mask >= 0 { _ = vd_syscall(Int(SYS_umask), mask, 0, 0, 0, 0, 0) }
-    umask = Permissions(rawValue: mask < 0 ? 0o022 : UInt16(truncatingIfNeeded: mask))
+    let mask = Host.setFileModeMask(0o022)
+    Host.setFileModeMask(mask)
+    umask = Permissions(mode: UInt64(mask))
   }
 
   mutating func run() throws(SandboxError) -> ExitStatus {

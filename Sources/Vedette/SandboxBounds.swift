@@ -1,7 +1,7 @@
 // What `--size` bounds: the bytes of the store, and what the supervisor remembers in its own memory for the guests. Together
 // they stay below twice the size.
 
-import CLinux
+import Kernel
 
 /// The bounds of one sandbox.
 struct SandboxBounds {
@@ -16,8 +16,7 @@ struct SandboxBounds {
 
   /// As asked, or as tmpfs has it by default, half of the memory (`man 5 tmpfs`).
   init(size: UInt64?) {
-    // sysinfo(2) through sysconf: _SC_PHYS_PAGES, _SC_PAGESIZE.
-    let physical = UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
+    let physical = Host.physicalMemory
     bytes = size ?? max(physical / 2, 64 << 20)
     inodes = max(bytes / 4096, 4096)
     // With the least of all sizes a program must still be able to start.

@@ -1,7 +1,7 @@
 // What a sandbox is asked to be: one value with every choice of `vedette run`, and the checks that say in one line what
 // is wrong with it. Nothing here changes anything; `validate` only looks at the host.
 
-import CLinux
+import Kernel
 import LinuxABI
 
 /// A path, an argument or an environment string.
@@ -182,7 +182,7 @@ extension SandboxConfiguration {
     let identity = Self.status(upper)
     for lower in [rootfs] + lowers {
       guard let identity, let other = Self.status(lower) else { continue }
-      if identity.st_dev == other.st_dev && identity.st_ino == other.st_ino {
+      if identity.identity == other.identity {
         throw ConfigurationError(
           at: "--upper", "'\(upper)' is also a lower directory", advice: "changes need a directory of their own")
       }
@@ -209,8 +209,7 @@ extension SandboxConfiguration {
       if descriptor < 3 {
         throw ConfigurationError(at: "--fd", "\(descriptor) is always passed on", advice: "name descriptors from 3 on")
       }
-      // F_GETFD is 1.
-      if vd_syscall(Int(SYS_fcntl), Int(descriptor), 1, 0, 0, 0, 0) < 0 {
+      if !Host.isOpen(descriptor) {
         throw ConfigurationError(
           at: "--fd", "descriptor \(descriptor) is not open", advice: "open it in the shell: \(descriptor)<FILE")
       }
@@ -248,25 +247,19 @@ extension SandboxConfiguration {
     try refuseNUL(in: path, at: place)
     if path.isEmpty { throw ConfigurationError(at: place, "the directory name is empty") }
     // O_PATH is not enough: an unreadable directory must be found out here.
-    let descriptor = path.withCString { name in
-      vd_syscall(
-        Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name), Int(O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0, 0, 0)
-    }
-    if descriptor >= 0 {
-      _ = vd_syscall(Int(SYS_close), descriptor, 0, 0, 0, 0, 0)
-      return
-    }
-    switch CInt(truncatingIfNeeded: -descriptor) {
-    case ENOENT: throw ConfigurationError(at: place, "'\(path)' does not exist")
-    case ENOTDIR: throw ConfigurationError(at: place, "'\(path)' is not a directory")
-    case EACCES: throw ConfigurationError(at: place, "'\(path)' may not be read", advice: "check its permissions")
-    case let number: throw ConfigurationError(at: place, "'\(path)': \(Errno(rawValue: number))")
+    do throws(Errno) { _ = try path.open(.directory) } catch {
+      switch error {
+      case .noSuchFileOrDirectory: throw ConfigurationError(at: place, "'\(path)' does not exist")
+      case .notDirectory: throw ConfigurationError(at: place, "'\(path)' is not a directory")
+      case .permissionDenied:
+        throw ConfigurationError(at: place, "'\(path)' may not be read", advice: "check its permissions")
+      default: throw ConfigurationError(at: place, "'\(path)': \(error)")
+      }
     }
   }
 
   /// `stat(2)`; nil if there is nothing that can be seen.
-  private static func status(_ path: ByteString) -> stat? {
-    var result = stat()
-    return path.withCString { stat($0, &result) } == 0 ? result : nil
+  private static func status(_ path: ByteString) -> FileStatus? {
+    try? path.withCString { path throws(Errno) in try Host.stat(path, in: AtFlags.currentDirectory, []) }
   }
 }

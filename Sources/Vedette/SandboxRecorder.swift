@@ -1,7 +1,7 @@
 // Brings `--trace` and `--stats` together behind the sentry's one recorder.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Platform
 import Sentry
@@ -102,7 +102,7 @@ final class SandboxRecorder: CallRecorder {
     trace?.flush()
     if let statistics {
       let table = Array(statistics.table { number in SystemCallTable.name(of: number).map { "\($0)" } }.utf8)
-      _ = table.withUnsafeBytes { vd_syscall(Int(SYS_write), 2, Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0) }
+      _ = try? Host.writeAll(table, to: 2)
     }
   }
 }

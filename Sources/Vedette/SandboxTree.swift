@@ -1,8 +1,8 @@
 // Puts the layers together: the tree that the guest sees, made of the host directories and mounts that were asked for.
 
-import CLinux
 import DevFS
 import HostFS
+import Kernel
 import KernFS
 import Layers
 import LinuxABI
@@ -133,7 +133,7 @@ struct SandboxTree {
     case .upperIsReadOnly: "--upper: the directory is on a read-only file system"
     case .upperIsBusy: "--upper: another run is using the directory (wait for it to end, or name another one)"
     case .upper(.notSupportedOnSocket): "--upper: the directory is on a file system without extended attributes"
-    case .upper(Errno(rawValue: EUCLEAN)): "--upper: the directory is damaged (see what vedette fsck says of it)"
+    case .upper(Errno.needsCleaning): "--upper: the directory is damaged (see what vedette fsck says of it)"
     case .upper(let errno): "--upper: the directory cannot be prepared: \(errno)"
     case .lowerIsDynamic(let index): "--lower: layer \(index) changes by itself and cannot be a layer"
     case .lower(let index, let errno): "--lower: layer \(index) cannot be read: \(errno)"

@@ -1,6 +1,7 @@
 // The `--stats` table: how often each call was served and how long that took, gathered in one histogram a call.
 
 import Histogram
+import Kernel
 import LinuxABI
 
 /// Counts and latency per call number.

@@ -1,7 +1,7 @@
 // What every sandbox has besides its layers: /proc, /dev, /dev/shm and a small /sys, all of our own making.
 
-import CLinux
 import DevFS
+import Kernel
 import KernFS
 import LinuxABI
 import ProcFS
@@ -23,7 +23,7 @@ struct SystemMounts {
     let terminals: OwnedDescriptor?
     if let devpts {
       terminals = try Host.duplicate(devpts)
-      state.terminalDevice = UInt64(try Host.stat(devpts).st_dev)
+      state.terminalDevice = try Host.stat(devpts).device
     } else {
       terminals = nil
     }

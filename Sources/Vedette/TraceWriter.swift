@@ -1,7 +1,7 @@
 // The `--trace` file: one JSON object a line for each served or refused call. Lines are gathered and written in pieces;
 // a line is never split between two threads, and a full disk never stops a guest.
 
-import CLinux
+public import Kernel
 import Layers
 public import LinuxABI
 import Platform
@@ -47,12 +47,10 @@ public final class TraceWriter: Sendable {
   ///
   /// - Throws: `open(2)`'s errors.
   public convenience init(path: ByteString) throws(Errno) {
-    let descriptor = path.withCString { name in
-      vd_syscall(
-        Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name), Int(O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC), 0o644, 0,
-        0)
+    let descriptor = try path.withCString { path throws(Errno) in
+      try Host.openTrusted(path, [.writeOnly, .create, .truncate], mode: 0o644)
     }
-    self.init(OwnedDescriptor(CInt(truncatingIfNeeded: try Errno.check(descriptor))))
+    self.init(descriptor)
   }
 
   deinit { flush() }
@@ -96,7 +94,7 @@ public final class TraceWriter: Sendable {
   ///   - arguments: what was decoded, in the call's own order.
   ///   - result: what the guest got: a value or a negative errno.
   public func record(
-    time: Timestamp, pid: pid_t, name: StaticString, arguments: [(String, TraceValue)], result: Int
+    time: Timestamp, pid: Int32, name: StaticString, arguments: [(String, TraceValue)], result: Int
   ) {
     add(time, pid, name, arguments) { line in
       line.append(",\"result\":")
@@ -111,13 +109,13 @@ public final class TraceWriter: Sendable {
 
   /// Adds the line of a call that has begun and is not answered yet.
   public func recordBeginning(
-    time: Timestamp, pid: pid_t, name: StaticString, arguments: [(String, TraceValue)]
+    time: Timestamp, pid: Int32, name: StaticString, arguments: [(String, TraceValue)]
   ) {
     add(time, pid, name, arguments) { $0.append(",\"begin\":true") }
   }
 
   private func add(
-    _ time: Timestamp, _ pid: pid_t, _ name: StaticString, _ arguments: [(String, TraceValue)],
+    _ time: Timestamp, _ pid: Int32, _ name: StaticString, _ arguments: [(String, TraceValue)],
     _ end: (inout JSONLine) -> Void
   ) {
     state.withLock { state in
@@ -162,20 +160,11 @@ public final class TraceWriter: Sendable {
   }
 
   private static func write(_ state: inout State) {
-    let descriptor = state.descriptor.rawValue
-    state.failure =
-      state.failure
-      ?? state.line.text.withUnsafeBytes { bytes -> Errno? in
-        var offset = 0
-        while offset < bytes.count {
-          let count = vd_syscall(
-            Int(SYS_write), Int(descriptor), Int(bitPattern: bytes.baseAddress) + offset, bytes.count - offset, 0, 0, 0)
-          if count == -Int(EINTR) { continue }
-          if count <= 0 { return Errno(rawValue: CInt(truncatingIfNeeded: count == 0 ? Int(EIO) : -count)) }
-          offset += count
-        }
-        return nil
+    if state.failure == nil {
+      do throws(Errno) { try Host.writeAll(state.line.text, to: state.descriptor.rawValue) } catch {
+        state.failure = error
       }
+    }
     state.line.text.removeAll(keepingCapacity: true)
   }
 }

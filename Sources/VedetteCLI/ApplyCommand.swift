@@ -1,6 +1,7 @@
 // `vedette apply`: carries what a persistent upper directory changes to a host tree.
 
 import ArgumentParser
+import Kernel
 import Layers
 import Vedette
 
@@ -36,7 +37,7 @@ struct ApplyCommand: GuestlessCommand {
     if dryRun { return answer(plan.text) }
     if plan.isEmpty { return 0 }
     if !yes {
-      guard StandardStreams.isTerminal(0), StandardStreams.isTerminal(2) else {
+      guard Host.isTerminal(0), Host.isTerminal(2) else {
         throw SandboxError("apply: there is no terminal to ask (look with --dry-run, then say --yes)")
       }
       StandardStreams.write(plan.text, to: 2)

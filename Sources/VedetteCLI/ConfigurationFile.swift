@@ -1,8 +1,8 @@
 // `--config FILE`: a flat TOML table with the options of `vedette run` under their own names. Whatever is wrong names the
 // file, the line and the key.
 
-import CLinux
 import CTomlPlusPlus
+import Kernel
 import LinuxABI
 import Vedette
 
@@ -74,12 +74,7 @@ struct ConfigurationFile {
     let bytes: [UInt8]
     do throws(Errno) {
       // O_NONBLOCK: a FIFO must not hold us for ever.
-      let number = try Errno.check(
-        path.withCString { name in
-          vd_syscall(
-            Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name), Int(O_RDONLY | O_CLOEXEC | O_NONBLOCK), 0, 0, 0)
-        })
-      let descriptor = OwnedDescriptor(CInt(truncatingIfNeeded: number))
+      let descriptor = try path.withCString { path throws(Errno) in try Host.openTrusted(path, .nonBlocking) }
       bytes = try readAll(descriptor.rawValue)
     } catch {
       throw ConfigurationError(at: place, "cannot read '\(path)': \(error)")
@@ -95,8 +90,7 @@ struct ConfigurationFile {
     var bytes: [UInt8] = []
     return try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 16) { buffer throws(Errno) in
       while true {
-        let count = try Errno.check(
-          vd_syscall(Int(SYS_read), Int(descriptor), Int(bitPattern: buffer.baseAddress), buffer.count, 0, 0, 0))
+        let count = try Host.read(into: buffer, from: descriptor)
         if count == 0 || bytes.count > limit { return bytes }
         bytes.append(contentsOf: buffer[..<count])
       }

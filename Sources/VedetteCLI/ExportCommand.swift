@@ -1,6 +1,7 @@
 // `vedette export`: a persistent upper directory as an OCI layer.
 
 import ArgumentParser
+import Kernel
 import Layers
 import Vedette
 
@@ -30,7 +31,7 @@ struct ExportCommand: GuestlessCommand {
   @OptionGroup var layers: LayerOptions
 
   func perform() throws(SandboxError) -> CInt {
-    if output == nil && StandardStreams.isTerminal(1) {
+    if output == nil && Host.isTerminal(1) {
       throw SandboxError("export: standard output is a terminal (say -o LAYER.tar, or pipe it)")
     }
     let notes = try LayerExport.write(layers.upper, to: output.map(ArgumentBytes.bytes(of:)))

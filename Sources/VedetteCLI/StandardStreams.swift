@@ -1,7 +1,8 @@
 // Standard output and error as plain descriptors. A closed or broken one never ends us, and a full one is reported by
 // the exit status only.
 
-import CLinux
+import Kernel
+import LinuxABI
 import Vedette
 
 /// Descriptors 0, 1 and 2.
@@ -11,13 +12,10 @@ enum StandardStreams {
   /// An O_PATH descriptor gives EBADF to read and write, as a closed one does, and O_CLOEXEC closes it for the guest: the
   /// guest sees exactly what the caller left.
   static func reserve() {
-    for number in 0..<3 where vd_syscall(Int(SYS_fcntl), number, 1 /* F_GETFD */, 0, 0, 0, 0) < 0 {
-      let path: ByteString = "/"
-      let opened = path.withCString { name in
-        vd_syscall(Int(SYS_openat), Int(AT_FDCWD), Int(bitPattern: name), Int(O_PATH | O_CLOEXEC), 0, 0, 0)
-      }
+    for number in 0..<3 as Range<CInt> where !Host.isOpen(number) {
       // The lowest free number is the one we look at, as those below it are taken by now.
-      if opened >= 0 && opened != number { _ = vd_syscall(Int(SYS_close), opened, 0, 0, 0, 0, 0) }
+      guard let opened = try? Host.openTrusted("/", .path).release() else { continue }
+      if opened != number { Host.close(opened) }
     }
   }
 
@@ -29,24 +27,10 @@ enum StandardStreams {
 
   @discardableResult
   static func write(_ text: [UInt8], to descriptor: CInt) -> Bool {
-    text.withUnsafeBytes { bytes in
-      var offset = 0
-      while offset < bytes.count {
-        let count = vd_syscall(
-          Int(SYS_write), Int(descriptor), Int(bitPattern: bytes.baseAddress) + offset, bytes.count - offset, 0, 0, 0)
-        if count == -Int(EINTR) { continue }
-        if count <= 0 { return false }
-        offset += count
-      }
+    do throws(Errno) {
+      try Host.writeAll(text, to: descriptor)
       return true
-    }
-  }
-
-  /// Whether a descriptor is a terminal: only one answers TCGETS.
-  static func isTerminal(_ descriptor: CInt) -> Bool {
-    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
-      vd_syscall(Int(SYS_ioctl), Int(descriptor), 0x5401, Int(bitPattern: buffer.baseAddress), 0, 0, 0) == 0
-    }
+    } catch { return false }
   }
 
   /// One line for people: `vedette: …`.

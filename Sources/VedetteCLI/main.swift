@@ -1,7 +1,6 @@
 // The program: words in, an exit status out. All that is wrong with us ends as one line on standard error and 125.
 
-import CLinux
-import Glibc
+import Kernel
 import Vedette
 
 /// Our own failure, whatever it is.
@@ -56,8 +55,8 @@ func perform(_ request: Request) -> CInt {
 
 StandardStreams.reserve()
 do throws(ConfigurationError) {
-  exit(perform(try Request.parse(Array(ArgumentBytes.ofProcess().dropFirst()))))
+  Host.exit(perform(try Request.parse(Array(ArgumentBytes.ofProcess().dropFirst()))))
 } catch {
   StandardStreams.complain(error.description)
-  exit(ownFailure)
+  Host.exit(ownFailure)
 }

@@ -1,9 +1,10 @@
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 @testable import Coherence

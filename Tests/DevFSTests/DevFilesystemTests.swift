@@ -2,10 +2,11 @@
 
 import DevFS
 import Glibc
+import Kernel
 import KernFS
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 private final class Terminals: TerminalSource {

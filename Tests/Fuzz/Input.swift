@@ -1,6 +1,7 @@
 // What every target of libFuzzer shares: the bytes of one input, read from front to back, and places for a target's files.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// One input. Numbers come from its front; where it has ended they are 0.

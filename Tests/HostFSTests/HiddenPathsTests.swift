@@ -1,7 +1,8 @@
 import HostFS
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 /// What a mount covers is hidden in the layer itself (HiddenPaths.swift).

@@ -1,9 +1,11 @@
 import CLinux
-@testable import HostFS
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
+
+@testable import HostFS
 
 extension TemporaryTree {
   fileprivate func open(

@@ -1,8 +1,9 @@
 import CLinux
 import HostFS
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 /// The host's own mounts of /proc and /sys serve as the mounts below a layer.

@@ -1,9 +1,10 @@
 // The pieces for file systems that generate what they show.
 
+import Kernel
 import KernFS
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 private final class Generated: KernFilesystem {

@@ -3,10 +3,11 @@
 // host's answer.
 
 import Glibc
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
 import KernFS
+import TestSupport
 import VFS
 
 struct TmpDifferentialTests {

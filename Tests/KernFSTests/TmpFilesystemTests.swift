@@ -1,10 +1,11 @@
 // What a guest sees of a tmpfs, through the inode interface.
 
 import Glibc
+import Kernel
 import KernFS
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 struct TmpFilesystemTests {
@@ -126,7 +127,7 @@ struct TmpFilesystemTests {
     try file.setAttributes(change)
     #expect(try file.attributes().permissions.rawValue == 0o6755)
     let descriptor = try file.open([.writeOnly])
-    #expect(try Host.stat(descriptor.rawValue).st_mode & 0o7777 == 0o6610)
+    #expect(try Host.stat(descriptor.rawValue).mode & 0o7777 == 0o6610)
     #expect(fchmod(descriptor.rawValue, 0o610) == 0)
     #expect(try file.attributes().permissions.rawValue == 0o755)
   }
@@ -247,7 +248,7 @@ struct TmpFilesystemTests {
     let reader = try fifo.open([])
     #expect(fcntl(reader.rawValue, F_GETFL) & O_NONBLOCK == 0)
     let both = try fifo.open([.readWrite])
-    #expect(try Host.stat(both.rawValue).st_mode & 0o170000 == 0o010000)
+    #expect(try Host.stat(both.rawValue).mode & 0o170000 == 0o010000)
     let socket = try stage.root.make(
       "s", NewInode(.node(.socket, device: 0), permissions: Permissions(rawValue: 0o700), owner: 0, group: 0))
     #expect(errno { () throws(Errno) in _ = try socket.open([]) } == .noSuchAddressOrDevice)

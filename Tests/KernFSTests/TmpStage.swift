@@ -1,5 +1,6 @@
 // A file system over a scratch store, and calls with names as strings, for the tests of this target.
 
+import Kernel
 import LinuxABI
 import TestSupport
 import KernFS

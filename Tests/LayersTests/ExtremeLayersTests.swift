@@ -1,9 +1,10 @@
 // Archives with extreme numbers in every field, and sizes as long as a number can say.
 
 import CLinux
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 @testable import Layers
@@ -11,7 +12,7 @@ import VFS
 @Suite struct ExtremeLayersTests {
   private static func file(_ bytes: [UInt8]) throws -> OwnedDescriptor {
     let number = try ByteString("/tmp").open([.temporaryBit, .directory, .readWrite], mode: 0o600).release()
-    try DescriptorOutput.writeAll(bytes, to: number)
+    try Host.writeAll(bytes, to: number)
     try Host.call(SYS_lseek, Int(number), 0, 0)
     return OwnedDescriptor(number)
   }
@@ -164,7 +165,7 @@ import VFS
         try overlay.root.create(
           name, NewInode(.regular, permissions: Permissions(rawValue: 0o644), owner: 0, group: 0))
       }
-      return OwnedDescriptorHolder(try file.open(.writeOnly).release())
+      return OwnedDescriptorBox(try file.open(.writeOnly))
     }
     // As long as the host's file system takes them.
     for descriptor in descriptors {

@@ -2,6 +2,7 @@
 
 import CLinux
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
 import Testing
@@ -20,7 +21,7 @@ import VFS
       }
       guard let file else { return }
       let descriptor = try file.open([.writeOnly])
-      try DescriptorOutput.writeAll(Array(text.utf8), to: descriptor.rawValue)
+      try Host.writeAll(Array(text.utf8), to: descriptor.rawValue)
     }
   }
 

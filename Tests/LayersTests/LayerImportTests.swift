@@ -2,9 +2,10 @@
 // they collide; deep trees; and damage anywhere in an archive.
 
 import CLinux
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 @testable import Layers
@@ -121,7 +122,7 @@ import VFS
 
   private func write(_ bytes: [UInt8], to path: ByteString) throws {
     let file = try path.open([.create, .writeOnly, .truncate], mode: 0o600)
-    try DescriptorOutput.writeAll(bytes, to: file.rawValue)
+    try Host.writeAll(bytes, to: file.rawValue)
   }
 
   private func writeArchive(_ members: [(entry: TarEntry, content: [UInt8])], to path: ByteString) throws {

@@ -1,6 +1,7 @@
 // The archive format: what is written is read back, numbers and names at their limits, damage is told.
 
 import CLinux
+import Kernel
 import LinuxABI
 import Testing
 
@@ -102,7 +103,7 @@ import Testing
       bytes += block + Array(comment.utf8) + [UInt8](repeating: 0x61, count: size - comment.utf8.count - 1) + [0x0a]
     }
     let copy = try temporaryFile()
-    try DescriptorOutput.writeAll(bytes, to: copy)
+    try Host.writeAll(bytes, to: copy)
     try Host.call(SYS_lseek, Int(copy), 0, 0)
     var reader = TarReader(OwnedDescriptor(copy))
     do throws(TarError) {
@@ -138,7 +139,7 @@ import Testing
     let whole = try Host.readAll(source.rawValue)
     func attempt(_ bytes: [UInt8]) throws {
       let copy = try temporaryFile()
-      try DescriptorOutput.writeAll(bytes, to: copy)
+      try Host.writeAll(bytes, to: copy)
       try Host.call(SYS_lseek, Int(copy), 0, 0)
       var reader = TarReader(OwnedDescriptor(copy))
       do throws(TarError) {

@@ -1,10 +1,11 @@
 import HostFS
+import Kernel
 import KernFS
 import LinuxABI
 import OverlayFS
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 /// Long content is copied outside the tree lock: what the operation that needs it sees, and what others may do meanwhile.

@@ -1,10 +1,11 @@
 // What an overlay reports of copy-ups: every file whose content has another backing file, once, when it has.
 
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 /// Stands in for the sentry's coherence.
@@ -42,7 +43,7 @@ final class Observer: CopyUpObserver {
       do throws(Errno) {
         let opened = try file.open([])
         let upper = try to.open([])
-        let isUpper = try Host.stat(opened.rawValue).st_ino == Host.stat(upper.rawValue).st_ino
+        let isUpper = try Host.stat(opened.rawValue).inode == Host.stat(upper.rawValue).inode
         #expect(isUpper)
       } catch {
         Issue.record("\(error)")

@@ -1,5 +1,6 @@
 import CLinux
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
 import Testing

@@ -1,8 +1,9 @@
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 /// Creating, changing and deleting over a lower layer. Each test runs with an upper in memory and with a persistent one.

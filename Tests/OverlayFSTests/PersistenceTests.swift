@@ -1,11 +1,13 @@
 import CLinux
 import Glibc
 import HostFS
+import Kernel
 import LinuxABI
-@testable import OverlayFS
-import TestSupport
 import Testing
+import TestSupport
 import VFS
+
+@testable import OverlayFS
 
 /// An upper directory that one run leaves and another takes up.
 @Suite struct PersistenceTests {

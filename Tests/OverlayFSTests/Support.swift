@@ -2,6 +2,7 @@
 
 import CLinux
 import HostFS
+import Kernel
 import LinuxABI
 import OverlayFS
 import TestSupport

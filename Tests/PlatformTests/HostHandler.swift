@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Synchronization
 import Testing

@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+import Kernel
 import LinuxABI
 import Testing
 

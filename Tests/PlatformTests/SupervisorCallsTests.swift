@@ -94,10 +94,11 @@ import Testing
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Sources")
     let rooms = [
-      "LinuxABI", "Gate", "Platform", "Coherence", "VFS", "KernFS", "HostFS", "OverlayFS", "ProcFS", "DevFS",
+      "Kernel", "Gate", "Platform", "Coherence", "VFS", "KernFS", "HostFS", "OverlayFS", "ProcFS", "DevFS",
       "Sentry",
     ]
-    let direct = /(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_([a-z0-9_]+)/
+    let direct =
+      /(?:(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_|(?:raw|call|callForGuest)\(\s*\.|SystemCallNumber\.)([a-z0-9_]+)/
     var numbers: [String: Int] = [:]
     for number in 0..<DispositionTable.count {
       if let name = SystemCallTable.name(of: number) { numbers["\(name)"] = number }

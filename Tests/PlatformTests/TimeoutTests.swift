@@ -1,5 +1,6 @@
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Synchronization
 import Testing

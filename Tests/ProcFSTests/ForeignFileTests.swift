@@ -1,11 +1,12 @@
 // What a descriptor that is no node of the tree allows.
 
 import Glibc
+import Kernel
 import KernFS
 import LinuxABI
 import ProcFS
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 struct ForeignFileTests {

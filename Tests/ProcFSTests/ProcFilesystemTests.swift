@@ -1,11 +1,12 @@
 // The tree of /proc: names, links, revalidation, access.
 
 import Glibc
+import Kernel
 import KernFS
 import LinuxABI
 import ProcFS
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 struct ProcFilesystemTests {
@@ -150,7 +151,7 @@ struct ProcFilesystemTests {
     #expect(try pipe.attributes().size == 64)
     _ = try pipe.magicTarget()
     let foreign = try #require(source.anonymous as? ForeignFile)
-    #expect(try foreign.type == .fifo && foreign.number == UInt64(Host.stat(ends.read).st_ino))
+    #expect(try foreign.type == .fifo && foreign.number == UInt64(Host.stat(ends.read).inode))
     _ = try foreign.open([])
     #expect(try directory.walk("10").target() == "/somewhere")
     #expect(try directory.find("3") == nil)

@@ -1,6 +1,7 @@
 // A source with made-up processes; its host text comes from the test or from this process itself.
 
 import Glibc
+import Kernel
 import KernFS
 import LinuxABI
 import ProcFS
@@ -73,11 +74,11 @@ final class Source: ProcessSource {
     try ForeignDescriptor(try Host.duplicate(foreign))
   }
 
-  func attributes(ofForeign status: stat) throws(Errno) -> Attributes {
-    guard let type = FileType(mode: status.st_mode) else { throw .noSuchFileOrDirectory }
+  func attributes(ofForeign status: FileStatus) throws(Errno) -> Attributes {
+    guard let type = status.type else { throw .noSuchFileOrDirectory }
     return Attributes(
       type: type, permissions: Permissions(rawValue: 0o600), owner: 0, group: 0, linkCount: 1,
-      number: UInt64(status.st_ino), time: .epoch)
+      number: status.inode, time: .epoch)
   }
 
   func anonymousPosition(_ inode: Inode, named text: [UInt8]) -> Position? {

@@ -1,16 +1,15 @@
 // What a call that allocates is taken to need, and whether the store has it.
 
-import CLinux
 import LinuxABI
 import Testing
 
 @testable import Sentry
 
 struct AllocationTests {
-  private func file(size: Int, kilobytes: Int) -> stat {
-    var status = stat()
-    status.st_size = size
-    status.st_blocks = kilobytes * 2
+  private func file(size: Int64, kilobytes: Int64) -> FileStatus {
+    var status = FileStatus()
+    status.size = size
+    status.blocks = kilobytes * 2
     return status
   }
 

@@ -2,6 +2,7 @@
 // whom the VFS tells.
 
 import CLinux
+import Kernel
 import LinuxABI
 import Testing
 import VFS

@@ -1,9 +1,10 @@
 // What the loader makes of ELF headers, right and wrong.
 
 import CLinux
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Sentry
 

@@ -2,9 +2,10 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Sentry
 

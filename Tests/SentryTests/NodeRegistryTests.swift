@@ -2,9 +2,10 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 @testable import Sentry
@@ -37,10 +38,10 @@ import VFS
     tree = VirtualFileSystem(root: filesystem, source: [])
   }
 
-  private func status(_ number: UInt64, device: UInt = 77) -> stat {
-    var status = stat()
-    status.st_dev = device
-    status.st_ino = UInt(number)
+  private func status(_ number: UInt64, device: UInt64 = 77) -> FileStatus {
+    var status = FileStatus()
+    status.device = device
+    status.inode = number
     return status
   }
 

@@ -1,8 +1,9 @@
 // Entries of bound Unix sockets end with their sockets, as the kernel's list tells.
 
+import Kernel
 import LinuxABI
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 @testable import Sentry

@@ -1,5 +1,6 @@
 // Calls on inodes with names and content as strings.
 
+import Kernel
 import LinuxABI
 import VFS
 

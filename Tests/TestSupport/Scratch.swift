@@ -1,6 +1,7 @@
 // A store on the host that ends with the test.
 
 import Glibc
+import Kernel
 import KernFS
 import LinuxABI
 import VFS

@@ -1,6 +1,7 @@
 // A directory of the host that the tests of layered trees fill by scripts.
 
 import Glibc
+import Kernel
 import LinuxABI
 
 /// A directory of the host that ends with the test.

@@ -5,12 +5,13 @@ import CLinux
 import Coherence
 import Gate
 import HostFS
+import Kernel
 import KernFS
 @testable import Layers
 import LinuxABI
 import OverlayFS
-import TestSupport
 import Testing
+import TestSupport
 import VFS
 
 @testable import Sentry
@@ -44,7 +45,7 @@ final class ExtremeGuest {
   private(set) var sockets: [UInt64] = []
   private(set) var watchers: [UInt64] = []
   private(set) var lowers: [UInt64] = []
-  private var owned: [OwnedDescriptorHolder] = []
+  private var owned: [OwnedDescriptorBox] = []
   private var textEnd = 0
 
   func address(_ offset: Int) -> UInt64 { UInt64(UInt(bitPattern: arena.baseAddress)) + UInt64(offset) }
@@ -95,7 +96,7 @@ final class ExtremeGuest {
   }
 
   private func keep(_ number: CInt) -> CInt {
-    owned.append(OwnedDescriptorHolder(number))
+    owned.append(OwnedDescriptorBox(OwnedDescriptor(number)))
     return number
   }
 

@@ -3,6 +3,7 @@
 import CLinux
 import Gate
 import Glibc
+import Kernel
 import Layers
 import LinuxABI
 import Sentry

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -44,6 +45,12 @@
 #define O_NOATIME 01000000
 #define O_DIRECT 040000
 #endif
+/// The environment this process was given (`man 7 environ`).
+static inline char *const *vd_environment(void) {
+  extern char **environ;
+  return environ;
+}
+
 #ifndef AT_EMPTY_PATH
 #define AT_EMPTY_PATH 0x1000
 #define AT_NO_AUTOMOUNT 0x800

@@ -2,6 +2,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// Why there is no report; one line for people.

@@ -4,6 +4,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// One thread, as it was when it was looked at.

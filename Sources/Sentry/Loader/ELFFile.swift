@@ -2,6 +2,7 @@
 // (fs/binfmt_elf.c), with the errno it gives for each fault. Nothing is mapped here; where segments go is ImageLayout's.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// A parsed ELF64 x86-64 executable or interpreter. A pure value: the descriptor is kept by whoever opened it.

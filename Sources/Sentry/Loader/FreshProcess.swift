@@ -6,6 +6,7 @@
 import CLinux
 import Coherence
 import Gate
+import Kernel
 import LinuxABI
 
 /// The facts of a thread stopped at PTRACE_EVENT_EXEC. No other thread can change them: there is none.

@@ -11,7 +11,7 @@ struct FileStamp {
   private let modified: (Int, Int)
   private let changed: (Int, Int)
 
-  init(_ status: stat) {
+  init(_ status: FileStatus) {
     file = BackingIdentity(status)
     size = status.st_size
     modified = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)

@@ -5,6 +5,7 @@
 // Part of the sentry's state, under the tree lock.
 
 import CLinux
+import Kernel
 import LinuxABI
 import VFS
 

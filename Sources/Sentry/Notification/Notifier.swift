@@ -7,6 +7,7 @@
 // in the order of what they tell.
 
 import CLinux
+import Kernel
 import LinuxABI
 import VFS
 
@@ -119,7 +120,7 @@ final class Notifier: WatchKeeper {
   }
 
   /// The instance that a descriptor with this host status is the guest's end of.
-  func instance(_ status: stat) -> InotifyQueue? { queues[BackingIdentity(status)] }
+  func instance(_ status: FileStatus) -> InotifyQueue? { queues[BackingIdentity(status)] }
 
   /// `inotify_add_watch(2)`, permission checked.
   func addWatch(_ queue: InotifyQueue, _ position: Position, _ inode: Inode, _ mask: InotifyMask) throws(Errno)

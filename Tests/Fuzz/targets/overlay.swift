@@ -3,11 +3,12 @@
 
 import CLinux
 import Glibc
-@testable import HostFS
+import Kernel
 import LinuxABI
 import TestSupport
 import VFS
 
+@testable import HostFS
 @testable import OverlayFS
 
 nonisolated(unsafe) private let lowerTree = {

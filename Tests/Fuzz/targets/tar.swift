@@ -2,6 +2,7 @@
 // behind them.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 @testable import Layers

@@ -7,6 +7,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 
@@ -81,7 +82,7 @@ extension CallContext {
 
   /// Bytes that the file takes more when `range` has all its blocks. Of a file with holes it is not known which of its
   /// blocks lie in the range: none, then.
-  static func growth(of status: stat, allocating range: Range<Int64>) -> UInt64 {
+  static func growth(of status: FileStatus, allocating range: Range<Int64>) -> UInt64 {
     let size = Int64(status.st_size)
     let hasHoles = Int64(status.st_blocks).multipliedClamped(by: 512) < size
     let first = hasHoles ? range.lowerBound : max(range.lowerBound, min(size, range.upperBound))

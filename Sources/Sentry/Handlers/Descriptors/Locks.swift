@@ -9,6 +9,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import ProcFS
 import VFS
@@ -58,7 +59,7 @@ extension CallContext {
   /// - Parameter copy: the duplicate of it that will be locked, -1 if there is none: then it is the one that is judged, whatever
   ///   is at the number by now.
   func lockDomain(
-    _ status: stat, _ descriptor: Descriptor, of table: DescriptorTable, copy: CInt = -1
+    _ status: FileStatus, _ descriptor: Descriptor, of table: DescriptorTable, copy: CInt = -1
   ) -> LockDomain {
     if let node = files.node(status, descriptor.number, of: table) {
       switch node.inode.type {
@@ -89,7 +90,7 @@ extension CallContext {
   }
 
   /// The host's status of a descriptor; of a duplicate, which is what is used then, if somebody else may change the table.
-  func look(at descriptor: Descriptor) throws(Errno) -> (status: stat, copy: CInt) {
+  func look(at descriptor: Descriptor) throws(Errno) -> (status: FileStatus, copy: CInt) {
     if !tasks.sharesDescriptors(task) { return (try status(descriptor), -1) }
     let copy = try duplicate(descriptor)
     return (try Host.stat(copy.rawValue), copy.release())

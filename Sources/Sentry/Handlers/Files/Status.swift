@@ -2,6 +2,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 
@@ -23,7 +24,7 @@ extension SystemCallTable {
       return try call.stat(target, into: buffer)
     }
     served(
-      332, "statx", .dirfd, .path, .atFlags, .statxMask, Arg<Pointer<statx>>("statxbuf"),
+      332, "statx", .dirfd, .path, .atFlags, .statxMask, Arg<Pointer<ExtendedStatus>>("statxbuf"),
       as: .value(traceIf: .anyBit(2, emptyPath))
     ) { (call, directory, path, flags, mask, buffer) throws(Errno) in
       try call.statx(path, at: directory, flags, mask, into: buffer)
@@ -66,7 +67,7 @@ extension SystemCallTable {
 /// AT_EMPTY_PATH.
 private let emptyPath = AtFlags.emptyPath.rawValue
 
-extension Arg where Value == Pointer<stat> {
+extension Arg where Value == Pointer<FileStatus> {
   fileprivate static var status: Arg { Arg("statbuf") }
 }
 
@@ -74,8 +75,8 @@ extension Arg where Value == Pointer<stat> {
 typealias UStat = (UInt64, UInt64, UInt64, UInt64)
 
 extension CallContext {
-  fileprivate func stat(_ target: Target, into buffer: Pointer<stat>) throws(Errno) -> Outcome {
-    var result: stat
+  fileprivate func stat(_ target: Target, into buffer: Pointer<FileStatus>) throws(Errno) -> Outcome {
+    var result: FileStatus
     switch target {
     case .foreign(_, let status):
       result = status
@@ -84,7 +85,7 @@ extension CallContext {
     case .position(let position):
       guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
       let attributes = try inode.attributes()
-      result = CLinux.stat()
+      result = FileStatus()
       result.st_dev = UInt(inode.filesystem.deviceNumber)
       result.st_ino = UInt(attributes.number)
       result.st_mode = UInt32(attributes.type.rawValue | attributes.permissions.rawValue)
@@ -110,13 +111,13 @@ extension CallContext {
 
   fileprivate func statx(
     _ path: GuestString, at directory: DirectoryDescriptor, _ flags: AtFlags, _ mask: StatxMask,
-    into buffer: Pointer<statx>
+    into buffer: Pointer<ExtendedStatus>
   ) throws(Errno) -> Outcome {
     if mask.contains(.reserved) { throw .invalidArgument }
     guard flags.isSubset(of: [.symlinkNoFollow, .noAutomount, .emptyPath, .statxSyncMask]),
       flags.intersection(.statxSyncMask) != .statxSyncMask
     else { throw .invalidArgument }
-    var result: statx
+    var result: ExtendedStatus
     switch try target(path, at: directory, flags, follow: !flags.contains(.symlinkNoFollow)) {
     case .foreign(let descriptor, _):
       result = try descriptors.statx(descriptor.number)
@@ -125,7 +126,7 @@ extension CallContext {
     case .position(let position):
       guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
       let attributes = try inode.attributes()
-      result = CLinux.statx()
+      result = ExtendedStatus()
       // STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID.
       result.stx_mask = 0x7ff | (attributes.birthTime != nil ? 0x800 : 0) | 0x1000
       result.stx_blksize = attributes.blockSize

@@ -1,5 +1,6 @@
 // A lock's holder shows while it is held, and only then.
 
+import Kernel
 import LinuxABI
 import Synchronization
 import Testing

@@ -1,7 +1,7 @@
 // Crash points: the places between two steps on a persistent upper that the host can see. The tests of crash safety have
 // the supervisor kill itself at the Nth of them; in every other run a point is one load and one branch.
 
-import CLinux
+import LinuxABI
 
 /// The counter of crash points. Set once, before any other thread runs; the guest has no way to it.
 public enum CrashPoint {
@@ -25,8 +25,8 @@ public enum CrashPoint {
     remaining -= 1
     guard remaining == 0 else { return }
     for part in [StaticString("crash point: "), step, "\n"] {
-      _ = vd_syscall(Int(SYS_write), 2, Int(bitPattern: part.utf8Start), part.utf8CodeUnitCount, 0, 0, 0)
+      Host.writeToStandardError(part)
     }
-    _ = vd_syscall(Int(SYS_kill), vd_syscall(Int(SYS_getpid), 0, 0, 0, 0, 0, 0), Int(SIGKILL), 0, 0, 0, 0)
+    Host.raw(.kill, Host.raw(.getpid), Int(Signal.kill.rawValue))
   }
 }

@@ -1,86 +1,69 @@
-// The raw calls on attributes that LinuxABI's `Host` does not have: by directory descriptor and one component, or by a
-// descriptor's name under /proc/self/fd, which is the only way to reach an O_PATH descriptor's extended attributes.
+// Attributes of host files: by directory descriptor and one component, or by a descriptor's name under /proc/self/fd, which
+// is the only way to reach an O_PATH descriptor's extended attributes.
 
-import CLinux
-import LinuxABI
+public import LinuxABI
 
-/// fchmodat2(2), Linux 6.6.
-private let SYS_fchmodat2: CInt = 452
-/// UTIME_NOW and UTIME_OMIT (`man 2 utimensat`).
-private let utimeNow = (1 << 30) - 1
-private let utimeOmit = (1 << 30) - 2
 private let XATTR_SIZE_MAX = 65536
 
 extension Host {
   /// `fchmodat2(2)`; on older kernels `chmod(2)` of an O_PATH descriptor's name in /proc/self/fd, which follows no symlink
   /// either.
-  static func changeMode(
+  public static func changeMode(
     _ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, to permissions: Permissions
   )
     throws(Errno)
   {
-    let result = vd_syscall(
-      Int(SYS_fchmodat2), Int(directory), Int(bitPattern: name), Int(permissions.rawValue), Int(flags.rawValue), 0, 0)
-    if result != -Int(ENOSYS) {
-      _ = try Errno.check(result)
+    let result = raw(
+      .fchmodat2, Int(directory), Int(bitPattern: name), Int(permissions.rawValue), Int(flags.rawValue))
+    if result != Errno.noFunction.result {
+      _ = try check(.fchmodat2, result)
       return
     }
     let descriptor =
       flags.contains(.emptyPath)
       ? try duplicate(directory) : try open(name, in: directory, [.path, .noFollow], resolve: [.noMagicLinks])
     _ = try withProcName(of: descriptor.rawValue) { path throws(Errno) in
-      try call(SYS_fchmodat, Int(AtFlags.currentDirectory), Int(bitPattern: path), Int(permissions.rawValue))
+      try changeModeFollowing(path, in: AtFlags.currentDirectory, to: UInt32(permissions.rawValue))
     }
+  }
+
+  /// `fchmodat(2)`, which follows a symlink in the last component.
+  @inlinable
+  public static func changeModeFollowing(_ path: UnsafePointer<CChar>, in directory: CInt, to mode: UInt32)
+    throws(Errno)
+  {
+    try call(.fchmodat, Int(directory), Int(bitPattern: path), Int(mode))
   }
 
   /// `fchownat(2)`; nil keeps an id.
-  static func changeOwner(
+  public static func changeOwner(
     _ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, to owner: UInt32?, _ group: UInt32?
   ) throws(Errno) {
     try call(
-      SYS_fchownat, Int(directory), Int(bitPattern: name), Int(owner ?? .max), Int(group ?? .max), Int(flags.rawValue))
+      .fchownat, Int(directory), Int(bitPattern: name), Int(owner ?? .max), Int(group ?? .max), Int(flags.rawValue))
   }
 
   /// `utimensat(2)`.
-  static func changeTimes(
+  public static func changeTimes(
     _ name: UnsafePointer<CChar>, in directory: CInt, _ flags: AtFlags, access: TimeChange, modification: TimeChange
   ) throws(Errno) {
-    var times = (timespec(access), timespec(modification))
+    var times = (TimeSpecification(access), TimeSpecification(modification))
     _ = try withUnsafeMutablePointer(to: &times) { times throws(Errno) in
       try call(
-        SYS_utimensat, Int(directory), Int(bitPattern: name), Int(bitPattern: times), Int(flags.rawValue))
+        .utimensat, Int(directory), Int(bitPattern: name), Int(bitPattern: times), Int(flags.rawValue))
     }
-  }
-
-  private static func timespec(_ change: TimeChange) -> timespec {
-    switch change {
-    case .keep: CLinux.timespec(tv_sec: 0, tv_nsec: utimeOmit)
-    case .now: CLinux.timespec(tv_sec: 0, tv_nsec: utimeNow)
-    case .set(let time): CLinux.timespec(tv_sec: Int(time.seconds), tv_nsec: Int(time.nanoseconds))
-    }
-  }
-
-  /// `fstatfs(2)`.
-  static func filesystemStatistics(_ descriptor: CInt) throws(Errno) -> statfs {
-    var result = CLinux.statfs()
-    _ = try Errno.check(
-      withUnsafeMutablePointer(to: &result) { buffer in
-        vd_syscall(Int(SYS_fstatfs), Int(descriptor), Int(bitPattern: buffer), 0, 0, 0, 0)
-      })
-    return result
   }
 
   /// `getxattr(2)`, not following a symlink in the last component.
-  static func extendedAttribute(_ name: UnsafePointer<CChar>, at path: ProcPath) throws(Errno) -> [UInt8] {
+  public static func extendedAttribute(_ name: UnsafePointer<CChar>, at path: ProcPath) throws(Errno) -> [UInt8] {
     try withCString(path) { target throws(Errno) in
-      let call = path.isDescriptorItself ? SYS_getxattr : SYS_lgetxattr
+      let call = path.isDescriptorItself ? SystemCallNumber.getxattr : .lgetxattr
       // Most values are short; a longer one is asked for again with room for the longest that Linux allows.
       let short = try withUnsafeTemporaryAllocation(byteCount: 512, alignment: 1) { buffer throws(Errno) -> [UInt8]? in
-        let result = vd_syscall(
-          Int(call), Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count,
-          0, 0)
-        if result == -Int(ERANGE) { return nil }
-        return [UInt8](buffer[..<(try Errno.check(result))])
+        let result = raw(
+          call, Int(bitPattern: target), Int(bitPattern: name), Int(bitPattern: buffer.baseAddress), buffer.count)
+        if result == Errno.outOfRange.result { return nil }
+        return [UInt8](buffer[..<(try check(call, result))])
       }
       if let short { return short }
       return try withUnsafeTemporaryAllocation(byteCount: XATTR_SIZE_MAX, alignment: 1) { buffer throws(Errno) in
@@ -94,30 +77,32 @@ extension Host {
   }
 
   /// `setxattr(2)`.
-  static func setExtendedAttribute(
+  public static func setExtendedAttribute(
     _ name: UnsafePointer<CChar>, at path: ProcPath, to value: [UInt8], _ flags: XattrFlags
   ) throws(Errno) {
     _ = try withCString(path) { target throws(Errno) -> Int in
       try value.withUnsafeBufferPointer { bytes throws(Errno) -> Int in
         try call(
-          path.isDescriptorItself ? SYS_setxattr : SYS_lsetxattr, Int(bitPattern: target), Int(bitPattern: name),
+          path.isDescriptorItself ? SystemCallNumber.setxattr : .lsetxattr, Int(bitPattern: target),
+          Int(bitPattern: name),
           Int(bitPattern: bytes.baseAddress), bytes.count, Int(flags.rawValue))
       }
     }
   }
 
   /// `removexattr(2)`.
-  static func removeExtendedAttribute(_ name: UnsafePointer<CChar>, at path: ProcPath) throws(Errno) {
+  public static func removeExtendedAttribute(_ name: UnsafePointer<CChar>, at path: ProcPath) throws(Errno) {
     _ = try withCString(path) { target throws(Errno) in
       try call(
-        path.isDescriptorItself ? SYS_removexattr : SYS_lremovexattr, Int(bitPattern: target), Int(bitPattern: name))
+        path.isDescriptorItself ? SystemCallNumber.removexattr : .lremovexattr, Int(bitPattern: target),
+        Int(bitPattern: name))
     }
   }
 
   /// `listxattr(2)`: the names, split.
-  static func extendedAttributeNames(at path: ProcPath) throws(Errno) -> [[UInt8]] {
+  public static func extendedAttributeNames(at path: ProcPath) throws(Errno) -> [[UInt8]] {
     try withCString(path) { target throws(Errno) in
-      let call = path.isDescriptorItself ? SYS_listxattr : SYS_llistxattr
+      let call = path.isDescriptorItself ? SystemCallNumber.listxattr : .llistxattr
       let size = try Host.call(call, Int(bitPattern: target), 0, 0)
       if size == 0 { return [] }
       // Room for names that come in between; the kernel's limit is 64 KiB.
@@ -130,7 +115,7 @@ extension Host {
   }
 
   /// Calls `body` with `/proc/self/fd/N`.
-  static func withProcName<T: ~Copyable>(of descriptor: CInt, _ body: (UnsafePointer<CChar>) throws(Errno) -> T)
+  public static func withProcName<T: ~Copyable>(of descriptor: CInt, _ body: (UnsafePointer<CChar>) throws(Errno) -> T)
     throws(Errno) -> T
   {
     try withCString(.descriptor(descriptor), body)
@@ -148,11 +133,11 @@ extension Host {
 }
 
 /// A file as the kernel finds it through /proc/self/fd: a descriptor itself, or one component beneath a directory's.
-enum ProcPath {
+public enum ProcPath {
   case descriptor(CInt)
   case child(CInt, [UInt8])
 
-  var isDescriptorItself: Bool {
+  public var isDescriptorItself: Bool {
     if case .descriptor = self { true } else { false }
   }
 

@@ -1,6 +1,4 @@
-// The guest-visible shapes of file status: `struct stat`, `struct statx`, `struct statfs`.
-
-public import CLinux
+// Device numbers in the two encodings of the file calls, and file times from what the file calls fill in.
 
 /// Device numbers: `stat` has them as one word, `statx` in two halves (linux/kdev_t.h).
 public enum DeviceNumber {
@@ -23,23 +21,12 @@ public enum DeviceNumber {
 
 extension Timestamp {
   @inlinable
-  public init(_ time: timespec) {
-    self.init(seconds: Int64(time.tv_sec), nanoseconds: UInt32(truncatingIfNeeded: time.tv_nsec))
+  public init(_ time: TimeSpecification) {
+    self.init(seconds: time.seconds, nanoseconds: UInt32(truncatingIfNeeded: time.nanoseconds))
   }
 
   @inlinable
-  public init(_ time: statx_timestamp) {
-    self.init(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
-  }
-
-  @inlinable
-  public var timespecValue: timespec { CLinux.timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds)) }
-
-  @inlinable
-  public var statxTimestamp: statx_timestamp {
-    var time = statx_timestamp()
-    time.tv_sec = seconds
-    time.tv_nsec = nanoseconds
-    return time
+  public init(_ time: ExtendedTime) {
+    self.init(seconds: time.seconds, nanoseconds: time.nanoseconds)
   }
 }

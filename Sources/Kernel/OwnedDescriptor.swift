@@ -1,7 +1,5 @@
 // A descriptor with one owner. It is closed when the value ends, so forgetting to close does not compile.
 
-import CLinux
-
 /// A file descriptor of the supervisor that is closed when the value is consumed or goes out of scope.
 public struct OwnedDescriptor: ~Copyable, Sendable {
   /// The number in the supervisor's descriptor table; valid while this value lives.
@@ -10,7 +8,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
   /// Takes over `rawValue`, which nobody else closes from now on.
   public init(_ rawValue: CInt) { self.rawValue = rawValue }
 
-  deinit { _ = vd_syscall(Int(SYS_close), Int(rawValue), 0, 0, 0, 0, 0) }
+  deinit { Host.close(rawValue) }
 
   /// Gives the number away: the caller closes it.
   public consuming func release() -> CInt {
@@ -18,4 +16,11 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     discard self
     return number
   }
+}
+
+/// The same for a place that no noncopyable value can stand in: a tuple, a captured variable.
+public final class OwnedDescriptorBox: Sendable {
+  public let rawValue: CInt
+  public init(_ descriptor: consuming OwnedDescriptor) { rawValue = descriptor.release() }
+  deinit { Host.close(rawValue) }
 }

@@ -1,0 +1,49 @@
+// Other processes and threads by number and by descriptor.
+
+public import LinuxABI
+
+extension Host {
+  /// `pidfd_open(2)` of a thread; before Linux 6.9, which has PIDFD_THREAD, of a thread group's leader only.
+  public static func openProcess(_ thread: Int32) throws(Errno) -> OwnedDescriptor {
+    var result = raw(.pidfd_open, Int(thread))
+    // No leader: EINVAL, or ENOENT.
+    if result == Errno.invalidArgument.result || result == Errno.noSuchFileOrDirectory.result {
+      result = raw(.pidfd_open, Int(thread), 0o200)
+    }
+    return OwnedDescriptor(CInt(truncatingIfNeeded: try check(.pidfd_open, result)))
+  }
+
+  /// Whether the kernel, and the filters above us, let us take a duplicate from another process. A container engine's
+  /// default profile refuses that to who has no CAP_SYS_PTRACE; a descriptor that does not exist is EBADF.
+  public static let takesDescriptors = raw(.pidfd_getfd, -1) == Errno.badFileDescriptor.result
+
+  /// `pidfd_getfd(2)`: a duplicate of descriptor `number` of the process that `process` stands for (`openProcess`).
+  public static func duplicate(_ number: CInt, from process: CInt) throws(Errno) -> OwnedDescriptor {
+    OwnedDescriptor(CInt(truncatingIfNeeded: try callForGuest(.pidfd_getfd, Int(process), Int(number))))
+  }
+}
+
+extension Host {
+  // MARK: - Signals
+
+  /// `kill(2)` of a process; 0 asks whether there is one.
+  @discardableResult
+  public static func signalProcess(_ process: Int32, _ signal: Int32) -> Bool {
+    raw(.kill, Int(process), Int(signal)) == 0
+  }
+
+  /// `tkill(2)` of a thread.
+  @discardableResult
+  public static func signalThread(_ thread: Int32, _ signal: Int32) -> Bool {
+    raw(.tkill, Int(thread), Int(signal)) == 0
+  }
+
+  /// `tgkill(2)` of a thread in a thread group.
+  @discardableResult
+  public static func signalThread(_ thread: Int32, of group: Int32, _ signal: Int32) -> Bool {
+    raw(.tgkill, Int(group), Int(thread), Int(signal)) == 0
+  }
+
+  /// `tkill(2)` with no signal: whether there is no such thread (ESRCH); one that may not be signalled is there.
+  public static func isGone(_ thread: Int32) -> Bool { raw(.tkill, Int(thread), 0) == Errno.noSuchProcess.result }
+}

@@ -1,0 +1,37 @@
+// Programs of the host that the command runs beside itself: those that decompress an archive.
+
+import CLinux
+public import LinuxABI
+
+extension Host {
+  /// `posix_spawnp(3)` of a program that is found in PATH, with `input` as its standard input, `output` as its standard output
+  /// and /dev/null as its standard error. Returns its process's number.
+  public static func spawn(_ program: String, _ arguments: [String], input: CInt, output: CInt) throws(Errno) -> Int32 {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, input, 0)
+    posix_spawn_file_actions_adddup2(&actions, output, 1)
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+    var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
+    defer { for word in words { free(word) } }
+    var process: pid_t = 0
+    let result = posix_spawnp(&process, program, &actions, nil, &words, vd_environment())
+    if result != 0 { throw Errno(rawValue: result) }
+    return process
+  }
+
+  /// `wait4(2)` for the end of a child.
+  public static func waitForEnd(of child: Int32) throws(Errno) -> WaitStatus {
+    var word: Int32 = 0
+    while true {
+      let result = withUnsafeMutablePointer(to: &word) { raw(.wait4, Int(child), Int(bitPattern: $0), 0, 0) }
+      if result == Errno.interrupted.result { continue }
+      _ = try check(.wait4, result)
+      return WaitStatus(word)
+    }
+  }
+
+  /// `exit(3)`.
+  public static func exit(_ status: Int32) -> Never { CLinux.exit(status) }
+}
