@@ -97,8 +97,8 @@ import Testing
       "Kernel", "Gate", "Platform", "Coherence", "VFS", "KernFS", "HostFS", "OverlayFS", "ProcFS", "DevFS",
       "Sentry",
     ]
-    let direct =
-      /(?:(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_|(?:raw|call|callForGuest)\(\s*\.|SystemCallNumber\.)([a-z0-9_]+)/
+    let direct = /(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_([a-z0-9_]+)/
+    let typed = /(?:(?:raw|call|callForGuest)\(\s*\.|SystemCallNumber\.)([a-z0-9_]+)/
     var numbers: [String: Int] = [:]
     for number in 0..<DispositionTable.count {
       if let name = SystemCallTable.name(of: number) { numbers["\(name)"] = number }
@@ -109,7 +109,7 @@ import Testing
       let files = try #require(FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil))
       for case let file as URL in files where file.pathExtension == "swift" {
         let text = try String(contentsOf: file, encoding: .utf8)
-        for match in text.matches(of: direct) {
+        for match in text.matches(of: room == "Kernel" ? typed : direct) {
           let name = String(match.1)
           if setUp.contains(name) { continue }
           seen += 1
