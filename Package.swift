@@ -39,7 +39,7 @@ let package = Package(
     .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
 
     room("LinuxABI", [system]),
-    room("Kernel", ["LinuxABI", "CLinux"]),
+    room("Kernel", ["LinuxABI", "CLinux", "CSeccomp", "CCap"]),
     room("VFS", ["LinuxABI", "Kernel"]),
     room("KernFS", ["VFS"]),
     room("ProcFS", ["KernFS"]),
@@ -50,7 +50,7 @@ let package = Package(
     room("Gate", ["LinuxABI", "Kernel"]),
     room("Coherence", ["Gate", "Kernel", "LinuxABI", "VFS"]),
     room("Sentry", ["Gate", "Coherence", "VFS", "KernFS", "ProcFS", "DevFS"]),
-    room("Platform", ["Gate", "CLinux", "CSeccomp", "CCap"]),
+    room("Platform", ["Gate", "Kernel", "LinuxABI", "CLinux"]),
     room(
       "Vedette",
       [
@@ -79,7 +79,7 @@ let package = Package(
     tests(of: "OverlayFS", ["HostFS", "KernFS", "CLinux", "TestSupport"]),
     tests(of: "Coherence", ["CLinux", "Gate", "LinuxABI", "TestSupport", "VFS"]),
     tests(of: "Sentry", ["CLinux", "Coherence", "CSeccomp", "Gate", "KernFS", "TestSupport", "VFS"]),
-    tests(of: "Platform", ["CLinux", "Sentry"]),
+    tests(of: "Platform", ["CLinux", "Gate", "Kernel", "LinuxABI", "Sentry"]),
     tests(
       of: "Vedette",
       ["CLinux", "Coherence", "Gate", "HostFS", "KernFS", "Layers", "OverlayFS", "Sentry", "TestSupport", "VFS"]),

@@ -3,17 +3,21 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// What the supervisor's process gives up, for good.
 struct Confinement {
-  private let filter: [sock_filter]
+  private let filter: [FilterInstruction]
   private let kept: UInt64
 
   /// - Parameter kept: the capabilities that serving the layers needs, bit N for capability N.
-  init(keeping kept: UInt64) {
+  /// - Throws: `.system`; libseccomp has no memory then.
+  init(keeping kept: UInt64) throws(LaunchError) {
     self.kept = kept
-    filter = FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal)
+    do throws(Errno) { filter = try SupervisorCalls.filter() } catch {
+      throw LaunchError(.system, "building the supervisor's own filter", errno: error)
+    }
   }
 
   /// no_new_privs, and no capability but the kept ones, of the calling thread and those it makes. Our memory, which holds
@@ -32,55 +36,18 @@ struct Confinement {
     } catch {
       throw LaunchError(.system, "keeping the supervisor's memory from being dumped", errno: error)
     }
-    do throws(Errno) { try limitCapabilities() } catch {
+    do throws(Errno) { try Host.limitCapabilities(to: kept) } catch {
       throw LaunchError(.system, "dropping the supervisor's capabilities", errno: error)
     }
   }
 
-  private func limitCapabilities() throws(Errno) {
-    var header = __user_cap_header_struct(version: 0x2008_0522 /* _LINUX_CAPABILITY_VERSION_3 */, pid: 0)
-    var data = (__user_cap_data_struct(), __user_cap_data_struct())
-    try Self.call(SYS_capget, &header, &data)
-    let permitted = UInt64(data.1.permitted) << 32 | UInt64(data.0.permitted)
-    if permitted == 0 { return }
-    // The bounding set needs CAP_SETPCAP; without it, or behind the last capability, the kernel says so.
-    for capability in 0..<64 where vd_syscall(Int(SYS_prctl), Int(PR_CAPBSET_DROP), capability, 0, 0, 0, 0) < 0 {
-      break
-    }
-    _ = vd_syscall(Int(SYS_prctl), Int(PR_CAP_AMBIENT), Int(PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0, 0)
-    let left = permitted & kept
-    data.0 = __user_cap_data_struct(
-      effective: UInt32(truncatingIfNeeded: left), permitted: UInt32(truncatingIfNeeded: left), inheritable: 0)
-    data.1 = __user_cap_data_struct(effective: UInt32(left >> 32), permitted: UInt32(left >> 32), inheritable: 0)
-    try Self.call(SYS_capset, &header, &data)
-  }
-
-  private static func call(
-    _ number: CInt, _ header: inout __user_cap_header_struct,
-    _ data: inout (__user_cap_data_struct, __user_cap_data_struct)
-  ) throws(Errno) {
-    let result = withUnsafeMutablePointer(to: &header) { header in
-      withUnsafeMutablePointer(to: &data) { data in
-        vd_syscall(Int(number), Int(bitPattern: header), Int(bitPattern: data), 0, 0, 0, 0)
-      }
-    }
-    _ = try Errno.check(result)
-  }
-
   /// The filter of `SupervisorCalls`, on every thread of the process. Threads that are made later have it too.
   func restrictCalls() throws(LaunchError) {
-    var program = filter
-    let result = program.withUnsafeMutableBufferPointer { buffer in
-      var description = sock_fprog(len: UInt16(buffer.count), filter: buffer.baseAddress)
-      return withUnsafeMutablePointer(to: &description) {
-        // SECCOMP_FILTER_FLAG_TSYNC; and SPEC_ALLOW: nothing here runs a guest's code, so no mitigation is asked for.
-        vd_syscall(Int(SYS_seccomp), Int(SECCOMP_SET_MODE_FILTER), 1 | 4, Int(bitPattern: $0), 0, 0, 0)
-      }
-    }
-    if result < 0 {
-      throw LaunchError(.unsupported, "the supervisor's own filter was refused", errno: Errno(rawValue: CInt(-result)))
+    let other: Int32
+    do throws(Errno) { other = try Host.filterOwnCalls(filter) } catch {
+      throw LaunchError(.unsupported, "the supervisor's own filter was refused", errno: error)
     }
     // TSYNC names a thread that has a filter of its own.
-    if result > 0 { throw LaunchError(.system, "the supervisor's own filter does not reach all of its threads") }
+    if other > 0 { throw LaunchError(.system, "the supervisor's own filter does not reach all of its threads") }
   }
 }

@@ -1,8 +1,6 @@
 // What this kernel and this user allow, found by trying, and which isolation level follows.
 
-import CCap
 import CLinux
-import CSeccomp
 import Gate
 import Kernel
 import LinuxABI
@@ -37,7 +35,7 @@ public struct Doctor: Sendable {
     add("ptrace", needed: true, tracing, "a child can be seized", lacking: "see kernel.yama.ptrace_scope")
     let listening = Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV)))
     add(
-      "seccomp user notification", needed: true, listening, "libseccomp API level \(seccomp_api_get())",
+      "seccomp user notification", needed: true, listening, "libseccomp API level \(Host.filterLevel)",
       lacking: "needs Linux 5.19, and no other listener above us")
 
     let calls = Self.calls()
@@ -157,14 +155,8 @@ public struct Doctor: Sendable {
   }
 
   private static func capabilities() -> Line {
-    guard let state = cap_get_proc() else {
+    guard let text = Host.capabilityText else {
       return Line(name: "capabilities", isAvailable: false, isNeeded: false, detail: "unknown")
-    }
-    defer { cap_free(UnsafeMutableRawPointer(state)) }
-    var text = "none"
-    if let list = cap_to_text(state, nil) {
-      text = String(cString: list)
-      cap_free(list)
     }
     return Line(
       name: "capabilities", isAvailable: true, isNeeded: false, detail: "\(text) (dropped before a guest starts)")

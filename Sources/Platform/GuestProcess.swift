@@ -123,8 +123,8 @@ public final class GuestProcess {
     let command = try CommandImage.make(filter: filter, path: path, arguments: arguments, environment: environment)
     var confinement: Confinement?
     // Closed there: it holds the environment.
-    let started = try launcher.start(command) {
-      if configuration.confinesProcess { confinement = Confinement(keeping: configuration.keptCapabilities) }
+    let started = try launcher.start(command) { () throws(LaunchError) in
+      if configuration.confinesProcess { confinement = try Confinement(keeping: configuration.keptCapabilities) }
     }
     let arrivals = SignalArrivals()
     let listener = NotifyListener(descriptor: started.listener)

@@ -111,7 +111,9 @@ final class Launcher {
   }
 
   /// Starts the guest's first process up to the loaded filter; it waits there. `meanwhile` is called while it gets there.
-  func start(_ command: consuming OwnedDescriptor, meanwhile: () -> Void) throws(LaunchError) -> Started {
+  func start(_ command: consuming OwnedDescriptor, meanwhile: () throws(LaunchError) -> Void) throws(LaunchError)
+    -> Started
+  {
     var forked: ThreadID = 0
     if initProcess == nil {
       if let domain = domain.take() { try domain.enter() }
@@ -123,7 +125,7 @@ final class Launcher {
     var descriptor = command.rawValue
     let sent = vd_send(control, &byte, 1, &descriptor, 1)
     if sent < 0 { throw LaunchError(.system, "the command could not be sent", errno: Errno(rawValue: -sent)) }
-    meanwhile()
+    try meanwhile()
     var started: Started?
     var initIsConfined = initProcess == nil
     // Two processes report, in either order.

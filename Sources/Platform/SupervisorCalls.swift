@@ -1,11 +1,13 @@
-// What the supervisor may still ask of the kernel once its guests run: one table, compiled to a filter by the same
-// compiler as the guests'. An allow-list, because a supervisor makes few calls and the same ones always; what is not here
+// What the supervisor may still ask of the kernel once its guests run: one table, of which libseccomp makes a filter. An
+// allow-list, because a supervisor makes few calls and the same ones always; what is not here
 // (execve, fork, mount, setns, unshare, bpf, perf, keys, modules, new sockets, attaching to other processes) is EPERM.
 //
 // Paths cannot be judged by registers: a supervisor can still open whatever its caller may. See the Architecture page.
 
 import CLinux
 import Gate
+import Kernel
+import LinuxABI
 
 /// The calls of a supervisor whose set-up is done.
 package enum SupervisorCalls {
@@ -16,6 +18,44 @@ package enum SupervisorCalls {
     for (number, policy) in checked { policies[Int(number)] = policy }
     return policies
   }()
+
+  /// The table as a filter.
+  package static func filter() throws(Errno) -> [FilterInstruction] {
+    let filter = try CallFilter(otherwise: .refuse(.notPermitted))
+    for (index, policy) in policies.enumerated() {
+      guard let policy else { continue }
+      let number = SystemCallNumber(index)
+      for rule in policy.rules {
+        guard let action = action(rule.disposition) else { continue }
+        for comparisons in alternatives(of: rule.tests) { try filter.add(action, number, where: comparisons) }
+      }
+      if policy.otherwise != refusal, let action = action(policy.otherwise) { try filter.add(action, number) }
+    }
+    return try filter.program()
+  }
+
+  /// All tests hold: a rule of libseccomp's says that of its comparisons, and 'or' is said by several rules.
+  private static func alternatives(of tests: [ArgumentTest]) -> [[CallFilter.Comparison]] {
+    tests.reduce([[]]) { rules, test in
+      let choices: [CallFilter.Comparison] =
+        switch test {
+        case .equal(let argument, let mask, let value): [.init(argument: argument, mask: mask, value: value)]
+        case .oneOf(let argument, let values):
+          values.map { .init(argument: argument, mask: 0xffff_ffff, value: UInt64($0)) }
+        // No rule of the table asks for it: a rule that holds nowhere.
+        case .different: []
+        }
+      return rules.flatMap { rule in choices.map { rule + [$0] } }
+    }
+  }
+
+  private static func action(_ disposition: Disposition) -> CallFilter.Action? {
+    switch disposition {
+    case .native: .allow
+    case .errno(let number): .refuse(Errno(rawValue: CInt(number)))
+    default: nil
+    }
+  }
 
   /// What a call that is not in the table answers.
   package static let refusal = Disposition.errno(EPERM)

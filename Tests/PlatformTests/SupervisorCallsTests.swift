@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Gate
+import LinuxABI
 import Sentry
 import Testing
 
@@ -8,19 +9,22 @@ import Testing
 
 /// What the supervisor may call once its guests run.
 @Suite struct SupervisorCallsTests {
-  private let filter = FilterProgram(
-    FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal))
+  private let filter: FilterProgram
   private let allowed: UInt32 = 0x7fff_0000
   private let refused: UInt32 = 0x0005_0000 | UInt32(EPERM)
+
+  init() throws {
+    let program = try SupervisorCalls.filter()
+    #expect(program.count <= FilterCompiler.limit)
+    filter = FilterProgram(
+      program.map { sock_filter(code: $0.code, jt: $0.jumpTrue, jf: $0.jumpFalse, k: $0.operand) })
+  }
 
   private func run(_ number: CInt, _ first: UInt64 = 0, _ second: UInt64 = 0, _ third: UInt64 = 0) -> UInt32? {
     filter.run(SystemCall(number: Int(number), arguments: (first, second, third, 0, 0, 0)))
   }
 
   @Test func filterAgreesWithTable() {
-    #expect(
-      FilterCompiler.compile(SupervisorCalls.policies, otherwise: SupervisorCalls.refusal).count
-        <= FilterCompiler.limit)
     for number in 0..<CInt(DispositionTable.count + 50) {
       let policy = Int(number) < DispositionTable.count ? SupervisorCalls.policies[Int(number)] : nil
       guard policy?.rules.isEmpty != false, Int(number) != Int(SYS_clone3) else { continue }
@@ -50,6 +54,26 @@ import Testing
       (UInt64(AF_INET), kind, 0), (UInt64(AF_UNIX), 1, 0), (UInt64(AF_UNIX), kind, 1), (40, kind, 0),
     ] as [(UInt64, UInt64, UInt64)] {
       #expect(run(SYS_socketpair, family, kind, protocolNumber) == refused, "\(family) \(kind)")
+    }
+  }
+
+  /// libseccomp asks for the architecture and refuses the numbers of x32.
+  @Test func otherArchitecturesAreRefused() {
+    let read = SystemCall(number: Int(SYS_read), arguments: (0, 0, 0, 0, 0, 0))
+    #expect(filter.run(read) == allowed)
+    #expect(filter.run(read, architecture: 0x4000_0003 /* AUDIT_ARCH_I386 */) == refused)
+    #expect(run(SYS_read | 0x4000_0000) == refused)
+  }
+
+  /// What the table says of a call and its arguments is what the filter does.
+  @Test func argumentsAreJudgedAsTheTableSays() {
+    for (number, policy) in SupervisorCalls.policies.enumerated() {
+      guard let policy, !policy.rules.isEmpty else { continue }
+      for value in [0, 1, 2, 3, 4, 7, 17, 0x5401, 0x5412, 0x4200, 0xffff_ffff, 1 << 32] as [UInt64] {
+        let call = SystemCall(number: number, arguments: (value, value, value, value, value, value))
+        let isAllowed = policy.disposition(of: call) == .native
+        #expect(filter.run(call) == (isAllowed ? allowed : refused), "\(number) \(value)")
+      }
     }
   }
 

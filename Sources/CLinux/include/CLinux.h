@@ -45,6 +45,9 @@
 #define O_NOATIME 01000000
 #define O_DIRECT 040000
 #endif
+/// `man 3 errno`, which Swift cannot read as the macro that it is.
+static inline int vd_errno(void) { return errno; }
+
 /// The environment this process was given (`man 7 environ`).
 static inline char *const *vd_environment(void) {
   extern char **environ;
