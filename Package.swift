@@ -10,7 +10,7 @@ let strict: [SwiftSetting] = [
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
-/// A library target of the house; the order of `targets` below is the order of ARCHITECTURE, bottom up.
+/// A library target; the order of `targets` below is that of the table in the page Architecture, bottom up.
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }

@@ -1,4 +1,4 @@
-// `vedette apply`: carries what a persistent upper directory changes to a host tree.
+// `vedette apply`: applies what a persistent upper directory changes to a host tree.
 
 import ArgumentParser
 import Kernel
@@ -9,7 +9,7 @@ import Vedette
 struct ApplyCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply",
-    abstract: "Carry what a persistent upper directory changes to a host tree.",
+    abstract: "Apply what a persistent upper directory changes to a host tree.",
     usage: "vedette apply DIR --to ROOT [--dry-run] [--yes] [--rootfs DIR] [--lower DIR]...",
     discussion: """
       Shows the changes and asks first; without a terminal to ask, --yes is needed. Everything is built beside its place, \

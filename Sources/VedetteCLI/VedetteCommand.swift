@@ -12,7 +12,7 @@ struct VedetteCommand: ParsableCommand {
       The main job: vedette run -- COMMAND runs COMMAND on a copy-on-write view of this machine. It may change and delete \
       what it likes; the machine stays as it was.
       """,
-    version: "vedette 0.1.0",
+    version: "vedette \(Version.current)",
     subcommands: [
       RunCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ApplyCommand.self, FsckCommand.self,
       InspectCommand.self, DoctorCommand.self,
