@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2048
 # run.sh [PEER...] : the micro-benchmark natively, under the peers and under Vedette, in turn, several rounds; then the
 # median of each operation and its ratio to native. Start-up time, what the kernel's own stops cost, the differences that
 # have a budget, and supervisor memory follow.
@@ -33,8 +34,8 @@ in_peer() {
     filter) "$yardstick" filter "$@" ;;
     bwrap) bwrap --bind / / --dev-bind /dev /dev --proc /proc --unshare-all --die-with-parent "$@" ;;
     proot) proot "$@" ;;
-    runsc) runsc --platform=ptrace --network=none --ignore-cgroups do "$@" ;;
-    runsc-rootless) runsc --rootless --platform=ptrace --network=none --ignore-cgroups do "$@" ;;
+    runsc) runsc --platform=ptrace --network=none --ignore-cgroups 'do' "$@" ;;
+    runsc-rootless) runsc --rootless --platform=ptrace --network=none --ignore-cgroups 'do' "$@" ;;
     vedette) "$VEDETTE" run -- "$@" ;;
     vedette-notify) "$VEDETTE" run --gate notify -- "$@" ;;
     *) echo "run.sh: no peer '$peer'" >&2; return 2 ;;

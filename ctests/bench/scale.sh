@@ -97,7 +97,7 @@ take native "$scale" lookup "$memory/lower/many" $steps < <(yes)
 take overlayfs overlayfs "$scale" lookup many $steps < <(yes)
 take vedette inside "$scale" stop
 for step in $steps; do
-    limit=0; [ "$step" != 1000 ] && limit=$(scaled "$((value[vedette:stat-1000] * 5))" 4)
+    limit=0; [ "$step" != 1000 ] && limit=$(scaled "$((${value[vedette:stat-1000]} * 5))" 4)
     row "stat among $step names" "${value[vedette:stat-$step]:-}" "$limit" ns "${value[native:stat-$step]:-}" "${value[overlayfs:stat-$step]:-}"
 done
 row 'first stat of a name' "${value[vedette:first-$dentries]:-}" 0 ns "${value[native:first-$dentries]:-}" "${value[overlayfs:first-$dentries]:-}"

@@ -48,7 +48,8 @@ work=$ESCAPE_WORK loop=$ESCAPE_LOOP_DEVICE
 [ $$ -eq 1 ] || { echo "run.sh: this is no cage" >&2; exit 2; }
 hostname escape-cage || { echo "run.sh: no cage could be made" >&2; exit 2; }
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
-export ESCAPE_INTERFACE='' ESCAPE_MOUNT=TKMT$(random 6)
+ESCAPE_MOUNT=TKMT$(random 6)
+export ESCAPE_INTERFACE='' ESCAPE_MOUNT
 ip link set lo up
 interface=tk$(random 5)
 if ip link add "$interface" type dummy 2>/dev/null || ip link add "$interface" type bridge 2>/dev/null || ip tuntap add "$interface" mode tun 2>/dev/null; then ESCAPE_INTERFACE=$(ip -o link | sed -n 's/.*: \(tk[0-9a-f]*\):.*/\1/p'); fi

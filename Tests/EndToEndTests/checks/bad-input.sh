@@ -107,7 +107,7 @@ if [ ${#level[@]} -eq 0 ]; then
     without no-landlock 444=38
     lacking no-walls 'neither namespaces nor Landlock' 435=38 444=38
 fi
-level=(--isolation no-namespaces) rules=(444=38)
+level=(--isolation no-namespaces) rules=('444=38')
 seen=$(under -- sh -c 'echo inside; exit 4' 2>"$work/stderr")
 [ $? -eq 4 ] && [ "$seen" = inside ] && [ "$(cat "$work/stderr")" = 'vedette: warning: no namespaces and no Landlock: the filter is the only wall around the command' ] &&
     ok filter-alone || fail filter-alone "$(head -3 "$work/stderr" | tr '\n' ' ')"
@@ -153,7 +153,7 @@ fi
 # kill -9 of the supervisor at any moment, the start included, leaves no guest and no file.
 mark=98$$
 mkdir -m 777 "$work/temporary"
-for round in $(seq 60); do
+for _ in $(seq 60); do
     TMPDIR=$work/temporary ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} -- bash -c "sleep $mark & (setsid sleep $mark &); cat /etc/passwd >/dev/null; exec sleep $mark" >/dev/null 2>&1 &
     sleep "0.0$((RANDOM % 60 + 10))$RANDOM"; kill -KILL $!; wait $! 2>/dev/null
 done 2>/dev/null

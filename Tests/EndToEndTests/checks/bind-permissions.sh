@@ -25,7 +25,7 @@ for i, make in enumerate((
         [ "$files" -ge 5 ] && ok "files-made-$gate$who" || fail "files-made-$gate$who" "$files files"
         wrong=$(find "$bound" \( -perm /6000 -o -type b -o -type c \) | tr '\n' ' '; getfattr -Rm security.capability "$bound" 2>/dev/null)
         [ -z "$wrong" ] && ok "none-on-the-host-$gate$who" || fail "none-on-the-host-$gate$who" "$wrong"
-        rm -rf "$bound"/*
+        rm -rf "${bound:?}"/*
     done
 done
 finish

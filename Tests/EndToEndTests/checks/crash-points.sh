@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2053
 # Crash safety of --upper DIR: the supervisor is killed behind each step of each operation, and then at random moments of a
 # busy guest. `vedette fsck` must find nothing wrong, and the next run must show the old tree or the new one, exactly, and be
 # able to go on. CRASH_ROUNDS is the number of random rounds (default 25), CRASH_ONLY a pattern for names of operations.

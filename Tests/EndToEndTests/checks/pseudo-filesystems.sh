@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2128,SC2178
 # File systems whose content is the kernel's, or depends on who reads, are never shown: below a layer, below a bind, nested,
 # as a file, or mounted while a guest runs. A mount namespace of our own holds the mounts.
 if [ -z "${VEDETTE_CHECK_NAMESPACE:-}" ]; then

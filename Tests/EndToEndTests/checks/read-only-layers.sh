@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2254
 # At `full` every root, lower and `:ro` bind is reached by the supervisor through a read-only tree, whatever its path looks
 # like; seen from outside, on the supervisor's own descriptors. The host's file stays writable for the host.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,7 +9,7 @@ case $MODE in *no-namespaces) echo "skipped: no trees without namespaces (Superv
 # and a writable bind lie on a device of their own kind of use: they are named by their path.
 # wall NAME WRITABLE-PATTERN OPTION... : looks at the supervisor of `vedette run OPTION... -- read`.
 wall() {
-    local name=$1 writable=$2 pid candidate fd path wrong= seen=0; shift 2
+    local name=$1 writable=$2 pid fd path wrong= seen=0; shift 2
     rm -f "$work/ready" "$work/hold"; mkfifo "$work/hold"; : >"$work/ready"
     ${as[@]+"${as[@]}"} "$VEDETTE" run "$@" -- /bin/sh -c 'echo ready; read line; cat file sub/file 2>/dev/null' <"$work/hold" >"$work/ready" 2>&1 3>&- &
     pid=$!; exec 9>"$work/hold"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2010,SC2054
 # A persistent upper between runs: nothing is lost and no inode number changes; uppers that a run must not take are refused in
 # one line; damage of any kind crashes nothing, gives the guest an errno, and is told of by `vedette fsck`; file systems that
 # are full, read-only, or without extended attributes. FUZZ_ROUNDS is the number of damaged uppers (default 25).

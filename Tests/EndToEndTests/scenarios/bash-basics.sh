@@ -1,3 +1,4 @@
+# shellcheck disable=SC1010,SC1083,SC2093,SC2164
 # bash: pipelines, here-documents, globs, redirections, process substitution, arrays, traps, background jobs.
 set -u
 echo one two three | tr ' ' '\n' | sort -r | tee copy.txt | wc -l

@@ -1,3 +1,4 @@
+# shellcheck disable=SC2010,SC2069,SC2260,SC2320
 # exec and exit: scripts, interpreters, argument lists, environment, fd inheritance, identity, resource limits.
 set -u
 printf '#!/bin/sh\necho "script $0 $*"\n' >s; chmod +x s; ./s a "b c"; PATH=.:$PATH s x | sed 's|^script .*/s|script s|'; printf '#!./s one two\n' >t; chmod +x t; ./t three; printf '#!/no/such/interpreter\n' >u; chmod +x u; ./u 2>&1 | sed 's/.*: //'; echo "status ${PIPESTATUS[0]}"

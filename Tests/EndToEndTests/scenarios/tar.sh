@@ -1,3 +1,4 @@
+# shellcheck disable=SC2238
 # tar: create, list, extract, compare, append, pipe; sparse files, links, times and modes survive.
 set -u
 mkdir -p src/sub; seq 1 2000 >src/numbers; ln src/numbers src/hard; ln -s numbers src/soft; mkfifo src/pipe; truncate -s 1M src/sparse; echo x >>src/sparse; chmod 4755 src/numbers; for i in $(seq 1 200); do echo "$i" >"src/sub/f$i"; done; touch -d '1999-12-31 23:59:59 UTC' src/sub

@@ -1,3 +1,4 @@
+# shellcheck disable=SC2010
 # Programs that wait for changes: tail -f and -F, inotifywait once, for ever and recursively, a watcher in Python.
 set -u
 command -v inotifywait >/dev/null && command -v python3 >/dev/null || exit 77
