@@ -3,6 +3,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 vedette=$(realpath -e "${1:?usage: $(basename "$0") VEDETTE DIRECTORY}")
 mkdir -p "${2:?usage: $(basename "$0") VEDETTE DIRECTORY}"
+# shellcheck disable=SC2034
 output=$(cd "$2" && pwd)
 version=$("$vedette" --version); version=${version##* }
 # The same sources make the same bytes: the time of everything is the last commit's.

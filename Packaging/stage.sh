@@ -21,7 +21,7 @@ for shell in bash zsh fish; do "$vedette" --generate-completion-script $shell >"
 # It is sourced, not run.
 sed -i '1{/^#!/d}' "$work/bash"
 install -D -m 644 "$work/bash" "$prefix/share/bash-completion/completions/vedette"
-case $3 in /usr) vendor=vendor-completions ;; *) vendor=site-functions ;; esac
+case $3 in /usr) vendor='vendor-completions' ;; *) vendor='site-functions' ;; esac
 install -D -m 644 "$work/zsh" "$prefix/share/zsh/$vendor/_vedette"
 install -D -m 644 "$work/fish" "$prefix/share/fish/vendor_completions.d/vedette.fish"
 install -D -m 644 -t "$prefix/share/vedette" "$here"/../Configs/*.toml

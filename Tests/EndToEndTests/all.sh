@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # all.sh : what `make test` runs, part by part: unit tests, conformance guests natively and inside, real programs.
 # Each part prints its totals; the last line is `N passed, N failed`, and .build/test-totals holds it too.
-# `make release` comes first. PARTS chooses parts (default: all).
+# `make release checked faults` comes first. PARTS chooses parts (default: all).
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
@@ -120,25 +120,48 @@ hostManifest() {
         [ "$(id -u)" -ne 0 ] || find /root -mindepth 1 -maxdepth 1 ! -name .cache ! -name .swiftpm -print0)
     ctests/manifest.sh "${places[@]}" 2>/dev/null
 }
-endToEnd() {
-    local log=$logs/e2e
-    $SWIFT build --build-tests >"$log-build" 2>&1 || { tail -40 "$log-build"; total 'real programs' 0 1 0; return; }
-    hostManifest >"$logs/host-before"
-    $SWIFT test --skip-build --filter EndToEndTests >"$log" 2>&1; local status=$?
-    hostManifest >"$logs/host-after"
-    if diff "$logs/host-before" "$logs/host-after" >"$logs/host-difference"; then echo 'e2e host manifest: passed' >>"$log"
-    else
-        echo 'e2e host manifest: failed' >>"$log"; [ $status -ne 0 ] || status=1
-        echo 'the host was changed:'; head -10 "$logs/host-difference"
-    fi
-    local bad; bad=$(count '^e2e .*: failed$' "$log")
-    if [ $status -ne 0 ]; then
+# lane NAME BINARY : the scenarios and checks on one build; what they print in NAME's log, their status in NAME-status.
+lane() {
+    VEDETTE=$2 ${apart[@]+"${apart[@]}"} "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$1" 2>&1
+    echo $? >"$logs/$1-status"
+}
+# judgeLane TITLE NAME
+judgeLane() {
+    local log=$logs/$2 status bad
+    status=$(cat "$log-status"); bad=$(count '^e2e .*: failed$' "$log")
+    if [ "$status" -ne 0 ]; then
         # What a failing scenario printed, without Swift Testing's own frame.
         grep -vE '^(◇|✔|\[)' "$log" | grep -vE '^e2e .*: passed$' | cut -c1-300 | head -200
         [ "$bad" -gt 0 ] || bad=1
     fi
     grep -E '^e2e .*: skipped' "$log"
-    total 'real programs' "$(count '^e2e .*: passed$' "$log")" "$bad" "$(count '^e2e .*: skipped' "$log")"
+    total "$1" "$(count '^e2e .*: passed$' "$log")" "$bad" "$(count '^e2e .*: skipped' "$log")"
+}
+# Real programs and checks, the whole of them on each build: the release, and the same with checks of exclusive access. Each lane
+# waits for its guests much of the time, so the two run side by side, each in a pid namespace of its own: checks look for processes
+# that were left. Who may make none runs one after the other.
+endToEnd() {
+    local bundle apart=()
+    $SWIFT build --build-tests >"$logs/e2e-build" 2>&1 || { tail -40 "$logs/e2e-build"; total 'real programs' 0 1 0; return; }
+    bundle=$($SWIFT build --show-bin-path)/vedettePackageTests.xctest
+    hostManifest >"$logs/host-before"
+    if [ "$(id -u)" -eq 0 ] && unshare --pid --fork --mount-proc true 2>/dev/null; then
+        apart=(unshare --pid --fork --mount-proc --kill-child)
+        lane e2e "$root/.build/release/vedette" &
+        lane e2e-checked "$root/.build/checked/release/vedette" &
+        wait
+    else
+        lane e2e "$root/.build/release/vedette"
+        lane e2e-checked "$root/.build/checked/release/vedette"
+    fi
+    hostManifest >"$logs/host-after"
+    if diff "$logs/host-before" "$logs/host-after" >"$logs/host-difference"; then echo 'e2e host manifest: passed' >>"$logs/e2e"
+    else
+        echo 'e2e host manifest: failed' >>"$logs/e2e"; echo 1 >"$logs/e2e-status"
+        echo 'the host was changed:'; head -10 "$logs/host-difference"
+    fi
+    judgeLane 'real programs' e2e
+    judgeLane 'real programs, exclusive access checked' e2e-checked
 }
 
 for part in $PARTS; do
