@@ -6,11 +6,19 @@
 isStatic
 root=$work/root layout=$work/layout
 mkdir -p "$root/usr/share/vedette" "$layout/blobs/sha256"
-install -D -m 755 "$vedette" "$root/usr/bin/vedette"; strip "$root/usr/bin/vedette" 2>/dev/null || true
+install -D -m 755 "$vedette" "$root/usr/bin/vedette"
+strip "$root/usr/bin/vedette" 2>/dev/null || true
 install -m 644 -t "$root/usr/share/vedette" "$here"/../Configs/*.toml
-mkdir "$root/proc" "$root/sys" "$root/dev"; mkdir -m 1777 "$root/tmp"
+mkdir "$root/proc" "$root/sys" "$root/dev"
+mkdir -m 1777 "$root/tmp"
 # blob FILE : keeps it by its digest, which is printed.
-blob() { local sum; sum=$(sha256sum <"$1"); sum=${sum%% *}; cp "$1" "$layout/blobs/sha256/$sum"; echo "$sum"; }
+blob() {
+    local sum
+    sum=$(sha256sum <"$1")
+    sum=${sum%% *}
+    cp "$1" "$layout/blobs/sha256/$sum"
+    echo "$sum"
+}
 size() { stat -c %s "$layout/blobs/sha256/$1"; }
 pack "$root" >"$work/layer.tar"
 layer=$(blob "$work/layer.tar")

@@ -14,7 +14,8 @@ vedette=$(realpath -e "${1:?usage: stage.sh VEDETTE ROOT PREFIX}") prefix=${2-}$
 # A debug build holds what strip would take; a binary that cannot be stripped goes as it is.
 install -D -m 755 "$vedette" "$prefix/bin/vedette"
 strip "$prefix/bin/vedette" 2>/dev/null || true
-work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 "$here/manual.sh" "$vedette" | gzip -9n >"$work/vedette.1.gz"
 install -D -m 644 "$work/vedette.1.gz" "$prefix/share/man/man1/vedette.1.gz"
 for shell in bash zsh fish; do "$vedette" --generate-completion-script $shell >"$work/$shell"; done

@@ -16,7 +16,10 @@ COUNT=${COUNT:-2500} CHUNK=${CHUNK:-4}
 touch "$log" || exit 2
 # Copies: a build in the meantime must not change what is tested, and nobody must reach it.
 copy=$(mktemp -d "${TMPDIR:-/tmp}/vedette-campaign.XXXXXX") || exit 2
-cp -r "$here" "$copy/ctests"; cp "$OUT/differential" "$copy/"; cp "$VEDETTE" "$copy/vedette"; chmod -R a+rX "$copy"
+cp -r "$here" "$copy/ctests"
+cp "$OUT/differential" "$copy/"
+cp "$VEDETTE" "$copy/vedette"
+chmod -R a+rX "$copy"
 trap 'rm -rf "$copy"' EXIT
 trap 'exit 130' INT TERM
 version=$(sha256sum "$copy/vedette" | cut -c1-12)
@@ -26,16 +29,24 @@ sum() { awk '{ alike += $7 } END { print alike + 0 }' "$log"; }
 began=$SECONDS turn=$(wc -l <"$log") seed=$(awk '$5 > last { last = $5 } END { print (last ? last : 1000) + 1 }' "$log")
 while [ "$(sum)" -lt "$total" ] && { [ "$limit" -eq 0 ] || [ $((SECONDS - began)) -lt "$limit" ]; }; do
     read -r user mode <<<"${plans[turn % ${#plans[@]}]}"
-    as=(); [ "$user" = - ] || as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-    hold=(); [ -z "${LOCK:-}" ] || hold=(flock -s "$LOCK")
+    as=()
+    [ "$user" = - ] || as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+    hold=()
+    [ -z "${LOCK:-}" ] || hold=(flock -s "$LOCK")
     last=$((seed + CHUNK - 1))
     output=$(OUT=$copy VEDETTE=$copy/vedette ${hold[@]+"${hold[@]}"} ${as[@]+"${as[@]}"} \
         "$copy/ctests/differential.sh" "$mode" --seeds "$seed..$last" --count "$COUNT" 2>&1)
     line=$(tail -1 <<<"$output")
     alike=$(sed -n 's/^\([0-9]*\) operations alike.*/\1/p' <<<"$line") differ=$(sed -n 's/.* \([0-9]*\) failed$/\1/p' <<<"$line")
     echo "$(date +%FT%T) $user $mode $seed $last $COUNT ${alike:-0} ${differ:-set-up-failed} $version" >>"$log"
-    if [ "${differ:-1}" != 0 ]; then { echo "== $user $mode $seed..$last $version"; echo "$output"; } >>"$log.differences"; fi
-    [ -n "$differ" ] || { echo "campaign.sh: a run could not be set up: $line" >&2; exit 1; }
+    if [ "${differ:-1}" != 0 ]; then {
+        echo "== $user $mode $seed..$last $version"
+        echo "$output"
+    } >>"$log.differences"; fi
+    [ -n "$differ" ] || {
+        echo "campaign.sh: a run could not be set up: $line" >&2
+        exit 1
+    }
     seed=$((last + 1)) turn=$((turn + 1))
 done
 echo "$(sum) operations alike in $(wc -l <"$log") chunks, $(awk '{ if ($8 != 0) bad += $8 ~ /^[0-9]+$/ ? $8 : 1 } END { print bad + 0 }' "$log") seeds differ"

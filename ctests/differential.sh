@@ -24,26 +24,52 @@ TIMEOUT=${TIMEOUT:-120}
 SHRINK=${SHRINK:-60}
 first=1 last=10 count=2000 options=() only=()
 
-usage() { sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-modes=${1:-}; shift || usage
+usage() {
+    sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+modes=${1:-}
+shift || usage
 case $modes in
-native|empty|populated|lowers|upper) ;;
+native | empty | populated | lowers | upper) ;;
 inside) modes="empty populated lowers upper" ;;
 *) usage ;;
 esac
 while [ $# -gt 0 ]; do
     case $1 in
-    --seeds) [ $# -ge 2 ] || usage; first=${2%%..*} last=${2##*..}; shift 2 ;;
-    --count) [ $# -ge 2 ] || usage; count=$2; shift 2 ;;
-    --steps) [ $# -ge 2 ] || usage; only=("$2"); shift 2 ;;
-    --) shift; options=("$@"); break ;;
+    --seeds)
+        [ $# -ge 2 ] || usage
+        first=${2%%..*} last=${2##*..}
+        shift 2
+        ;;
+    --count)
+        [ $# -ge 2 ] || usage
+        count=$2
+        shift 2
+        ;;
+    --steps)
+        [ $# -ge 2 ] || usage
+        only=("$2")
+        shift 2
+        ;;
+    --)
+        shift
+        options=("$@")
+        break
+        ;;
     *) usage ;;
     esac
 done
 program=$OUT/differential
-[ -x "$program" ] || { echo "differential.sh: $program is not built: run make first" >&2; exit 2; }
+[ -x "$program" ] || {
+    echo "differential.sh: $program is not built: run make first" >&2
+    exit 2
+}
 program=$(readlink -f "$program")
-if [ "$modes" != native ] && [ ! -x "$VEDETTE" ]; then echo "differential.sh: $VEDETTE is not an executable (set VEDETTE)" >&2; exit 2; fi
+if [ "$modes" != native ] && [ ! -x "$VEDETTE" ]; then
+    echo "differential.sh: $VEDETTE is not an executable (set VEDETTE)" >&2
+    exit 2
+fi
 
 work=$(mktemp -d "$SCRATCH_ROOT/vedette-differential.XXXXXX") || exit 2
 other=$(mktemp -d "$OTHER_ROOT/vedette-differential.XXXXXX") || exit 2
@@ -56,7 +82,10 @@ remove() {
         [ -e "$try" ] || continue
         find "$try" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
         chmod -R u+rwX "$try" 2>/dev/null
-        rm -rf "$try" 2>/dev/null || { find "$try" -type d -exec chmod u+rwx {} + 2>/dev/null; rm -rf "$try"; }
+        rm -rf "$try" 2>/dev/null || {
+            find "$try" -type d -exec chmod u+rwx {} + 2>/dev/null
+            rm -rf "$try"
+        }
     done
 }
 trap 'remove "$work" "$other" "$upperRoot"' EXIT
@@ -75,27 +104,39 @@ run() {
     unset DIFFERENTIAL_NO_SETGID
     if [ "$mode" = upper ] && [ "$(id -u)" -ne 0 ]; then export DIFFERENTIAL_NO_SETGID=1; fi
     case $mode in
-    native) directory=$other/inside; mkdir "$directory" ;;
-    empty) mkdir "$directory" ;;
-    populated|upper)
+    native)
+        directory=$other/inside
         mkdir "$directory"
-        "$program" prepare "$work/reference" 0 && "$program" prepare "$directory" 0 || return 2 ;;
+        ;;
+    empty) mkdir "$directory" ;;
+    populated | upper)
+        mkdir "$directory"
+        "$program" prepare "$work/reference" 0 && "$program" prepare "$directory" 0 || return 2
+        ;;
     lowers)
         mkdir "$directory"
         for layer in 1 2 3; do
             mkdir -p "$work/lower$layer$directory"
             "$program" prepare "$work/reference" $layer && "$program" prepare "$work/lower$layer$directory" $layer || return 2
             layers=(--lower "$work/lower$layer" ${layers[@]+"${layers[@]}"}) # topmost first
-        done ;;
+        done
+        ;;
     esac
-    [ "$mode" = upper ] && { mkdir "$upperRoot/upper"; layers=(--upper "$upperRoot/upper"); }
+    [ "$mode" = upper ] && {
+        mkdir "$upperRoot/upper"
+        layers=(--upper "$upperRoot/upper")
+    }
     timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$work/reference" --log ${chosen[@]+"${chosen[@]}"} >"$work/reference.log" 2>&1 </dev/null
     status=$?
-    [ $status -eq 0 ] || { echo "  the native run ended with status $status"; return 2; }
+    [ $status -eq 0 ] || {
+        echo "  the native run ended with status $status"
+        return 2
+    }
     if [ "$mode" = native ]; then
         timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$directory" --log ${chosen[@]+"${chosen[@]}"} >"$work/candidate.log" 2>&1 </dev/null
     else
-        local watched=("$directory"); [ "$mode" = lowers ] && watched+=("$work"/lower?)
+        local watched=("$directory")
+        [ "$mode" = lowers ] && watched+=("$work"/lower?)
         "$here/manifest.sh" "${watched[@]}" >"$work/before"
         timeout -k 5 "$TIMEOUT" "$VEDETTE" run ${layers[@]+"${layers[@]}"} ${options[@]+"${options[@]}"} -- \
             "$program" "$seed" "$steps" "$directory" --log ${chosen[@]+"${chosen[@]}"} >"$work/candidate.log" 2>&1 </dev/null
@@ -103,9 +144,17 @@ run() {
     status=$?
     if [ "$mode" != native ]; then
         "$here/manifest.sh" "${watched[@]}" >"$work/after"
-        cmp -s "$work/before" "$work/after" || { echo "  the host was changed:"; diff "$work/before" "$work/after" | head -10; return 1; }
+        cmp -s "$work/before" "$work/after" || {
+            echo "  the host was changed:"
+            diff "$work/before" "$work/after" | head -10
+            return 1
+        }
     fi
-    [ $status -eq 0 ] || { echo "  the run ended with status $status"; tail -3 "$work/candidate.log"; return 1; }
+    [ $status -eq 0 ] || {
+        echo "  the run ended with status $status"
+        tail -3 "$work/candidate.log"
+        return 1
+    }
     comparable "$work/reference.log" >"$work/reference.cmp"
     comparable "$work/candidate.log" >"$work/candidate.cmp"
     # Digests stand on the last line; they say nothing that the lines before do not.
@@ -138,7 +187,10 @@ shrink() {
             sed "${from},$((from + size - 1))d" "$steps" >"$trial"
             runs=$((runs + 1))
             run "$mode" "$seed" "$bad" "$trial" >/dev/null
-            if [ $? -eq 1 ]; then cp "$trial" "$steps"; left=$(wc -l <"$steps"); else from=$((from + size)); fi
+            if [ $? -eq 1 ]; then
+                cp "$trial" "$steps"
+                left=$(wc -l <"$steps")
+            else from=$((from + size)); fi
         done
         size=$((size / 2))
     done
@@ -156,7 +208,11 @@ for mode in $modes; do
         if run "$mode" "$seed" "$count" ${only[@]+"${only[@]}"}; then
             same=$((same + 1))
         else
-            case $? in 2) echo "differential.sh: set-up failed in mode $mode" >&2; exit 2 ;; esac
+            case $? in 2)
+                echo "differential.sh: set-up failed in mode $mode" >&2
+                exit 2
+                ;;
+            esac
             echo "DIFFERENT $mode seed $seed"
             if [ ${#only[@]} -gt 0 ]; then
                 diff "$work/reference.cmp" "$work/candidate.cmp" | head -40

@@ -17,16 +17,25 @@ SCRATCH_ROOT=${SCRATCH_ROOT:-${TMPDIR:-/tmp}}
 TIMEOUT=${TIMEOUT:-60}
 expected=$here/expected-differences.txt
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-mode=${1:-}; shift || usage
-case $mode in native|inside) ;; *) usage ;; esac
+usage() {
+    sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+mode=${1:-}
+shift || usage
+case $mode in native | inside) ;; *) usage ;; esac
 
 names=() options=() afterDashes=no
 for word in "$@"; do
-    if [ "$word" = -- ]; then afterDashes=yes
-    elif [ -f "$here/$word.c" ]; then names+=("$word")
-    elif [ "$afterDashes" = yes ] && [ "$mode" = inside ]; then options+=("$word")
-    else echo "run.sh: no test named '$word'" >&2; exit 2
+    if [ "$word" = -- ]; then
+        afterDashes=yes
+    elif [ -f "$here/$word.c" ]; then
+        names+=("$word")
+    elif [ "$afterDashes" = yes ] && [ "$mode" = inside ]; then
+        options+=("$word")
+    else
+        echo "run.sh: no test named '$word'" >&2
+        exit 2
     fi
 done
 if [ ${#names[@]} -eq 0 ]; then
@@ -34,9 +43,15 @@ if [ ${#names[@]} -eq 0 ]; then
         names+=("$(basename "$source" .c)")
     done
 fi
-if [ ! -d "$OUT" ]; then echo "run.sh: $OUT does not exist: run make first" >&2; exit 2; fi
+if [ ! -d "$OUT" ]; then
+    echo "run.sh: $OUT does not exist: run make first" >&2
+    exit 2
+fi
 OUT=$(cd "$OUT" && pwd)
-if [ "$mode" = inside ] && [ ! -x "$VEDETTE" ]; then echo "run.sh: $VEDETTE is not an executable (set VEDETTE)" >&2; exit 2; fi
+if [ "$mode" = inside ] && [ ! -x "$VEDETTE" ]; then
+    echo "run.sh: $VEDETTE is not an executable (set VEDETTE)" >&2
+    exit 2
+fi
 
 reasonFor() { sed -n "s/^$1: //p" "$expected" 2>/dev/null | head -1; }
 # Labels of single checks go to the guest; a name without a slash stands for the whole program and is ours to judge.
@@ -44,7 +59,10 @@ labels=$(sed -n 's/^\([a-z0-9_]*\/[A-Za-z0-9_-]*\): .*/\1/p' "$expected" 2>/dev/
 
 work=$(mktemp -d "$SCRATCH_ROOT/vedette-ctests.XXXXXX") || exit 2
 chmod 755 "$work"
-cleanUp() { chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"; }
+cleanUp() {
+    chmod -R u+rwX "$work" 2>/dev/null
+    rm -rf "$work"
+}
 trap cleanUp EXIT
 trap 'exit 130' INT TERM
 
@@ -53,7 +71,10 @@ hostSocket=vedette-ctests-$$ listener=
 if [ "$mode" = inside ] && [ -x "$OUT/escape_calls" ]; then
     "$OUT/escape_calls" --listen "$hostSocket" "$work/host-socket" >"$work/listener.log" 2>&1 </dev/null &
     listener=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10; do grep -q listening "$work/listener.log" 2>/dev/null && break; sleep 0.05; done
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        grep -q listening "$work/listener.log" 2>/dev/null && break
+        sleep 0.05
+    done
     trap 'kill "$listener" 2>/dev/null; cleanUp' EXIT
 fi
 
@@ -63,11 +84,17 @@ for name in "${names[@]}"; do
     directory=$work/$name
     log=$work/$name.log
     if [ ! -x "$program" ]; then
-        echo "FAIL $name: $program is not built"; failed=$((failed + 1)); continue
+        echo "FAIL $name: $program is not built"
+        failed=$((failed + 1))
+        continue
     fi
-    mkdir "$directory"; chmod 755 "$directory"
+    mkdir "$directory"
+    chmod 755 "$directory"
     if ! timeout -k 5 "$TIMEOUT" "$program" prepare "$directory" >"$log" 2>&1 </dev/null; then
-        echo "FAIL $name: prepare failed"; sed 's/^/    /' "$log"; failed=$((failed + 1)); continue
+        echo "FAIL $name: prepare failed"
+        sed 's/^/    /' "$log"
+        failed=$((failed + 1))
+        continue
     fi
     changed=
     if [ "$mode" = native ]; then
@@ -76,7 +103,8 @@ for name in "${names[@]}"; do
     else
         MANIFEST_NOATIME=1 "$here/manifest.sh" "$directory" >"$work/before"
         # The record of mappings is compared with the kernel's list; a difference is status 125 (Vedette/Sandbox.swift).
-        check=; case $name in mmap_*|mapping_*|open_coherence) check=mappings ;; esac
+        check=
+        case $name in mmap_* | mapping_* | open_coherence) check=mappings ;; esac
         VEDETTE_CHECK=$check VEDETTE_INSIDE=1 VEDETTE_EXPECTED=$labels VEDETTE_HOST_PID=$$ VEDETTE_HOST_SOCKET=$hostSocket VEDETTE_HOST_PATH=$work/host-socket \
             timeout -k 5 "$TIMEOUT" "$VEDETTE" run ${options[@]+"${options[@]}"} -- "$program" "$directory" >"$log" 2>&1 </dev/null
         status=$?
@@ -85,7 +113,10 @@ for name in "${names[@]}"; do
     fi
     summary=$(grep -v '^vedette: mapping check: ' "$log" | tail -1)
     [ "$mode" = native ] || [ -z "$check" ] || grep -q '^vedette: mapping check: [1-9]' "$log" ||
-        { [ $status -eq 0 ] && { echo "nothing was compared with VEDETTE_CHECK=mappings" >>"$log"; status=1; }; }
+        { [ $status -eq 0 ] && {
+            echo "nothing was compared with VEDETTE_CHECK=mappings" >>"$log"
+            status=1
+        }; }
     reason=$(reasonFor "$name")
     [ "$mode" = inside ] || reason=
     if [ -n "$changed" ]; then
@@ -93,23 +124,28 @@ for name in "${names[@]}"; do
         printf '%s\n' "$changed" | sed 's/^/    /' | head -20
         failed=$((failed + 1))
     elif [ $status -eq 77 ]; then
-        echo "skip $summary"; skipped=$((skipped + 1))
+        echo "skip $summary"
+        skipped=$((skipped + 1))
     elif [ $status -eq 0 ] && [ -n "$reason" ]; then
-        echo "FAIL $name: passes, though expected-differences.txt lists it: take the line out"; failed=$((failed + 1))
+        echo "FAIL $name: passes, though expected-differences.txt lists it: take the line out"
+        failed=$((failed + 1))
     elif [ $status -eq 0 ]; then
-        echo "pass $summary"; grep -E '^  (part skipped|expected difference|.*listed as a difference)' "$log"
+        echo "pass $summary"
+        grep -E '^  (part skipped|expected difference|.*listed as a difference)' "$log"
         passed=$((passed + 1))
     elif [ -n "$reason" ]; then
-        echo "skip $name: differs on purpose: $reason"; skipped=$((skipped + 1))
+        echo "skip $name: differs on purpose: $reason"
+        skipped=$((skipped + 1))
     else
         case $status in
-        124|137) echo "FAIL $name: no end after $TIMEOUT s" ;;
+        124 | 137) echo "FAIL $name: no end after $TIMEOUT s" ;;
         *) echo "FAIL $name: status $status" ;;
         esac
         tail -40 "$log" | sed 's/^/    /'
         failed=$((failed + 1))
     fi
-    chmod -R u+rwX "$directory" 2>/dev/null; rm -rf "$directory"
+    chmod -R u+rwX "$directory" 2>/dev/null
+    rm -rf "$directory"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -9,10 +9,13 @@ PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
-mkdir -p "$logs"; rm -f .build/test-totals
+mkdir -p "$logs"
+rm -f .build/test-totals
 passed=0 failed=0 skipped=0 began=$SECONDS
 total() { # total PART PASSED FAILED SKIPPED
-    passed=$((passed + $2)); failed=$((failed + $3)); skipped=$((skipped + $4))
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    skipped=$((skipped + $4))
     echo "== $1: $2 passed, $3 failed, $4 skipped"
 }
 count() { grep -cE "$1" "$2"; }
@@ -20,30 +23,53 @@ count() { grep -cE "$1" "$2"; }
 units() {
     local log=$logs/units
     # Tests are built once, without optimisation; real programs run on the release binary.
-    $SWIFT build --build-tests >"$log-build" 2>&1 || { tail -40 "$log-build"; total units 0 1 0; return; }
-    $SWIFT test --skip-build --skip EndToEndTests >"$log" 2>&1; local status=$?
-    local good bad; good=$(count '^(✔|\[ PASS \]).*Test .* passed after' "$log"); bad=$(count '^(✘|\[ FAIL \]).*Test .* failed after' "$log")
+    $SWIFT build --build-tests >"$log-build" 2>&1 || {
+        tail -40 "$log-build"
+        total units 0 1 0
+        return
+    }
+    $SWIFT test --skip-build --skip EndToEndTests >"$log" 2>&1
+    local status=$?
+    local good bad
+    good=$(count '^(✔|\[ PASS \]).*Test .* passed after' "$log")
+    bad=$(count '^(✘|\[ FAIL \]).*Test .* failed after' "$log")
     # The last line counts the run itself.
-    good=$((good - $(count '^(✔|\[ PASS \]).*Test run with .* passed after' "$log"))); bad=$((bad - $(count '^(✘|\[ FAIL \]).*Test run with .* failed after' "$log")))
-    [ $status -eq 0 ] || { grep -E '✘|error:|Fatal error' "$log" | head -60; [ "$bad" -gt 0 ] || { bad=1; tail -20 "$log"; }; }
+    good=$((good - $(count '^(✔|\[ PASS \]).*Test run with .* passed after' "$log")))
+    bad=$((bad - $(count '^(✘|\[ FAIL \]).*Test run with .* failed after' "$log")))
+    [ $status -eq 0 ] || {
+        grep -E '✘|error:|Fatal error' "$log" | head -60
+        [ "$bad" -gt 0 ] || {
+            bad=1
+            tail -20 "$log"
+        }
+    }
     # Tests that belong to no target are never run.
     local room
     for room in Tests/*Tests; do
         room=$(basename "$room" Tests)
-        grep -q "tests(of: \"$room\"\|name: \"${room}Tests\"" Package.swift || { echo "FAIL ${room}Tests: no target"; bad=$((bad + 1)); }
+        grep -q "tests(of: \"$room\"\|name: \"${room}Tests\"" Package.swift || {
+            echo "FAIL ${room}Tests: no target"
+            bad=$((bad + 1))
+        }
     done
     total units "$good" "$bad" 0
 }
 conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, or as nobody where NAME says so
     local name=${2:-$1} log copy= as=() options=()
     log=$logs/conformance-$name
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total "conformance $name" 0 1 0; return; }
+    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || {
+        tail -20 "$log"
+        total "conformance $name" 0 1 0
+        return
+    }
     if [[ $name == *nobody* ]]; then
         if [ "$(id -u)" -eq 0 ]; then
             as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
             # The project may be cloned where nobody cannot reach it.
             copy=$(mktemp -d "${TMPDIR:-/tmp}/vedette-nobody.XXXXXX") || return
-            cp -r ctests "$copy/"; cp -r "$OUT" "$copy/built"; cp .build/release/vedette "$copy/"
+            cp -r ctests "$copy/"
+            cp -r "$OUT" "$copy/built"
+            cp .build/release/vedette "$copy/"
             chmod -R a+rX "$copy"
         fi
     fi
@@ -56,25 +82,32 @@ conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, 
         ${as[@]+"${as[@]}"} ctests/run.sh "$1" ${options[@]+"${options[@]}"}
     ) 2>&1 | tee "$log" | grep -vE '^pass '
     [ -z "$copy" ] || rm -rf "$copy"
-    local line; line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
+    local line
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
     if [ -n "$line" ]; then
         # shellcheck disable=SC2046
-        total "conformance $name" $(echo "$line" | tr -dc '0-9 ' ) $([[ $line == *skipped* ]] || echo 0)
-    else total "conformance $name" 0 1 0
+        total "conformance $name" $(echo "$line" | tr -dc '0-9 ') $([[ $line == *skipped* ]] || echo 0)
+    else
+        total "conformance $name" 0 1 0
     fi
 }
 # Attacks on the host: each must do harm natively, in a cage of its own, and none from inside, in all eight combinations.
 # What each attack printed is in .build/test-logs/escape.d.
 escape() {
     local log=$logs/escape counts
-    make -s -C ctests/escape OUT="$OUT/escape" all >"$log" 2>&1 || { tail -20 "$log"; total escape 0 1 0; return; }
+    make -s -C ctests/escape OUT="$OUT/escape" all >"$log" 2>&1 || {
+        tail -20 "$log"
+        total escape 0 1 0
+        return
+    }
     mkdir -p "$log.d"
     ctests/manifest.sh /etc ctests Tests Sources >"$log-before" 2>/dev/null
     OUT=$OUT/escape VEDETTE=$root/.build/release/vedette LOGS=$log.d SPAN=${SPAN:-0.25} ctests/escape/run.sh 2>&1 | tee "$log"
     read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log" | tail -1)
     ctests/manifest.sh /etc ctests Tests Sources >"$log-after" 2>/dev/null
     if ! diff "$log-before" "$log-after" >"$log-difference"; then
-        echo 'the host was changed:'; head -10 "$log-difference"
+        echo 'the host was changed:'
+        head -10 "$log-difference"
         counts[1]=$((${counts[1]:-1} + 1))
     fi
     total escape "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
@@ -82,7 +115,11 @@ escape() {
 # The long random walk over mappings and descriptors, every step of it compared.
 walk() {
     local log=$logs/walk counts
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total 'mapping walk' 0 1 0; return; }
+    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || {
+        tail -20 "$log"
+        total 'mapping walk' 0 1 0
+        return
+    }
     MAPPING_RANDOM_STEPS=${WALK:-100000} MAPPING_RANDOM_SEED=2 TIMEOUT=600 ctests/run.sh inside mapping_random 2>&1 | tee "$log"
     read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
     total 'mapping walk' "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
@@ -91,12 +128,19 @@ walk() {
 # 200,000 operations. SEEDS and COUNT choose others.
 differential() {
     local log=$logs/differential
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || { tail -20 "$log"; total differential 0 1 0; return; }
+    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || {
+        tail -20 "$log"
+        total differential 0 1 0
+        return
+    }
     ctests/differential.sh inside --seeds "${SEEDS:-1..20}" --count "${COUNT:-2000}" 2>&1 | tee "$log"
     if [ "$(id -u)" -eq 0 ]; then
         # The project may be cloned where nobody cannot reach it.
-        local copy mode; copy=$(mktemp -d "${TMPDIR:-/tmp}/vedette-nobody.XXXXXX") || return
-        cp -r ctests "$copy/"; cp "$OUT/differential" .build/release/vedette "$copy/"; chmod -R a+rX "$copy"
+        local copy mode
+        copy=$(mktemp -d "${TMPDIR:-/tmp}/vedette-nobody.XXXXXX") || return
+        cp -r ctests "$copy/"
+        cp "$OUT/differential" .build/release/vedette "$copy/"
+        chmod -R a+rX "$copy"
         for mode in lowers upper; do
             OUT=$copy VEDETTE=$copy/vedette setpriv --reuid 65534 --regid 65534 --clear-groups \
                 "$copy/ctests/differential.sh" "$mode" --seeds "${SEEDS:-21..30}" --count "${COUNT:-2000}" 2>&1 | tee -a "$log"
@@ -116,8 +160,11 @@ fuzz() {
 # What a run inside could have changed, were it not for us. Builds write to .build, .git and the caches beside us.
 hostManifest() {
     local places
-    mapfile -d '' places < <(find "$root" -mindepth 1 -maxdepth 1 ! -name .build ! -name .git -print0; printf '/etc\0/usr/local\0'
-        [ "$(id -u)" -ne 0 ] || find /root -mindepth 1 -maxdepth 1 ! -name .cache ! -name .swiftpm -print0)
+    mapfile -d '' places < <(
+        find "$root" -mindepth 1 -maxdepth 1 ! -name .build ! -name .git -print0
+        printf '/etc\0/usr/local\0'
+        [ "$(id -u)" -ne 0 ] || find /root -mindepth 1 -maxdepth 1 ! -name .cache ! -name .swiftpm -print0
+    )
     ctests/manifest.sh "${places[@]}" 2>/dev/null
 }
 # lane NAME BINARY : the scenarios and checks on one build; what they print in NAME's log, their status in NAME-status.
@@ -128,7 +175,8 @@ lane() {
 # judgeLane TITLE NAME
 judgeLane() {
     local log=$logs/$2 status bad
-    status=$(cat "$log-status"); bad=$(count '^e2e .*: failed$' "$log")
+    status=$(cat "$log-status")
+    bad=$(count '^e2e .*: failed$' "$log")
     if [ "$status" -ne 0 ]; then
         # What a failing scenario printed, without Swift Testing's own frame.
         grep -vE '^(◇|✔|\[)' "$log" | grep -vE '^e2e .*: passed$' | cut -c1-300 | head -200
@@ -142,7 +190,11 @@ judgeLane() {
 # that were left. Who may make none runs one after the other.
 endToEnd() {
     local bundle apart=()
-    $SWIFT build --build-tests >"$logs/e2e-build" 2>&1 || { tail -40 "$logs/e2e-build"; total 'real programs' 0 1 0; return; }
+    $SWIFT build --build-tests >"$logs/e2e-build" 2>&1 || {
+        tail -40 "$logs/e2e-build"
+        total 'real programs' 0 1 0
+        return
+    }
     bundle=$($SWIFT build --show-bin-path)/vedettePackageTests.xctest
     hostManifest >"$logs/host-before"
     if [ "$(id -u)" -eq 0 ] && unshare --pid --fork --mount-proc true 2>/dev/null; then
@@ -155,10 +207,13 @@ endToEnd() {
         lane e2e-checked "$root/.build/checked/release/vedette"
     fi
     hostManifest >"$logs/host-after"
-    if diff "$logs/host-before" "$logs/host-after" >"$logs/host-difference"; then echo 'e2e host manifest: passed' >>"$logs/e2e"
+    if diff "$logs/host-before" "$logs/host-after" >"$logs/host-difference"; then
+        echo 'e2e host manifest: passed' >>"$logs/e2e"
     else
-        echo 'e2e host manifest: failed' >>"$logs/e2e"; echo 1 >"$logs/e2e-status"
-        echo 'the host was changed:'; head -10 "$logs/host-difference"
+        echo 'e2e host manifest: failed' >>"$logs/e2e"
+        echo 1 >"$logs/e2e-status"
+        echo 'the host was changed:'
+        head -10 "$logs/host-difference"
     fi
     judgeLane 'real programs' e2e
     judgeLane 'real programs, exclusive access checked' e2e-checked
@@ -181,7 +236,10 @@ for part in $PARTS; do
     differential) differential ;;
     fuzz) fuzz ;;
     e2e) endToEnd ;;
-    *) echo "all.sh: no part '$part'" >&2; exit 2 ;;
+    *)
+        echo "all.sh: no part '$part'" >&2
+        exit 2
+        ;;
     esac
 done
 echo "== all: $((SECONDS - began)) s, $skipped skipped; logs are in .build/test-logs"

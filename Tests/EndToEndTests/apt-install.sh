@@ -3,11 +3,15 @@
 # Another apt at work is waited for. --available: a package that apt does not know is left out with one line, not an error.
 set -u
 available=no
-if [ "${1:-}" = --available ]; then available=yes; shift; fi
+if [ "${1:-}" = --available ]; then
+    available=yes
+    shift
+fi
 
 if ! command -v dpkg-query >/dev/null; then
     echo "apt-install: this is no Debian: install what gives you: $*" >&2
-    [ $available = yes ]; exit
+    [ $available = yes ]
+    exit
 fi
 missing=()
 for package in "$@"; do
@@ -18,11 +22,14 @@ done
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo -n)
-    elif command -v sudo >/dev/null && [ -t 0 ]; then as_root=(sudo)
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    elif command -v sudo >/dev/null && [ -t 0 ]; then
+        as_root=(sudo)
     else
         echo "missing packages: ${missing[*]}; ask an administrator for: apt-get install ${missing[*]}" >&2
-        [ $available = yes ]; exit
+        [ $available = yes ]
+        exit
     fi
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -34,8 +41,10 @@ if ! ${as_root[@]+"${as_root[@]}"} apt-get "${wait[@]}" update -q >"$log" 2>&1; 
 if [ $available = yes ]; then
     known=()
     for package in "${missing[@]}"; do
-        if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package")
-        else echo "not in apt's sources, left out: $package"
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            known+=("$package")
+        else
+            echo "not in apt's sources, left out: $package"
         fi
     done
     [ ${#known[@]} -gt 0 ] || exit 0

@@ -20,7 +20,8 @@ PAIR
 fresh() { mkdir -p "$1" && printf 'old text\n' >"$1/file"; }
 row() { printf '%-22s %-16s %-16s %-16s\n' "$@"; }
 
-fresh "$work/plain"; plain=$(bash "$work/pair.sh" "$work/coherence" "$work/plain/file")
+fresh "$work/plain"
+plain=$(bash "$work/pair.sh" "$work/coherence" "$work/plain/file")
 fresh "$work/lower"
 cat >"$work/overlay.sh" <<'OVERLAY'
 # In a mount namespace of its own; the upper layer is a tmpfs.
@@ -29,8 +30,10 @@ mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/tmp/upper,workdir=$1/
 bash "$1/pair.sh" "$1/coherence" "$1/merged/file"
 OVERLAY
 mkdir "$work/tmp" "$work/merged"
-if [ "$(id -u)" -eq 0 ]; then overlay=$(unshare -m bash "$work/overlay.sh" "$work" 2>"$work/overlay.log")
-else overlay=$(unshare -rm bash "$work/overlay.sh" "$work" ,userxattr 2>"$work/overlay.log")
+if [ "$(id -u)" -eq 0 ]; then
+    overlay=$(unshare -m bash "$work/overlay.sh" "$work" 2>"$work/overlay.log")
+else
+    overlay=$(unshare -rm bash "$work/overlay.sh" "$work" ,userxattr 2>"$work/overlay.log")
 fi
 ours=$("$vedette" run -- bash "$work/pair.sh" "$work/coherence" "$work/lower/file")
 
@@ -39,10 +42,15 @@ row '' 'mapping before' 'mapping after' 'descriptor after'
 # shellcheck disable=SC2086
 row 'plain file system' $plain
 # shellcheck disable=SC2086
-if [ -n "$overlay" ]; then row "kernel overlayfs" $overlay
-else echo "kernel overlayfs: not shown: $(tail -1 "$work/overlay.log")"
+if [ -n "$overlay" ]; then
+    row "kernel overlayfs" $overlay
+else
+    echo "kernel overlayfs: not shown: $(tail -1 "$work/overlay.log")"
 fi
 # shellcheck disable=SC2086
 row 'Vedette' $ours
-[ "$(cat "$work/lower/file")" = 'old text' ] && echo 'The lower file on the host: old text' || { echo 'The lower file was changed!'; exit 1; }
+[ "$(cat "$work/lower/file")" = 'old text' ] && echo 'The lower file on the host: old text' || {
+    echo 'The lower file was changed!'
+    exit 1
+}
 [ "$plain" = 'old new new' ] && [ "$ours" = "$plain" ]

@@ -8,7 +8,8 @@ cleanUp() { rm -rf "$work"; }
 trap cleanUp EXIT
 trap 'exit 130' INT TERM
 
-mkdir "$work/project"; cd "$work/project" || exit 2
+mkdir "$work/project"
+cd "$work/project" || exit 2
 printf 'int main(void) { return 42; }\n' >answer.c
 [ -t 1 ] && bold=$'\e[1m' plain=$'\e[0m' || bold='' plain=''
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
@@ -39,12 +40,16 @@ say "Inside: vedette run --fake-root -- bash change-everything.sh"
 status=$?
 say "On the host, afterwards:"
 for command in 'cat /etc/hostname' 'head -1 /etc/passwd' 'ls -d /usr/bin/perl /opt/tool /etc/apt' 'ls'; do
-    echo "\$ $command"; bash -c "$command" 2>&1
+    echo "\$ $command"
+    bash -c "$command" 2>&1
 done
 "$here/../../ctests/manifest.sh" "${watched[@]}" >"$work/after" 2>/dev/null
 if [ $status -ne 0 ]; then
-    say "the script inside ended with status $status"; exit 1
+    say "the script inside ended with status $status"
+    exit 1
 elif ! diff "$work/before" "$work/after" >"$work/difference"; then
-    say "THE HOST WAS CHANGED:"; head -20 "$work/difference"; exit 1
+    say "THE HOST WAS CHANGED:"
+    head -20 "$work/difference"
+    exit 1
 fi
 say "The host is as it was: $(wc -l <"$work/before") manifest records of /etc, /usr/bin and this directory are equal before and after."

@@ -15,15 +15,27 @@ cd "$root" || exit 2
 # libFuzzer keeps the input that failed only if the signal reaches it.
 export SWIFT_BACKTRACE=enable=no
 SWIFT=${SWIFT:-swift} SCRATCH=${SCRATCH:-.build/libfuzzer}
-targets=(); for file in "$here"/targets/*.swift; do targets+=("$(basename "$file" .swift)"); done
-usage() { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+targets=()
+for file in "$here"/targets/*.swift; do targets+=("$(basename "$file" .swift)"); done
+usage() {
+    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
 case ${1:-} in
-list) for target in "${targets[@]}"; do echo "$target: $(sed -n '1s|^// ||p' "$here/targets/$target.swift")"; done; exit ;;
+list)
+    for target in "${targets[@]}"; do echo "$target: $(sed -n '1s|^// ||p' "$here/targets/$target.swift")"; done
+    exit
+    ;;
 '') usage ;;
 esac
-chosen=("$1"); [ "$1" != all ] || chosen=("${targets[@]}")
-seconds=${2:-}; [[ $seconds =~ ^[0-9]+$ ]] || usage
-[ -f "$here/targets/${chosen[0]}.swift" ] || { echo "run.sh: no target '$1'" >&2; exit 2; }
+chosen=("$1")
+[ "$1" != all ] || chosen=("${targets[@]}")
+seconds=${2:-}
+[[ $seconds =~ ^[0-9]+$ ]] || usage
+[ -f "$here/targets/${chosen[0]}.swift" ] || {
+    echo "run.sh: no target '$1'" >&2
+    exit 2
+}
 shift 2
 
 compiler=$(dirname "$(command -v "$SWIFT")")/swiftc
@@ -31,7 +43,10 @@ flags=(-Xswiftc -enable-testing -Xswiftc -sanitize=fuzzer -Xswiftc -assert-confi
 mkdir -p .build/fuzz/failures
 for target in VedetteCLI TestSupport; do
     $SWIFT build -j "${JOBS:-2}" -c release --scratch-path "$SCRATCH" "${flags[@]}" --target "$target" >.build/fuzz/build.log 2>&1 ||
-        { tail -30 .build/fuzz/build.log >&2; exit 2; }
+        {
+            tail -30 .build/fuzz/build.log >&2
+            exit 2
+        }
 done
 # The targets are compiled as the tests of the command would be: they see what is internal, or of the package.
 command=$(grep '"-module-name","VedetteCLI"' "$SCRATCH/release.yaml" | head -1)
@@ -46,15 +61,23 @@ for target in "${chosen[@]}"; do
     "$compiler" -O -assert-config Debug -sanitize=fuzzer -parse-as-library -swift-version 6 -module-name "Fuzz_$target" -package-name "$package" \
         -I "$SCRATCH/release/Modules" "${clang[@]}" \
         "$here/Input.swift" "$here/targets/$target.swift" "${modules[@]}" -o "$program" -lseccomp -lcap -lstdc++ \
-        >".build/fuzz/compile-$target.log" 2>&1 || { tail -30 ".build/fuzz/compile-$target.log"; echo "FAIL $target: it does not compile"; failed=$((failed + 1)); continue; }
+        >".build/fuzz/compile-$target.log" 2>&1 || {
+        tail -30 ".build/fuzz/compile-$target.log"
+        echo "FAIL $target: it does not compile"
+        failed=$((failed + 1))
+        continue
+    }
     if [ $# -gt 0 ]; then
         if "$program" -timeout=10 -rss_limit_mb=1024 "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
         continue
     fi
-    mkdir -p "$corpus"; "$here/seeds.sh" "$target" "$corpus"
-    log=.build/fuzz/$target.log; : >"$log"
+    mkdir -p "$corpus"
+    "$here/seeds.sh" "$target" "$corpus"
+    log=.build/fuzz/$target.log
+    : >"$log"
     # Each input of this one keeps a little memory: a process takes so many, and the next goes on.
-    inputs=-1; [ "$target" != overlay ] || inputs=10000
+    inputs=-1
+    [ "$target" != overlay ] || inputs=10000
     # -rss_limit_mb: memory that an input of 16 KiB must not need. Output of the target itself is of no interest.
     began=$SECONDS status=0
     while [ $status -eq 0 ] && [ $((SECONDS - began)) -lt "$seconds" ]; do
@@ -66,7 +89,8 @@ for target in "${chosen[@]}"; do
         passed=$((passed + 1))
         echo "pass $target: $(awk '/^stat::number_of_executed_units/ { sum += $2 } END { print sum }' "$log") inputs, $(ls "$corpus" | wc -l) in the corpus, $(grep -o 'cov: [0-9]*' "$log" | tail -1)"
     else
-        failed=$((failed + 1)); echo "FAIL $target (log: $log)"
+        failed=$((failed + 1))
+        echo "FAIL $target (log: $log)"
         grep -aE 'Fatal error|ERROR|SUMMARY|Test unit written' "$log" | head -10
     fi
 done

@@ -28,7 +28,8 @@ for i in $(seq 0 79); do head -c 65536 /dev/urandom >"$scratch/lower/$i"; done
 
 # in_peer PEER COMMAND... : the command under the peer, with the whole host visible. A peer that can keep its changes in memory does.
 in_peer() {
-    local peer=$1; shift
+    local peer=$1
+    shift
     case $peer in
     native) "$@" ;;
     filter) "$yardstick" filter "$@" ;;
@@ -38,12 +39,16 @@ in_peer() {
     runsc-rootless) runsc --rootless --platform=ptrace --network=none --ignore-cgroups 'do' "$@" ;;
     vedette) "$VEDETTE" run -- "$@" ;;
     vedette-notify) "$VEDETTE" run --gate notify -- "$@" ;;
-    *) echo "run.sh: no peer '$peer'" >&2; return 2 ;;
+    *)
+        echo "run.sh: no peer '$peer'" >&2
+        return 2
+        ;;
     esac
 }
 # with_limit SECONDS PEER COMMAND... : a peer that hangs is ended, with what it started.
 with_limit() {
-    local seconds=$1; shift
+    local seconds=$1
+    shift
     timeout -k 2 "$seconds" bash -c "$(declare -f in_peer); VEDETTE='$VEDETTE' yardstick='$yardstick'; in_peer \"\$@\"" - "$@"
 }
 works() { with_limit 20 "$1" /bin/true >"$out/$1.log" 2>&1; }
@@ -51,14 +56,17 @@ reason() { tail -1 "$out/$1.log" | cut -c1-150; }
 
 peers=()
 for name in ${*:-native filter bwrap proot runsc vedette vedette-notify}; do
-    if works "$name"; then peers+=("$name")
-    elif [ "$name" = runsc ] && works runsc-rootless; then peers+=(runsc-rootless)
-    else echo "left out: $name: $(reason "$name")" >&2
+    if works "$name"; then
+        peers+=("$name")
+    elif [ "$name" = runsc ] && works runsc-rootless; then
+        peers+=(runsc-rootless)
+    else
+        echo "left out: $name: $(reason "$name")" >&2
     fi
 done
 [ ${#peers[@]} -gt 0 ] || exit 1
 
-has() { case " ${peers[*]} " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+has() { case " ${peers[*]} " in *" $1 "*) return 0 ;; *) return 1 ;; esac }
 progress() { [ -t 2 ] && printf '\r%-60s' "$*" >&2; }
 
 : >"$out/samples"
@@ -81,7 +89,9 @@ done
 for _ in $(seq "$STARTS"); do
     for peer in "${peers[@]}"; do
         progress "start-up: $peer"
-        begin=${EPOCHREALTIME/.}; in_peer "$peer" /bin/true >/dev/null 2>&1; end=${EPOCHREALTIME/.}
+        begin=${EPOCHREALTIME/./}
+        in_peer "$peer" /bin/true >/dev/null 2>&1
+        end=${EPOCHREALTIME/./}
         echo "$peer run-/bin/true $(((end - begin) * 1000))"
     done
 done >>"$out/samples"
@@ -135,8 +145,12 @@ table() {
 # memory COMMAND... : the largest resident set of the supervisor itself, in KiB. It is our child; a guest is not counted.
 memory() {
     local pid kib=0 now
-    "$VEDETTE" run -- "$@" >/dev/null 2>&1 & pid=$!
-    while now=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$now" ]; do kib=$now; sleep 0.02; done
+    "$VEDETTE" run -- "$@" >/dev/null 2>&1 &
+    pid=$!
+    while now=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$now" ]; do
+        kib=$now
+        sleep 0.02
+    done
     wait $pid 2>/dev/null
     echo "$kib"
 }

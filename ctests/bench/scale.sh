@@ -40,18 +40,20 @@ overlayfs() {
 declare -A value
 # take PREFIX COMMAND... : keeps the lines that the command prints
 take() {
-    local prefix=$1 name number; shift
-    while read -r name number; do value[$prefix:$name]=$number; done < <("$@" 2>>"$out/scale.log")
+    local prefix=$1 name number
+    shift
+    while read -r name number; do value["$prefix:$name"]=$number; done < <("$@" 2>>"$out/scale.log")
 }
 # turns NAME PREFIX... : the commands copied_PREFIX one after the other, again and again, and the median of each: what else
 # the machine does meets all of them alike.
 turns() {
-    local name=$1 prefix; shift
+    local name=$1 prefix
+    shift
     rm -f "$out"/turn.*
     for _ in $(seq "$rounds"); do
         for prefix in "$@"; do "copied_$prefix" 2>>"$out/scale.log" | awk -v name="$name" '$1 == name { print $2 }' >>"$out/turn.$prefix"; done
     done
-    for prefix in "$@"; do value[$prefix:$name]=$(sort -n "$out/turn.$prefix" | sed -n "$(((rounds + 1) / 2))p"); done
+    for prefix in "$@"; do value["$prefix:$name"]=$(sort -n "$out/turn.$prefix" | sed -n "$(((rounds + 1) / 2))p"); done
     rm -f "$out"/turn.*
 }
 : >"$out/scale.log"
@@ -86,10 +88,11 @@ coproc INSIDE { exec "$VEDETTE" run --lower "$memory/lower" --workdir / "$scale"
 supervisor=$INSIDE_PID
 declare -A resident
 while read -r name number <&"${INSIDE[0]}"; do
-    value[vedette:$name]=$number
+    value["vedette:$name"]=$number
     case $name in stat-*)
         resident[${name#stat-}]=$(awk '/^VmRSS/ { printf "%.0f", $2 * 1024 }' "/proc/$supervisor/status")
         echo >&"${INSIDE[1]}"
+        ;;
     esac
 done 2>/dev/null
 wait "$supervisor" 2>/dev/null
@@ -97,10 +100,11 @@ take native "$scale" lookup "$memory/lower/many" $steps < <(yes)
 take overlayfs overlayfs "$scale" lookup many $steps < <(yes)
 take vedette inside "$scale" stop
 for step in $steps; do
-    limit=0; [ "$step" != 1000 ] && limit=$(scaled "$((${value[vedette:stat-1000]} * 5))" 4)
-    row "stat among $step names" "${value[vedette:stat-$step]:-}" "$limit" ns "${value[native:stat-$step]:-}" "${value[overlayfs:stat-$step]:-}"
+    limit=0
+    [ "$step" != 1000 ] && limit=$(scaled "$((${value["vedette:stat-1000"]} * 5))" 4)
+    row "stat among $step names" "${value["vedette:stat-$step"]:-}" "$limit" ns "${value["native:stat-$step"]:-}" "${value["overlayfs:stat-$step"]:-}"
 done
-row 'first stat of a name' "${value[vedette:first-$dentries]:-}" 0 ns "${value[native:first-$dentries]:-}" "${value[overlayfs:first-$dentries]:-}"
+row 'first stat of a name' "${value["vedette:first-$dentries"]:-}" 0 ns "${value["native:first-$dentries"]:-}" "${value["overlayfs:first-$dentries"]:-}"
 row 'supervisor memory per cached dentry' \
     "$(scaled $((${resident[$dentries]:-0} - ${resident[1000]:-0})) $((dentries - 1000)))" 600 bytes
 rm -rf "$memory/lower/many"
@@ -113,35 +117,35 @@ take vedette inside "$scale" readdir /flat
 take small inside "$scale" readdir /delete
 take merged inside bash -c "rm /flat/f7 && $scale readdir /flat"
 take mergednative overlayfs bash -c "rm flat/f7 && $scale readdir flat"
-native=${value[native:readdir-100000]:-0}
-row 'readdir of 100000 entries' "$(scaled "${value[vedette:readdir-100000]:-0}" 1000000)" "$(scaled $((native * 3)) 1000000)" ms \
-    "$(scaled "$native" 1000000)" "$(scaled "${value[overlayfs:readdir-100000]:-0}" 1000000)"
-row '  merged with an upper directory' "$(scaled "${value[merged:readdir-99999]:-0}" 1000000)" "$(scaled $((native * 3)) 1000000)" ms \
-    "$(scaled "$native" 1000000)" "$(scaled "${value[mergednative:readdir-99999]:-0}" 1000000)"
+native=${value["native:readdir-100000"]:-0}
+row 'readdir of 100000 entries' "$(scaled "${value["vedette:readdir-100000"]:-0}" 1000000)" "$(scaled $((native * 3)) 1000000)" ms \
+    "$(scaled "$native" 1000000)" "$(scaled "${value["overlayfs:readdir-100000"]:-0}" 1000000)"
+row '  merged with an upper directory' "$(scaled "${value["merged:readdir-99999"]:-0}" 1000000)" "$(scaled $((native * 3)) 1000000)" ms \
+    "$(scaled "$native" 1000000)" "$(scaled "${value["mergednative:readdir-99999"]:-0}" 1000000)"
 # Linear, as far as the directory that is read is: the kernel's own readdir of a tmpfs is not.
-row '  per entry, beside one of 10000 entries' "$(scaled "${value[vedette:readdir-100000]:-0}" 100000)" \
-    "$(awk -v a="$native" -v b="${value[native:readdir-10000]:-0}" -v c="${value[small:readdir-10000]:-0}" \
+row '  per entry, beside one of 10000 entries' "$(scaled "${value["vedette:readdir-100000"]:-0}" 100000)" \
+    "$(awk -v a="$native" -v b="${value["native:readdir-10000"]:-0}" -v c="${value["small:readdir-10000"]:-0}" \
         'BEGIN { growth = b ? a / b / 10 : 1; if (growth < 1) growth = 1; print 1.5 * growth * c / 10000 }')" ns \
     "$(scaled "$native" 100000)"
 
 say 'rename'
 take native "$scale" rename "$memory/lower/tree"
 take vedette inside bash -c "ls -lR /tree >/dev/null; touch /tree/d7/new; rm /tree/d8/f8000; ls -lR /tree >/dev/null; $scale rename /tree"
-row 'rename of 100000 descendants, first' "$(scaled "${value[vedette:rename-first]:-}" 1000)" 1000 us "$(scaled "${value[native:rename-first]:-}" 1000)"
-row '  merged directory, then' "$(scaled "${value[vedette:rename]:-}" 1000)" 1000 us "$(scaled "${value[native:rename]:-}" 1000)"
+row 'rename of 100000 descendants, first' "$(scaled "${value["vedette:rename-first"]:-}" 1000)" 1000 us "$(scaled "${value["native:rename-first"]:-}" 1000)"
+row '  merged directory, then' "$(scaled "${value["vedette:rename"]:-}" 1000)" 1000 us "$(scaled "${value["native:rename"]:-}" 1000)"
 
 say 'create and remove'
 take native "$scale" churn "$memory/churn" 100000
 take overlayfs overlayfs "$scale" churn churn 100000
 take vedette inside "$scale" churn /churn 100000
-row '  directory of the upper' "$(scaled "${value[vedette:rename]:-}" 1000)" 1000 us "$(scaled "${value[native:rename]:-}" 1000)"
-row '  readdir of it' "$(scaled "${value[vedette:readdir-100000]:-0}" 1000000)" "$(scaled $((${value[native:readdir-100000]:-0} * 3)) 1000000)" ms \
-    "$(scaled "${value[native:readdir-100000]:-0}" 1000000)" "$(scaled "${value[overlayfs:readdir-100000]:-0}" 1000000)"
-stop=${value[vedette:stop]:-0}
+row '  directory of the upper' "$(scaled "${value["vedette:rename"]:-}" 1000)" 1000 us "$(scaled "${value["native:rename"]:-}" 1000)"
+row '  readdir of it' "$(scaled "${value["vedette:readdir-100000"]:-0}" 1000000)" "$(scaled $((${value["native:readdir-100000"]:-0} * 3)) 1000000)" ms \
+    "$(scaled "${value["native:readdir-100000"]:-0}" 1000000)" "$(scaled "${value["overlayfs:readdir-100000"]:-0}" 1000000)"
+stop=${value["vedette:stop"]:-0}
 for item in create unlink; do
-    native=${value[native:$item]:-0}
-    row "$item of 100000 files (3 native + a stop)" "$(scaled "${value[vedette:$item]:-0}" 1000000)" \
-        "$(scaled $((native * 3 + stop * 100000)) 1000000)" ms "$(scaled "$native" 1000000)" "$(scaled "${value[overlayfs:$item]:-0}" 1000000)"
+    native=${value["native:$item"]:-0}
+    row "$item of 100000 files (3 native + a stop)" "$(scaled "${value["vedette:$item"]:-0}" 1000000)" \
+        "$(scaled $((native * 3 + stop * 100000)) 1000000)" ms "$(scaled "$native" 1000000)" "$(scaled "${value["overlayfs:$item"]:-0}" 1000000)"
 done
 row '  a stop' "$stop" 0 ns
 
@@ -165,11 +169,16 @@ begin=$(date +%s%N); cp --reflink=auto "$1" "$2"; echo "copy-up $(($(date +%s%N)
 END
 copied_memory_native() {
     unshare -Urm bash -c 'mount -t tmpfs none /mnt && exec bash "$1" "$2" /mnt/copy' - "$out/timed-cp" "$memory/lower/blob" && return
-    bash "$out/timed-cp" "$memory/lower/blob" "$memory/copy"; rm -f "$memory/copy"
+    bash "$out/timed-cp" "$memory/lower/blob" "$memory/copy"
+    rm -f "$memory/copy"
 }
 copied_memory() { inside "$scale" touch /blob; }
 copied_memory_overlayfs() { overlayfs "$scale" touch blob; }
-copied_disk_native() { sync -f "$disk"; bash "$out/timed-cp" "$disk/blobs/blob" "$disk/copy"; rm -f "$disk/copy"; }
+copied_disk_native() {
+    sync -f "$disk"
+    bash "$out/timed-cp" "$disk/blobs/blob" "$disk/copy"
+    rm -f "$disk/copy"
+}
 copied_disk() {
     mkdir "$disk/upper" && sync -f "$disk"
     "$VEDETTE" run --upper "$disk/upper" --bind "$scale:/run/scale:ro" --lower "$disk/blobs" --workdir / /run/scale touch /blob
@@ -177,9 +186,9 @@ copied_disk() {
 }
 # copy_row PREFIX TEXT
 copy_row() {
-    local native=${value[$1_native:copy-up]:-0}
-    row "copy-up of $((blob >> 20)) MiB, $2" "$(scaled "${value[$1:copy-up]:-0}" 1000000)" "$(scaled $((native * 6)) 5000000)" ms \
-        "$(scaled "$native" 1000000)" "$(scaled "${value[$1_overlayfs:copy-up]:-0}" 1000000)"
+    local native=${value["$1_native:copy-up"]:-0}
+    row "copy-up of $((blob >> 20)) MiB, $2" "$(scaled "${value["$1:copy-up"]:-0}" 1000000)" "$(scaled $((native * 6)) 5000000)" ms \
+        "$(scaled "$native" 1000000)" "$(scaled "${value["$1_overlayfs:copy-up"]:-0}" 1000000)"
 }
 say 'copy-up in memory'
 "$scale" blob "$memory/lower/blob" "$blob"
@@ -193,8 +202,8 @@ say 'another guest'
 mv "$disk/blobs/blob" "$memory/lower/blob"
 # It waits for none of the copy: a tenth of it is already too long.
 take vedette inside "$scale" beside /blob /etc/hostname
-row "  longest stat of another guest meanwhile" "$(scaled "${value[vedette:longest-stat]:-0}" 1000000)" \
-    "$(scaled "${value[memory:copy-up]:-0}" 10000000)" ms
+row "  longest stat of another guest meanwhile" "$(scaled "${value["vedette:longest-stat"]:-0}" 1000000)" \
+    "$(scaled "${value["memory:copy-up"]:-0}" 10000000)" ms
 say ''
 grep -v '^$' "$out/scale.log" | grep -E '^(scale|vedette|bash|mount|unshare):' >&2
 exit 0

@@ -17,14 +17,23 @@ if [ "${ESCAPE_CAGED:-}" != yes ]; then
     OUT=$(readlink -m "${OUT:-$here/../../.build/ctests/escape}")
     VEDETTE=$(readlink -f "${VEDETTE:-$here/../../.build/release/vedette}")
     for program in "$VEDETTE" "$OUT/attacker" "$OUT/referee"; do
-        [ -x "$program" ] || { echo "run.sh: $program is not an executable (make -C ctests/escape; set VEDETTE)" >&2; exit 2; }
+        [ -x "$program" ] || {
+            echo "run.sh: $program is not an executable (make -C ctests/escape; set VEDETTE)" >&2
+            exit 2
+        }
     done
     # Copies, where everybody can reach them and no build changes them.
     work=$(mktemp -d "${SCRATCH_ROOT:-${TMPDIR:-/tmp}}/vedette-escape.XXXXXX") || exit 2
-    chmod 755 "$work"; cp "$OUT/attacker" "$OUT/referee" "$work/"; cp "$VEDETTE" "$work/vedette"; chmod 755 "$work"/*
+    chmod 755 "$work"
+    cp "$OUT/attacker" "$OUT/referee" "$work/"
+    cp "$VEDETTE" "$work/vedette"
+    chmod 755 "$work"/*
     loop='' group='' device=TKDV$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
     if [ "$(id -u)" -eq 0 ]; then
-        { echo "$device"; head -c 1M /dev/zero; } >"$work/device"
+        {
+            echo "$device"
+            head -c 1M /dev/zero
+        } >"$work/device"
         loop=$(losetup -f --show "$work/device" 2>/dev/null)
         group=/sys/fs/cgroup/memory/escape-$$
         # Bounds what an attack can take of this machine, and measures it.
@@ -37,16 +46,25 @@ if [ "${ESCAPE_CAGED:-}" != yes ]; then
     }
     trap finish EXIT
     trap 'exit 130' INT TERM
-    as=(); [ "$(id -u)" -eq 0 ] || as=(--map-current-user)
+    as=()
+    [ "$(id -u)" -eq 0 ] || as=(--map-current-user)
     export ESCAPE_CAGED=yes ESCAPE_WORK=$work ESCAPE_LOOP_DEVICE=$loop ESCAPE_MEMORY_GROUP=$group ESCAPE_DEVICE=$device ESCAPE_LOGS=${LOGS:-} ESCAPE_SPAN=${SPAN:-0.25}
-    ( [ -z "$group" ] || echo "$BASHPID" >"$group/cgroup.procs"
-      exec unshare ${as[@]+"${as[@]}"} --mount --pid --net --ipc --uts --fork --kill-child --mount-proc "${BASH_SOURCE[0]}" "$@" )
+    (
+        [ -z "$group" ] || echo "$BASHPID" >"$group/cgroup.procs"
+        exec unshare ${as[@]+"${as[@]}"} --mount --pid --net --ipc --uts --fork --kill-child --mount-proc "${BASH_SOURCE[0]}" "$@"
+    )
     exit
 fi
 unset ESCAPE_CAGED
 work=$ESCAPE_WORK loop=$ESCAPE_LOOP_DEVICE
-[ $$ -eq 1 ] || { echo "run.sh: this is no cage" >&2; exit 2; }
-hostname escape-cage || { echo "run.sh: no cage could be made" >&2; exit 2; }
+[ $$ -eq 1 ] || {
+    echo "run.sh: this is no cage" >&2
+    exit 2
+}
+hostname escape-cage || {
+    echo "run.sh: no cage could be made" >&2
+    exit 2
+}
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 ESCAPE_MOUNT=TKMT$(random 6)
 export ESCAPE_INTERFACE='' ESCAPE_MOUNT
@@ -75,19 +93,27 @@ for one in "${all[@]}"; do
     for word in ${words[@]+"${words[@]}"}; do [[ $word != *-*-* || $one != "$word" ]] || chosen=yes; done
     [ $chosen = no ] || combinations+=("$one")
 done
-[ ${#combinations[@]} -gt 0 ] || { echo "run.sh: no such combination: ${words[*]}" >&2; exit 2; }
+[ ${#combinations[@]} -gt 0 ] || {
+    echo "run.sh: no such combination: ${words[*]}" >&2
+    exit 2
+}
 "$work/attacker" --list | sort -t "$(printf '\t')" -k1,1 -k2,2 >"$work/table"
 if [ ${#names[@]} -gt 0 ]; then
     for name in "${names[@]}"; do
         awk -F '\t' -v name="$name" '$1 == name || $2 == name' "$work/table" >"$work/found"
-        [ -s "$work/found" ] || { echo "run.sh: no attack or class '$name'" >&2; exit 2; }
+        [ -s "$work/found" ] || {
+            echo "run.sh: no attack or class '$name'" >&2
+            exit 2
+        }
         cat "$work/found"
     done | sort -u >"$work/chosen"
-else cp "$work/table" "$work/chosen"
+else
+    cp "$work/table" "$work/chosen"
 fi
 
 # Jobs: those that are measured (EXHAUSTS, bit 5) one after another, the others beside them.
-mkdir "$work/jobs" "$work/taken" "$work/results" "$work/arenas"; chmod 1777 "$work/arenas"
+mkdir "$work/jobs" "$work/taken" "$work/results" "$work/arenas"
+chmod 1777 "$work/arenas"
 number=0
 job() { # job KIND COMBINATION NAME...
     number=$((number + 1))
@@ -108,7 +134,8 @@ worker() { # worker KIND... : takes jobs of these kinds until there are none
             mapfile -t lines <"$taken"
             combination=${lines[0]} uid=0 options=()
             if [ "$combination" != native ]; then
-                user=${combination##*-} level=${combination%-*-*} gate=${combination%-*}; gate=${gate##*-}
+                user=${combination##*-} level=${combination%-*-*} gate=${combination%-*}
+                gate=${gate##*-}
                 [ "$user" = root ] || uid=65534
                 [ "$(id -u)" -eq 0 ] || uid=$(id -u)
                 options=("$work/vedette" --isolation "$level" --gate "$gate")
@@ -119,8 +146,12 @@ worker() { # worker KIND... : takes jobs of these kinds until there are none
         done
     done
 }
-worker a b & workers=($!)
-for ((i = 1; i < ${JOBS:-2}; i++)); do worker b & workers+=($!); done
+worker a b &
+workers=($!)
+for ((i = 1; i < ${JOBS:-2}; i++)); do
+    worker b &
+    workers+=($!)
+done
 wait "${workers[@]}"
 cat "$work"/results/* >"$work/all"
 

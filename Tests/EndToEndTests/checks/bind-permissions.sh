@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Through a writable bind no set-id file and no device node comes to be on the host, whoever the guest is inside.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-bound=$work/bound; mkdir "$bound"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$bound"
+bound=$work/bound
+mkdir "$bound"
+[ ${#as[@]} -eq 0 ] || chown 65534:65534 "$bound"
 for who in "" --fake-root; do
     for gate in trace notify; do
         v $who --gate $gate --bind "$bound:/mnt" -- python3 -c '
@@ -23,7 +25,10 @@ for i, make in enumerate((
 ' 2>"$work/stderr" || fail "guest-$gate$who" "$(head -2 "$work/stderr")"
         files=$(find "$bound" -type f | wc -l)
         [ "$files" -ge 5 ] && ok "files-made-$gate$who" || fail "files-made-$gate$who" "$files files"
-        wrong=$(find "$bound" \( -perm /6000 -o -type b -o -type c \) | tr '\n' ' '; getfattr -Rm security.capability "$bound" 2>/dev/null)
+        wrong=$(
+            find "$bound" \( -perm /6000 -o -type b -o -type c \) | tr '\n' ' '
+            getfattr -Rm security.capability "$bound" 2>/dev/null
+        )
         [ -z "$wrong" ] && ok "none-on-the-host-$gate$who" || fail "none-on-the-host-$gate$who" "$wrong"
         rm -rf "${bound:?}"/*
     done

@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
 # The shipped configurations, and `--config` itself.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-cp "$checks"/../../../Configs/*.toml "$work/"; chmod 644 "$work"/*.toml
-c() { local file=$1; shift; v --config "$work/$file" "$@"; }
+cp "$checks"/../../../Configs/*.toml "$work/"
+chmod 644 "$work"/*.toml
+c() {
+    local file=$1
+    shift
+    v --config "$work/$file" "$@"
+}
 expect ci 0 $'true\n0' c ci.toml -- sh -c 'echo $CI; id -u; echo gone >/etc/hostname'
 expect ci-command-line-wins 0 $'no\n1000' c ci.toml --env CI=no --user 1000:1000 -- sh -c 'echo $CI; id -u'
 if [ ${#level[@]} -eq 0 ] && v --isolation full -- true 2>/dev/null; then
@@ -10,8 +15,12 @@ if [ ${#level[@]} -eq 0 ] && v --isolation full -- true 2>/dev/null; then
 fi
 expect conformance 0 'C UTC' c conformance.toml -- sh -c 'echo $LC_ALL $TZ'
 grep -q '^call ' "$work/stderr" && ok conformance-stats || fail conformance-stats "no table"
-c conformance.toml --no-stats -- true 2>"$work/stderr"; [ ! -s "$work/stderr" ] && ok flag-turned-off || fail flag-turned-off "$(head -1 "$work/stderr")"
-bad() { printf '%b' "$3" >"$work/bad.toml"; refused "$1" 125 "bad.toml:$2" c bad.toml -- true; }
+c conformance.toml --no-stats -- true 2>"$work/stderr"
+[ ! -s "$work/stderr" ] && ok flag-turned-off || fail flag-turned-off "$(head -1 "$work/stderr")"
+bad() {
+    printf '%b' "$3" >"$work/bad.toml"
+    refused "$1" 125 "bad.toml:$2" c bad.toml -- true
+}
 bad unknown-key '3: bogus' '# one\nsize = "1G"\nbogus = 1\n'
 bad wrong-type '2: stats' '\nstats = "yes"\n'
 bad wrong-element '1: fd' 'fd = [3, "x"]\n'
@@ -23,5 +32,6 @@ bad broken-time '1' 'a = 1979-05-27T:3\n'
 bad twice '2: ' 'size = 1\nsize = 2\n'
 refused missing-file 125 'cannot read' c nope.toml -- true
 refused directory-as-file 125 'cannot read' v --config "$work" -- true
-printf 'env = ["A=\377"]\n' >"$work/bad.toml"; refused not-utf-8 125 'bad.toml' c bad.toml -- true
+printf 'env = ["A=\377"]\n' >"$work/bad.toml"
+refused not-utf-8 125 'bad.toml' c bad.toml -- true
 finish

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # What the supervisor has given up by the time that a guest runs, on each of its threads; and what init has.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-[ "$(id -u)" -eq 0 ] || { echo "skipped: /proc/PID of the supervisor shows itself to root alone"; exit 77; }
+[ "$(id -u)" -eq 0 ] || {
+    echo "skipped: /proc/PID of the supervisor shows itself to root alone"
+    exit 77
+}
 # init PID : what is wrong with process one of the supervisor's sandbox.
 init() {
     local child status line found=
@@ -18,13 +21,21 @@ init() {
 }
 # look NAME CAPABILITIES OPTION... : while a guest runs, every thread has a filter, no new privileges, these capabilities.
 look() {
-    local name=$1 capabilities=$2 pid wrong= task threads=0 status; shift 2
-    rm -f "$work/ready"; mkfifo "$work/hold"
+    local name=$1 capabilities=$2 pid wrong= task threads=0 status
+    shift 2
+    rm -f "$work/ready"
+    mkfifo "$work/hold"
     ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} "$@" -- sh -c 'echo ready; read line' <"$work/hold" >"$work/ready" 2>&1 &
-    pid=$!; exec 9>"$work/hold"; rm "$work/hold"
-    for _ in $(seq 100); do grep -q ready "$work/ready" && break; sleep 0.05; done
+    pid=$!
+    exec 9>"$work/hold"
+    rm "$work/hold"
+    for _ in $(seq 100); do
+        grep -q ready "$work/ready" && break
+        sleep 0.05
+    done
     for task in /proc/$pid/task/*; do
-        status=$(<"$task/status"); threads=$((threads + 1))
+        status=$(<"$task/status")
+        threads=$((threads + 1))
         for line in $'NoNewPrivs:\t1' $'Seccomp:\t2' $'CapEff:\t'"$capabilities" $'CapPrm:\t'"$capabilities" $'CapInh:\t0000000000000000'; do
             [[ $status == *"$line"* ]] || wrong+=" ${task##*/}:${line/$'\t'/=}"
         done
@@ -34,13 +45,19 @@ look() {
     # What may not be dumped belongs to root in /proc.
     [ "$(stat -c %u "/proc/$pid/environ")" -eq 0 ] || wrong+=" dumpable"
     case $MODE in *no-namespaces) ;; *) wrong+=$(init $pid) ;; esac
-    exec 9>&-; wait $pid
-    if [ $threads -lt 2 ]; then fail "$name" "$threads threads: $(head -1 "$work/ready")"
-    elif [ -n "$wrong" ]; then fail "$name" "not so:$wrong"
-    else ok "$name"
+    exec 9>&-
+    wait $pid
+    if [ $threads -lt 2 ]; then
+        fail "$name" "$threads threads: $(head -1 "$work/ready")"
+    elif [ -n "$wrong" ]; then
+        fail "$name" "not so:$wrong"
+    else
+        ok "$name"
     fi
 }
-mkdir "$work/upper" "$work/bound"; chmod 777 "$work/bound"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/upper"
+mkdir "$work/upper" "$work/bound"
+chmod 777 "$work/bound"
+[ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/upper"
 none=0000000000000000
 if [ "$(id -u)" -eq 0 ] && [ ${#as[@]} -eq 0 ]; then
     # What this caller has is the most that can be left: DAC_READ_SEARCH; those that writing takes; SYS_ADMIN.

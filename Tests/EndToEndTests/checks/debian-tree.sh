@@ -6,7 +6,10 @@
 cache=$checks/../../../.build/test-root
 tree=$cache/bookworm
 if [ ! -e "$cache/complete" ]; then
-    [ "$(id -u)" -eq 0 ] && { command -v mmdebstrap || command -v debootstrap; } >/dev/null || { echo "skipped: needs root and mmdebstrap or debootstrap"; exit 77; }
+    [ "$(id -u)" -eq 0 ] && { command -v mmdebstrap || command -v debootstrap; } >/dev/null || {
+        echo "skipped: needs root and mmdebstrap or debootstrap"
+        exit 77
+    }
     mkdir -p "$cache" || exit 1
     mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
     mirror=${mirror:-http://deb.debian.org/debian}
@@ -14,7 +17,8 @@ if [ ! -e "$cache/complete" ]; then
     build() {
         command -v "$1" >/dev/null || return 1
         for _ in 1 2 3; do
-            rm -rf "$tree"; mkdir -p "$tree"
+            rm -rf "$tree"
+            mkdir -p "$tree"
             timeout 100 "$@" --variant=minbase bookworm "$tree" "$mirror" >>"$work/log" 2>&1 && return
             sleep 3
         done
@@ -22,16 +26,21 @@ if [ ! -e "$cache/complete" ]; then
     }
     if ! build mmdebstrap --mode=root && ! build debootstrap; then
         cp "$work/log" "$cache/log"
-        echo "skipped: no tree could be made: $(grep -E '^(E|W|Err)' "$work/log" | sort -u | head -4 | cut -c1-150 | tr '\n' ' ')"; exit 77
+        echo "skipped: no tree could be made: $(grep -E '^(E|W|Err)' "$work/log" | sort -u | head -4 | cut -c1-150 | tr '\n' ' ')"
+        exit 77
     fi
-    (cd "$cache" && apt-get download hello netcat-openbsd >/dev/null 2>&1 && chmod 644 ./*.deb); chmod 755 "$cache" "$tree"; touch "$cache/complete"
+    (cd "$cache" && apt-get download hello netcat-openbsd >/dev/null 2>&1 && chmod 644 ./*.deb)
+    chmod 755 "$cache" "$tree"
+    touch "$cache/complete"
 fi
 if [ ${#as[@]} -gt 0 ]; then
     # The project may lie where nobody cannot reach it.
     cp -a "$tree" "$cache"/*.deb "$work/" && tree=$work/bookworm cache=$work || exit 1
-    chown -R 65534:65534 "$tree"; chmod 755 "$work"
+    chown -R 65534:65534 "$tree"
+    chmod 755 "$work"
 fi
-tree=$(realpath "$tree"); cache=$(realpath "$cache")
+tree=$(realpath "$tree")
+cache=$(realpath "$cache")
 d() { v --clear-env --env PATH=/usr/sbin:/usr/bin:/sbin:/bin --env HOME=/root --env LC_ALL=C --env DEBIAN_FRONTEND=noninteractive --rootfs "$tree" --fake-root --bind "$cache:/mnt:ro" --workdir / "$@"; }
 "$checks/../../../ctests/manifest.sh" "$tree" >"$work/before" 2>/dev/null
 expect dpkg-l 0 "$(grep -c '^Status: install ok installed' "$tree/var/lib/dpkg/status")" d -- sh -c 'dpkg -l | grep -c ^ii'

@@ -3,10 +3,20 @@
 # allows. And locks of guests: no process of the host meets one, and they meet none of the host's.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-echo 'of the host' >given; echo '#!/bin/true' >program; chmod 755 program; echo lower >lower; mkdir bound; echo bound >bound/file
-mkfifo named; : >written
+echo 'of the host' >given
+echo '#!/bin/true' >program
+chmod 755 program
+echo lower >lower
+mkdir bound
+echo bound >bound/file
+mkfifo named
+: >written
 [ ${#as[@]} -eq 0 ] || chown -R 65534:65534 .
-state() { stat -c '%n %a %u:%g %s %Y %Z %i %h' "$@"; cat "$@"; getfattr -d -m - "$@" 2>/dev/null; }
+state() {
+    stat -c '%n %a %u:%g %s %Y %Z %i %h' "$@"
+    cat "$@"
+    getfattr -d -m - "$@" 2>/dev/null
+}
 
 # Each attempt prints a line if it succeeds.
 cat >"$work/attempts.py" <<'END'
@@ -53,7 +63,11 @@ END
 chmod 644 "$work/attempts.py"
 
 state given >"$work/before"
-attempts() { local name=$1; shift; expect "$name" 0 end "$@"; }
+attempts() {
+    local name=$1
+    shift
+    expect "$name" 0 end "$@"
+}
 attemptsOn() { v --fake-root -- python3 "$work/attempts.py" 0 "$1" <"$2"; }
 attempts read-only-file attemptsOn file given
 if state given | diff "$work/before" - >"$work/difference"; then ok read-only-file-unchanged; else fail read-only-file-unchanged "$(tr '\n' '|' <"$work/difference")"; fi
@@ -103,23 +117,30 @@ END
 chmod 644 "$work"/*.py
 # lock NAME SAYS HOW FILE HOSTFILE [OPTION...]
 lock() {
-    local name=$1 says=$2 how=$3 file=$4 hostFile=$5 seen; shift 5
+    local name=$1 says=$2 how=$3 file=$4 hostFile=$5 seen
+    shift 5
     coproc guest { v "$@" -- python3 "$work/lock.py" "$how" "$file" 2>&1; }
     local pid=$guest_PID in=${guest[1]}
     read -r -t 50 seen <&"${guest[0]}"
-    if ! python3 "$work/host.py" "$hostFile" 2>"$work/stderr"; then fail "$name" "the host meets the guest's lock: $(tail -1 "$work/stderr")"
-    elif [ "$seen" != "$says" ]; then fail "$name" "said '$seen', not '$says'"
-    else ok "$name"
+    if ! python3 "$work/host.py" "$hostFile" 2>"$work/stderr"; then
+        fail "$name" "the host meets the guest's lock: $(tail -1 "$work/stderr")"
+    elif [ "$seen" != "$says" ]; then
+        fail "$name" "said '$seen', not '$says'"
+    else
+        ok "$name"
     fi
-    echo >&"$in"; wait "$pid" 2>/dev/null
+    echo >&"$in"
+    wait "$pid" 2>/dev/null
 }
 for how in exclusive shared process description; do
     lock "lower-$how" locked $how lower lower
-    refusal=locked; [ $how != exclusive ] || refusal='No locks available'
+    refusal=locked
+    [ $how != exclusive ] || refusal='No locks available'
     lock "read-only-bind-$how" "$refusal" $how /bound/file bound/file --bind "$PWD/bound:/bound:ro"
 done
 # And the host's lock does not stand in the guest's way.
-exec 8<>lower; flock -x 8
+exec 8<>lower
+flock -x 8
 lock lower-locked-by-host locked exclusive lower given
 exec 8>&-
 handedIn() { v -- sh -c 'exec 3</dev/null; exec python3 "$1" exclusive -' - "$work/lock.py" <given; }
@@ -132,6 +153,8 @@ for how in flock description process; do
     pid=$guest_PID in=${guest[1]} seen=killed
     read -r -t 50 seen <&"${guest[0]}"
     if python3 "$work/host.py" bound/file 2>"$work/stderr"; then ok "race-$how (${seen:-killed})"; else fail "race-$how" "the host meets the guest's lock"; fi
-    { echo >&"$in"; } 2>/dev/null; { exec {in}>&-; } 2>/dev/null; wait "$pid" 2>/dev/null
+    { echo >&"$in"; } 2>/dev/null
+    { exec {in}>&-; } 2>/dev/null
+    wait "$pid" 2>/dev/null
 done
 finish

@@ -2,7 +2,10 @@
 # Large files: their content is copied up once and whole, whoever comes at the same time, is interrupted or killed; and
 # nobody else is held up by it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-command -v python3 >/dev/null && command -v gcc >/dev/null || { echo 'no python3 or gcc'; exit 77; }
+command -v python3 >/dev/null && command -v gcc >/dev/null || {
+    echo 'no python3 or gcc'
+    exit 77
+}
 head -c 50000000 /dev/urandom >large
 chmod 666 large
 cp -p large "$work/copy"
@@ -66,7 +69,10 @@ int main(int count, char **arguments) {
   return puts(handled ? "after signals" : "too fast"), 0;
 }
 END
-gcc -O1 -o "$work/uninterrupted" "$work/uninterrupted.c" 2>"$work/stderr" || { fail setup "$(cat "$work/stderr")"; finish; }
+gcc -O1 -o "$work/uninterrupted" "$work/uninterrupted.c" 2>"$work/stderr" || {
+    fail setup "$(cat "$work/stderr")"
+    finish
+}
 for gate in trace notify; do
     expect "open-is-not-interrupted-$gate" 0 'after signals' v --gate $gate -- "$work/uninterrupted" large
     expect "truncate-is-not-interrupted-$gate" 0 'after signals' v --gate $gate -- "$work/uninterrupted" large truncate
@@ -75,7 +81,8 @@ done
 # The copy does not hold up others: while one process opens or truncates the file, another one's calls are served. It sees
 # the free space of the upper go down step by step, which under one lock would have happened at once. Nothing is timed: a
 # machine that gives the second process no turn at all during a copy is asked again.
-for _ in 1 2 3 4 5 6 7 8; do cat large; done >huge; chmod 666 huge
+for _ in 1 2 3 4 5 6 7 8; do cat large; done >huge
+chmod 666 huge
 cat >"$work/meanwhile.py" <<'END'
 import ctypes, mmap, os, signal, sys, time
 what, was = sys.argv[1], os.stat("huge")
@@ -150,16 +157,22 @@ case $MODE in *no-namespaces) ;; *) expect no-space-for-two 0 refused v --size 1
 
 # Killed while it waits: nothing is left, and the next one gets its file.
 expect killed-opener 0 X v -- bash -c '(exec 3<>large; sleep 9) & sleep 0.02; kill -9 $!; wait; printf X 1<>large; head -c1 large'
-expect no-space 0 'refused 50000000' v --size 16M -- bash -c 'printf X 1<>large || true; printf "refused "; stat -c %s large' 
-mkdir "$work/upper"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/upper"
+expect no-space 0 'refused 50000000' v --size 16M -- bash -c 'printf X 1<>large || true; printf "refused "; stat -c %s large'
+mkdir "$work/upper"
+[ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/upper"
 expect kept 0 '' v --upper "$work/upper" -- bash -c 'printf Y 1<>large'
 expect kept-for-the-next-run 0 "Y$(tail -c +2 large | sha256sum)" v --upper "$work/upper" -- bash -c 'head -c1 large; tail -c +2 large | sha256sum'
 [ -z "$(find "$work/upper" -name 'prepared-*' 2>/dev/null)" ] && ok nothing-half-made || fail nothing-half-made "$(find "$work/upper" -name 'prepared-*')"
 # A quota of the host (EDQUOT, which a filter stands for here: copy_file_range is 326) is the guest's errno, for a short and
 # for a long copy, and nothing of the copy stays.
-gcc -O1 -o "$work/under_filter" "$checks/../tools/under_filter.c" 2>"$work/stderr" || { fail setup "$(cat "$work/stderr")"; finish; }
-head -c 100000 large >short; chmod 666 short
-mkdir "$work/quota"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/quota"
+gcc -O1 -o "$work/under_filter" "$checks/../tools/under_filter.c" 2>"$work/stderr" || {
+    fail setup "$(cat "$work/stderr")"
+    finish
+}
+head -c 100000 large >short
+chmod 666 short
+mkdir "$work/quota"
+[ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/quota"
 printf 'import os\nfor name in ("short", "large"):\n    try: os.open(name, os.O_RDWR)\n    except OSError as error: print(error.errno, os.stat(name).st_size)\n' >"$work/quota.py"
 for upper in memory "$work/quota"; do
     expect "quota-$(basename "$upper")" 0 $'122 100000\n122 50000000' timeout 60 ${as[@]+"${as[@]}"} "$work/under_filter" 326=122 -- \
@@ -168,12 +181,15 @@ done
 [ -z "$(find "$work/quota" -name 'prepared-*')" ] && ok quota-leaves-nothing || fail quota-leaves-nothing "$(find "$work/quota" -name 'prepared-*')"
 if ${as[@]+"${as[@]}"} "$VEDETTE" fsck "$work/quota" >"$work/fsck" 2>&1; then ok fsck-after-the-quota; else fail fsck-after-the-quota "$(head -3 "$work/fsck")"; fi
 # Killed with the supervisor, in the midst of the copy: the old state, and the rest is swept away.
-mkdir "$work/killed"; [ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/killed"
+mkdir "$work/killed"
+[ ${#as[@]} -eq 0 ] || chown 65534:65534 "$work/killed"
 for _ in 1 2 3 4 5; do
-    ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} --upper "$work/killed" -- bash -c 'printf Z 1<>huge' 2>/dev/null & supervisor=$!
+    ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} --upper "$work/killed" -- bash -c 'printf Z 1<>huge' 2>/dev/null &
+    supervisor=$!
     begun=
     while [ -z "$begun" ] && kill -0 $supervisor 2>/dev/null; do begun=$(find "$work/killed/work" -name 'prepared-*' -size +1M 2>/dev/null); done
-    kill -9 $supervisor 2>/dev/null; wait $supervisor 2>/dev/null
+    kill -9 $supervisor 2>/dev/null
+    wait $supervisor 2>/dev/null
     [ -z "$begun" ] || break
 done
 [ -n "$begun" ] && ok supervisor-killed || fail supervisor-killed 'no copy was met half made'

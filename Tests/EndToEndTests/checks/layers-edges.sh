@@ -4,9 +4,14 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 own() { [ ${#as[@]} -eq 0 ] || chown -hR 65534:65534 "$@"; }
 x() { timeout -k 5 120 ${as[@]+"${as[@]}"} "$VEDETTE" "$@"; }
-command -v python3 >/dev/null || { echo "skipped: needs python3"; exit 77; }
+command -v python3 >/dev/null || {
+    echo "skipped: needs python3"
+    exit 77
+}
 mkdir -p low/{proc,dev,sys,tmp,usr,etc,mnt} up
-ln -s usr/lib low/lib; [ ! -e /lib64 ] || ln -s usr/lib64 low/lib64; ln -s usr/bin low/bin
+ln -s usr/lib low/lib
+[ ! -e /lib64 ] || ln -s usr/lib64 low/lib64
+ln -s usr/bin low/bin
 inside() { v --rootfs "$PWD/low" --fake-root --bind /usr:/usr:ro --bind "$work:/mnt:ro" --workdir / --upper "$PWD/up" "$@"; }
 
 # MARK: depth
@@ -27,7 +32,9 @@ if what == 'change':
 print(open(os.open('bottom', os.O_RDONLY, dir_fd=at)).read(), len(os.listdir(at)))
 END
 chmod 644 "$work/deep.py"
-mkdir low/deep; python3 "$work/deep.py" make low/deep 2000 >/dev/null; own low up
+mkdir low/deep
+python3 "$work/deep.py" make low/deep 2000 >/dev/null
+own low up
 expect deep-lower 0 'low 1' inside -- python3 /mnt/deep.py check /deep 2000
 expect deep-change 0 'low+up 2' inside -- python3 /mnt/deep.py change /deep 2000
 expect deep-again 0 'low+up 2' inside -- python3 /mnt/deep.py check /deep 2000
@@ -36,7 +43,8 @@ expect deep-made-inside 0 'low 1' inside -- sh -c 'mkdir /born; python3 /mnt/dee
 expect deep-diff 0 3 eval 'x diff up | cut -c1-6 | sort -u | wc -l'
 expect deep-fsck 0 clean eval 'x fsck up | cut -d, -f1'
 expect deep-export 0 '' x export up -o "$PWD/deep.tar"
-tar -C low --format=pax -cf base.tar . ; own base.tar
+tar -C low --format=pax -cf base.tar .
+own base.tar
 expect deep-import 0 '' x import base.tar deep.tar --to fresh
 expect deep-imported 0 'low+up 2' python3 "$work/deep.py" check fresh/moved 2000
 expect deep-imported-new 0 'low 1' python3 "$work/deep.py" check fresh/born 2000
@@ -84,18 +92,22 @@ expect names 0 held inside -- python3 /mnt/names.py
 expect names-diff 0 '' eval 'x diff up | grep -av "^[AMD] /[ -~]*$"; true'
 expect names-diff-json 0 yes python3 -c 'import json, sys; json.load(open(sys.argv[1])); print("yes")' <(x diff up --json)
 expect names-fsck 0 clean eval 'x fsck up | cut -d, -f1'
-tar -C low --format=pax -cf base.tar .; own base.tar
+tar -C low --format=pax -cf base.tar .
+own base.tar
 expect names-export 0 '' x export up -o "$PWD/names.tar"
 expect names-import 0 '' x import base.tar names.tar --to fresh
-cp -a low target; own target
+cp -a low target
+own target
 expect names-apply 0 '' x apply up --to target --yes
 # A layer cannot hold a name that begins with .wh. : export names it.
 diff -r --no-dereference -x .wh.x fresh/etc target/etc >"$work/difference" 2>&1 && ok names-are-equal || fail names-are-equal "$(head -2 "$work/difference")"
 rm -rf fresh target up/*
 
 # MARK: special files of a lower
-mkfifo low/etc/fifo; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("low/etc/socket")'
-devices=0; [ "$(id -u)" -ne 0 ] || { mknod low/etc/device c 1 3 && mknod low/etc/disk b 7 0 && devices=2; }
+mkfifo low/etc/fifo
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("low/etc/socket")'
+devices=0
+[ "$(id -u)" -ne 0 ] || { mknod low/etc/device c 1 3 && mknod low/etc/disk b 7 0 && devices=2; }
 own low
 cat >"$work/special.py" <<'END'
 import os, stat, sys
@@ -118,10 +130,16 @@ print(open('/etc/fifo3').read())
 END
 chmod 644 "$work/special.py"
 expect special-files 0 through inside -- python3 /mnt/special.py $devices
-rm -rf up/*; rm -f low/etc/{fifo,socket,device,disk}
+rm -rf up/*
+rm -f low/etc/{fifo,socket,device,disk}
 
 # MARK: a lower that changes under us
-mkdir -p low/change; echo one >low/change/goes; echo two >low/change/becomes; mkdir low/change/dir; echo x >low/change/dir/f; own low
+mkdir -p low/change
+echo one >low/change/goes
+echo two >low/change/becomes
+mkdir low/change/dir
+echo x >low/change/dir/f
+own low
 cat >"$work/change.py" <<'END'
 import os, sys, time
 def errno(call):
@@ -136,20 +154,35 @@ for call in (lambda: open('/change/goes').read(), lambda: open('/change/becomes'
 open('/etc/after', 'w').write('alive'); print(open('/etc/after').read(), flush=True)
 END
 chmod 644 "$work/change.py"
-mkfifo "$work/go"; chmod 666 "$work/go"
-inside -- python3 /mnt/change.py <"$work/go" >"$work/seen" 2>"$work/stderr" & runner=$!
+mkfifo "$work/go"
+chmod 666 "$work/go"
+inside -- python3 /mnt/change.py <"$work/go" >"$work/seen" 2>"$work/stderr" &
+runner=$!
 exec 9>"$work/go"
-for _ in $(seq 100); do grep -q ready "$work/seen" && break; sleep 0.1; done
-rm low/change/goes low/change/becomes; mkdir low/change/becomes; rm -r low/change/dir; echo file >low/change/dir
-echo go >&9; exec 9>&-
-wait "$runner"; status=$?
+for _ in $(seq 100); do
+    grep -q ready "$work/seen" && break
+    sleep 0.1
+done
+rm low/change/goes low/change/becomes
+mkdir low/change/becomes
+rm -r low/change/dir
+echo file >low/change/dir
+echo go >&9
+exec 9>&-
+wait "$runner"
+status=$?
 [ $status -eq 0 ] && [ "$(tail -1 "$work/seen")" = alive ] && ok lower-changes-under-us || fail lower-changes-under-us "status $status: $(tail -2 "$work/stderr")"
 rm -rf up/* low/change
 
 # MARK: times and attributes of apply
-mkdir -p low/kept/sub; echo a >low/kept/a; echo b >low/kept/b; touch -d '2001-01-01' low/kept low/kept/*; own low
+mkdir -p low/kept/sub
+echo a >low/kept/a
+echo b >low/kept/b
+touch -d '2001-01-01' low/kept low/kept/*
+own low
 python3 -c 'import os; os.setxattr("low/kept", "user.gone", b"x"); os.setxattr("low/kept", "user.stays", b"x")' 2>/dev/null && attributes=yes || attributes=
-cp -a low target; own target
+cp -a low target
+own target
 expect apply-changes 0 '' inside -- python3 -c '
 import os
 os.remove("/kept/a"); open("/kept/new", "w").close()
@@ -160,7 +193,10 @@ expect apply 0 '' x apply up --to target --yes
 if [ -n "$attributes" ]; then expect apply-removes-attributes 0 "['user.new', 'user.stays']" python3 -c 'import os; print(sorted(os.listxattr("target/kept")))'; fi
 
 # MARK: the bar of import
-head -c 30000000 /dev/zero >large; tar -cf large.tar large; gzip -kf large.tar; own large.tar large.tar.gz
+head -c 30000000 /dev/zero >large
+tar -cf large.tar large
+gzip -kf large.tar
+own large.tar large.tar.gz
 for archive in large.tar large.tar.gz; do
     rm -rf fresh
     timeout 60 script -qec "${as[*]} $VEDETTE import $archive --to fresh" "$work/typescript" >/dev/null 2>&1 </dev/null

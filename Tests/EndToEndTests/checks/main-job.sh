@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
 # The main job: a program changes files all over the tree and sees its changes; the host's manifest is equal afterwards.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-echo mine >file; mkdir directory; echo deep >directory/deep; ln file hard; ln -s file soft
+echo mine >file
+mkdir directory
+echo deep >directory/deep
+ln file hard
+ln -s file soft
 [ ${#as[@]} -eq 0 ] || chown -hR 65534:65534 .
 # What is watched here is small, so that the check is quick; all.sh proves the same of the whole of /usr/local and /root.
-watched=(/etc "$PWD"); [ "$(id -u)" -ne 0 ] || mapfile -d '' -O 2 watched < <(find /root /usr/local/bin -maxdepth 1 -type f -print0)
+watched=(/etc "$PWD")
+[ "$(id -u)" -ne 0 ] || mapfile -d '' -O 2 watched < <(find /root /usr/local/bin -maxdepth 1 -type f -print0)
 manifest() { "$checks/../../../ctests/manifest.sh" "${watched[@]}" 2>/dev/null; }
 manifest >"$work/before"
 cat >"$work/change.sh" <<'END'

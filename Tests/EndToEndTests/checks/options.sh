@@ -8,12 +8,18 @@ expect status 37 '' v -- sh -c 'exit 37'
 expect signal-status 137 '' v -- sh -c 'kill -KILL $$'
 expect segv-status 139 '' v -- sh -c 'kill -SEGV $$'
 expect bytes-in-arguments 0 ' 63 61 66 e9' v -- sh -c 'printf %s "$1" | od -An -tx1' sh $'caf\xe9'
-mkdir -p one/etc two/etc; echo one >one/etc/which; echo two >two/etc/which; echo lower >two/etc/below; own one two
+mkdir -p one/etc two/etc
+echo one >one/etc/which
+echo two >two/etc/which
+echo lower >two/etc/below
+own one two
 expect lower-topmost-first 0 $'one\nlower' v --lower "$PWD/one" --lower "$PWD/two" -- cat /etc/which /etc/below
 expect lower-over-root 0 'yes' v --lower "$PWD/one" -- sh -c 'test -e /etc/passwd && echo yes'
 expect lower-unchanged 0 '' v --lower "$PWD/one" -- rm /etc/which
 [ -e one/etc/which ] && ok lower-still-there || fail lower-still-there "one/etc/which is gone"
-mkdir data; echo bound >data/file; own data
+mkdir data
+echo bound >data/file
+own data
 expect bind 0 'bound' v --bind "$PWD/data:/mnt/data" -- cat /mnt/data/file
 expect bind-writes-through 0 '' v --bind "$PWD/data:/mnt" -- sh -c 'echo new >/mnt/new'
 [ "$(cat data/new 2>/dev/null)" = new ] && ok bind-seen-on-host || fail bind-seen-on-host "data/new is not there"
@@ -44,9 +50,9 @@ fi
 expect net-none 0 'lo' v -- sh -c "sed -n 's/^ *\([a-z0-9]*\):.*/\1/p' /proc/net/dev"
 # Without namespaces there is no network of one's own (sockets are refused) and no bound on the store (README).
 if [[ $MODE != *no-namespaces ]]; then
-expect fake-root-low-port 0 'bound' v --fake-root -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.bind(("127.0.0.1", 80)); print("bound")'
-expect net-none-unreachable 0 'no' v -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.settimeout(2)\ntry: s.connect(("192.0.2.1", 80)); print("yes")\nexcept OSError: print("no")'
-expect size-enospc 0 'full' v --size 1M -- sh -c 'head -c 4M /dev/zero >big 2>/dev/null || echo full'
+    expect fake-root-low-port 0 'bound' v --fake-root -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.bind(("127.0.0.1", 80)); print("bound")'
+    expect net-none-unreachable 0 'no' v -- /usr/bin/python3 -c $'import socket\ns = socket.socket(); s.settimeout(2)\ntry: s.connect(("192.0.2.1", 80)); print("yes")\nexcept OSError: print("no")'
+    expect size-enospc 0 'full' v --size 1M -- sh -c 'head -c 4M /dev/zero >big 2>/dev/null || echo full'
 fi
 expect fd 0 'through three' v --fd 3 -- sh -c 'cat <&3' 3<<<'through three'
 expect fd-not-passed 0 'closed' v -- sh -c '{ cat <&3; } 2>/dev/null || echo closed' 3<<<x
@@ -57,12 +63,14 @@ expect isolation-no-namespaces 0 'x' v --isolation no-namespaces -- sh -c 'echo 
 expect leftovers-are-ended 0 'started' v -- sh -c 'sleep 98761 >/dev/null 2>&1 & echo started'
 waitGone 'sleep 98761' && ok leftovers-gone || fail leftovers-gone "sleep 98761 is still there"
 
-mkdir up; own up
+mkdir up
+own up
 expect upper-directory 0 '' v --upper "$PWD/up" -- sh -c 'echo kept >kept; rm -f /etc/hostname 2>/dev/null; true'
 expect upper-again 0 $'kept' v --upper "$PWD/up" -- cat kept
 [ ! -e kept ] && ok upper-not-on-host || fail upper-not-on-host "kept is on the host"
 
-v --trace "$PWD/calls.jsonl" -- sh -c 'cat /etc/hostname; cat "$(printf "no\377\"such")"' >/dev/null 2>&1; own calls.jsonl 2>/dev/null
+v --trace "$PWD/calls.jsonl" -- sh -c 'cat /etc/hostname; cat "$(printf "no\377\"such")"' >/dev/null 2>&1
+own calls.jsonl 2>/dev/null
 if [ ${#as[@]} -eq 0 ] || [ -s calls.jsonl ]; then
     expect trace-is-json 0 'True True' /usr/bin/python3 -c "
 import json
@@ -80,6 +88,8 @@ if [ ${#as[@]} -gt 0 ]; then
     seen=$(v --fake-root -- ls "$work/closed" 2>&1)
     [ $? -eq 2 ] && [[ $seen == *'cannot open directory'*'Permission denied' ]] && ok closed-directory || fail closed-directory "$seen"
 fi
-v --stats -- ls -lR /etc >/dev/null 2>"$work/stats"; grep -q '^call .*count .*p50 .*p99 .*max .*total' "$work/stats" && grep -Eq '^(newfstatat|statx|lstat|getdents64) ' "$work/stats" && ok stats || fail stats "$(head -2 "$work/stats")"
-"$VEDETTE" doctor >"$work/doctor"; [ $? -eq 0 ] && [ "$(wc -l <"$work/doctor")" -ge 5 ] && ok doctor || fail doctor "$(head -3 "$work/doctor")"
+v --stats -- ls -lR /etc >/dev/null 2>"$work/stats"
+grep -q '^call .*count .*p50 .*p99 .*max .*total' "$work/stats" && grep -Eq '^(newfstatat|statx|lstat|getdents64) ' "$work/stats" && ok stats || fail stats "$(head -2 "$work/stats")"
+"$VEDETTE" doctor >"$work/doctor"
+[ $? -eq 0 ] && [ "$(wc -l <"$work/doctor")" -ge 5 ] && ok doctor || fail doctor "$(head -3 "$work/doctor")"
 finish

@@ -2,11 +2,18 @@
 # What `make install`, `deb`, `dist` and `image` make: the files are where they belong, the sums are right, the package installs
 # and goes away (inside), the image is what an engine loads.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-[ "$MODE" = root ] || { echo 'skipped: one user is enough for this'; exit 77; }
+[ "$MODE" = root ] || {
+    echo 'skipped: one user is enough for this'
+    exit 77
+}
 packaging=$(realpath "$checks/../../../Packaging")
-if readelf -l "$VEDETTE" | grep -q INTERP; then echo 'skipped: a release is packed, and this binary is not static'; exit 77; fi
+if readelf -l "$VEDETTE" | grep -q INTERP; then
+    echo 'skipped: a release is packed, and this binary is not static'
+    exit 77
+fi
 export MAINTAINER='Vedette <vedette@example.org>' SOURCE_DATE_EPOCH=1790000000
-version=$("$VEDETTE" --version); version=${version##* }
+version=$("$VEDETTE" --version)
+version=${version##* }
 results=$work/results
 
 # install and uninstall.
@@ -21,37 +28,48 @@ grep -q '^#compdef vedette' "$work/staged/usr/local/share/zsh/site-functions/_ve
 gunzip -c "$work/staged/usr/local/share/man/man1/vedette.1.gz" >"$work/vedette.1"
 missing=
 for command in run diff export import apply fsck doctor; do
-    for option in $("$VEDETTE" "$command" --help | grep -oE '^  --[a-z-]+' ); do grep -qF -- "\"${option//-/\\-}" "$work/vedette.1" || missing+=" $command:$option"; done
+    for option in $("$VEDETTE" "$command" --help | grep -oE '^  --[a-z-]+'); do grep -qF -- "\"${option//-/\\-}" "$work/vedette.1" || missing+=" $command:$option"; done
 done
 [ -z "$missing" ] && ok manual-has-every-option || fail manual-has-every-option "missing:$missing"
 if command -v man >/dev/null; then
-    warnings=$(LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -l "$work/vedette.1" 2>&1 >/dev/null); [ -z "$warnings" ] && ok manual-is-good || fail manual-is-good "$warnings"
+    warnings=$(LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -l "$work/vedette.1" 2>&1 >/dev/null)
+    [ -z "$warnings" ] && ok manual-is-good || fail manual-is-good "$warnings"
 else skip manual-is-good 'no man'; fi
-"$packaging/stage.sh" --remove "$work/staged" /usr/local; [ -z "$(find "$work/staged" -type f)" ] && ok uninstall || fail uninstall "$(find "$work/staged" -type f | head -3)"
+"$packaging/stage.sh" --remove "$work/staged" /usr/local
+[ -z "$(find "$work/staged" -type f)" ] && ok uninstall || fail uninstall "$(find "$work/staged" -type f | head -3)"
 
 # What `make run` installs: what building needs and no more; and apt's lock is waited for.
-mkdir "$work/bin"; printf '#!/bin/sh\necho "$@" >>"%s"\n' "$work/apt" >"$work/bin/apt-get"; printf '#!/bin/sh\nexit 1\n' >"$work/bin/dpkg-query"; chmod 755 "$work/bin"/*
-: >"$work/apt"; PATH=$work/bin:$PATH "$checks/../apt-install.sh" one two >"$work/stdout" 2>"$work/stderr"
+mkdir "$work/bin"
+printf '#!/bin/sh\necho "$@" >>"%s"\n' "$work/apt" >"$work/bin/apt-get"
+printf '#!/bin/sh\nexit 1\n' >"$work/bin/dpkg-query"
+chmod 755 "$work/bin"/*
+: >"$work/apt"
+PATH=$work/bin:$PATH "$checks/../apt-install.sh" one two >"$work/stdout" 2>"$work/stderr"
 [ "$(grep -cE '^-o DPkg::Lock::Timeout=[0-9]+ (update|install) ' "$work/apt")" -eq 2 ] && grep -q ' install .* one two$' "$work/apt" && [ "$(wc -l <"$work/stdout")" -eq 1 ] && ok apt-waits || fail apt-waits "$(tr '\n' '|' <"$work/apt")"
-asked=$(make -C "$packaging/.." -n run | grep -E 'apt-install.sh' | sed 's/.*apt-install.sh *//'); [ "$(wc -l <<<"$asked")" -eq 1 ] && [ "$(wc -w <<<"$asked")" -le 7 ] && [[ $asked == *libseccomp-dev* ]] && ok build-needs || fail build-needs "$asked"
+asked=$(make -C "$packaging/.." -n run | grep -E 'apt-install.sh' | sed 's/.*apt-install.sh *//')
+[ "$(wc -l <<<"$asked")" -eq 1 ] && [ "$(wc -w <<<"$asked")" -le 7 ] && [[ $asked == *libseccomp-dev* ]] && ok build-needs || fail build-needs "$asked"
 
 # The Debian package.
 if command -v dpkg-deb >/dev/null; then
     package=$("$packaging/deb.sh" "$VEDETTE" "$results" 2>"$work/stderr") || fail deb "$(head -3 "$work/stderr")"
     expect deb-control 0 "vedette $version amd64" dpkg-deb -W --showformat='${Package} ${Version} ${Architecture}' "$package"
-    mkdir "$work/unpacked"; dpkg-deb -R "$package" "$work/unpacked"
+    mkdir "$work/unpacked"
+    dpkg-deb -R "$package" "$work/unpacked"
     (cd "$work/unpacked" && md5sum --quiet -c DEBIAN/md5sums) >"$work/stderr" 2>&1 && [ "$(wc -l <"$work/unpacked/DEBIAN/md5sums")" -eq "$(find "$work/unpacked/usr" -type f | wc -l)" ] && ok deb-sums || fail deb-sums "$(head -3 "$work/stderr")"
-    wrong=$(dpkg-deb -c "$package" | grep -vE '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) root/root ' ); [ -z "$wrong" ] && ok deb-owners || fail deb-owners "$wrong"
+    wrong=$(dpkg-deb -c "$package" | grep -vE '^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--) root/root ')
+    [ -z "$wrong" ] && ok deb-owners || fail deb-owners "$wrong"
     expect deb-installs 0 "vedette $version
 gone" v --fake-root -- sh -c "dpkg -i '$package' >/dev/null && /usr/bin/vedette --version && dpkg -r vedette >/dev/null && [ ! -e /usr/bin/vedette ] && echo gone"
     if command -v lintian >/dev/null; then
-        remarks=$(lintian --allow-root "$package" 2>&1 | grep -E '^[EW]:'); [ -z "$remarks" ] && ok lintian || fail lintian "$remarks"
+        remarks=$(lintian --allow-root "$package" 2>&1 | grep -E '^[EW]:')
+        [ -z "$remarks" ] && ok lintian || fail lintian "$remarks"
     else skip lintian 'no lintian'; fi
 else skip deb 'no dpkg-deb'; fi
 
 # The image: an OCI layout whose digests and sizes are right, and the manifest.json of older engines.
 image=$("$packaging/image.sh" "$VEDETTE" "$results" 2>"$work/stderr") || fail image "$(head -3 "$work/stderr")"
-mkdir "$work/layout"; tar -C "$work/layout" -xf "$image"
+mkdir "$work/layout"
+tar -C "$work/layout" -xf "$image"
 cat >"$work/image.py" <<'END'
 import hashlib, json, os, sys
 root, version = sys.argv[1:]
@@ -81,7 +99,8 @@ END
 layer=$(python3 "$work/image.py" "$work/layout" "$version" 2>"$work/stderr") && ok image-layout || fail image-layout "$(tail -1 "$work/stderr")"
 expect image-as-layer 0 '' "$VEDETTE" import "$work/layout/$layer" --to "$work/image"
 expect image-runs 0 "vedette $version" v --rootfs "$work/image" -- /usr/bin/vedette --version
-"$packaging/image.sh" "$VEDETTE" "$work/again" >/dev/null 2>&1; cmp -s "$image" "$work/again/$(basename "$image")" && ok image-is-reproducible || fail image-is-reproducible differs
+"$packaging/image.sh" "$VEDETTE" "$work/again" >/dev/null 2>&1
+cmp -s "$image" "$work/again/$(basename "$image")" && ok image-is-reproducible || fail image-is-reproducible differs
 for engine in podman docker; do
     if command -v $engine >/dev/null && timeout 20 $engine info >/dev/null 2>&1; then
         if timeout 60 $engine load -q -i "$image" >"$work/stderr" 2>&1 && [ "$(timeout 60 $engine run --rm "vedette:$version" --version)" = "vedette $version" ]; then ok "image-$engine"; else fail "image-$engine" "$(tail -2 "$work/stderr")"; fi
@@ -92,6 +111,7 @@ done
 # The tarball, and the sums of all.
 tarball=$("$packaging/dist.sh" "$VEDETTE" "$results" 2>"$work/stderr") || fail dist "$(head -3 "$work/stderr")"
 (cd "$results" && sha256sum --quiet -c SHA256SUMS) >"$work/stderr" 2>&1 && [ "$(wc -l <"$results/SHA256SUMS")" -eq $(($(find "$results" -type f | wc -l) - 1)) ] && ok dist-sums || fail dist-sums "$(head -3 "$work/stderr")"
-mkdir "$work/tarball"; tar -C "$work/tarball" -xf "$tarball"
+mkdir "$work/tarball"
+tar -C "$work/tarball" -xf "$tarball"
 (cd "$work/tarball"/vedette-*/ && sha256sum --quiet -c SHA256SUMS && [ "$(./bin/vedette --version)" = "vedette $version" ] && [ -s LICENSE ] && [ -s share/man/man1/vedette.1.gz ]) >"$work/stderr" 2>&1 && ok dist-content || fail dist-content "$(head -3 "$work/stderr")"
 finish

@@ -3,7 +3,10 @@
 # File systems whose content is the kernel's, or depends on who reads, are never shown: below a layer, below a bind, nested,
 # as a file, or mounted while a guest runs. A mount namespace of our own holds the mounts.
 if [ -z "${VEDETTE_CHECK_NAMESPACE:-}" ]; then
-    [ "$(id -u)" -eq 0 ] || { echo "needs root for mounts"; exit 77; }
+    [ "$(id -u)" -eq 0 ] || {
+        echo "needs root for mounts"
+        exit 77
+    }
     VEDETTE_CHECK_NAMESPACE=1 exec unshare --mount --propagation private -- bash "${BASH_SOURCE[0]}" "$@"
 fi
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,13 +22,23 @@ if [ "$(stat -f -c %T /dev)" = tmpfs ] && grep -q ' /dev .* - devtmpfs ' /proc/s
 else skip bind-of-devtmpfs "/dev is no devtmpfs here"; fi
 
 # A tree with a procfs, a sysfs and a devpts of its own, one procfs below a tmpfs, one over a file; the tmpfs itself shows.
-tree=$work/tree; mkdir -p "$tree"/{proc,sys,pts,memory,plain}
+tree=$work/tree
+mkdir -p "$tree"/{proc,sys,pts,memory,plain}
 mount -t proc proc "$tree/proc" && mount -t sysfs sysfs "$tree/sys" && mount -t tmpfs none "$tree/memory" ||
-    { skip mounts "no mounts in this place"; finish; }
-chmod 755 "$tree/memory"; mkdir "$tree/memory/proc"; echo shown >"$tree/memory/file"; mount --rbind /proc "$tree/memory/proc"
+    {
+        skip mounts "no mounts in this place"
+        finish
+    }
+chmod 755 "$tree/memory"
+mkdir "$tree/memory/proc"
+echo shown >"$tree/memory/file"
+mount --rbind /proc "$tree/memory/proc"
 mount --bind /dev/pts "$tree/pts"
-echo covered >"$tree/file"; mount --bind /proc/self/environ "$tree/file" 2>/dev/null || mount --bind /proc/version "$tree/file"
-echo one >"$tree/one"; echo two >"$work/two"; mount --bind "$work/two" "$tree/one"
+echo covered >"$tree/file"
+mount --bind /proc/self/environ "$tree/file" 2>/dev/null || mount --bind /proc/version "$tree/file"
+echo one >"$tree/one"
+echo two >"$work/two"
+mount --bind "$work/two" "$tree/one"
 script='cd $0 && find proc sys pts memory/proc | sort | tr "\n" " "; cat memory/file one; cat file 2>&1; ls proc/self/environ proc/1 2>&1; stat -c "%A %h %s" proc file | tr "\n" " "'
 seen="memory/proc proc pts sys shown
 two
@@ -51,14 +64,25 @@ expect nothing-made 0 refused v --fake-root --bind "$tree:/mnt" -- sh -c 'mkdir 
 # A procfs that is mounted while the guest runs: over a directory that the guest has entered, over one that it has listed.
 later() {
     local name=$1 at=$2 options=("${@:3}") pid
-    mkdir -p "$tree/later/in"; echo before >"$tree/later/in/name"; chmod -R a+rX "$tree/later"; rm -f "$work/go" "$work/out"; mkfifo "$work/go"
+    mkdir -p "$tree/later/in"
+    echo before >"$tree/later/in/name"
+    chmod -R a+rX "$tree/later"
+    rm -f "$work/go" "$work/out"
+    mkfifo "$work/go"
     v "${options[@]}" -- sh -c 'cd $0/later && ls in >/dev/null && cat in/name && echo ready && read line && cat in/name 2>/dev/null; ls in/self in/1 2>/dev/null; cat in/self/environ in/version in/meminfo 2>/dev/null | head -c 9; cd in 2>/dev/null && cat self/environ version | head -c 9; cat $0/later/in/self/environ $0/later/in/version | head -c 9; echo end' "$at" <"$work/go" >"$work/out" 2>/dev/null &
-    pid=$!; exec 9>"$work/go"
-    for _ in $(seq 100); do grep -q ready "$work/out" && break; sleep 0.05; done
-    mount -t proc proc "$tree/later/in"; echo >&9; exec 9>&-; wait $pid
+    pid=$!
+    exec 9>"$work/go"
+    for _ in $(seq 100); do
+        grep -q ready "$work/out" && break
+        sleep 0.05
+    done
+    mount -t proc proc "$tree/later/in"
+    echo >&9
+    exec 9>&-
+    wait $pid
     umount "$tree/later/in"
     case $(tr '\n' ' ' <"$work/out") in
-    "before ready end "|"before ready before end ") ok "$name" ;;
+    "before ready end " | "before ready before end ") ok "$name" ;;
     *) fail "$name" "$(head -c 300 "$work/out" | tr '\0\n' '|')" ;;
     esac
 }
@@ -77,7 +101,10 @@ if ctypes.CDLL(None).mount(b"fuse", sys.argv[1].encode(), b"fuse", 0, options) =
     time.sleep(100)
 END
 server=$!
-for _ in $(seq 50); do [ -e "$work/mounted" ] || ! kill -0 $server 2>/dev/null && break; sleep 0.1; done
+for _ in $(seq 50); do
+    [ -e "$work/mounted" ] || ! kill -0 $server 2>/dev/null && break
+    sleep 0.1
+done
 if [ -e "$work/mounted" ]; then
     # It waits for the server's first answer (FUSE_INIT), so that a look of the host's would hang.
     for place in "$tree:" "/mnt:--bind $tree:/mnt:ro" "/mnt:--bind $tree:/mnt"; do
@@ -87,6 +114,9 @@ if [ -e "$work/mounted" ]; then
     done
     umount -l "$tree/fuse"
 else skip hung-fuse "no FUSE here"; fi
-{ kill $server; wait $server; } 2>/dev/null
+{
+    kill $server
+    wait $server
+} 2>/dev/null
 umount -R "$tree"/* 2>/dev/null
 finish

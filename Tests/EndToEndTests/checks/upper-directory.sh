@@ -4,11 +4,17 @@
 # one line; damage of any kind crashes nothing, gives the guest an errno, and is told of by `vedette fsck`; file systems that
 # are full, read-only, or without extended attributes. FUZZ_ROUNDS is the number of damaged uppers (default 25).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-command -v gcc >/dev/null && command -v python3 >/dev/null || { echo "skipped: needs gcc and python3"; exit 77; }
+command -v gcc >/dev/null && command -v python3 >/dev/null || {
+    echo "skipped: needs gcc and python3"
+    exit 77
+}
 own() { [ ${#as[@]} -eq 0 ] || chown -hR 65534:65534 "$@"; }
 x() { timeout -k 5 60 ${as[@]+"${as[@]}"} "$VEDETTE" "$@"; }
 mkdir -p low/{proc,dev,sys,tmp,e,d/sub/deep,opq/old,whited,ov} other/{proc,dev,sys,tmp} top/d
-gcc -std=gnu11 -O1 -static "$checks/crash-guest.c" -o low/guest || { fail setup 'crash-guest.c does not compile'; finish; }
+gcc -std=gnu11 -O1 -static "$checks/crash-guest.c" -o low/guest || {
+    fail setup 'crash-guest.c does not compile'
+    finish
+}
 cp low/guest other/
 long=$(printf 'n%.0s' {1..255})
 (
@@ -16,14 +22,22 @@ long=$(printf 'n%.0s' {1..255})
     echo a >whited/a && echo k >"d/$long" && for i in 1 2 3; do echo a >"ov/$i${long:0:254}"; done && for i in $(seq 60); do echo >"ov/a-rather-long-name-of-a-file-$i"; done
     ln -s d s && ln s s2 && mkfifo p && chmod 640 f
 )
-echo t >top/d/t; own low other top
+echo t >top/d/t
+own low other top
 up=$PWD/up
 run() { v "${lowers[@]}" --fake-root --clear-env --workdir / --upper "$up" -- /guest "$@"; }
 lowers=(--rootfs "$PWD/low")
-prefix=user.overlay; [ "$MODE" != root ] || prefix=trusted.overlay
-fresh() { chmod -R u+rwX "$up" 2>/dev/null; rm -rf "$up"; mkdir "$up"; own "$up"; }
+prefix=user.overlay
+[ "$MODE" != root ] || prefix=trusted.overlay
+fresh() {
+    chmod -R u+rwX "$up" 2>/dev/null
+    rm -rf "$up"
+    mkdir "$up"
+    own "$up"
+}
 # Something of everything. Without privileges on the host a symlink keeps its owner.
-symlinkChange='utimes s'; [ "$MODE" != root ] || symlinkChange='chown 7 s'
+symlinkChange='utimes s'
+[ "$MODE" != root ] || symlinkChange='chown 7 s'
 change() {
     local i removals=()
     for i in $(seq 60); do removals+=(, unlink "ov/a-rather-long-name-of-a-file-$i"); done
@@ -35,10 +49,12 @@ change() {
 
 # Restarts.
 fresh
-lowers=(--rootfs "$PWD/low"); change 2>"$work/stderr" && ok changes || fail changes "$(cat "$work/stderr")"
+lowers=(--rootfs "$PWD/low")
+change 2>"$work/stderr" && ok changes || fail changes "$(cat "$work/stderr")"
 same() { run list numbers >"$work/again" 2>"$work/stderr" && cmp -s "$work/first" "$work/again" && ok "$1" || fail "$1" "$(grep PROBLEM "$work/again" | head -2) $(diff "$work/first" "$work/again" | head -4 | tr '\n' '|') $(head -2 "$work/stderr")"; }
 run list numbers >"$work/first" 2>"$work/stderr" && ok listing || fail listing "$(grep PROBLEM "$work/first" | head -3) $(head -2 "$work/stderr")"
-same restart-keeps-everything; same another-restart
+same restart-keeps-everything
+same another-restart
 expect fsck-is-clean 0 clean eval 'x fsck up | cut -d, -f1'
 # Moving what came from elsewhere, in a later run, takes its numbers along.
 run mkdir b2 , rename f b2/f , rename e/l4 b2/l4 , rename e/moved b2/moved , exchange "born/d/$long" b2/f 2>"$work/stderr" || fail later-moves "$(cat "$work/stderr")"
@@ -50,54 +66,108 @@ rows = {l.split(' ')[0]: l.split(' ') for l in open(sys.argv[2], errors='surroga
 for path, old in {'/s': 's', '/l1': 'l1', '/b2/l4': 'l1', '/b2/moved': 'd/sub', '/b2/moved/deep/z': 'd/sub/deep/z', '/born/d': 'd', '/p': 'p'}.items():
     assert int(rows[path][6]) == os.lstat(os.path.join(sys.argv[1], old)).st_ino, (path, rows[path])
 END
-mv up elsewhere; up=$PWD/elsewhere; same moved-upper; mv elsewhere up; up=$PWD/up
-mv low moved-low; lowers=(--rootfs "$PWD/moved-low"); same moved-lower; mv moved-low low; lowers=(--rootfs "$PWD/low"); same moved-back
+mv up elsewhere
+up=$PWD/elsewhere
+same moved-upper
+mv elsewhere up
+up=$PWD/up
+mv low moved-low
+lowers=(--rootfs "$PWD/moved-low")
+same moved-lower
+mv moved-low low
+lowers=(--rootfs "$PWD/low")
+same moved-back
 
 # Many deletes in one lower directory, every fifth name as long as names can be. DELETES says how many.
-deletes=${DELETES:-1000}; mkdir low/many; touch low/many/kept
-seq "$deletes" | awk '{ s = "a-rather-long-name-of-a-file-" $1; if ($1 % 5 == 0) while (length(s) < 255) s = s "n"; print "low/many/" s }' | xargs touch; own low/many
+deletes=${DELETES:-1000}
+mkdir low/many
+touch low/many/kept
+seq "$deletes" | awk '{ s = "a-rather-long-name-of-a-file-" $1; if ($1 % 5 == 0) while (length(s) < 255) s = s "n"; print "low/many/" s }' | xargs touch
+own low/many
 expect many-deletes-in-memory 0 '' v "${lowers[@]}" --fake-root --workdir / -- /guest deleteall many "$deletes" , unlink many/kept , rmdir many
 expect many-deletes 0 '' run deleteall many "$deletes"
 expect many-deletes-stay 0 '' run deleteall many 0
 expect many-deletes-removed 0 '' run unlink many/kept , rmdir many , mkdir many , rmdir many
 expect many-deletes-fsck 0 clean eval 'x fsck up | cut -d, -f1'
-run list numbers >"$work/first"; same many-deletes-restart; [ "$(ls low/many | wc -l)" -eq $((deletes + 1)) ] && ok many-deletes-spare-the-lower || fail many-deletes-spare-the-lower "$(ls low/many | wc -l)"
+run list numbers >"$work/first"
+same many-deletes-restart
+[ "$(ls low/many | wc -l)" -eq $((deletes + 1)) ] && ok many-deletes-spare-the-lower || fail many-deletes-spare-the-lower "$(ls low/many | wc -l)"
 rm -r low/many
 
 # What must not be taken.
-lowers=(--rootfs "$PWD/other"); refused other-rootfs 125 'lies over other layers' run list
-lowers=(--rootfs "$PWD/low" --lower "$PWD/top"); refused one-more-lower 125 'lies over other layers' run list
-lowers=(--rootfs "$PWD/low"); same refusals-change-nothing
+lowers=(--rootfs "$PWD/other")
+refused other-rootfs 125 'lies over other layers' run list
+lowers=(--rootfs "$PWD/low" --lower "$PWD/top")
+refused one-more-lower 125 'lies over other layers' run list
+lowers=(--rootfs "$PWD/low")
+same refusals-change-nothing
 if [ "$(id -u)" -eq 0 ]; then
-    if [ "$MODE" = root ]; then chmod 777 up; refused another-user 125 'was written by user 0\|Permission denied' setpriv --reuid 65534 --regid 65534 --clear-groups "$VEDETTE" run --rootfs "$PWD/low" --upper "$up" -- /guest list
+    if [ "$MODE" = root ]; then
+        chmod 777 up
+        refused another-user 125 'was written by user 0\|Permission denied' setpriv --reuid 65534 --regid 65534 --clear-groups "$VEDETTE" run --rootfs "$PWD/low" --upper "$up" -- /guest list
     else refused another-user 125 'was written by user 65534' "$VEDETTE" run --rootfs "$PWD/low" --upper "$up" -- /guest list; fi
 fi
-cp -a up copy; up=$PWD/copy; refused a-copy 125 'is a copy' run list; up=$PWD/up; rm -rf copy
-cp up/work/layers "$work/layers"; printf 'nonsense' >up/work/layers; own up/work/layers
-refused damaged-record 125 'work/layers is damaged' run list; cp "$work/layers" up/work/layers
-mkfifo "$work/fifo"; exec 8<>"$work/fifo"
+cp -a up copy
+up=$PWD/copy
+refused a-copy 125 'is a copy' run list
+up=$PWD/up
+rm -rf copy
+cp up/work/layers "$work/layers"
+printf 'nonsense' >up/work/layers
+own up/work/layers
+refused damaged-record 125 'work/layers is damaged' run list
+cp "$work/layers" up/work/layers
+mkfifo "$work/fifo"
+exec 8<>"$work/fifo"
 # Not through v: what is killed must be the supervisor itself.
-${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} "${lowers[@]}" --fake-root --upper "$up" -- /guest busy 1 >&8 2>/dev/null & busy=$!
-read -r -t 20 _ <&8; refused a-busy-upper 125 'another run is using' run list; refused fsck-of-a-busy-upper 125 'a run is using it' x fsck up
-kill -9 $busy; wait $busy 2>/dev/null; exec 8<&-; waitGone "guest busy 1"
-fresh; lowers=(--rootfs "$PWD/other"); run list >/dev/null && lowers=(--rootfs "$PWD/low") && run list >/dev/null 2>"$work/stderr" && ok an-unused-upper-takes-any-lower || fail an-unused-upper-takes-any-lower "$(cat "$work/stderr")"
+${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} "${lowers[@]}" --fake-root --upper "$up" -- /guest busy 1 >&8 2>/dev/null &
+busy=$!
+read -r -t 20 _ <&8
+refused a-busy-upper 125 'another run is using' run list
+refused fsck-of-a-busy-upper 125 'a run is using it' x fsck up
+kill -9 $busy
+wait $busy 2>/dev/null
+exec 8<&-
+waitGone "guest busy 1"
+fresh
+lowers=(--rootfs "$PWD/other")
+run list >/dev/null && lowers=(--rootfs "$PWD/low") && run list >/dev/null 2>"$work/stderr" && ok an-unused-upper-takes-any-lower || fail an-unused-upper-takes-any-lower "$(cat "$work/stderr")"
 
 # Damage. Each kind by itself: what the guest gets, what fsck says, what it can mend.
 damaged() { # damaged NAME PATTERN GUEST-STATUS GUEST-ERROR PYTHON COMMAND... : fsck's line, then the guest's command
-    local name=$1 pattern=$2 status=$3 error=$4 script=$5 seen; shift 5
-    fresh; change 2>/dev/null
+    local name=$1 pattern=$2 status=$3 error=$4 script=$5 seen
+    shift 5
+    fresh
+    change 2>/dev/null
     python3 -c "
 import os, sys
 os.chdir('up'); p = '$prefix'
 def mark(path, name, value): os.setxattr('upper/' + path, p + '.' + name, value, follow_symlinks=False)
-$script" && own up || { fail "$name" "not damaged"; return; }
-    x fsck up >"$work/found" 2>&1; [ $? -eq 1 ] && grep -q "$pattern" "$work/found" || { fail "$name" "fsck: $(head -3 "$work/found" | tr '\n' '|')"; return; }
-    run "$@" >/dev/null 2>"$work/stderr"; seen=$?
-    { [ $seen -eq "$status" ] && { [ -z "$error" ] || grep -q "$error" "$work/stderr"; }; } || { fail "$name" "guest: status $seen, $(head -2 "$work/stderr" | tr '\n' '|')"; return; }
-    x fsck up --repair >"$work/found" 2>&1; seen=$?
+$script" && own up || {
+        fail "$name" "not damaged"
+        return
+    }
+    x fsck up >"$work/found" 2>&1
+    [ $? -eq 1 ] && grep -q "$pattern" "$work/found" || {
+        fail "$name" "fsck: $(head -3 "$work/found" | tr '\n' '|')"
+        return
+    }
+    run "$@" >/dev/null 2>"$work/stderr"
+    seen=$?
+    { [ $seen -eq "$status" ] && { [ -z "$error" ] || grep -q "$error" "$work/stderr"; }; } || {
+        fail "$name" "guest: status $seen, $(head -2 "$work/stderr" | tr '\n' '|')"
+        return
+    }
+    x fsck up --repair >"$work/found" 2>&1
+    seen=$?
     if grep -q 'repaired' "$work/found"; then
-        x fsck up >"$work/found" 2>&1 && run list >"$work/again" 2>"$work/stderr" || { fail "$name" "after repair: $(head -2 "$work/found" | tr '\n' '|') $(head -2 "$work/stderr")$(grep PROBLEM "$work/again" | head -2)"; return; }
-    elif [ $seen -ne 1 ]; then fail "$name" "--repair: status $seen"; return
+        x fsck up >"$work/found" 2>&1 && run list >"$work/again" 2>"$work/stderr" || {
+            fail "$name" "after repair: $(head -2 "$work/found" | tr '\n' '|') $(head -2 "$work/stderr")$(grep PROBLEM "$work/again" | head -2)"
+            return
+        }
+    elif [ $seen -ne 1 ]; then
+        fail "$name" "--repair: status $seen"
+        return
     fi
     ok "$name"
 }
@@ -122,7 +192,11 @@ damaged foreign-in-work 'work/stray: does not belong there' 0 '' "os.mkdir('work
 damaged foreign-prepared 'work/prepared-mine: is not empty' 0 '' "os.makedirs('work/prepared-mine/x')" list
 [ "$MODE" = root ] || damaged record 'u2\?: its owner and mode are damaged' 2 'cleaning' "os.setxattr('upper/u', 'user.vedette.attributes', b'nonsense')" append u x
 [ "$MODE" = root ] || damaged record-of-a-node 'u2\?: its owner and mode are damaged' 2 'cleaning' "os.setxattr('upper/u', 'user.vedette.attributes', b'040000 755 0 0 0')" append u x
-fresh; change 2>/dev/null; rm -rf up/work/overflow; touch up/work/overflow; own up/work/overflow
+fresh
+change 2>/dev/null
+rm -rf up/work/overflow
+touch up/work/overflow
+own up/work/overflow
 refused overflow-is-a-file 125 'Not a directory\|damaged' run list
 
 # At random: bytes in every mark, foreign files in the work area. Nothing crashes, and every line is one.
@@ -154,54 +228,103 @@ for place in ('work', 'work/overflow', 'work/index'):
             else: open(path, 'wb').write(random.randbytes(random.randrange(100)))
         except OSError: pass
 END
-chmod 644 "$work/damage.py"; bad=
+chmod 644 "$work/damage.py"
+bad=
 for ((round = 1; round <= ${FUZZ_ROUNDS:-25}; round++)); do
-    fresh; change 2>/dev/null
-    python3 "$work/damage.py" $round $prefix; own up
-    [ -z "${KEEP:-}" ] || { rm -rf "$KEEP"; cp -a "$work/here" "$KEEP"; }
+    fresh
+    change 2>/dev/null
+    python3 "$work/damage.py" $round $prefix
+    own up
+    [ -z "${KEEP:-}" ] || {
+        rm -rf "$KEEP"
+        cp -a "$work/here" "$KEEP"
+    }
     for command in 'fsck up' 'run' 'fsck up --repair' 'run' 'fsck up'; do
         # shellcheck disable=SC2086
-        if [ "$command" = run ]; then run list >"$work/out" 2>"$work/stderr"; status=$?; allowed='0 3 125'; else x $command >"$work/out" 2>"$work/stderr"; status=$?; allowed='0 1 125'; fi
-        [[ " $allowed " == *" $status "* ]] || { bad="round $round, $command: status $status: $(tail -2 "$work/stderr")"; break 2; }
-        [ $status -ne 125 ] || [ "$(wc -l <"$work/stderr")" -eq 1 ] || { bad="round $round, $command: said $(head -3 "$work/stderr" | tr '\n' '|')"; break 2; }
-        [ "$command" = run ] || ! grep -avq '^[ -~]*$' "$work/out" || { bad="round $round, $command: bytes in $(grep -av '^[ -~]*$' "$work/out" | head -1)"; break 2; }
+        if [ "$command" = run ]; then
+            run list >"$work/out" 2>"$work/stderr"
+            status=$?
+            allowed='0 3 125'
+        else
+            x $command >"$work/out" 2>"$work/stderr"
+            status=$?
+            allowed='0 1 125'
+        fi
+        [[ " $allowed " == *" $status "* ]] || {
+            bad="round $round, $command: status $status: $(tail -2 "$work/stderr")"
+            break 2
+        }
+        [ $status -ne 125 ] || [ "$(wc -l <"$work/stderr")" -eq 1 ] || {
+            bad="round $round, $command: said $(head -3 "$work/stderr" | tr '\n' '|')"
+            break 2
+        }
+        [ "$command" = run ] || ! grep -avq '^[ -~]*$' "$work/out" || {
+            bad="round $round, $command: bytes in $(grep -av '^[ -~]*$' "$work/out" | head -1)"
+            break 2
+        }
     done
     # What is on the host elsewhere is never shown.
-    if grep -q 'root:x' "$work/out"; then bad="round $round: shows the host"; break; fi
+    if grep -q 'root:x' "$work/out"; then
+        bad="round $round: shows the host"
+        break
+    fi
 done
 [ -z "$bad" ] && ok random-damage || fail random-damage "$bad"
 
 # File systems that cannot. Making them takes root; without it these are left out, and said to be.
 mounted() { mount "$@" 2>/dev/null; }
-if [ "$(id -u)" -ne 0 ]; then echo "left out: mounting file systems needs root"; finish; fi
-mkdir fs; trap 'umount -l "$work/here/fs" 2>/dev/null; cleanUp' EXIT
+if [ "$(id -u)" -ne 0 ]; then
+    echo "left out: mounting file systems needs root"
+    finish
+fi
+mkdir fs
+trap 'umount -l "$work/here/fs" 2>/dev/null; cleanUp' EXIT
 if mounted -t ramfs ramfs fs; then
-    mkdir -m 777 fs/up; up=$PWD/fs/up; refused no-extended-attributes 125 'without extended attributes' run list; umount fs
+    mkdir -m 777 fs/up
+    up=$PWD/fs/up
+    refused no-extended-attributes 125 'without extended attributes' run list
+    umount fs
 else echo "left out: no ramfs"; fi
 if mounted -t tmpfs -o size=2M,nr_inodes=600 tmpfs fs; then
-    mkdir -m 777 fs/up; up=$PWD/fs/up; own fs/up; change 2>"$work/stderr" || fail small-upper "$(cat "$work/stderr")"
+    mkdir -m 777 fs/up
+    up=$PWD/fs/up
+    own fs/up
+    change 2>"$work/stderr" || fail small-upper "$(cat "$work/stderr")"
     run list numbers >"$work/first"
-    mount -o remount,ro fs; refused read-only-upper 125 'Read-only file system' run list; refused fsck-of-read-only 125 'ead-only file system' x fsck fs/up
-    mount -o remount,rw fs; same after-read-only; umount fs
+    mount -o remount,ro fs
+    refused read-only-upper 125 'Read-only file system' run list
+    refused fsck-of-read-only 125 'ead-only file system' x fsck fs/up
+    mount -o remount,rw fs
+    same after-read-only
+    umount fs
 else fail tmpfs 'cannot mount'; fi
 full() { # full NAME [MESSAGE BLOCKS] : the upper on fs, which is about to be full, or to hold 64 KiB more so many times
     local message=${2:-No space left} blocks=${3:-}
-    up=$PWD/fs/up; mkdir -m 777 fs/up; own fs/up; head -c 3000000 /dev/urandom >low/large; own low/large; lowers=(--rootfs "$PWD/low")
+    up=$PWD/fs/up
+    mkdir -m 777 fs/up
+    own fs/up
+    head -c 3000000 /dev/urandom >low/large
+    own low/large
+    lowers=(--rootfs "$PWD/low")
     change 2>"$work/stderr" || fail "$1-change" "$(cat "$work/stderr")"
     run list numbers >"$work/first"
     dd if=/dev/zero of=fs/ballast bs=64k ${blocks:+count="$blocks"} 2>/dev/null
     [ -n "$blocks" ] || dd if=/dev/zero of=fs/ballast2 bs=512 2>/dev/null
-    run chmod 600 large >/dev/null 2>"$work/stderr"; [ $? -eq 2 ] && grep -q "$message" "$work/stderr" && ok "$1-copy-up" || fail "$1-copy-up" "$(head -2 "$work/stderr")"
+    run chmod 600 large >/dev/null 2>"$work/stderr"
+    [ $? -eq 2 ] && grep -q "$message" "$work/stderr" && ok "$1-copy-up" || fail "$1-copy-up" "$(head -2 "$work/stderr")"
     same "$1-leaves-nothing"
     [ -z "$(ls fs/up/work | grep prepared)" ] && ok "$1-no-litter" || fail "$1-no-litter" "$(ls fs/up/work | head -3)"
     # What takes no room works: also deleting what the upper has.
     run unlink u , unlink e/u2 >/dev/null 2>"$work/stderr" && ok "$1-delete" || fail "$1-delete" "$(head -2 "$work/stderr")"
     rm -f fs/ballast fs/ballast2
     run chmod 600 large 2>"$work/stderr" && ok "$1-room-again" || fail "$1-room-again" "$(head -2 "$work/stderr")"
-    expect "$1-fsck" 0 clean eval 'x fsck fs/up | cut -d, -f1'; umount fs; rm low/large
+    expect "$1-fsck" 0 clean eval 'x fsck fs/up | cut -d, -f1'
+    umount fs
+    rm low/large
 }
 if mounted -t tmpfs -o size=5M tmpfs fs; then full full-tmpfs; fi
-truncate -s 12M image; if mkfs.ext4 -q -F -m 0 image 2>/dev/null && mounted -o loop image fs; then full full-ext4; else echo "left out: no loop-mounted ext4"; fi
+truncate -s 12M image
+if mkfs.ext4 -q -F -m 0 image 2>/dev/null && mounted -o loop image fs; then full full-ext4; else echo "left out: no loop-mounted ext4"; fi
 # A quota (EDQUOT): of a btrfs subvolume, which any kernel with btrfs has. A full one can neither make nor remove a name.
 limited() {
     truncate -s 200M btrfs && mkfs.btrfs -q -f btrfs && mounted -o loop btrfs fs && btrfs quota enable fs && btrfs subvolume create fs/limited &&
@@ -210,9 +333,18 @@ limited() {
 if limited 5M; then
     full quota-btrfs 'Disk quota exceeded' 32
     # There is no room for the file twice: its copy shares the blocks (`man 2 ioctl_ficlone`).
-    limited 5M; up=$PWD/fs/up; mkdir -m 777 fs/up; own fs/up; cp -a low fs/low; lowers=(--rootfs "$PWD/fs/low")
-    head -c 3000000 /dev/urandom >fs/low/large; own fs/low/large
+    limited 5M
+    up=$PWD/fs/up
+    mkdir -m 777 fs/up
+    own fs/up
+    cp -a low fs/low
+    lowers=(--rootfs "$PWD/fs/low")
+    head -c 3000000 /dev/urandom >fs/low/large
+    own fs/low/large
     run chmod 600 large 2>"$work/stderr" && cmp fs/low/large "$(find fs/up -name large)" 2>>"$work/stderr" && ok reflink || fail reflink "$(head -2 "$work/stderr")"
     umount fs
-else umount fs 2>/dev/null; echo "left out: no btrfs with quotas"; fi
+else
+    umount fs 2>/dev/null
+    echo "left out: no btrfs with quotas"
+fi
 finish

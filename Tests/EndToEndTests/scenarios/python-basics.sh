@@ -31,4 +31,14 @@ s = socket.socket(socket.AF_UNIX); s.bind("sock"); s.listen(); c = socket.socket
 signal.signal(signal.SIGALRM, lambda *a: print("alarm")); signal.setitimer(signal.ITIMER_REAL, 0.1); time.sleep(0.3); os.mkfifo("fifo"); r = os.open("fifo", os.O_RDONLY | os.O_NONBLOCK); w = os.open("fifo", os.O_WRONLY); os.write(w, b"f"); print(os.read(r, 5), select.select([r], [], [], 0)); print(len(os.listdir("/proc/self/fd")) > 3, os.sched_getaffinity(0) != set(), os.cpu_count() > 0, open("/proc/self/comm").read().strip(), os.path.basename(os.readlink("/proc/self/exe"))[:7], os.memfd_create("m") > 2, gzip.decompress(gzip.compress(b"z" * 99))[:3], hashlib.sha256(open("/bin/sh", "rb").read()).hexdigest() != "", sys.getfilesystemencoding())
 n = b"caf\xe9\n\xff"; open(n, "w").close(); print(n in os.listdir(b".")); os.mkdir("many"); [open(f"many/{i}", "w").close() for i in range(3000)]; print(len(os.listdir("many"))); [os.unlink(f"many/{i}") for i in range(0, 3000, 2)]; print(len(set(os.listdir("many")))); os.posix_fallocate(fd, 0, 10000); print(os.fstat(fd).st_size); print(os.copy_file_range(os.open("hard", 0), os.open("cfr", os.O_WRONLY | os.O_CREAT), 50), os.sendfile(os.open("sf", os.O_WRONLY | os.O_CREAT), os.open("hard", 0), 0, 60)); fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB); fcntl.lockf(fd, fcntl.LOCK_EX); print("locked")
 END
-/usr/bin/python3 t.py 2>&1 | sed "s|/.*/scratch|scratch|g; s/fd=[0-9]*/fd/"; echo "status ${PIPESTATUS[0]}"; /usr/bin/python3 -c 'import sys; sys.exit(9)'; echo "status $?"; /usr/bin/python3 -c 'raise SystemError' 2>/dev/null; echo "status $?"; /usr/bin/python3 -c 'import os; os.abort()'; echo "status $?"; /usr/bin/python3 -m compileall -q t.py; ls __pycache__; /usr/bin/python3 -m venv --without-pip v && v/bin/python -c 'import sys; print(sys.prefix != sys.base_prefix)'
+/usr/bin/python3 t.py 2>&1 | sed "s|/.*/scratch|scratch|g; s/fd=[0-9]*/fd/"
+echo "status ${PIPESTATUS[0]}"
+/usr/bin/python3 -c 'import sys; sys.exit(9)'
+echo "status $?"
+/usr/bin/python3 -c 'raise SystemError' 2>/dev/null
+echo "status $?"
+/usr/bin/python3 -c 'import os; os.abort()'
+echo "status $?"
+/usr/bin/python3 -m compileall -q t.py
+ls __pycache__
+/usr/bin/python3 -m venv --without-pip v && v/bin/python -c 'import sys; print(sys.prefix != sys.base_prefix)'

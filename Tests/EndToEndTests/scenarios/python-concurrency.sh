@@ -35,4 +35,5 @@ if __name__ == "__main__":
     with concurrent.futures.ProcessPoolExecutor(2) as e: print(sum(e.map(square, range(50), chunksize=10)))
     asyncio.run(main())
 END
-/usr/bin/python3 t.py 2>&1; echo "status $?"
+/usr/bin/python3 t.py 2>&1
+echo "status $?"

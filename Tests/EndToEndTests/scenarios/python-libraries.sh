@@ -11,4 +11,5 @@ t = threading.Thread(target=lambda: r.append(c.wrap_socket(a, server_side=True).
 with dbm.dumb.open("dumb") as m: m["k"] = "v"
 print(dbm.dumb.open("dumb")["k"], ctypes.CDLL(None).getpid() == os.getpid(), locale.setlocale(locale.LC_ALL, "C.UTF-8"), platform.system(), len(str(uuid.uuid4()))); import zoneinfo, datetime; print(datetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo("UTC"))); import readline, curses; curses.setupterm("xterm"); print(curses.tigetnum("colors")); import lzma, bz2, zlib; print(lzma.decompress(lzma.compress(b"l")), bz2.decompress(bz2.compress(b"b")))
 END
-/usr/bin/python3 t.py 2>&1; echo "status $?"
+/usr/bin/python3 t.py 2>&1
+echo "status $?"

@@ -10,8 +10,12 @@
 # 1 if there is one of the first kind. Environment: VEDETTE; WORK, a directory to keep sources and logs in (default: a new one).
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-VEDETTE=$(realpath -e "${VEDETTE:-$here/../../../.build/release/vedette}") || { echo "upstream.sh: build first: make release" >&2; exit 2; }
-project=${1:-}; shift || true
+VEDETTE=$(realpath -e "${VEDETTE:-$here/../../../.build/release/vedette}") || {
+    echo "upstream.sh: build first: make release" >&2
+    exit 2
+}
+project=${1:-}
+shift || true
 WORK=${WORK:-$(mktemp -d /tmp/vedette-upstream.XXXXXX)}
 mkdir -p "$WORK" && cd "$WORK" || exit 2
 jobs=$(nproc)
@@ -32,24 +36,38 @@ fetch() {
 }
 # both COMMAND... : runs it natively and inside, in the directory that it names itself; leaves native.log and inside.log.
 both() {
-    echo "natively..."; bash -c "$1" >native.log 2>&1
-    echo 'inside...'; "$VEDETTE" run -- bash -c "$1" >inside.log 2>&1
+    echo "natively..."
+    bash -c "$1" >native.log 2>&1
+    echo 'inside...'
+    "$VEDETTE" run -- bash -c "$1" >inside.log 2>&1
 }
 
 case $project in
 coreutils)
-    source=$(fetch coreutils) || { echo 'upstream.sh: no source of coreutils' >&2; exit 2; }
+    source=$(fetch coreutils) || {
+        echo 'upstream.sh: no source of coreutils' >&2
+        exit 2
+    }
     if [ ! -x "$source/src/ls" ]; then
-        (cd "$source" && FORCE_UNSAFE_CONFIGURE=1 ./configure -q && make -s -j"$jobs") >build.log 2>&1 || { tail build.log; exit 2; }
+        (cd "$source" && FORCE_UNSAFE_CONFIGURE=1 ./configure -q && make -s -j"$jobs") >build.log 2>&1 || {
+            tail build.log
+            exit 2
+        }
     fi
     both "rm -rf copy-\$\$ && cp -a '$source' copy-\$\$ && make -C copy-\$\$ -k check -j$jobs SUBDIRS=. VERBOSE=; rm -rf copy-\$\$"
     outcomes() { sed -nE 's/^(PASS|FAIL|ERROR|SKIP): (.*)/\2 \1/p' "$1"; }
     ;;
 git)
-    source=$(fetch git) || { echo 'upstream.sh: no source of git' >&2; exit 2; }
+    source=$(fetch git) || {
+        echo 'upstream.sh: no source of git' >&2
+        exit 2
+    }
     if [ ! -x "$source/git" ]; then
-        make -s -C "$source" -j"$jobs" NO_CURL=1 NO_EXPAT=1 NO_GETTEXT=1 NO_TCLTK=1 NO_PYTHON=1 NO_OPENSSL=1 >build.log 2>&1 \
-            || { tail build.log; exit 2; }
+        make -s -C "$source" -j"$jobs" NO_CURL=1 NO_EXPAT=1 NO_GETTEXT=1 NO_TCLTK=1 NO_PYTHON=1 NO_OPENSSL=1 >build.log 2>&1 ||
+            {
+                tail build.log
+                exit 2
+            }
     fi
     [ $# -gt 0 ] || set -- 't00*' 't10*' 't11*' 't30*' 't70*'
     both "cd '$source/t' && for script in $(printf '%s.sh ' "$@"); do echo \"= \$script\"; sh ./\$script; done"
@@ -65,8 +83,8 @@ python)
         test_{fileio,stat,genericpath,pty,select,epoll,largefile,mailbox,shelve,threadsignals,wait3,wait4,fork1,poll,filecmp}
     both "mkdir -p python-\$\$ && cd python-\$\$ && /usr/bin/python3 -m test -v --timeout 300 $*"
     outcomes() {
-        sed -nE 's/^([a-zA-Z0-9_]+ \([a-zA-Z0-9_.]+\)).* \.\.\. .*(ok|FAIL|ERROR|skipped.*)$/\1 \2/p' "$1" \
-            | sed -E 's/ ok$/ PASS/; s/ ERROR$/ FAIL/; s/ skipped.*$/ SKIP/'
+        sed -nE 's/^([a-zA-Z0-9_]+ \([a-zA-Z0-9_.]+\)).* \.\.\. .*(ok|FAIL|ERROR|skipped.*)$/\1 \2/p' "$1" |
+            sed -E 's/ ok$/ PASS/; s/ ERROR$/ FAIL/; s/ skipped.*$/ SKIP/'
     }
     ;;
 *)
@@ -76,7 +94,10 @@ python)
 esac
 for run in native inside; do outcomes $run.log | LC_ALL=C sort -u >$run.outcomes; done
 passed=$(grep -c ' PASS$' native.outcomes)
-[ "$passed" -gt 0 ] || { echo "nothing passes natively: see $WORK/native.log"; exit 2; }
+[ "$passed" -gt 0 ] || {
+    echo "nothing passes natively: see $WORK/native.log"
+    exit 2
+}
 # missing OUTCOME : the tests that pass natively and have this outcome inside.
 missing() { LC_ALL=C join -t '|' <(sed -n 's/ PASS$//p' native.outcomes) <(sed -n "s/ $1\$//p" inside.outcomes); }
 missing SKIP | sed 's/^/skipped inside: /'
