@@ -15,10 +15,11 @@ struct List {
 static struct List list;
 static int count;
 
-static void begin(void) { list.version = POSIX_ACL_XATTR_VERSION; count = 0; }
-static void add(int tag, int permissions, unsigned id) {
-    list.entries[count++] = (struct posix_acl_xattr_entry){(uint16_t)tag, (uint16_t)permissions, id};
+static void begin(void) {
+    list.version = POSIX_ACL_XATTR_VERSION;
+    count = 0;
 }
+static void add(int tag, int permissions, unsigned id) { list.entries[count++] = (struct posix_acl_xattr_entry){(uint16_t)tag, (uint16_t)permissions, id}; }
 static size_t size(void) { return sizeof list.version + (size_t)count * sizeof *list.entries; }
 #define NONE ((unsigned)ACL_UNDEFINED_ID)
 #define ACCESS "system.posix_acl_access"
@@ -42,7 +43,10 @@ static const char *text(const char *path, const char *name) {
     char *to = out[next++ % 4];
     struct List got;
     ssize_t length = getxattr(path, name, &got, sizeof got);
-    if (length < 0) { snprintf(to, 256, "%s", errnoName(errno)); return to; }
+    if (length < 0) {
+        snprintf(to, 256, "%s", errnoName(errno));
+        return to;
+    }
     *to = 0;
     for (size_t i = 0; i < ((size_t)length - 4) / sizeof *got.entries; i++) {
         struct posix_acl_xattr_entry *e = &got.entries[i];
@@ -244,8 +248,8 @@ static void whoMay(void) {
     CHECK(!can(BOB, 60, 0, R_OK));
     // Who may change it: the owner and CAP_FOWNER.
     CHECK_OK(chmod(".", 0777));
-    IN_CHILD(become(ALICE); CHECK_ERRNO(setxattr("checked", ACCESS, &list, size(), 0), EPERM);
-             CHECK_ERRNO(removexattr("checked", ACCESS), EPERM); CHECK(getxattr("checked", ACCESS, NULL, 0) > 0));
+    IN_CHILD(become(ALICE); CHECK_ERRNO(setxattr("checked", ACCESS, &list, size(), 0), EPERM); CHECK_ERRNO(removexattr("checked", ACCESS), EPERM);
+             CHECK(getxattr("checked", ACCESS, NULL, 0) > 0));
     IN_CHILD(become(50); CHECK_OK(removexattr("checked", ACCESS)));
     // Somebody who is not in the group loses set-group-ID by it.
     CHECK_OK(chmod("checked", 02755));

@@ -30,7 +30,11 @@ static int word = 7;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 
-static void *sleeps(void *a) { (void)a; CHECK_EQ(nanosleep(&duration, NULL), 0); return NULL; }
+static void *sleeps(void *a) {
+    (void)a;
+    CHECK_EQ(nanosleep(&duration, NULL), 0);
+    return NULL;
+}
 static void *sleepsUntil(void *a) {
     (void)a;
     struct timespec until;
@@ -106,7 +110,7 @@ static void *receives(void *a) {
 static void *waitsForSemaphore(void *a) {
     (void)a;
     int set = semget(IPC_PRIVATE, 1, 0600);
-    if (set < 0) return NULL; // without namespaces there are none
+    if (set < 0) return NULL;  // without namespaces there are none
     struct sembuf take = {0, -1, 0};
     CHECK_ERRNO(semtimedop(set, &take, 1, &duration), EAGAIN);
     semctl(set, 0, IPC_RMID);
@@ -235,8 +239,7 @@ static void scenario(void) {
         if (!waiters[i].isTimed) continue;
         if (strcmp(waiters[i].name, "semtimedop") == 0 && took[i] < 0.1) continue;
         CHECK(took[i] * 1000 > WAIT - 20);
-        harnessCheck(__LINE__, waiters[i].name, took[i] * 1000 < WAIT + SLACK, "%s waited for %.0f ms, not for %d", waiters[i].name,
-                     took[i] * 1000, WAIT);
+        harnessCheck(__LINE__, waiters[i].name, took[i] * 1000 < WAIT + SLACK, "%s waited for %.0f ms, not for %d", waiters[i].name, took[i] * 1000, WAIT);
     }
 }
 

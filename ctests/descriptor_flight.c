@@ -16,8 +16,7 @@ static void prepare(void) {
 static void send_(int socket, int fd) {
     char byte = 'd', control[CMSG_SPACE(sizeof(int))] = "";
     struct iovec part = {&byte, 1};
-    struct mmsghdr message = {.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
-                                          .msg_controllen = sizeof control}};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control}};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message.msg_hdr);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;

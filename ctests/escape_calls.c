@@ -13,12 +13,11 @@
 
 static bool refused(long result) { return result == -1 && (errno == EPERM || errno == ENOSYS || errno == EACCES); }
 
-#define CHECK_REFUSED(call)                                                                                     \
-    do {                                                                                                        \
-        errno = 0;                                                                                              \
-        long result_ = (call);                                                                                  \
-        harnessCheck(__LINE__, NULL, refused(result_), "%s gave %ld (%s), expected EPERM, EACCES or ENOSYS",   \
-                     #call, result_, errnoName(errno));                                                         \
+#define CHECK_REFUSED(call)                                                                                                                     \
+    do {                                                                                                                                        \
+        errno = 0;                                                                                                                              \
+        long result_ = (call);                                                                                                                  \
+        harnessCheck(__LINE__, NULL, refused(result_), "%s gave %ld (%s), expected EPERM, EACCES or ENOSYS", #call, result_, errnoName(errno)); \
     } while (0)
 
 static void table(void) {

@@ -78,7 +78,7 @@ static void lowerDescriptors(void) {
     int fd = (int)CHECK_OK(open("lower", O_RDONLY));
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int write_ = open(path, O_RDWR);
-    if (write_ >= 0) CHECK_EQ(write(write_, "UPPER", 5), 5); // allowed: it is a copy-up, and run.sh compares the host
+    if (write_ >= 0) CHECK_EQ(write(write_, "UPPER", 5), 5);  // allowed: it is a copy-up, and run.sh compares the host
     CHECK_ERRNO(fchdir(fd), ENOTDIR);
     CHECK_OK(fchmod(fd, 0600));
     CHECK_OK(fchown(fd, geteuid(), getegid()));

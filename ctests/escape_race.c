@@ -103,8 +103,7 @@ static void executes(void) {
         int status = statusOf(child);
         if (WIFEXITED(status) && (WEXITSTATUS(status) == 11 || WEXITSTATUS(status) == 12)) ran++;
         // Killing the guest is an answer too: what ran was not what had been checked.
-        else if (!(WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGSEGV)))
-            wrong++;
+        else if (!(WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGSEGV))) wrong++;
     }
     finish(thread);
     CHECK_EQ(wrong, 0);

@@ -57,8 +57,7 @@ static int report(char **argv) {
         interpreter |= headers[i].p_type == PT_INTERP;
         if (headers[i].p_type == PT_PHDR) {
             const Elf64_Ehdr *elf = (const void *)((const char *)headers - headers[i].p_vaddr);
-            selfDescribed = memcmp(elf->e_ident, ELFMAG, SELFMAG) == 0 && elf->e_phnum == getauxval(AT_PHNUM) &&
-                            (const char *)elf + elf->e_entry == _start;
+            selfDescribed = memcmp(elf->e_ident, ELFMAG, SELFMAG) == 0 && elf->e_phnum == getauxval(AT_PHNUM) && (const char *)elf + elf->e_entry == _start;
         }
     }
     CHECK(loads >= 2);

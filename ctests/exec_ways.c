@@ -133,7 +133,7 @@ static void byVfork(void) {
         execl("dir/program", "p", "--exit", "11", (char *)NULL);
         _exit(99);
     }
-    CHECK_EQ(mark, 1); // the child ran first, and in this memory
+    CHECK_EQ(mark, 1);  // the child ran first, and in this memory
     CHECK_EQ(exited(child), 11);
     child = vfork();
     if (child == 0) {
@@ -190,9 +190,7 @@ static int afterThread(const char *expected) {
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--exit") == 0) return atoi(argv[2]);
     if (argc > 2 && strcmp(argv[1], "--pid-is") == 0) return afterThread(argv[2]);
-    if (argc > 1 && strcmp(argv[1], "--execfn-is-fd") == 0) {
-        return strncmp((const char *)getauxval(AT_EXECFN), "/dev/fd/", 8) == 0 ? 0 : 1;
-    }
+    if (argc > 1 && strcmp(argv[1], "--execfn-is-fd") == 0) { return strncmp((const char *)getauxval(AT_EXECFN), "/dev/fd/", 8) == 0 ? 0 : 1; }
     if (argc > 1 && strcmp(argv[1], "--spawned") == 0)
         return fcntl(61, F_GETFD) != 0 ? 1 : fcntl(60, F_GETFD) != -1 ? 2 : getpgrp() != getpid() ? 3 : access("program", F_OK) ? 4 : 0;
     return harnessMain(argc, argv, "exec_ways", prepare, scenario, false);

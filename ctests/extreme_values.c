@@ -18,8 +18,8 @@
 #define PAGE 4096L
 #define LAST_PAGE 0xfffffffffffff000UL
 
-static const int64_t ends[] = {0, 1, -1, INT32_MAX, INT32_MIN, 1L << 31, UINT32_MAX, 1L << 32, INT64_MAX, INT64_MIN,
-                               INT64_MAX - 1, INT64_MIN + 1, 1L << 62, -4096, 4095, 4096};
+static const int64_t ends[] = {0,        1,     -1,   INT32_MAX, INT32_MIN, 1L << 31, UINT32_MAX, 1L << 32, INT64_MAX, INT64_MIN, INT64_MAX - 1, INT64_MIN + 1,
+                               1L << 62, -4096, 4095, 4096};
 #define EACH_END(name) for (size_t name##_ = 0; name##_ < sizeof ends / sizeof *ends; name##_++)
 #define END(name) ends[name##_]
 
@@ -29,11 +29,17 @@ static void writeProgram(const char *path, uint64_t offset, uint64_t fileSize) {
         Elf64_Ehdr header;
         Elf64_Phdr segment;
     } image = {
-        .header = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_EXEC,
-                   .e_machine = EM_X86_64, .e_version = 1, .e_entry = 0x400000, .e_phoff = sizeof(Elf64_Ehdr),
-                   .e_ehsize = sizeof(Elf64_Ehdr), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1},
-        .segment = {.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = offset, .p_vaddr = 0x400000,
-                    .p_filesz = fileSize, .p_memsz = fileSize, .p_align = 4096},
+        .header = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+                   .e_type = ET_EXEC,
+                   .e_machine = EM_X86_64,
+                   .e_version = 1,
+                   .e_entry = 0x400000,
+                   .e_phoff = sizeof(Elf64_Ehdr),
+                   .e_ehsize = sizeof(Elf64_Ehdr),
+                   .e_phentsize = sizeof(Elf64_Phdr),
+                   .e_phnum = 1},
+        .segment =
+            {.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = offset, .p_vaddr = 0x400000, .p_filesz = fileSize, .p_memsz = fileSize, .p_align = 4096},
     };
     int fd = (int)MUST(open(path, O_CREAT | O_WRONLY, 0755));
     MUST(write(fd, &image, sizeof image) == sizeof image ? 0 : -1);
@@ -86,8 +92,8 @@ static void mappings(void) {
         EACH_END(address) EACH_END(length) EACH_END(offset) {
             // What is asked for here may be given; what matters is that an answer comes.
             if (END(offset) & 4095 || END(length) == 0) continue;
-            IN_CHILD(mapAt((unsigned long)END(address) & ~4095UL, (unsigned long)END(length),
-                           kinds[i] | (END(address) < 0 ? MAP_FIXED : 0), (unsigned long)END(offset)));
+            IN_CHILD(mapAt((unsigned long)END(address) & ~4095UL, (unsigned long)END(length), kinds[i] | (END(address) < 0 ? MAP_FIXED : 0),
+                           (unsigned long)END(offset)));
         }
     }
 }
@@ -110,8 +116,7 @@ static void timesOf(const char *path) {
             CHECK_OK(utimensat(AT_FDCWD, path, both, AT_SYMLINK_NOFOLLOW));
             struct stat s = statOf(path);
             // A file system may end sooner: the kernel takes the nearest time that it has.
-            CHECK(s.st_atim.tv_sec == both[0].tv_sec ||
-                  (both[0].tv_sec < 0 ? s.st_atim.tv_sec > both[0].tv_sec : s.st_atim.tv_sec < both[0].tv_sec));
+            CHECK(s.st_atim.tv_sec == both[0].tv_sec || (both[0].tv_sec < 0 ? s.st_atim.tv_sec > both[0].tv_sec : s.st_atim.tv_sec < both[0].tv_sec));
             CHECK_OK(utimensat(AT_FDCWD, path, access, AT_SYMLINK_NOFOLLOW));
             struct statx x;
             CHECK_OK(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_ALL, &x));
@@ -214,8 +219,7 @@ static void counts(void) {
     IN_CHILD(CHECK_ERRNO(syscall(SYS_getdents64, directory, buffer, 0), EINVAL));
     IN_CHILD(CHECK_ERRNO(syscall(SYS_getdents64, directory, buffer, 1), EINVAL));
     const long negative32[] = {1L << 31, UINT32_MAX, 1L << 32, INT64_MIN, -1};
-    for (int i = 0; i < 5; i++)
-        IN_CHILD(CHECK_ERRNO(syscall(SYS_getdents64, directory, buffer, negative32[i]), EINVAL));
+    for (int i = 0; i < 5; i++) IN_CHILD(CHECK_ERRNO(syscall(SYS_getdents64, directory, buffer, negative32[i]), EINVAL));
     IN_CHILD(CHECK(syscall(SYS_getdents64, directory, buffer, INT32_MAX) > 0));
     close(directory);
     IN_CHILD(CHECK_ERRNO(syscall(SYS_readlink, "link", buffer, 0), EINVAL));

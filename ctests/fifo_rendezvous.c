@@ -6,7 +6,10 @@
 static void prepare(void) { MUST(mkfifo("lower", 0644)); }
 
 static volatile sig_atomic_t alarms;
-static void onAlarm(int number) { (void)number; alarms++; }
+static void onAlarm(int number) {
+    (void)number;
+    alarms++;
+}
 
 static void interrupted(const char *path) {
     struct sigaction action = {.sa_handler = onAlarm}, restart = {.sa_handler = onAlarm, .sa_flags = SA_RESTART};

@@ -62,8 +62,7 @@ static void ranges(void) {
     CHECK_EXITS_OK(child);
     int writer = (int)CHECK_OK(open("ranged", O_RDWR));
     CHECK_OK(setLock(writer, F_SETLK, F_WRLCK, 0, 10));
-    IN_CHILD(int fd = (int)CHECK_OK(open("ranged", O_RDWR)); CHECK_EQ(blocker(fd, 9, 1, &holder), F_WRLCK);
-             CHECK_EQ(holder, self));
+    IN_CHILD(int fd = (int)CHECK_OK(open("ranged", O_RDWR)); CHECK_EQ(blocker(fd, 9, 1, &holder), F_WRLCK); CHECK_EQ(holder, self));
     // Closing any descriptor of the file lets go of this process's locks: POSIX, and what programs guard against.
     close(reader);
     IN_CHILD(int fd = (int)CHECK_OK(open("ranged", O_RDWR)); CHECK_EQ(blocker(fd, 0, 10, &holder), F_UNLCK));

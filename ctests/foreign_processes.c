@@ -21,7 +21,10 @@ static int ask(pid_t pid, int *seen) {
     timer_t timer;
     struct timespec now = {0, 1};
     siginfo_t information = {.si_code = SI_QUEUE};
-    struct { int type; pid_t pid; } owner = {1 /* F_OWNER_PID */, pid};
+    struct {
+        int type;
+        pid_t pid;
+    } owner = {1 /* F_OWNER_PID */, pid};
     int ends[2];
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 #define ASK(call) (errno = 0, seen[count++] = (long)(call) == -1 ? errno : 0)
@@ -110,8 +113,8 @@ static void scenario(void) {
             if (o == 1 && isBound) continue;
             CHECK_EQ(ask(others[o], present), count);
             for (int i = 0; i < count; i++)
-                harnessCheck(__LINE__, NULL, present[i] == absent[i], "call %d: %s of process %d, %s of none", i,
-                             errnoName(present[i]), others[o], errnoName(absent[i]));
+                harnessCheck(__LINE__, NULL, present[i] == absent[i], "call %d: %s of process %d, %s of none", i, errnoName(present[i]), others[o],
+                             errnoName(absent[i]));
         }
         // Of a network without a namespace nothing is told: here there is either one or no such socket.
         if (!isBound) CHECK_ERRNO(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), EAFNOSUPPORT);

@@ -35,14 +35,17 @@ static void add(struct sock_filter *program, size_t size, bool byPrctl, int flag
     if (byPrctl) CHECK_OK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0));
     else CHECK_OK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter));
 }
-#define ADD(byPrctl, flags, ...)                                        \
-    do {                                                                \
-        struct sock_filter program_[] = {__VA_ARGS__};                  \
-        add(program_, sizeof program_, byPrctl, flags);                 \
+#define ADD(byPrctl, flags, ...)                        \
+    do {                                                \
+        struct sock_filter program_[] = {__VA_ARGS__};  \
+        add(program_, sizeof program_, byPrctl, flags); \
     } while (0)
 
 // A file, open and mapped, and how to wait until somebody else has changed it.
-struct View { int fd; volatile char *shared, *own; };
+struct View {
+    int fd;
+    volatile char *shared, *own;
+};
 
 static struct View view(const char *name) {
     struct View view = {.fd = (int)CHECK_OK(open(name, O_RDONLY))};
@@ -71,17 +74,17 @@ static void change(const char *name) {
 
 static struct Turns both;
 // Forks: the child goes on with `body`, in which it waits once; the parent changes the file then.
-#define BESIDE(name, ...)                                   \
-    do {                                                    \
-        pid_t child_ = fork();                              \
-        if (child_ == 0) {                                  \
-            __VA_ARGS__;                                    \
-            _exit(0);                                       \
-        }                                                   \
-        untilReady(both);                                   \
-        change(name);                                       \
-        letGo(both);                                        \
-        CHECK_EXITS_OK(child_);                             \
+#define BESIDE(name, ...)       \
+    do {                        \
+        pid_t child_ = fork();  \
+        if (child_ == 0) {      \
+            __VA_ARGS__;        \
+            _exit(0);           \
+        }                       \
+        untilReady(both);       \
+        change(name);           \
+        letGo(both);            \
+        CHECK_EXITS_OK(child_); \
     } while (0)
 
 static void inherited(void) {
@@ -170,8 +173,8 @@ static void scenario(void) {
     // What is in the way: the kind of mapping, opening anything, mapping anything.
     BESIDE("map", {
         struct View seen = view("map");
-        ADD(false, 0, NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3), FLAGS,
-            BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_FIXED, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS), ALLOW);
+        ADD(false, 0, NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 3), FLAGS, BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_FIXED, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS), ALLOW);
         awaitTurn(both);
         CHECK_LABEL("refuses-fixed", isNew(seen));
     });

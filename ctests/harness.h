@@ -41,8 +41,8 @@ struct Tally {
 
 static struct Tally *tally;
 static const char *testName = "?";
-static char scratch[PATH_MAX];  // absolute; the scenario starts with it as working directory
-static char selfPath[PATH_MAX]; // the program itself, for scenarios that execute themselves again
+static char scratch[PATH_MAX];   // absolute; the scenario starts with it as working directory
+static char selfPath[PATH_MAX];  // the program itself, for scenarios that execute themselves again
 
 static inline bool isRoot(void) { return geteuid() == 0; }
 
@@ -60,8 +60,7 @@ static inline bool isExpectedDifference(const char *label) {
     return false;
 }
 
-static inline bool harnessCheck(int line, const char *label, bool held, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+static inline bool harnessCheck(int line, const char *label, bool held, const char *format, ...) __attribute__((format(printf, 4, 5)));
 static inline bool harnessCheck(int line, const char *label, bool held, const char *format, ...) {
     tally->checks++;
     if (held) {
@@ -93,20 +92,16 @@ static inline long harnessOK(int line, const char *text, long result) {
 
 static inline void harnessErrno(int line, const char *label, const char *text, long result, int wanted) {
     int number = errno;
-    if (result != -1)
-        harnessCheck(line, label, false, "%s gave %ld, expected %s", text, result, errnoName(wanted));
-    else
-        harnessCheck(line, label, number == wanted, "%s gave %s, expected %s", text, errnoName(number), errnoName(wanted));
+    if (result != -1) harnessCheck(line, label, false, "%s gave %ld, expected %s", text, result, errnoName(wanted));
+    else harnessCheck(line, label, number == wanted, "%s gave %s, expected %s", text, errnoName(number), errnoName(wanted));
 }
 
 static inline bool harnessEqual(int line, const char *text, long long actual, long long wanted) {
-    return harnessCheck(line, NULL, actual == wanted, "%s is %lld (0x%llx), expected %lld (0x%llx)", text, actual, actual,
-                        wanted, wanted);
+    return harnessCheck(line, NULL, actual == wanted, "%s is %lld (0x%llx), expected %lld (0x%llx)", text, actual, actual, wanted, wanted);
 }
 
 static inline bool harnessString(int line, const char *text, const char *actual, const char *wanted) {
-    return harnessCheck(line, NULL, actual && strcmp(actual, wanted) == 0, "%s is \"%s\", expected \"%s\"", text,
-                        actual ? actual : "(null)", wanted);
+    return harnessCheck(line, NULL, actual && strcmp(actual, wanted) == 0, "%s is \"%s\", expected \"%s\"", text, actual ? actual : "(null)", wanted);
 }
 
 #define CHECK(expression) harnessCheck(__LINE__, NULL, (expression), "%s", #expression)
@@ -114,49 +109,48 @@ static inline bool harnessString(int line, const char *text, const char *actual,
 #define CHECK_LABEL(label, expression) harnessCheck(__LINE__, label, (expression), "%s [%s]", #expression, label)
 #define CHECK_OK(call) harnessOK(__LINE__, #call, (errno = 0, (long)(call)))
 #define CHECK_ERRNO(call, wanted) harnessErrno(__LINE__, NULL, #call, (errno = 0, (long)(call)), wanted)
-#define CHECK_ERRNO_LABEL(label, call, wanted) \
-    harnessErrno(__LINE__, label, #call " [" label "]", (errno = 0, (long)(call)), wanted)
+#define CHECK_ERRNO_LABEL(label, call, wanted) harnessErrno(__LINE__, label, #call " [" label "]", (errno = 0, (long)(call)), wanted)
 #define CHECK_EQ(actual, wanted) harnessEqual(__LINE__, #actual, (long long)(actual), (long long)(wanted))
 #define CHECK_STR(actual, wanted) harnessString(__LINE__, #actual, actual, wanted)
 
 // A part that this user or this file system cannot run. It is printed and counted: nothing is left out in silence.
-#define SKIP_PART(...)                                              \
-    do {                                                            \
-        tally->partsSkipped++;                                      \
-        printf("  part skipped: %s.c:%d: ", testName, __LINE__);    \
-        printf(__VA_ARGS__);                                        \
-        printf("\n");                                               \
+#define SKIP_PART(...)                                           \
+    do {                                                         \
+        tally->partsSkipped++;                                   \
+        printf("  part skipped: %s.c:%d: ", testName, __LINE__); \
+        printf(__VA_ARGS__);                                     \
+        printf("\n");                                            \
     } while (0)
 
-#define SKIP_ALL(...)                           \
-    do {                                        \
-        printf("%s: skipped: ", testName);      \
-        printf(__VA_ARGS__);                    \
-        printf("\n");                           \
-        exit(SKIPPED);                          \
+#define SKIP_ALL(...)                      \
+    do {                                   \
+        printf("%s: skipped: ", testName); \
+        printf(__VA_ARGS__);               \
+        printf("\n");                      \
+        exit(SKIPPED);                     \
     } while (0)
 
 // Preparations that fail are not a verdict on anything: say so and stop.
-#define MUST(call)                                                                                       \
-    ({                                                                                                   \
-        long result_ = (long)(call);                                                                     \
-        if (result_ == -1) {                                                                             \
-            printf("  FAILED: %s.c:%d: set-up: %s: %s\n", testName, __LINE__, #call, errnoName(errno));  \
-            if (tally) tally->failures++;                                                                \
-            exit(1);                                                                                     \
-        }                                                                                                \
-        result_;                                                                                         \
+#define MUST(call)                                                                                      \
+    ({                                                                                                  \
+        long result_ = (long)(call);                                                                    \
+        if (result_ == -1) {                                                                            \
+            printf("  FAILED: %s.c:%d: set-up: %s: %s\n", testName, __LINE__, #call, errnoName(errno)); \
+            if (tally) tally->failures++;                                                               \
+            exit(1);                                                                                    \
+        }                                                                                               \
+        result_;                                                                                        \
     })
 
 // Runs statements in a forked child; a child that dies or exits with another status than 0 is a failure.
-#define IN_CHILD(...)                                        \
-    harnessWait(__LINE__, ({                                 \
-                    pid_t child_ = fork();                   \
-                    if (child_ == 0) {                       \
-                        __VA_ARGS__;                         \
-                        _exit(0);                            \
-                    }                                        \
-                    child_;                                  \
+#define IN_CHILD(...)                      \
+    harnessWait(__LINE__, ({               \
+                    pid_t child_ = fork(); \
+                    if (child_ == 0) {     \
+                        __VA_ARGS__;       \
+                        _exit(0);          \
+                    }                      \
+                    child_;                \
                 }))
 #define CHECK_EXITS_OK(pid) harnessWait(__LINE__, pid)
 
@@ -206,8 +200,7 @@ static inline const char *readFile(const char *path) {
     }
     size_t length = 0;
     ssize_t got;
-    while (length < sizeof buffers[0] - 1 && (got = read(fd, buffer + length, sizeof buffers[0] - 1 - length)) > 0)
-        length += (size_t)got;
+    while (length < sizeof buffers[0] - 1 && (got = read(fd, buffer + length, sizeof buffers[0] - 1 - length)) > 0) length += (size_t)got;
     buffer[length] = 0;
     close(fd);
     return buffer;
@@ -241,7 +234,9 @@ static inline const char *linkTarget(const char *path) {
 }
 
 // A child that stops half way until its parent has done something. Made before the fork.
-struct Turns { int ready[2], go[2]; };
+struct Turns {
+    int ready[2], go[2];
+};
 
 static inline struct Turns turns(void) {
     struct Turns made;

@@ -88,7 +88,7 @@ static void plain(void) {
     CHECK_ERRNO(connect(999, (struct sockaddr *)&address, sizeof address), EBADF);
     CHECK_ERRNO(bind(receiver, (struct sockaddr *)&address, sizeof address), EINVAL);
     CHECK_ERRNO(bind(fd, (struct sockaddr *)&address, 4), EINVAL);
-    address.sin_addr.s_addr = htonl(0xc0000201); // 192.0.2.1 is nobody's.
+    address.sin_addr.s_addr = htonl(0xc0000201);  // 192.0.2.1 is nobody's.
     CHECK_ERRNO(bind(fd, (struct sockaddr *)&address, sizeof address), EADDRNOTAVAIL);
     close(fd);
     close(receiver);
@@ -107,7 +107,7 @@ static void alarmIn(int flags, long milliseconds) {
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-static int full; // a listener whose queue is full
+static int full;  // a listener whose queue is full
 static int fullPort, waiting[4];
 
 static void *drain(void *unused) {

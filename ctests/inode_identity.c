@@ -22,14 +22,36 @@ static void change(int i, const char *path) {
     struct timespec times[2] = {{1, 0}, {2, 0}};
     int fd;
     switch (i) {
-    case 0: fd = (int)CHECK_OK(open(path, O_WRONLY)); CHECK_EQ(write(fd, "x", 1), 1); close(fd); break;
-    case 1: CHECK_OK(truncate(path, 2)); break;
-    case 2: CHECK_OK(chmod(path, 0600)); break;
-    case 3: CHECK_OK(utimensat(AT_FDCWD, path, times, 0)); break;
-    case 4: CHECK_OK(link(path, "d/linked")); break;
-    case 5: CHECK_OK(rename(path, "d/renamed")); CHECK_OK(rename("d/renamed", path)); break;
-    case 6: fd = (int)CHECK_OK(open(path, O_WRONLY | O_TRUNC)); close(fd); break;
-    case 7: fd = (int)CHECK_OK(open(path, O_RDWR)); CHECK_OK(fchmod(fd, 0640)); close(fd); break;
+        case 0:
+            fd = (int)CHECK_OK(open(path, O_WRONLY));
+            CHECK_EQ(write(fd, "x", 1), 1);
+            close(fd);
+            break;
+        case 1:
+            CHECK_OK(truncate(path, 2));
+            break;
+        case 2:
+            CHECK_OK(chmod(path, 0600));
+            break;
+        case 3:
+            CHECK_OK(utimensat(AT_FDCWD, path, times, 0));
+            break;
+        case 4:
+            CHECK_OK(link(path, "d/linked"));
+            break;
+        case 5:
+            CHECK_OK(rename(path, "d/renamed"));
+            CHECK_OK(rename("d/renamed", path));
+            break;
+        case 6:
+            fd = (int)CHECK_OK(open(path, O_WRONLY | O_TRUNC));
+            close(fd);
+            break;
+        case 7:
+            fd = (int)CHECK_OK(open(path, O_RDWR));
+            CHECK_OK(fchmod(fd, 0640));
+            close(fd);
+            break;
     }
 }
 

@@ -27,11 +27,25 @@ static inline struct Queue queueOf(const char *path, uint32_t mask) {
 }
 
 static inline void describeEvent(struct Queue *queue, const struct inotify_event *event, char *text, size_t size) {
-    static const struct { uint32_t bit; const char *name; } names[] = {
-        {IN_ACCESS, "ACCESS"}, {IN_MODIFY, "MODIFY"}, {IN_ATTRIB, "ATTRIB"}, {IN_CLOSE_WRITE, "CLOSE_WRITE"},
-        {IN_CLOSE_NOWRITE, "CLOSE_NOWRITE"}, {IN_OPEN, "OPEN"}, {IN_MOVED_FROM, "MOVED_FROM"},
-        {IN_MOVED_TO, "MOVED_TO"}, {IN_CREATE, "CREATE"}, {IN_DELETE, "DELETE"}, {IN_DELETE_SELF, "DELETE_SELF"},
-        {IN_MOVE_SELF, "MOVE_SELF"}, {IN_Q_OVERFLOW, "Q_OVERFLOW"}, {IN_IGNORED, "IGNORED"}, {IN_ISDIR, "DIR"},
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } names[] = {
+        {IN_ACCESS, "ACCESS"},
+        {IN_MODIFY, "MODIFY"},
+        {IN_ATTRIB, "ATTRIB"},
+        {IN_CLOSE_WRITE, "CLOSE_WRITE"},
+        {IN_CLOSE_NOWRITE, "CLOSE_NOWRITE"},
+        {IN_OPEN, "OPEN"},
+        {IN_MOVED_FROM, "MOVED_FROM"},
+        {IN_MOVED_TO, "MOVED_TO"},
+        {IN_CREATE, "CREATE"},
+        {IN_DELETE, "DELETE"},
+        {IN_DELETE_SELF, "DELETE_SELF"},
+        {IN_MOVE_SELF, "MOVE_SELF"},
+        {IN_Q_OVERFLOW, "Q_OVERFLOW"},
+        {IN_IGNORED, "IGNORED"},
+        {IN_ISDIR, "DIR"},
     };
     size_t length = 0;
     uint32_t left = event->mask;

@@ -96,10 +96,8 @@ static void oneself(void) {
     CHECK_EVENTS(&queue, "ATTRIB\n");
     CHECK_OK(chown("self", geteuid(), getegid()));
     CHECK_EVENTS(&queue, "ATTRIB\n");
-    if (setxattr("self", "user.x", "1", 1, 0) == 0)
-        CHECK_EVENTS(&queue, "ATTRIB\n");
-    else
-        SKIP_PART("setxattr: %s", errnoName(errno));
+    if (setxattr("self", "user.x", "1", 1, 0) == 0) CHECK_EVENTS(&queue, "ATTRIB\n");
+    else SKIP_PART("setxattr: %s", errnoName(errno));
     CHECK_OK(link("self", "name"));
     CHECK_EVENTS(&queue, "ATTRIB\n");
     CHECK_OK(rename("name", "other/name"));

@@ -60,8 +60,7 @@ static void calls(void) {
     close(fd);
     if (isRoot()) {
         CHECK_OK(chmod("secret", 0200));
-        IN_CHILD(become(NOBODY); int mine = (int)CHECK_OK(inotify_init());
-                 CHECK_ERRNO(inotify_add_watch(mine, "secret", IN_ATTRIB), EACCES));
+        IN_CHILD(become(NOBODY); int mine = (int)CHECK_OK(inotify_init()); CHECK_ERRNO(inotify_add_watch(mine, "secret", IN_ATTRIB), EACCES));
     }
 }
 
@@ -148,10 +147,10 @@ static void reading(void) {
     CHECK_OK(unlink("dir/fifteen-letters"));
     CHECK_OK(unlink("dir/sixteen--letters"));
     CHECK_EVENTS(&queue, ({
-                     static char text[400];
-                     snprintf(text, sizeof text, "DELETE %s\nDELETE fifteen-letters\nDELETE sixteen--letters\n", name + 4);
-                     text;
-                 }));
+        static char text[400];
+        snprintf(text, sizeof text, "DELETE %s\nDELETE fifteen-letters\nDELETE sixteen--letters\n", name + 4);
+        text;
+    }));
 
     // The same again is told once, as long as it is the last that waits.
     CHECK_EQ(inotify_add_watch(queue.fd, "file", IN_ATTRIB), 2);

@@ -127,8 +127,7 @@ static void wait_(const char *name, int take, int wait) {
     IN_CHILD(int own = (int)CHECK_OK(open(name, O_RDWR)); if (take) CHECK_ERRNO(lockRange(own, take, F_WRLCK), EAGAIN);
              else CHECK_ERRNO(flock(own, LOCK_EX | LOCK_NB), EWOULDBLOCK));
     close(fd);
-    IN_CHILD(int own = (int)CHECK_OK(open(name, O_RDWR)); if (take) CHECK_OK(lockRange(own, take, F_WRLCK));
-             else CHECK_OK(flock(own, LOCK_EX | LOCK_NB)));
+    IN_CHILD(int own = (int)CHECK_OK(open(name, O_RDWR)); if (take) CHECK_OK(lockRange(own, take, F_WRLCK)); else CHECK_OK(flock(own, LOCK_EX | LOCK_NB)));
 }
 
 static void waits(void) {

@@ -55,27 +55,46 @@ struct Command {
     uint32_t value;
 };
 // To PEEK the answer is the first word of each page that is not hidden.
-struct Reply { long result; uint32_t words[PAGES]; };
+struct Reply {
+    long result;
+    uint32_t words[PAGES];
+};
 static int commands[ACTORS][2], replies[ACTORS][2];
 
 static long obey(const struct Command *c) {
     char name[32];
     uint32_t value;
     switch (c->op) {
-    case OPEN: snprintf(name, sizeof name, "walk%d", c->file); return open(name, c->flags);
-    case MAP: return (long)mmap(NULL, (size_t)c->length, c->value, c->flags, c->fd, c->offset);
-    case UNMAP: return munmap(c->at, (size_t)c->length);
-    case MOVE: return (long)mremap(c->at, (size_t)c->length, (size_t)c->length, MREMAP_MAYMOVE | MREMAP_FIXED,
-                                   mmap(NULL, (size_t)c->length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    case POKE: *(volatile uint32_t *)c->at = c->value; return 0;
-    case READ: return read(c->fd, &value, sizeof value) == sizeof value ? (long)value : -1;
-    case WRITE: return pwrite(c->fd, &c->value, sizeof c->value, c->offset);
-    case SEEK: return lseek(c->fd, c->offset, SEEK_SET);
-    case CLOSE: return close(c->fd);
-    case PROTECT: return mprotect(c->at, (size_t)c->length, (int)c->value);
-    case GIVEUP: return madvise(c->at, (size_t)c->length, MADV_DONTNEED);
-    case EMPTY: snprintf(name, sizeof name, "walk%d", c->file); return truncate(name, c->length);
-    default: return 0;
+        case OPEN:
+            snprintf(name, sizeof name, "walk%d", c->file);
+            return open(name, c->flags);
+        case MAP:
+            return (long)mmap(NULL, (size_t)c->length, c->value, c->flags, c->fd, c->offset);
+        case UNMAP:
+            return munmap(c->at, (size_t)c->length);
+        case MOVE:
+            return (long)mremap(c->at, (size_t)c->length, (size_t)c->length, MREMAP_MAYMOVE | MREMAP_FIXED,
+                                mmap(NULL, (size_t)c->length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        case POKE:
+            *(volatile uint32_t *)c->at = c->value;
+            return 0;
+        case READ:
+            return read(c->fd, &value, sizeof value) == sizeof value ? (long)value : -1;
+        case WRITE:
+            return pwrite(c->fd, &c->value, sizeof c->value, c->offset);
+        case SEEK:
+            return lseek(c->fd, c->offset, SEEK_SET);
+        case CLOSE:
+            return close(c->fd);
+        case PROTECT:
+            return mprotect(c->at, (size_t)c->length, (int)c->value);
+        case GIVEUP:
+            return madvise(c->at, (size_t)c->length, MADV_DONTNEED);
+        case EMPTY:
+            snprintf(name, sizeof name, "walk%d", c->file);
+            return truncate(name, c->length);
+        default:
+            return 0;
     }
 }
 
@@ -119,9 +138,23 @@ static long tell(int actor, struct Command c) { return ask(actor, c).result; }
 
 // MARK: - The model
 
-struct Description { int file, references; bool writes; long offset; };
-struct Mapping { bool used, shared, writes; int file, first, count, opaque; char *at; uint32_t own[PAGES]; bool dirty[PAGES]; };
-struct Actor { bool lives; int fd[FDS], description[FDS]; struct Mapping map[MAPS]; };
+struct Description {
+    int file, references;
+    bool writes;
+    long offset;
+};
+struct Mapping {
+    bool used, shared, writes;
+    int file, first, count, opaque;
+    char *at;
+    uint32_t own[PAGES];
+    bool dirty[PAGES];
+};
+struct Actor {
+    bool lives;
+    int fd[FDS], description[FDS];
+    struct Mapping map[MAPS];
+};
 
 static uint32_t (*content)[PAGES];
 static struct Description descriptions[4096];
@@ -135,7 +168,8 @@ static uint32_t pick(uint32_t bound) {
 }
 
 static int freeDescription(void) {
-    for (int d = 0; d < 4096; d++) if (!descriptions[d].references) return d;
+    for (int d = 0; d < 4096; d++)
+        if (!descriptions[d].references) return d;
     return -1;
 }
 
@@ -144,9 +178,9 @@ static void checkMapping(int a, struct Mapping *m, long step) {
     for (int p = 0; p < m->count; p++) {
         if (m->opaque >> p & 1) continue;
         uint32_t expected = m->dirty[p] ? m->own[p] : content[m->file][m->first + p], seen = reply.words[p];
-        if (!harnessCheck(__LINE__, NULL, seen == expected,
-                          "step %ld: actor %d sees %u in page %d of its %s mapping of walk%d, not %u", step, a, seen, m->first + p,
-                          m->shared ? "shared" : "private", m->file, expected)) exit(harnessEnd());
+        if (!harnessCheck(__LINE__, NULL, seen == expected, "step %ld: actor %d sees %u in page %d of its %s mapping of walk%d, not %u", step, a, seen,
+                          m->first + p, m->shared ? "shared" : "private", m->file, expected))
+            exit(harnessEnd());
     }
 }
 
@@ -173,13 +207,15 @@ static void forkActor(int a) {
     int b = (int)pick(ACTORS);
     if (b == a) return;
     if (actors[b].lives) {
-        for (int i = 0; i < FDS; i++) if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references--;
+        for (int i = 0; i < FDS; i++)
+            if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references--;
         // Answered, so that its successor does not read this command.
         CHECK_EQ(tell(b, (struct Command){.op = QUIT}), 0);
     }
     CHECK_EQ(tell(a, (struct Command){.op = FORK, .target = b}), 0);
     actors[b] = actors[a];
-    for (int i = 0; i < FDS; i++) if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references++;
+    for (int i = 0; i < FDS; i++)
+        if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references++;
 }
 
 static void step(long number) {
@@ -190,89 +226,100 @@ static void step(long number) {
     struct Mapping *m = &actor->map[pick(MAPS)];
     struct Description *d = actor->fd[i] >= 0 ? &descriptions[actor->description[i]] : NULL;
     switch (pick(17)) {
-    case 0: case 1: case 2: {
-        closeFd(a, i);
-        int slot = freeDescription();
-        bool writes = pick(5) == 0;
-        actor->fd[i] = (int)CHECK_OK(tell(a, (struct Command){.op = OPEN, .file = file, .flags = writes ? O_RDWR : O_RDONLY}));
-        descriptions[slot] = (struct Description){.file = file, .references = 1, .writes = writes};
-        actor->description[i] = slot;
-        break;
-    }
-    case 3: case 4: case 5: {
-        if (!d) break;
-        unmap(a, m);
-        *m = (struct Mapping){.used = true, .shared = pick(2), .file = d->file, .first = (int)pick(PAGES)};
-        m->count = 1 + (int)pick((uint32_t)(PAGES - m->first));
-        m->writes = !m->shared || d->writes;
-        m->at = (char *)tell(a, (struct Command){
-            .op = MAP, .length = m->count * PAGE, .value = PROT_READ | (m->writes ? PROT_WRITE : 0), .fd = actor->fd[i],
-            .flags = m->shared ? MAP_SHARED : MAP_PRIVATE, .offset = m->first * PAGE});
-        CHECK((long)m->at > 0);
-        break;
-    }
-    case 6: unmap(a, m); break;
-    case 7: // The tail goes.
-        if (!m->used || m->count < 2) break;
-        m->count--;
-        CHECK_EQ(tell(a, (struct Command){.op = UNMAP, .at = m->at + m->count * PAGE, .length = PAGE}), 0);
-        break;
-    case 8:
-        // mremap takes one kernel mapping at a time, and what is protected in part is several.
-        if (!m->used || m->opaque) break;
-        m->at = (char *)tell(a, (struct Command){.op = MOVE, .at = m->at, .length = m->count * PAGE});
-        CHECK((long)m->at > 0);
-        break;
-    case 9: case 10: {
-        if (!m->used || !m->writes) break;
-        int p = (int)pick((uint32_t)m->count);
-        if (m->opaque >> p & 1) break;
-        uint32_t value = fresh++;
-        tell(a, (struct Command){.op = POKE, .at = m->at + p * PAGE, .value = value});
-        if (m->shared) content[m->file][m->first + p] = value;
-        else m->dirty[p] = true, m->own[p] = value;
-        break;
-    }
-    case 11: case 12: {
-        if (!d || !d->writes) break;
-        int p = (int)pick(PAGES);
-        CHECK_EQ(tell(a, (struct Command){.op = WRITE, .fd = actor->fd[i], .value = fresh, .offset = p * PAGE}), 4);
-        content[d->file][p] = fresh++;
-        break;
-    }
-    case 13: {
-        if (!d) break;
-        // The position is shared by every copy of the description, wherever it has gone.
-        if (pick(2) || d->offset % PAGE || d->offset / PAGE >= PAGES) {
-            d->offset = (long)pick(PAGES) * PAGE;
-            CHECK_EQ(tell(a, (struct Command){.op = SEEK, .fd = actor->fd[i], .offset = d->offset}), d->offset);
+        case 0:
+        case 1:
+        case 2: {
+            closeFd(a, i);
+            int slot = freeDescription();
+            bool writes = pick(5) == 0;
+            actor->fd[i] = (int)CHECK_OK(tell(a, (struct Command){.op = OPEN, .file = file, .flags = writes ? O_RDWR : O_RDONLY}));
+            descriptions[slot] = (struct Description){.file = file, .references = 1, .writes = writes};
+            actor->description[i] = slot;
+            break;
         }
-        CHECK_EQ(tell(a, (struct Command){.op = READ, .fd = actor->fd[i]}), content[d->file][d->offset / PAGE]);
-        d->offset += 4;
-        break;
-    }
-    case 14: {
-        if (!m->used || pick(3)) break;
-        int p = (int)pick((uint32_t)m->count);
-        bool hidden = m->opaque >> p & 1;
-        int protection = hidden ? PROT_READ | (m->writes ? PROT_WRITE : 0) : PROT_NONE;
-        CHECK_EQ(tell(a, (struct Command){.op = PROTECT, .at = m->at + p * PAGE, .length = PAGE, .value = (uint32_t)protection}), 0);
-        m->opaque ^= 1 << p;
-        break;
-    }
-    case 15:
-        if (pick(4) == 0) forkActor(a);
-        // truncate(2) to the size it has copies up and changes nothing.
-        else if (pick(8) == 0) CHECK_EQ(tell(a, (struct Command){.op = EMPTY, .file = file, .length = PAGES * PAGE}), 0);
-        break;
-    case 16: {
-        // A private page that is given up is the file's again, as it is now.
-        if (!m->used) break;
-        int p = (int)pick((uint32_t)m->count);
-        CHECK_EQ(tell(a, (struct Command){.op = GIVEUP, .at = m->at + p * PAGE, .length = PAGE}), 0);
-        m->dirty[p] = false;
-        break;
-    }
+        case 3:
+        case 4:
+        case 5: {
+            if (!d) break;
+            unmap(a, m);
+            *m = (struct Mapping){.used = true, .shared = pick(2), .file = d->file, .first = (int)pick(PAGES)};
+            m->count = 1 + (int)pick((uint32_t)(PAGES - m->first));
+            m->writes = !m->shared || d->writes;
+            m->at = (char *)tell(a, (struct Command){.op = MAP,
+                                                     .length = m->count * PAGE,
+                                                     .value = PROT_READ | (m->writes ? PROT_WRITE : 0),
+                                                     .fd = actor->fd[i],
+                                                     .flags = m->shared ? MAP_SHARED : MAP_PRIVATE,
+                                                     .offset = m->first * PAGE});
+            CHECK((long)m->at > 0);
+            break;
+        }
+        case 6:
+            unmap(a, m);
+            break;
+        case 7:  // The tail goes.
+            if (!m->used || m->count < 2) break;
+            m->count--;
+            CHECK_EQ(tell(a, (struct Command){.op = UNMAP, .at = m->at + m->count * PAGE, .length = PAGE}), 0);
+            break;
+        case 8:
+            // mremap takes one kernel mapping at a time, and what is protected in part is several.
+            if (!m->used || m->opaque) break;
+            m->at = (char *)tell(a, (struct Command){.op = MOVE, .at = m->at, .length = m->count * PAGE});
+            CHECK((long)m->at > 0);
+            break;
+        case 9:
+        case 10: {
+            if (!m->used || !m->writes) break;
+            int p = (int)pick((uint32_t)m->count);
+            if (m->opaque >> p & 1) break;
+            uint32_t value = fresh++;
+            tell(a, (struct Command){.op = POKE, .at = m->at + p * PAGE, .value = value});
+            if (m->shared) content[m->file][m->first + p] = value;
+            else m->dirty[p] = true, m->own[p] = value;
+            break;
+        }
+        case 11:
+        case 12: {
+            if (!d || !d->writes) break;
+            int p = (int)pick(PAGES);
+            CHECK_EQ(tell(a, (struct Command){.op = WRITE, .fd = actor->fd[i], .value = fresh, .offset = p * PAGE}), 4);
+            content[d->file][p] = fresh++;
+            break;
+        }
+        case 13: {
+            if (!d) break;
+            // The position is shared by every copy of the description, wherever it has gone.
+            if (pick(2) || d->offset % PAGE || d->offset / PAGE >= PAGES) {
+                d->offset = (long)pick(PAGES) * PAGE;
+                CHECK_EQ(tell(a, (struct Command){.op = SEEK, .fd = actor->fd[i], .offset = d->offset}), d->offset);
+            }
+            CHECK_EQ(tell(a, (struct Command){.op = READ, .fd = actor->fd[i]}), content[d->file][d->offset / PAGE]);
+            d->offset += 4;
+            break;
+        }
+        case 14: {
+            if (!m->used || pick(3)) break;
+            int p = (int)pick((uint32_t)m->count);
+            bool hidden = m->opaque >> p & 1;
+            int protection = hidden ? PROT_READ | (m->writes ? PROT_WRITE : 0) : PROT_NONE;
+            CHECK_EQ(tell(a, (struct Command){.op = PROTECT, .at = m->at + p * PAGE, .length = PAGE, .value = (uint32_t)protection}), 0);
+            m->opaque ^= 1 << p;
+            break;
+        }
+        case 15:
+            if (pick(4) == 0) forkActor(a);
+            // truncate(2) to the size it has copies up and changes nothing.
+            else if (pick(8) == 0) CHECK_EQ(tell(a, (struct Command){.op = EMPTY, .file = file, .length = PAGES * PAGE}), 0);
+            break;
+        case 16: {
+            // A private page that is given up is the file's again, as it is now.
+            if (!m->used) break;
+            int p = (int)pick((uint32_t)m->count);
+            CHECK_EQ(tell(a, (struct Command){.op = GIVEUP, .at = m->at + p * PAGE, .length = PAGE}), 0);
+            m->dirty[p] = false;
+            break;
+        }
     }
     if (m->used) checkMapping(a, m, number);
 }
@@ -289,7 +336,8 @@ static void *watch(void *argument) {
     atomic_uint *mine = argument;
     while (!quiet) {
         volatile uint32_t *at = watched;
-        for (int i = 0; at && i < 200; i++) if (at[PAGE / 4] != 8) wrong = true;
+        for (int i = 0; at && i < 200; i++)
+            if (at[PAGE / 4] != 8) wrong = true;
         // It waits for nothing: the others need the CPU too.
         usleep(100);
         ++*mine;
@@ -298,7 +346,10 @@ static void *watch(void *argument) {
     return NULL;
 }
 
-struct Former { void *at; unsigned looks[WATCHERS]; };
+struct Former {
+    void *at;
+    unsigned looks[WATCHERS];
+};
 static void retire(struct Former *former, void *at) {
     for (int i = 0; former->at && i < WATCHERS; i++)
         while (looks[i] == former->looks[i]) syscall(SYS_futex, &looks[i], FUTEX_WAIT_PRIVATE, former->looks[i], NULL);
@@ -349,7 +400,8 @@ static void noise(int end) {
 static void scenario(void) {
     state = (uint64_t)setting("MAPPING_RANDOM_SEED", 1);
     content = calloc((size_t)files(), sizeof *content);
-    for (int f = 0; f < files(); f++) for (int p = 0; p < PAGES; p++) content[f][p] = (uint32_t)(f * PAGES + p);
+    for (int f = 0; f < files(); f++)
+        for (int p = 0; p < PAGES; p++) content[f][p] = (uint32_t)(f * PAGES + p);
     for (int a = 0; a < ACTORS; a++) {
         MUST(pipe(commands[a]));
         MUST(pipe(replies[a]));

@@ -54,12 +54,12 @@ static void sharedAndPrivate(void) {
     CHECK_EQ(private[PAGE], 'b');
     private[2 * PAGE + 1] = 'd';
     otherWrites("private", 'Y', 0, PAGES - 1);
-    CHECK_EQ(private[0], 'Y');            // never touched before
-    CHECK_EQ(private[PAGE], 'Y');         // touched, clean
-    CHECK_EQ(private[2 * PAGE], 'c');     // dirty: the page is our own
+    CHECK_EQ(private[0], 'Y');         // never touched before
+    CHECK_EQ(private[PAGE], 'Y');      // touched, clean
+    CHECK_EQ(private[2 * PAGE], 'c');  // dirty: the page is our own
     CHECK_EQ(private[2 * PAGE + 1], 'd');
     private[3 * PAGE] = 'p';
-    CHECK_EQ(readFile("private")[3 * PAGE], 'Y'); // nothing of a private page reaches the file
+    CHECK_EQ(readFile("private")[3 * PAGE], 'Y');  // nothing of a private page reaches the file
 }
 
 static void splitAndMoved(void) {

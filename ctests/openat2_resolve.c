@@ -61,7 +61,10 @@ static void scenario(void) {
     CHECK_OK(openat2(root, "made", O_CREAT | O_EXCL | O_RDWR, 0640, RESOLVE_BENEATH));
     CHECK_EQ(statOf("root/made").st_mode & 07777, 0640);
 
-    struct { struct open_how how; uint64_t more; } larger = {.how = {.flags = O_RDONLY}};
+    struct {
+        struct open_how how;
+        uint64_t more;
+    } larger = {.how = {.flags = O_RDONLY}};
     CHECK_OK(syscall(SYS_openat2, root, "file", &larger, sizeof larger));
     larger.more = 1;
     CHECK_ERRNO(syscall(SYS_openat2, root, "file", &larger, sizeof larger), E2BIG);

@@ -87,10 +87,10 @@ static void statusAndStat(void) {
     CHECK(lineIs("/proc/self/status", "State:", "R (running)"));
     // Programs look at this line to see whether a debugger is there.
     CHECK(lineIs("/proc/self/status", "TracerPid:", "0"));
-    static const char *const keys[] = {"\nVmSize:", "\nVmRSS:", "\nSigBlk:", "\nSigIgn:", "\nSigCgt:", "\nCapEff:",
-                                       "\nCpus_allowed_list:", "\nvoluntary_ctxt_switches:", "\nFDSize:", "\nSeccomp:"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        CHECK(strstr(readFile("/proc/self/status"), keys[i]) != NULL);
+    static const char *const keys[] = {
+        "\nVmSize:", "\nVmRSS:",  "\nSigBlk:", "\nSigIgn:", "\nSigCgt:", "\nCapEff:", "\nCpus_allowed_list:", "\nvoluntary_ctxt_switches:",
+        "\nFDSize:", "\nSeccomp:"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) CHECK(strstr(readFile("/proc/self/status"), keys[i]) != NULL);
 
     const char *text = readFile("/proc/self/stat");
     snprintf(value, sizeof value, "%d (proc_self) R %d %d %d ", getpid(), getppid(), getpgrp(), getsid(0));

@@ -32,7 +32,7 @@ static void scenario(void) {
     CHECK_EQ(write(master, "line\n", 5), 5);
     CHECK_EQ(read(slave, buffer, sizeof buffer), 5);
     CHECK(memcmp(buffer, "line\n", 5) == 0);
-    CHECK_EQ(read(master, buffer, sizeof buffer), 6); // the echo, with its carriage return
+    CHECK_EQ(read(master, buffer, sizeof buffer), 6);  // the echo, with its carriage return
     CHECK(memcmp(buffer, "line\r\n", 6) == 0);
     CHECK_EQ(write(slave, "out\n", 4), 4);
     CHECK_EQ(read(master, buffer, sizeof buffer), 5);
@@ -89,7 +89,7 @@ static void scenario(void) {
     CHECK_EQ(write(master, "j", 1), 1);
     CHECK_EQ(read(ready[0], &byte, 1), 1);
     CHECK_EQ(byte, 'i');
-    CHECK_EQ(write(master, "\003", 1), 1); // Ctrl-C
+    CHECK_EQ(write(master, "\003", 1), 1);  // Ctrl-C
     CHECK_EQ(statusOf(child), SIGINT);
 
     // Closing the master hangs up the session.

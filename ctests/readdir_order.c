@@ -95,7 +95,13 @@ static void underChange(void) {
 
 // getdents64 by hand, with a buffer that holds few entries, so that every position is the kernel's.
 static void positions(void) {
-    struct Entry { uint64_t ino; int64_t offset; unsigned short length; unsigned char type; char name[]; };
+    struct Entry {
+        uint64_t ino;
+        int64_t offset;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+    };
     static int64_t offsets[LARGE + 8];
     static char names[LARGE + 8][16];
     char buffer[256];

@@ -11,7 +11,10 @@ static void prepare(void) {
 }
 
 static volatile sig_atomic_t alarms;
-static void onAlarm(int number) { (void)number; alarms++; }
+static void onAlarm(int number) {
+    (void)number;
+    alarms++;
+}
 
 static void install(int flags) {
     struct sigaction action = {.sa_handler = onAlarm, .sa_flags = flags};

@@ -96,7 +96,11 @@ static void scenario(void) {
     CHECK_EQ(f.f_type, 0x9fa0);
     CHECK_ERRNO(statfs("missing", &f), ENOENT);
     // ustat(2): a file system by its device number. struct ustat is int, long, two names of six bytes.
-    struct { int blocks; unsigned long files; char names[12]; } u;
+    struct {
+        int blocks;
+        unsigned long files;
+        char names[12];
+    } u;
     memset(&u, 0x55, sizeof u);
     CHECK_OK(statfs("dir", &f));
     CHECK_OK(syscall(SYS_ustat, (unsigned)statOf("dir").st_dev, &u));

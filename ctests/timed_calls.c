@@ -29,9 +29,7 @@ static struct timespec duration = {WAIT / 1000, WAIT % 1000 * 1000000L};
 static int quiet, loud[2], semaphores = -1;
 static aio_context_t queue;
 // Pairs with SO_RCVTIMEO and SO_SNDTIMEO, whose buffers are full in one direction and empty in the other, and a listener.
-static struct Sockets {
-    int pair[2], listener;
-} slow, fast;
+static struct Sockets { int pair[2], listener; } slow, fast;
 static const struct timespec brief = {0, 45000000};
 
 static struct Sockets makeSockets(struct timespec time) {
@@ -82,18 +80,14 @@ static void changeFiles(void) {
 static long call(long number, const long *arguments, bool *isKept) {
     register long r10 __asm__("r10") = arguments[3], r8 __asm__("r8") = arguments[4], r9 __asm__("r9") = arguments[5];
     long rdi = arguments[0], rsi = arguments[1], rdx = arguments[2], result = number;
-    __asm__ volatile("syscall"
-                     : "+a"(result), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r10), "+r"(r8), "+r"(r9)
-                     :
-                     : "rcx", "r11", "memory");
-    *isKept = rdi == arguments[0] && rsi == arguments[1] && rdx == arguments[2] && r10 == arguments[3] &&
-              r8 == arguments[4] && r9 == arguments[5];
+    __asm__ volatile("syscall" : "+a"(result), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r10), "+r"(r8), "+r"(r9) : : "rcx", "r11", "memory");
+    *isKept = rdi == arguments[0] && rsi == arguments[1] && rdx == arguments[2] && r10 == arguments[3] && r8 == arguments[4] && r9 == arguments[5];
     return result;
 }
 
 enum Call { EPOLL_WAIT, EPOLL_PWAIT, EPOLL_PWAIT2, SIGTIMEDWAIT, SEMTIMEDOP, IO_GETEVENTS, RECVFROM, READ, RECVMSG, SENDTO, WRITEV, ACCEPT, CALLS };
 static const char *const names[] = {"epoll_wait", "epoll_pwait", "epoll_pwait2", "rt_sigtimedwait", "semtimedop", "io_getevents",
-                                    "recvfrom", "read", "recvmsg", "sendto", "writev", "accept4"};
+                                    "recvfrom",   "read",        "recvmsg",      "sendto",          "writev",     "accept4"};
 
 static long wait_(enum Call which, int set, const struct timespec *time, bool *isKept) {
     struct epoll_event event;
@@ -120,10 +114,8 @@ static long wait_(enum Call which, int set, const struct timespec *time, bool *i
         {sockets.pair[0], (long)&vector, 1, 0x14, 0x15, 0x16},
         {sockets.listener, 0, 0, 0, 0x15, 0x16},
     };
-    static const long numbers[] = {SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2,
-                                   SYS_rt_sigtimedwait, SYS_semtimedop, SYS_io_getevents,
-                                   SYS_recvfrom, SYS_read, SYS_recvmsg,
-                                   SYS_sendto, SYS_writev, SYS_accept4};
+    static const long numbers[] = {SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_rt_sigtimedwait, SYS_semtimedop, SYS_io_getevents,
+                                   SYS_recvfrom,   SYS_read,        SYS_recvmsg,      SYS_sendto,          SYS_writev,     SYS_accept4};
     return call(numbers[which], arguments[which], isKept);
 }
 
@@ -190,8 +182,7 @@ static void oneDeadline(void) {
         harnessCheck(__LINE__, name, w->result == wanted, "%s (%d) gave %ld, not %ld", name, w->end, w->result, wanted);
         harnessCheck(__LINE__, name, w->isKept, "%s (%d) changed its arguments' registers", name, w->end);
         harnessCheck(__LINE__, name, w->took * 1000 >= least, "%s (%d) ended early, after %.1f ms", name, w->end, w->took * 1000);
-        harnessCheck(__LINE__, name, w->took * 1000 < (w->end == TIMEOUT ? LATEST : LATEST - 1000), "%s (%d) waited for %.0f ms", name,
-                     w->end, w->took * 1000);
+        harnessCheck(__LINE__, name, w->took * 1000 < (w->end == TIMEOUT ? LATEST : LATEST - 1000), "%s (%d) waited for %.0f ms", name, w->end, w->took * 1000);
     }
     CHECK_EQ(handled, (int)signalled);
 }
@@ -212,8 +203,7 @@ static void *waitAgain(void *argument) {
         double took = (seconds() - began) * 1000;
         waits++;
         if (result != timedOut(which) || !isKept || took < 45)
-            harnessCheck(__LINE__, names[which], false, "%s gave %ld after %.2f ms%s", names[which], result, took,
-                         isKept ? "" : ", and changed a register");
+            harnessCheck(__LINE__, names[which], false, "%s gave %ld after %.2f ms%s", names[which], result, took, isKept ? "" : ", and changed a register");
     }
     return NULL;
 }

@@ -77,7 +77,7 @@ struct at {
 static void atCalls(void) {
     char value[64], names[256];
     int dir = (int)CHECK_OK(open("dir", O_RDONLY | O_DIRECTORY));
-    struct at set = {(uintptr_t)"at", 2, 0}, get = {(uintptr_t)value, sizeof value, 0};
+    struct at set = {(uintptr_t) "at", 2, 0}, get = {(uintptr_t)value, sizeof value, 0};
     if (syscall(GETXATTRAT, dir, "missing", 0, "user.x", &get, sizeof get) < 0 && errno == ENOSYS && !isInside()) {
         SKIP_PART("no *xattrat calls before Linux 6.13");
         close(dir);

@@ -65,7 +65,8 @@ __attribute__((constructor)) static void prepare(void) {
   count = page;
   int file = log_path == NULL ? -1 : open(log_path, O_RDWR | O_CLOEXEC);
   if (file >= 0) {
-    void *text_page = ftruncate(file, log_size) == 0 ? mmap(NULL, log_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
+    void *text_page =
+        ftruncate(file, log_size) == 0 ? mmap(NULL, log_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
     if (text_page != MAP_FAILED) log_text = text_page;
     close(file);
   }

@@ -68,7 +68,8 @@ int vd_launch_janitor(const char *path) {
       VD_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8, 0, 0);
       VD_CALL(SYS_setsid, 0, 0, 0, 0, 0, 0);
       // Its own copy of the other end would keep it waiting.
-      while (VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0) == -EINTR) {}
+      while (VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0) == -EINTR) {
+      }
       if (ends[0] > 0) VD_CALL(SYS_close_range, 0, ends[0] - 1, 0, 0, 0, 0);
       VD_CALL(SYS_close_range, ends[0] + 1, ~0u, 0, 0, 0, 0);
       char byte;

@@ -43,8 +43,8 @@ static long restrict_paths(const struct vd_plan *plan, int devpts) {
   }
   // TIOCGPTPEER opens the slave in the guest's own name.
   if (result == 0 && devpts >= 0)
-    result = allow(rules, devpts, (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | 1 << 15) &
-                                      attributes.file_system);
+    result =
+        allow(rules, devpts, (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | 1 << 15) & attributes.file_system);
   if (result == 0) result = VD_CALL(SYS_landlock_restrict_self, rules, 0, 0, 0, 0, 0);
   VD_CALL(SYS_close, rules, 0, 0, 0, 0, 0);
   return result;
@@ -107,7 +107,9 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
   long result;
 
   if (plan->resets_sigpipe) {
-    struct { uint64_t handler, flags, restorer, mask; } action = {0};
+    struct {
+      uint64_t handler, flags, restorer, mask;
+    } action = {0};
     VD_CALL(SYS_rt_sigaction, SIGPIPE, &action, 0, 8, 0, 0);
   }
   if (plan->trampoline_directory >= 0 && (result = VD_CALL(SYS_fchdir, plan->trampoline_directory, 0, 0, 0, 0, 0)) < 0)
@@ -118,8 +120,7 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
     if (result < 0) vd_fail(control, VD_STAGE_RLIMIT, result);
   }
   if (plan->drops_groups) VD_CALL(SYS_setgroups, 0, 0, 0, 0, 0, 0);
-  if ((result = VD_CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)) < 0)
-    vd_fail(control, VD_STAGE_NO_NEW_PRIVS, result);
+  if ((result = VD_CALL(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)) < 0) vd_fail(control, VD_STAGE_NO_NEW_PRIVS, result);
   if ((result = restrict_paths(plan, devpts)) < 0) vd_fail(control, VD_STAGE_LANDLOCK, result);
   if ((result = vd_drop_capabilities()) < 0) vd_fail(control, VD_STAGE_CAPABILITIES, result);
   if ((result = close_others(plan)) < 0) vd_fail(control, VD_STAGE_DESCRIPTORS, result);

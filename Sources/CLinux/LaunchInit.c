@@ -45,10 +45,10 @@ static long write_file(const char *path, const char *text) {
 
 /// The limits belong to the user namespace of whoever opens the files: to the new one, never to the host's.
 static void close_namespaces(void) {
-  static const char *const names[] = {
-      "/proc/sys/user/max_user_namespaces", "/proc/sys/user/max_mnt_namespaces", "/proc/sys/user/max_pid_namespaces",
-      "/proc/sys/user/max_net_namespaces",  "/proc/sys/user/max_ipc_namespaces", "/proc/sys/user/max_uts_namespaces",
-      "/proc/sys/user/max_cgroup_namespaces"};
+  static const char *const names[] = {"/proc/sys/user/max_user_namespaces",  "/proc/sys/user/max_mnt_namespaces",
+                                      "/proc/sys/user/max_pid_namespaces",   "/proc/sys/user/max_net_namespaces",
+                                      "/proc/sys/user/max_ipc_namespaces",   "/proc/sys/user/max_uts_namespaces",
+                                      "/proc/sys/user/max_cgroup_namespaces"};
   if (write_file(names[0], "0") != 0) return;
   for (size_t i = 1; i < sizeof names / sizeof *names; i++) write_file(names[i], "0");
 }
@@ -97,8 +97,7 @@ static long enter_root(long root) {
 static long leave_host(void) {
   long result = VD_CALL(SYS_umount2, ".", MNT_DETACH, 0, 0, 0, 0);
   if (result == 0) result = VD_CALL(SYS_chdir, "/", 0, 0, 0, 0, 0);
-  if (result == 0)
-    result = VD_CALL(SYS_mount, "none", "/", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_mount, "none", "/", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, 0, 0);
   return result;
 }
 
@@ -152,8 +151,8 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
 
   char size[24], inodes[24];
   const char *store_options[] = {
-      "size", decimal(plan->store_size, size), "nr_inodes", decimal(plan->store_inodes, inodes), "mode", "0700",
-      "?inode64", "", NULL};
+      "size", decimal(plan->store_size, size), "nr_inodes", decimal(plan->store_inodes, inodes), "mode", "0700", "?inode64", "",
+      NULL};
   long store = detached("tmpfs", store_options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
   if (store < 0) vd_fail(control, VD_STAGE_STORE, store);
   long devpts = -1;

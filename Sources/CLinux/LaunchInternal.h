@@ -4,8 +4,7 @@
 
 #include "include/CLinux.h"
 
-#define VD_CALL(number, a, b, c, d, e, f) \
-  vd_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define VD_CALL(number, a, b, c, d, e, f) vd_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /// Tells the supervisor where and why this child failed, and ends it.
 static inline _Noreturn void vd_fail(int socket, int stage, long error) {

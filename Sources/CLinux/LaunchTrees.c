@@ -9,9 +9,8 @@
 
 /// The tree is private too: what the host mounts below it later would otherwise come in, writable.
 static long make_read_only(long tree) {
-  struct mount_attr attributes = {
-      .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW,
-      .propagation = MS_PRIVATE};
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW,
+                                  .propagation = MS_PRIVATE};
   return VD_CALL(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes, 0);
 }
 

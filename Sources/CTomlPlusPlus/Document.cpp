@@ -27,8 +27,12 @@ struct vd_toml_document {
 static vd_toml_value value(const toml::node &node) {
   vd_toml_value result{};
   switch (node.type()) {
-    case toml::node_type::table: result.kind = VD_TOML_TABLE; break;
-    case toml::node_type::array: result.kind = VD_TOML_ARRAY; break;
+    case toml::node_type::table:
+      result.kind = VD_TOML_TABLE;
+      break;
+    case toml::node_type::array:
+      result.kind = VD_TOML_ARRAY;
+      break;
     case toml::node_type::string:
       result.kind = VD_TOML_STRING;
       result.text = node.as_string()->get().data();
@@ -38,12 +42,16 @@ static vd_toml_value value(const toml::node &node) {
       result.kind = VD_TOML_INTEGER;
       result.integer = node.as_integer()->get();
       break;
-    case toml::node_type::floating_point: result.kind = VD_TOML_FLOAT; break;
+    case toml::node_type::floating_point:
+      result.kind = VD_TOML_FLOAT;
+      break;
     case toml::node_type::boolean:
       result.kind = VD_TOML_BOOLEAN;
       result.boolean = node.as_boolean()->get();
       break;
-    default: result.kind = VD_TOML_TIME; break;
+    default:
+      result.kind = VD_TOML_TIME;
+      break;
   }
   return result;
 }
@@ -65,9 +73,8 @@ vd_toml_document *vd_toml_parse(const char *text, size_t length, vd_toml_error *
   }
   for (auto &&[key, node] : document->table) document->entries.push_back({&key, &node});
   // The table is ordered by name. Keys of one line keep that order.
-  std::stable_sort(document->entries.begin(), document->entries.end(), [](const auto &left, const auto &right) {
-    return left.key->source().begin < right.key->source().begin;
-  });
+  std::stable_sort(document->entries.begin(), document->entries.end(),
+                   [](const auto &left, const auto &right) { return left.key->source().begin < right.key->source().begin; });
   return document;
 }
 

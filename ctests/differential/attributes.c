@@ -82,14 +82,16 @@ void op_stat_(void) {
     struct Place p = place();
     if (result(fstatat(p.at, p.path, &s, 0)) == 0) sayStat(&s);
 }
-void op_lstat_(void) { struct Place p = place(); sayPath(p.at, p.path); }
+void op_lstat_(void) {
+    struct Place p = place();
+    sayPath(p.at, p.path);
+}
 void op_fstat_(void) { sayDescriptor(slots[slot()]); }
 void op_statx_(void) {
     struct statx x;
     struct Place p = place();
     if (result(statx(p.at, p.path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &x)) == 0)
-        say(" %x %o n%u s%lld", x.stx_mask & STATX_BASIC_STATS, x.stx_mode, x.stx_nlink,
-            S_ISDIR(x.stx_mode) ? 0 : (long long)x.stx_size);
+        say(" %x %o n%u s%lld", x.stx_mask & STATX_BASIC_STATS, x.stx_mode, x.stx_nlink, S_ISDIR(x.stx_mode) ? 0 : (long long)x.stx_size);
 }
 static const char *attribute(void) {
     static const char *const names[] = {"user.a", "user.b", "user.long-name", "user.", "plain", "user.a"};
@@ -98,7 +100,11 @@ static const char *attribute(void) {
     return name;
 }
 // The path calls for attributes have no directory argument.
-static void here(char *path) { makePath(path); say(" "); sayName(path); }
+static void here(char *path) {
+    makePath(path);
+    say(" ");
+    sayName(path);
+}
 void op_setxattr_(void) {
     char path[2048];
     here(path);
@@ -124,7 +130,11 @@ void op_getxattr_(void) {
     long got = amount(getxattr(path, name, value, chance(80) ? 64 : below(20)));
     if (got > 0 && got <= 64) say(" %llx", (unsigned long long)got);
 }
-void op_listxattr_(void) { char path[2048]; here(path); sayAttributes(-1, path); }
+void op_listxattr_(void) {
+    char path[2048];
+    here(path);
+    sayAttributes(-1, path);
+}
 void op_removexattr_(void) {
     char path[2048];
     here(path);
@@ -138,7 +148,10 @@ void op_fchmodat2_(void) {
     say(" %o %x", mode, flags);
     // A symlink's mode is kept by some file systems and refused by others.
     struct stat s;
-    if (flags == AT_SYMLINK_NOFOLLOW && fstatat(p.at, p.path, &s, flags) == 0 && S_ISLNK(s.st_mode)) { say(" symlink"); return; }
+    if (flags == AT_SYMLINK_NOFOLLOW && fstatat(p.at, p.path, &s, flags) == 0 && S_ISLNK(s.st_mode)) {
+        say(" symlink");
+        return;
+    }
     result(syscall(452 /* fchmodat2 */, p.at, p.path, mode, flags));
     sayPath(p.at, p.path);
 }
@@ -147,17 +160,41 @@ void op_emptyPath(void) {
     struct timespec times[2] = {{77, 7}, {88, 8}};
     int i = slot();
     switch (below(5)) {
-    case 0: say(" stat"); if (result(fstatat(slots[i], "", &s, AT_EMPTY_PATH)) == 0) sayStat(&s); break;
-    case 1: say(" chown"); result(fchownat(slots[i], "", someId(), someId(), AT_EMPTY_PATH)); sayDescriptor(slots[i]); break;
-    case 2: say(" times"); result(syscall(SYS_utimensat, slots[i], "", times, AT_EMPTY_PATH)); sayDescriptor(slots[i]); break;
-    case 3: say(" access"); result(syscall(439 /* faccessat2 */, slots[i], "", (int)below(8), AT_EMPTY_PATH)); break;
-    case 4: say(" chmod"); result(syscall(452, slots[i], "", someMode(), AT_EMPTY_PATH)); sayDescriptor(slots[i]); break;
+        case 0:
+            say(" stat");
+            if (result(fstatat(slots[i], "", &s, AT_EMPTY_PATH)) == 0) sayStat(&s);
+            break;
+        case 1:
+            say(" chown");
+            result(fchownat(slots[i], "", someId(), someId(), AT_EMPTY_PATH));
+            sayDescriptor(slots[i]);
+            break;
+        case 2:
+            say(" times");
+            result(syscall(SYS_utimensat, slots[i], "", times, AT_EMPTY_PATH));
+            sayDescriptor(slots[i]);
+            break;
+        case 3:
+            say(" access");
+            result(syscall(439 /* faccessat2 */, slots[i], "", (int)below(8), AT_EMPTY_PATH));
+            break;
+        case 4:
+            say(" chmod");
+            result(syscall(452, slots[i], "", someMode(), AT_EMPTY_PATH));
+            sayDescriptor(slots[i]);
+            break;
     }
 }
 // A list that is right as often as not: the kernel's own format (linux/posix_acl_xattr.h).
-struct AclEntry { uint16_t tag, permissions; uint32_t id; };
+struct AclEntry {
+    uint16_t tag, permissions;
+    uint32_t id;
+};
 static size_t makeAcl(void *to) {
-    struct { uint32_t version; struct AclEntry entries[8]; } *list = to;
+    struct {
+        uint32_t version;
+        struct AclEntry entries[8];
+    } *list = to;
     int count = 0;
     list->version = chance(96) ? 2 : 1;
     bool named = chance(70), masked = named || chance(30);

@@ -19,8 +19,8 @@ static int opened(int at, const char *path, int fd) {
 }
 void op_open_(void) {
     static const int modes[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
-    static const int extra[] = {O_CREAT, O_CREAT, O_CREAT, O_CREAT, O_CREAT, O_CREAT, O_EXCL, O_TRUNC, O_APPEND,
-                                O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_NOATIME};
+    static const int extra[] = {O_CREAT, O_CREAT,  O_CREAT, O_CREAT,  O_CREAT,     O_CREAT,    O_EXCL,
+                                O_TRUNC, O_APPEND, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_NOATIME};
     // O_NONBLOCK always: a FIFO that nobody else holds would end the run.
     int i = slotToOpen(), flags = modes[below(4)] | O_NONBLOCK, n = (int)below(4);
     while (n--) flags |= extra[below(sizeof extra / sizeof *extra)];
@@ -29,21 +29,30 @@ void op_open_(void) {
     say(" %x %o", flags, mode);
     if (flags & O_CREAT) remember(p.path);
     int fd = opened(p.at, p.path, openat(p.at, p.path, flags, mode));
-    if (fd >= 0) { keep(i, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(i, fd);
+        sayDescriptor(fd);
+    }
 }
 void op_creat_(void) {
     int i = slotToOpen();
     struct Place p = place();
     remember(p.path);
     int fd = opened(p.at, p.path, openat(p.at, p.path, O_CREAT | O_WRONLY | O_TRUNC | O_NONBLOCK, 0644));
-    if (fd >= 0) { keep(i, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(i, fd);
+        sayDescriptor(fd);
+    }
 }
 void op_opath(void) {
     int i = slot(), flags = O_PATH | (chance(50) ? O_NOFOLLOW : 0) | (chance(20) ? O_DIRECTORY : 0);
     struct Place p = place();
     say(" %x", flags);
     int fd = (int)result(openat(p.at, p.path, flags));
-    if (fd >= 0) { keep(i, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(i, fd);
+        sayDescriptor(fd);
+    }
 }
 void op_opendir_(void) {
     int i = slotToOpen();
@@ -51,7 +60,10 @@ void op_opendir_(void) {
     if (chance(40)) strcpy(p.path, ".");
     say(" (%s)", p.path[0] == '.' && !p.path[1] ? "." : "path");
     int fd = (int)result(openat(p.at, p.path, O_RDONLY | O_DIRECTORY));
-    if (fd >= 0) { keep(i, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(i, fd);
+        sayDescriptor(fd);
+    }
 }
 void op_read_(void) {
     char buffer[10000];
@@ -85,7 +97,10 @@ void op_lseek_(void) {
     int i = slot(), whence = (int)below(3);
     off_t to = offset();
     // A directory's positions are the file system's own.
-    if (fstat(slots[i], &s) == 0 && S_ISDIR(s.st_mode)) { say(" directory"); return; }
+    if (fstat(slots[i], &s) == 0 && S_ISDIR(s.st_mode)) {
+        say(" directory");
+        return;
+    }
     say(" %lld %d", (long long)to, whence);
     if (!isPath(i)) amount(lseek(slots[i], to, whence));
 }
@@ -148,7 +163,10 @@ void op_sendfile_(void) {
     struct stat a, b;
     // From a file into itself the bytes depend on how many pages the kernel moves at a time, which differs between
     // file systems (seed 1117 showed it for ext4 and tmpfs).
-    if (fstat(slots[i], &a) == 0 && fstat(slots[j], &b) == 0 && a.st_ino == b.st_ino) { say(" itself"); return; }
+    if (fstat(slots[i], &a) == 0 && fstat(slots[j], &b) == 0 && a.st_ino == b.st_ino) {
+        say(" itself");
+        return;
+    }
     amount(sendfile(slots[i], slots[j], &from, size));
     sayDescriptor(slots[i]);
 }
@@ -160,7 +178,10 @@ void op_copyRange(void) {
     // Between a lower file and one of the upper the kernel finds two file systems (README, what is not there yet); a file
     // that is open for writing is the upper's.
     int flags = fcntl(slots[i], F_GETFL);
-    if (flags >= 0 && (flags & O_ACCMODE) != O_RDWR) { say(" lower"); return; }
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDWR) {
+        say(" lower");
+        return;
+    }
     amount(copy_file_range(slots[i], &from, slots[j], &to, size, 0));
     sayDescriptor(slots[j]);
 }
@@ -170,7 +191,10 @@ void op_flock_(void) {
     say(" %d", kind);
     if (!isPath(i)) result(flock(slots[i], kind | LOCK_NB));
 }
-void op_fsync_(void) { int i = slot(); if (!isPath(i)) result(chance(50) ? fsync(slots[i]) : fdatasync(slots[i])); }
+void op_fsync_(void) {
+    int i = slot();
+    if (!isPath(i)) result(chance(50) ? fsync(slots[i]) : fdatasync(slots[i]));
+}
 void op_setfl(void) {
     int i = slot();
     if (isPath(i)) return;
@@ -182,17 +206,37 @@ void op_reopen(void) {
     int i = slot(), j = slot();
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", slots[i]);
-    if (slots[i] < 0) { say(" none"); return; }
+    if (slots[i] < 0) {
+        say(" none");
+        return;
+    }
     int fd = opened(AT_FDCWD, link, open(link, (chance(50) ? O_RDONLY : O_RDWR) | O_NONBLOCK));
-    if (fd >= 0) { keep(j, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(j, fd);
+        sayDescriptor(fd);
+    }
 }
 void op_openat2_(void) {
-    static const uint64_t resolves[] = {0, 0, RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS,
-                                        RESOLVE_NO_XDEV, RESOLVE_BENEATH | RESOLVE_IN_ROOT, 0x40, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-    static const uint64_t flags[] = {O_RDONLY, O_RDWR, O_CREAT | O_RDWR, O_PATH, O_PATH | O_CREAT, O_DIRECTORY, O_TMPFILE | O_RDWR,
-                                     O_RDONLY | O_NOFOLLOW, 0x100000000ull, O_CREAT | O_DIRECTORY};
+    static const uint64_t resolves[] = {0,
+                                        0,
+                                        RESOLVE_BENEATH,
+                                        RESOLVE_IN_ROOT,
+                                        RESOLVE_NO_SYMLINKS,
+                                        RESOLVE_NO_MAGICLINKS,
+                                        RESOLVE_NO_XDEV,
+                                        RESOLVE_BENEATH | RESOLVE_IN_ROOT,
+                                        0x40,
+                                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    static const uint64_t flags[] = {O_RDONLY,           O_RDWR,
+                                     O_CREAT | O_RDWR,   O_PATH,
+                                     O_PATH | O_CREAT,   O_DIRECTORY,
+                                     O_TMPFILE | O_RDWR, O_RDONLY | O_NOFOLLOW,
+                                     0x100000000ull,     O_CREAT | O_DIRECTORY};
     int i = slotToOpen();
-    struct { struct open_how how; uint64_t beyond; } request = {.how = {.resolve = resolves[below(10)], .flags = flags[below(10)]}};
+    struct {
+        struct open_how how;
+        uint64_t beyond;
+    } request = {.how = {.resolve = resolves[below(10)], .flags = flags[below(10)]}};
     if (request.how.flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) request.how.mode = chance(90) ? below(01000) : below(0200000);
     else if (chance(5)) request.how.mode = 0644;
     request.how.flags |= O_NONBLOCK * !(request.how.flags & O_PATH);
@@ -200,11 +244,13 @@ void op_openat2_(void) {
     size_t size = chance(90) ? sizeof request.how : chance(50) ? sizeof request : 16;
     struct Place p = place();
     // `..` from the root of the test leads to what differs from place to place.
-    say(" %llx %llo %llx %zu", (unsigned long long)request.how.flags, (unsigned long long)request.how.mode,
-        (unsigned long long)request.how.resolve, size);
+    say(" %llx %llo %llx %zu", (unsigned long long)request.how.flags, (unsigned long long)request.how.mode, (unsigned long long)request.how.resolve, size);
     if (request.how.flags & O_CREAT) remember(p.path);
     int fd = opened(p.at, p.path, (int)syscall(SYS_openat2, p.at, p.path, &request, size));
-    if (fd >= 0) { keep(i, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(i, fd);
+        sayDescriptor(fd);
+    }
 }
 // Record locks: of the open file description between slots, of the process between processes.
 void op_lock(void) {
@@ -229,14 +275,23 @@ void op_procLink(void) {
     snprintf(link, sizeof link, "/proc/self/fd/%d", slots[i]);
     struct stat s;
     // Of a file that has or had several names /proc tells the one it was opened by, and we one that led to it.
-    if (fstat(slots[i], &s) != 0 || !S_ISDIR(s.st_mode)) { say(" none"); return; }
+    if (fstat(slots[i], &s) != 0 || !S_ISDIR(s.st_mode)) {
+        say(" none");
+        return;
+    }
     ssize_t got = readlink(link, target, sizeof target - 1);
-    if (got < 0) { result(-1); return; }
+    if (got < 0) {
+        result(-1);
+        return;
+    }
     target[got] = 0;
     size_t prefix = strlen(rootPath);
     char *tail = strstr(target, " (deleted)");
     // The name of a file that never had one holds its number.
-    if (strstr(target, "/#") || strncmp(target, rootPath, prefix)) { say(" other%s", tail ? " deleted" : ""); return; }
+    if (strstr(target, "/#") || strncmp(target, rootPath, prefix)) {
+        say(" other%s", tail ? " deleted" : "");
+        return;
+    }
     say(" ");
     sayName(target + prefix);
 }
@@ -267,7 +322,12 @@ void op_renameOpen(void) {
     if (fd < 0) return;
     say(" %zd", write(fd, "moved", 5));
     sayDescriptor(fd);
-    if (chance(50)) { say(" unlink"); result(unlinkat(b.at, b.path, 0)); say(" %zd", write(fd, "gone", 4)); sayDescriptor(fd); }
+    if (chance(50)) {
+        say(" unlink");
+        result(unlinkat(b.at, b.path, 0));
+        say(" %zd", write(fd, "gone", 4));
+        sayDescriptor(fd);
+    }
     keep(i, fd);
 }
 void op_exclusive(void) {
@@ -275,5 +335,8 @@ void op_exclusive(void) {
     struct Place p = place();
     remember(p.path);
     int fd = (int)result(openat(p.at, p.path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK, 0666));
-    if (fd >= 0) { keep(i, fd); sayDescriptor(fd); }
+    if (fd >= 0) {
+        keep(i, fd);
+        sayDescriptor(fd);
+    }
 }

@@ -22,13 +22,13 @@
 
 #define SLOTS 10
 #define PAGE 4096
-#define DEPTH 10 // directories above the root of the test, so that `..` and symlinks do not lead out of DIR
+#define DEPTH 10  // directories above the root of the test, so that `..` and symlinks do not lead out of DIR
 
 // MARK: - generator.c
 
-extern uint64_t state;          // of the sequence
-extern int slots[SLOTS];        // descriptors that the operations hold; -1 for none
-extern int rootFd;              // the root of the test
+extern uint64_t state;    // of the sequence
+extern int slots[SLOTS];  // descriptors that the operations hold; -1 for none
+extern int rootFd;        // the root of the test
 extern char rootPath[4096];
 
 uint64_t next(void);
@@ -38,13 +38,16 @@ bool chance(unsigned percent);
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 void sayName(const char *name);
 void flushLine(void);
-extern uint64_t *aside;         // a digest that lines go to instead of the log
+extern uint64_t *aside;  // a digest that lines go to instead of the log
 const char *errorName(int number);
-long result(long value);        // says `ok` or the error's name, and returns value
-long amount(long value);        // says the number or the error's name
+long result(long value);  // says `ok` or the error's name, and returns value
+long amount(long value);  // says the number or the error's name
 uint64_t hash(const void *bytes, size_t size);
 
-struct Place { int at; char path[2048]; };
+struct Place {
+    int at;
+    char path[2048];
+};
 const char *component(void);
 void remember(const char *path);
 void makePath(char *path);
@@ -56,15 +59,15 @@ void keep(int i, int fd);
 const char *fill(size_t size);
 off_t offset(void);
 size_t length(void);
-extern int channel;             // of a peer, to the first process; -1 in that one
+extern int channel;  // of a peer, to the first process; -1 in that one
 bool sendDescriptor(int peer, int fd);
 void receiveDescriptor(void);
 
 // MARK: - operations.c and mappings.c
 
-void prepareOperations(void);   // in mappings.c
+void prepareOperations(void);  // in mappings.c
 void printOperations(void);
-void step(int depth);           // one operation; depth > 0 in a child
+void step(int depth);  // one operation; depth > 0 in a child
 void goHome(void);
 
 // MARK: - tree.c
@@ -76,10 +79,10 @@ void sayPath(int at, const char *path);
 void sayDescriptor(int fd);
 void sayEntries(int fd);
 void sayAttributes(int fd, const char *path);
-void sayTail(int fd);           // reads a directory in parts, changes it between, and checks what the rest brings
+void sayTail(int fd);  // reads a directory in parts, changes it between, and checks what the rest brings
 void dump(int parent, const char *name, int level);
 void dumpQuietly(long number);  // one line: the digest of what dump would say
 void must(long value, const char *what);
-void populate(int layer);       // makes one layer's population in the working directory
+void populate(int layer);  // makes one layer's population in the working directory
 
 #endif

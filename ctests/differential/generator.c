@@ -30,7 +30,7 @@ static struct Shared {
     char recent[24][2048];
     unsigned recentCount;
     int lastOpened;
-} *shared;
+} * shared;
 
 uint64_t next(void) {
     uint64_t z = (state += 0x9e3779b97f4a7c15ull);
@@ -57,7 +57,10 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...) {
 void sayName(const char *name) {
     for (; *name; name++) {
         // The long name is one letter repeated: its length and letter are enough.
-        if (strlen(name) > 60) { say("%c*%zu", *name, strlen(name)); return; }
+        if (strlen(name) > 60) {
+            say("%c*%zu", *name, strlen(name));
+            return;
+        }
         if (*name > ' ' && *name < 127) say("%c", *name);
         else say("\\%02x", (unsigned char)*name);
     }
@@ -216,11 +219,18 @@ static void enterRoot(const char *directory) {
 // MARK: - The processes
 
 #define PEERS 2
-static struct { int fd; pid_t pid; } peers[PEERS];
-int channel = -1; // to the other side: the first process's to the peer that a step is for, a peer's to the first
+static struct {
+    int fd;
+    pid_t pid;
+} peers[PEERS];
+int channel = -1;  // to the other side: the first process's to the peer that a step is for, a peer's to the first
 
 enum { DO_STEP, RECEIVE, FINISH };
-struct Order { int what; long number; uint64_t state; };
+struct Order {
+    int what;
+    long number;
+    uint64_t state;
+};
 
 static void sayOrder(const struct Order *order, int who) {
     say("%ld", order->number);
@@ -296,8 +306,7 @@ void receiveDescriptor(void) {
     struct iovec part = {&byte, 1};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
     int fd = -1;
-    if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message))
-        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message)) memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
     int i = (int)below(SLOTS);
     say("  received %d", i);
     if (fd >= 0) keep(i, fd);
@@ -312,7 +321,10 @@ static bool *chosenSteps(const char *file, long count) {
     bool *chosen = calloc((size_t)count, sizeof *chosen);
     FILE *input = fopen(file, "r");
     long number;
-    if (!chosen || !input) { perror(file); exit(2); }
+    if (!chosen || !input) {
+        perror(file);
+        exit(2);
+    }
     while (fscanf(input, "%ld", &number) == 1)
         if (number >= 0 && number < count) chosen[number] = true;
     fclose(input);
@@ -328,7 +340,11 @@ static void run(uint64_t seed, long count, const bool *chosen) {
         unsigned who = below(8);
         order.state = state;
         if (who < PEERS) {
-            if (!ask((int)who, order)) { say("process %u has ended", who + 1); flushLine(); exit(5); }
+            if (!ask((int)who, order)) {
+                say("process %u has ended", who + 1);
+                flushLine();
+                exit(5);
+            }
         } else {
             sayOrder(&order, 0);
             step(0);

@@ -6,7 +6,13 @@
 
 #define MAPS 6
 
-static struct { char *at; size_t length; off_t offset; bool writable; int fd; } maps[MAPS];
+static struct {
+    char *at;
+    size_t length;
+    off_t offset;
+    bool writable;
+    int fd;
+} maps[MAPS];
 
 static sigjmp_buf faulted;
 static void onBus(int number) { siglongjmp(faulted, number); }
@@ -41,8 +47,14 @@ void op_mapRead(void) {
     int m = (int)below(MAPS);
     unsigned at = below(3) * PAGE + below(2) * 2048;
     say(" %d %u", m, at);
-    if (!maps[m].at) { say(" none"); return; }
-    if (sigsetjmp(faulted, 1)) { say(" = SIGBUS"); return; }
+    if (!maps[m].at) {
+        say(" none");
+        return;
+    }
+    if (sigsetjmp(faulted, 1)) {
+        say(" = SIGBUS");
+        return;
+    }
     say(" = %llx", (unsigned long long)hash(maps[m].at + at, 256));
 }
 void op_mapWrite(void) {
@@ -51,10 +63,19 @@ void op_mapWrite(void) {
     say(" %d %u %u", m, at, size);
     const char *bytes = fill(90);
     struct stat s;
-    if (!maps[m].at || !maps[m].writable || fstat(maps[m].fd, &s) != 0) { say(" none"); return; }
+    if (!maps[m].at || !maps[m].writable || fstat(maps[m].fd, &s) != 0) {
+        say(" none");
+        return;
+    }
     // Bytes beyond the end of the file in its last page are nobody's; what becomes of them is not defined.
-    if (maps[m].offset + at + size > s.st_size) { say(" beyond"); return; }
-    if (sigsetjmp(faulted, 1)) { say(" = SIGBUS"); return; }
+    if (maps[m].offset + at + size > s.st_size) {
+        say(" beyond");
+        return;
+    }
+    if (sigsetjmp(faulted, 1)) {
+        say(" = SIGBUS");
+        return;
+    }
     memcpy(maps[m].at + at, bytes, size);
     // When a write to a mapping moves the times is the file system's own affair (tmpfs: never).
     futimens(maps[m].fd, NULL);
@@ -65,4 +86,8 @@ void op_msync_(void) {
     say(" %d", m);
     if (maps[m].at) result(msync(maps[m].at, maps[m].length, MS_SYNC));
 }
-void op_munmap_(void) { int m = (int)below(MAPS); say(" %d", m); dropMap(m); }
+void op_munmap_(void) {
+    int m = (int)below(MAPS);
+    say(" %d", m);
+    dropMap(m);
+}

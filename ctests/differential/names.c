@@ -11,8 +11,14 @@ void op_mkdir_(void) {
     result(mkdirat(p.at, p.path, mode));
     sayPath(p.at, p.path);
 }
-void op_rmdir_(void) { struct Place p = place(); result(unlinkat(p.at, p.path, AT_REMOVEDIR)); }
-void op_unlink_(void) { struct Place p = place(); result(unlinkat(p.at, p.path, 0)); }
+void op_rmdir_(void) {
+    struct Place p = place();
+    result(unlinkat(p.at, p.path, AT_REMOVEDIR));
+}
+void op_unlink_(void) {
+    struct Place p = place();
+    result(unlinkat(p.at, p.path, 0));
+}
 void op_rename_(void) {
     struct Place a = place(), b = place();
     remember(b.path);
@@ -65,12 +71,18 @@ void op_readlink_(void) {
     char target[4096] = "";
     struct Place p = place();
     long got = amount(readlinkat(p.at, p.path, target, 1 + below(300)));
-    if (got > 0) { say(" "); sayName(target); }
+    if (got > 0) {
+        say(" ");
+        sayName(target);
+    }
 }
 static void list(void (*show)(int)) {
     struct Place p = place();
     int fd = openat(p.at, p.path, O_RDONLY | O_DIRECTORY);
-    if (fd < 0) { result(-1); return; }
+    if (fd < 0) {
+        result(-1);
+        return;
+    }
     show(fd);
     close(fd);
 }
@@ -78,13 +90,23 @@ void op_getdents_(void) { list(sayEntries); }
 void op_rewinddir_(void) {
     int i = slot();
     struct stat s;
-    if (fstat(slots[i], &s) == -1 || !S_ISDIR(s.st_mode)) { say(" no directory"); return; }
-    if (lseek(slots[i], 0, SEEK_SET) == -1) { result(-1); return; }
+    if (fstat(slots[i], &s) == -1 || !S_ISDIR(s.st_mode)) {
+        say(" no directory");
+        return;
+    }
+    if (lseek(slots[i], 0, SEEK_SET) == -1) {
+        result(-1);
+        return;
+    }
     sayEntries(slots[i]);
     // Where a directory ends is the file system's own affair, and read(2) of a position near 2^63 fails before EISDIR.
     lseek(slots[i], 0, SEEK_SET);
 }
-void op_mkfifo_(void) { struct Place p = place(); result(mkfifoat(p.at, p.path, 0644)); sayPath(p.at, p.path); }
+void op_mkfifo_(void) {
+    struct Place p = place();
+    result(mkfifoat(p.at, p.path, 0644));
+    sayPath(p.at, p.path);
+}
 void op_mknod_(void) {
     struct Place p = place();
     result(mknodat(p.at, p.path, S_IFREG | 0640, 0));
@@ -146,7 +168,10 @@ void op_bindSocket(void) {
 void op_seekdir_(void) {
     int i = slot();
     struct stat s;
-    if (fstat(slots[i], &s) == -1 || !S_ISDIR(s.st_mode) || isPath(i)) { say(" no directory"); return; }
+    if (fstat(slots[i], &s) == -1 || !S_ISDIR(s.st_mode) || isPath(i)) {
+        say(" no directory");
+        return;
+    }
     sayTail(slots[i]);
     lseek(slots[i], 0, SEEK_SET);
 }

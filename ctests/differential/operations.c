@@ -10,7 +10,10 @@ void goHome(void) {
 static void sayWorkingDirectory(void) {
     char path[4096];
     errno = 0;
-    if (syscall(SYS_getcwd, path, sizeof path) < 0) { say(" [%s]", errorName(errno)); return; }
+    if (syscall(SYS_getcwd, path, sizeof path) < 0) {
+        say(" [%s]", errorName(errno));
+        return;
+    }
     size_t prefix = strlen(rootPath);
     if (strncmp(path, rootPath, prefix) || (path[prefix] && path[prefix] != '/')) {
         // Symlinks and `..` led above the root of the test: what is there differs from place to place.
@@ -28,7 +31,9 @@ void op_chdir_(void) {
     sayName(path);
     if (result(chdir(path)) == 0) sayWorkingDirectory();
 }
-void op_fchdir_(void) { if (result(fchdir(slots[slot()])) == 0) sayWorkingDirectory(); }
+void op_fchdir_(void) {
+    if (result(fchdir(slots[slot()])) == 0) sayWorkingDirectory();
+}
 void op_home(void) { goHome(); }
 void op_getcwd_(void) { sayWorkingDirectory(); }
 void op_umask_(void) {
@@ -60,7 +65,10 @@ void op_child(void) {
 void op_pass(void) {
     int i = slot(), peer = (int)below(2);
     say(" p%d", peer + 1);
-    if (slots[i] < 0 || channel >= 0) { say(" none"); return; }
+    if (slots[i] < 0 || channel >= 0) {
+        say(" none");
+        return;
+    }
     flushLine();
     say("  %s", sendDescriptor(peer, slots[i]) ? "passed" : "not passed");
 }
@@ -69,7 +77,10 @@ void op_asOther(void) {
     static const uid_t ids[] = {1000, 65534, 1000, 2000};
     uid_t user = ids[below(4)], group = ids[below(4)], other = ids[below(4)];
     say(" %u %u %u", user, group, other);
-    if (!pinning) { say(" none"); return; }
+    if (!pinning) {
+        say(" none");
+        return;
+    }
     flushLine();
     uint64_t continued = next();
     pid_t child = fork();
@@ -84,7 +95,10 @@ void op_asOther(void) {
 }
 
 #define ENTRY(name) {#name, op_##name},
-static const struct { const char *name; void (*run)(void); } operations[] = {OPERATIONS(ENTRY)};
+static const struct {
+    const char *name;
+    void (*run)(void);
+} operations[] = {OPERATIONS(ENTRY)};
 
 void printOperations(void) {
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {

@@ -4,6 +4,8 @@
 #define OPERATIONS_H
 #include "differential.h"
 
+// A list, which the formatter would take for an expression.
+// clang-format off
 #define OPERATIONS(X) \
     X(open_) X(open_) X(open_) X(open_) X(creat_) X(opath) X(opendir_) X(opendir_) X(read_) X(write_) X(write_) \
     X(pread_) X(pwrite_) X(lseek_) X(ftruncate_) X(truncate_) X(mkdir_) X(mkdir_) X(mkdir_) X(rmdir_) X(unlink_) \
@@ -17,6 +19,7 @@
     X(bindSocket) X(setAcl) X(setAcl) X(getAcl) X(removeAcl) X(fsetAcl) X(seekdir_) X(seekdir_) X(tail) X(lock) \
     X(lock) X(procLink) X(readv_) X(writev_) X(age) X(age) X(pass) X(asOther) X(asOther) X(renameOpen) X(exclusive) \
     X(nowTimes) X(statxAll)
+// clang-format on
 
 #define DECLARE(name) void op_##name(void);
 OPERATIONS(DECLARE)

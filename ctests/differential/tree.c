@@ -8,7 +8,11 @@
 #define PINS 300
 
 bool pinning;
-static struct { dev_t dev; ino_t ino; int fd; } pins[PINS];
+static struct {
+    dev_t dev;
+    ino_t ino;
+    int fd;
+} pins[PINS];
 static int pinCount;
 
 // MARK: - What is compared of an inode
@@ -20,7 +24,10 @@ static void sayIdentity(const struct stat *s, int at, const char *path) {
         if (slots[i] >= 0 && fstat(slots[i], &held) == 0 && held.st_ino == s->st_ino && held.st_dev == s->st_dev) say("%d", i);
     if (!pinning) return;
     for (int i = 0; i < pinCount; i++)
-        if (pins[i].ino == s->st_ino && pins[i].dev == s->st_dev) { say(" #%d", i); return; }
+        if (pins[i].ino == s->st_ino && pins[i].dev == s->st_dev) {
+            say(" #%d", i);
+            return;
+        }
     if (pinCount == PINS) return;
     char link[64];
     if (!path) snprintf(link, sizeof link, "/proc/self/fd/%d", at);
@@ -62,7 +69,10 @@ void sayStat(const struct stat *s) {
 
 void sayPath(int at, const char *path) {
     struct stat s;
-    if (fstatat(at, path, &s, AT_SYMLINK_NOFOLLOW) == -1) { say(" [%s]", errorName(errno)); return; }
+    if (fstatat(at, path, &s, AT_SYMLINK_NOFOLLOW) == -1) {
+        say(" [%s]", errorName(errno));
+        return;
+    }
     sayStat(&s);
     // With a slash at its end a path is resolved through a symlink; the pin's O_NOFOLLOW is not.
     sayIdentity(&s, at, path);
@@ -70,7 +80,10 @@ void sayPath(int at, const char *path) {
 
 void sayDescriptor(int fd) {
     struct stat s;
-    if (fstat(fd, &s) == -1) { say(" [%s]", errorName(errno)); return; }
+    if (fstat(fd, &s) == -1) {
+        say(" [%s]", errorName(errno));
+        return;
+    }
     sayStat(&s);
     sayIdentity(&s, fd, NULL);
 }
@@ -78,12 +91,18 @@ void sayDescriptor(int fd) {
 
 static int byName(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-struct Entry { uint64_t ino; int64_t offset; unsigned short length; unsigned char type; char name[]; };
+struct Entry {
+    uint64_t ino;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+};
 #define MOST 4096
 struct Listing {
     int count, unequal;
     char *names[MOST];
-    int64_t offsets[MOST]; // behind each entry
+    int64_t offsets[MOST];  // behind each entry
 };
 
 // Reads from where the directory stands, at most `calls` times. False for an error.
@@ -134,7 +153,11 @@ void sayTail(int fd) {
     int missing = 0, again = 0, wrong = 0;
     size_t size = 300 + below(900);
     unsigned calls = below(3), choice = below(1000), kind = below(4);
-    if (lseek(fd, 0, SEEK_SET) != 0 || !readEntries(fd, &whole, size, 100000)) { say(" = -%s", errorName(errno)); forget(&whole); return; }
+    if (lseek(fd, 0, SEEK_SET) != 0 || !readEntries(fd, &whole, size, 100000)) {
+        say(" = -%s", errorName(errno));
+        forget(&whole);
+        return;
+    }
     if (whole.count) {
         int from = (int)(choice % (unsigned)whole.count);
         lseek(fd, whole.offsets[from], SEEK_SET);
@@ -172,7 +195,10 @@ void sayAttributes(int fd, const char *path) {
     char list[4096], value[256], *names[128];
     int count = 0;
     ssize_t size = path ? llistxattr(path, list, sizeof list) : flistxattr(fd, list, sizeof list);
-    if (size < 0) { say(" x[%s]", errorName(errno)); return; }
+    if (size < 0) {
+        say(" x[%s]", errorName(errno));
+        return;
+    }
     // What is not user.* may be the host's own business (security labels).
     for (char *at = list; at < list + size && count < 128; at += strlen(at) + 1)
         if (strncmp(at, "user.", 5) == 0 || strncmp(at, "system.posix_acl_", 17) == 0) names[count++] = at;
@@ -200,7 +226,10 @@ void dump(int parent, const char *name, int level) {
     say(" #%d", ordinal);
     if (S_ISLNK(s.st_mode)) {
         char target[4096] = "";
-        if (readlinkat(parent, name, target, sizeof target - 1) >= 0) { say(" -> "); sayName(target); }
+        if (readlinkat(parent, name, target, sizeof target - 1) >= 0) {
+            say(" -> ");
+            sayName(target);
+        }
     }
     int fd = S_ISREG(s.st_mode) || S_ISDIR(s.st_mode) ? openat(parent, name, O_RDONLY | O_NOFOLLOW) : -1;
     if (fd < 0) {
@@ -248,7 +277,10 @@ void dumpQuietly(long number) {
 
 // MARK: - Populations
 
-static struct { char path[600]; bool directory; } made[400];
+static struct {
+    char path[600];
+    bool directory;
+} made[400];
 static int madeCount;
 
 static int madeHere(const char *path) {
@@ -273,7 +305,10 @@ static void removeTree(int parent, const char *name) {
     unlinkat(parent, name, AT_REMOVEDIR);
 }
 void must(long value, const char *what) {
-    if (value == -1) { perror(what); exit(2); }
+    if (value == -1) {
+        perror(what);
+        exit(2);
+    }
 }
 
 // Makes a directory of this layer: over an older layer's directory it merges and brings its own mode, over anything else

@@ -19,11 +19,34 @@
 #include <time.h>
 
 const char *const placeNames[PLACES] = {
-    "a file outside the root", "a file under --tmpfs", "the supervisor's environment", "a host process's memory", "a host process's environment",
-    "a host process's arguments", "a host pipe", "a host memfd", "a host's unlinked file", "a host TCP service", "a host UDP service", "a host abstract socket",
-    "a host abstract datagram socket", "a host socket outside the root", "a host socket in the lower", "a host socket in a bind", "System V shared memory",
-    "a System V queue", "a POSIX queue", "the host's /dev/shm", "the user's keyring", "a file of root's", "a host FIFO", "a device", "an inherited descriptor",
-    "the host's interfaces", "the host's mounts", "the host's terminal",
+    "a file outside the root",
+    "a file under --tmpfs",
+    "the supervisor's environment",
+    "a host process's memory",
+    "a host process's environment",
+    "a host process's arguments",
+    "a host pipe",
+    "a host memfd",
+    "a host's unlinked file",
+    "a host TCP service",
+    "a host UDP service",
+    "a host abstract socket",
+    "a host abstract datagram socket",
+    "a host socket outside the root",
+    "a host socket in the lower",
+    "a host socket in a bind",
+    "System V shared memory",
+    "a System V queue",
+    "a POSIX queue",
+    "the host's /dev/shm",
+    "the user's keyring",
+    "a file of root's",
+    "a host FIFO",
+    "a device",
+    "an inherited descriptor",
+    "the host's interfaces",
+    "the host's mounts",
+    "the host's terminal",
 };
 
 static void putFile(struct arena *a, const char *path, const char *text, mode_t mode) {
@@ -84,9 +107,11 @@ static int internetListener(int type, int *port) {
 }
 
 static void mountPseudo(struct arena *a) {
-    static const struct { unsigned flag; const char *type; } kinds[] = {
-        {MOUNT_PROC, "proc"}, {MOUNT_SYSFS, "sysfs"}, {MOUNT_MQUEUE, "mqueue"}, {MOUNT_CGROUP, "cgroup2"},
-        {MOUNT_DEVPTS, "devpts"}, {MOUNT_DEBUGFS, "debugfs"}, {MOUNT_BINFMT, "binfmt_misc"}};
+    static const struct {
+        unsigned flag;
+        const char *type;
+    } kinds[] = {{MOUNT_PROC, "proc"},     {MOUNT_SYSFS, "sysfs"},     {MOUNT_MQUEUE, "mqueue"},     {MOUNT_CGROUP, "cgroup2"},
+                 {MOUNT_DEVPTS, "devpts"}, {MOUNT_DEBUGFS, "debugfs"}, {MOUNT_BINFMT, "binfmt_misc"}};
     char path[512];
     snprintf(path, sizeof path, "%s/root/pseudo", a->path);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -100,8 +125,29 @@ void makeArena(struct arena *a, const char *attacker, const char *loop) {
     MUST_DO(chmod(a->path, 0755));
     MUST_DO(a->tree = open(a->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct secrets *s = &a->secrets;
-    static const char *directories[] = {"outside", "outside/dir", "root", "root/bin", "root/lower", "root/lower/dir", "root/lower/empty", "root/hide",
-        "root/keep", "root/keep/in", "root/keep/in/hide", "root/tmp", "root/dev", "root/proc", "root/sys", "root/pseudo", "ro", "ro/dir", "ro/empty", "rw", "rw/dir", "upper", "after"};
+    static const char *directories[] = {"outside",
+                                        "outside/dir",
+                                        "root",
+                                        "root/bin",
+                                        "root/lower",
+                                        "root/lower/dir",
+                                        "root/lower/empty",
+                                        "root/hide",
+                                        "root/keep",
+                                        "root/keep/in",
+                                        "root/keep/in/hide",
+                                        "root/tmp",
+                                        "root/dev",
+                                        "root/proc",
+                                        "root/sys",
+                                        "root/pseudo",
+                                        "ro",
+                                        "ro/dir",
+                                        "ro/empty",
+                                        "rw",
+                                        "rw/dir",
+                                        "upper",
+                                        "after"};
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) putDirectory(a, directories[i], strstr(directories[i], "tmp") ? 01777 : 0755);
     putFile(a, "outside/secret", s->text[OUTSIDE_FILE], 0666);
     putFile(a, "outside/victim", "canary\n", 0666);
@@ -178,7 +224,10 @@ void makeArena(struct arena *a, const char *attacker, const char *loop) {
     MUST_DO(a->sem = semget(key, 1, IPC_CREAT | 0666));
     MUST_DO(semctl(a->sem, 0, SETVAL, 7));
     MUST_DO(a->msg = msgget(key, IPC_CREAT | 0666));
-    struct { long type; char text[24]; } message = {1, ""};
+    struct {
+        long type;
+        char text[24];
+    } message = {1, ""};
     strcpy(message.text, s->text[MESSAGE_QUEUE]);
     MUST_DO(msgsnd(a->msg, &message, sizeof message.text, 0));
     struct shmid_ds shm;
@@ -246,8 +295,9 @@ void unmakeArena(struct arena *a) {
 static void printEntry(FILE *to, int at, const char *name, const char *path) {
     struct stat s;
     if (fstatat(at, name, &s, AT_SYMLINK_NOFOLLOW) != 0) return;
-    fprintf(to, "%s: mode %o owner %d:%d links %lu size %lld device %lx mtime %lld.%09ld ctime %lld.%09ld", path, s.st_mode, s.st_uid, s.st_gid, (unsigned long)s.st_nlink,
-            (long long)(S_ISDIR(s.st_mode) ? 0 : s.st_size), (unsigned long)s.st_rdev, (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (long long)s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
+    fprintf(to, "%s: mode %o owner %d:%d links %lu size %lld device %lx mtime %lld.%09ld ctime %lld.%09ld", path, s.st_mode, s.st_uid, s.st_gid,
+            (unsigned long)s.st_nlink, (long long)(S_ISDIR(s.st_mode) ? 0 : s.st_size), (unsigned long)s.st_rdev, (long long)s.st_mtim.tv_sec,
+            s.st_mtim.tv_nsec, (long long)s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
     if (S_ISLNK(s.st_mode)) {
         char target[512];
         ssize_t length = readlinkat(at, name, target, sizeof target - 1);
@@ -292,7 +342,8 @@ static void walk(FILE *to, int at, const char *name, const char *path, struct ar
         int fd = S_ISREG(s.st_mode) ? openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
         bool caps = fd >= 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0;
         if (fd >= 0) close(fd);
-        if (device || (powerful && s.st_uid == 0) || caps) fprintf(to, "%s: made on the host: mode %o owner %d%s\n", path, s.st_mode, s.st_uid, caps ? " with capabilities" : "");
+        if (device || (powerful && s.st_uid == 0) || caps)
+            fprintf(to, "%s: made on the host: mode %o owner %d%s\n", path, s.st_mode, s.st_uid, caps ? " with capabilities" : "");
     }
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -332,14 +383,16 @@ char *manifestOf(struct arena *a) {
     static double offset;
     double difference = (double)real.tv_sec - (double)boot.tv_sec + (double)(real.tv_nsec - boot.tv_nsec) / 1e9;
     if (offset == 0) offset = difference;
-    fprintf(to, "host: name %s domain %s clock %s\n", name.nodename, name.domainname, difference - offset > 1 || offset - difference > 1 ? "was set" : "as it was");
+    fprintf(to, "host: name %s domain %s clock %s\n", name.nodename, name.domainname,
+            difference - offset > 1 || offset - difference > 1 ? "was set" : "as it was");
     copyText(to, "host mounts", "/proc/self/mountinfo");
     copyText(to, "host swaps", "/proc/swaps");
     char *memory = shmat(a->shm, NULL, SHM_RDONLY);
     struct msqid_ds msg;
     struct shmid_ds shm;
     fprintf(to, "host ipc: shm %.24s mode %o; sem %d; messages %ld\n", memory == (void *)-1 ? "gone" : memory,
-            shmctl(a->shm, IPC_STAT, &shm) == 0 ? shm.shm_perm.mode & 0777 : 0, semctl(a->sem, 0, GETVAL), msgctl(a->msg, IPC_STAT, &msg) == 0 ? (long)msg.msg_qnum : -1);
+            shmctl(a->shm, IPC_STAT, &shm) == 0 ? shm.shm_perm.mode & 0777 : 0, semctl(a->sem, 0, GETVAL),
+            msgctl(a->msg, IPC_STAT, &msg) == 0 ? (long)msg.msg_qnum : -1);
     if (memory != (void *)-1) shmdt(memory);
     char path[96];
     snprintf(path, sizeof path, "/escape-%d", getpid());

@@ -182,8 +182,7 @@ static void helper(void) {
 int main(int argc, char **argv) {
     helper();
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
-        for (struct attack *a = attacks; a; a = a->next)
-            printf("%s\t%s\t%s\t%u\t%s\t%s\n", a->class, a->name, a->kind, a->flags, a->options, a->about);
+        for (struct attack *a = attacks; a; a = a->next) printf("%s\t%s\t%s\t%u\t%s\t%s\n", a->class, a->name, a->kind, a->flags, a->options, a->about);
         return 0;
     }
     struct utsname name;

@@ -21,7 +21,7 @@
 
 static const char *label, *attacker, *scratch, *loop;
 static uid_t caller;
-static char **vedette; // the binary and its options
+static char **vedette;  // the binary and its options
 static int vedetteCount;
 static double deadline;
 static const char *spanFactor;
@@ -58,7 +58,10 @@ static void found(int kind, const char *format, ...) {
     seen |= kind;
 }
 
-struct entry { char class[24], name[48], kind[12], options[256], about[400]; unsigned flags; };
+struct entry {
+    char class[24], name[48], kind[12], options[256], about[400];
+    unsigned flags;
+};
 static struct entry entries[512];
 static int entryCount;
 static void readTable(void) {
@@ -184,11 +187,15 @@ static void probe(struct arena *a, int freePort) {
         static const char *files[] = {"root/lower/victim", "ro/victim"};
         for (int i = 0; i < 2; i++) {
             int fd = openat(a->tree, files[i], O_RDWR | O_NONBLOCK | O_CLOEXEC);
-            if (fd < 0) { dprintf(1, "Dopening %s: %s\n", files[i], strerror(errno)); continue; }
+            if (fd < 0) {
+                dprintf(1, "Dopening %s: %s\n", files[i], strerror(errno));
+                continue;
+            }
             if (flock(fd, LOCK_EX | LOCK_NB) != 0) dprintf(1, "Dflock of %s: %s\n", files[i], strerror(errno));
             else flock(fd, LOCK_UN);
             if (fcntl(fd, F_SETLK, &(struct flock){.l_type = F_WRLCK}) != 0) dprintf(1, "Da lock of %s: %s\n", files[i], strerror(errno));
-            if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0 && errno == EAGAIN) { /* the attacker has it open, which is its right */ }
+            if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0 && errno == EAGAIN) { /* the attacker has it open, which is its right */
+            }
             fcntl(fd, F_SETLEASE, F_UNLCK);
             close(fd);
         }
@@ -295,7 +302,7 @@ static void plan(struct arena *a, const struct entry *e, int phase, char **argum
         snprintf(words, sizeof words, "%s", e->options);
         while ((word = strsep(&rest, " ")))
             if (*word) {
-                char *mark = strchr(word, '@'); // @ stands for the arena
+                char *mark = strchr(word, '@');  // @ stands for the arena
                 arguments[count++] = mark ? TEXT("%.*s%s%s", (int)(mark - word), word, a->path, mark + 1) : TEXT("%s", word);
             }
         arguments[count++] = "--clear-env";
@@ -305,8 +312,7 @@ static void plan(struct arena *a, const struct entry *e, int phase, char **argum
         environment[variables++] = TEXT("SUPERVISOR_TOKEN=%s", a->secrets.text[SUPERVISOR_ENVIRONMENT]);
         environment[variables++] = "PATH=/usr/bin:/bin";
         environment[variables] = NULL;
-    } else
-        environment[variables++] = TEXT("SUPERVISOR_TOKEN=%s", a->secrets.text[SUPERVISOR_ENVIRONMENT]), environment[variables] = NULL;
+    } else environment[variables++] = TEXT("SUPERVISOR_TOKEN=%s", a->secrets.text[SUPERVISOR_ENVIRONMENT]), environment[variables] = NULL;
     arguments[count++] = TEXT("%s/bin/attacker", prefix);
     arguments[count++] = (char *)e->name;
     arguments[count] = NULL;
@@ -384,7 +390,9 @@ static int attend(struct arena *a, const struct entry *e, pid_t child, int from,
         }
         if (fds[0].revents & (POLLHUP | POLLERR) && !(fds[0].revents & POLLIN)) usleep(5000);
     }
-    for (ssize_t got; fcntl(from, F_SETFL, O_NONBLOCK) == 0 && outputSize < sizeof output - 1 && (got = read(from, output + outputSize, sizeof output - 1 - outputSize)) > 0;) outputSize += (size_t)got;
+    for (ssize_t got; fcntl(from, F_SETFL, O_NONBLOCK) == 0 && outputSize < sizeof output - 1 &&
+                      (got = read(from, output + outputSize, sizeof output - 1 - outputSize)) > 0;)
+        outputSize += (size_t)got;
     output[outputSize] = 0;
     if (asked != 0 && !(seen & SAW_DENY)) found(SAW_DENY, "no end after %.0f s", deadline);
     if (worst > 128 * 1024) found(SAW_DENY, "supervisor and store took %ld MB", worst / 1024);
@@ -410,7 +418,10 @@ static void reapLeft(bool native) {
                 left = pid;
             }
         if (!left) return;
-        if (seconds() < end) { usleep(20000); continue; }
+        if (seconds() < end) {
+            usleep(20000);
+            continue;
+        }
         if (!native) found(SAW_CHANGE, "a process is left: %d", left);
         kill(left, SIGKILL);
         waitpid(left, NULL, 0);
@@ -440,8 +451,7 @@ static void judgeText(const char *before, const char *after) {
 static void judgeLeaks(struct arena *a) {
     for (int i = 0; i < PLACES; i++) {
         if (i == ROOT_ONLY_FILE && !a->native && a->caller == 0) continue;
-        if (*a->secrets.text[i] && memmem(output, outputSize, a->secrets.text[i], strlen(a->secrets.text[i])))
-            found(SAW_LEAK, "%s was read", placeNames[i]);
+        if (*a->secrets.text[i] && memmem(output, outputSize, a->secrets.text[i], strlen(a->secrets.text[i]))) found(SAW_LEAK, "%s was read", placeNames[i]);
     }
     for (char *bits = output; oracleBits[0] && (bits = strstr(bits, "PIDS:")); bits += 5)
         if (strncmp(bits + 5, oracleBits, 16) == 0) {
@@ -452,7 +462,10 @@ static void judgeLeaks(struct arena *a) {
 static void judgeTerminal(struct arena *a) {
     // Input that nobody typed, and output of those that may not write.
     int slave = open(a->ptySlave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), pending = 0;
-    if (slave < 0) { found(SAW_DENY, "the terminal cannot be opened: %s", strerror(errno)); return; }
+    if (slave < 0) {
+        found(SAW_DENY, "the terminal cannot be opened: %s", strerror(errno));
+        return;
+    }
     if (ioctl(slave, FIONREAD, &pending) == 0 && pending > 0) found(SAW_CHANGE, "%d bytes of input on the terminal", pending);
     int discipline = 0;
     if (ioctl(slave, TIOCGETD, &discipline) == 0 && discipline != 0) found(SAW_CHANGE, "the terminal's line discipline is %d", discipline);
@@ -515,7 +528,10 @@ static bool referee(const struct entry *e) {
         if (getrandom(&bits, sizeof bits, 0) != sizeof bits) die("getrandom");
         snprintf(a.secrets.text[i], sizeof a.secrets.text[i], "TK%02d%016llx", i, (unsigned long long)bits);
     }
-    static const struct { enum place place; const char *name; } given[] = {{INTERFACE_NAME, "ESCAPE_INTERFACE"}, {MOUNT_SOURCE, "ESCAPE_MOUNT"}, {DEVICE_SECRET, "ESCAPE_DEVICE"}};
+    static const struct {
+        enum place place;
+        const char *name;
+    } given[] = {{INTERFACE_NAME, "ESCAPE_INTERFACE"}, {MOUNT_SOURCE, "ESCAPE_MOUNT"}, {DEVICE_SECRET, "ESCAPE_DEVICE"}};
     for (int i = 0; i < 3; i++) snprintf(a.secrets.text[given[i].place], 24, "%s", getenv(given[i].name) ? getenv(given[i].name) : "");
     uid_t saved = caller;
     caller = a.caller;
@@ -538,7 +554,8 @@ static bool referee(const struct entry *e) {
         if (WIFSIGNALED(status)) found(SAW_DENY, "the supervisor died of signal %d", WTERMSIG(status));
         // Without namespaces the kernel does not bound the store: past `--size` and a margin the run is ended, which is
         // documented. That it did not grow beyond that is judged by what was measured (attend).
-        bool outgrown = (e->flags & EXHAUSTS) && strncmp(label, "no-namespaces", 13) == 0 && strstr(output, "vedette: the command's files have outgrown --size");
+        bool outgrown =
+            (e->flags & EXHAUSTS) && strncmp(label, "no-namespaces", 13) == 0 && strstr(output, "vedette: the command's files have outgrown --size");
         if (WIFEXITED(status) && WEXITSTATUS(status) == 125 && !(e->flags & MAY_BE_REFUSED) && !outgrown) {
             char *line = strstr(output, "vedette:");
             found(SAW_DENY, "vedette failed: %.150s", line ? line : "without a word");

@@ -11,9 +11,17 @@ static const char *link_(int fd) {
     snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
     return text;
 }
-ATTACK(stdin_truncate, change, 0, "open(/proc/self/fd/0, O_RDONLY|O_TRUNC) of a host file on standard input") { say("open", open("/proc/self/fd/0", O_RDONLY | O_TRUNC)); }
-ATTACK(stdin_write, change, 0, "open(/proc/self/fd/0) for writing") { deface(open("/proc/self/fd/0", O_RDWR)); deface(open("/proc/self/fd/0", O_WRONLY)); }
-ATTACK(stdin_dev, change, 0, "open(/dev/stdin, /dev/fd/0) for writing and O_TRUNC") { deface(open("/dev/stdin", O_WRONLY | O_TRUNC)); deface(open("/dev/fd/0", O_RDWR | O_CREAT, 0666)); }
+ATTACK(stdin_truncate, change, 0, "open(/proc/self/fd/0, O_RDONLY|O_TRUNC) of a host file on standard input") {
+    say("open", open("/proc/self/fd/0", O_RDONLY | O_TRUNC));
+}
+ATTACK(stdin_write, change, 0, "open(/proc/self/fd/0) for writing") {
+    deface(open("/proc/self/fd/0", O_RDWR));
+    deface(open("/proc/self/fd/0", O_WRONLY));
+}
+ATTACK(stdin_dev, change, 0, "open(/dev/stdin, /dev/fd/0) for writing and O_TRUNC") {
+    deface(open("/dev/stdin", O_WRONLY | O_TRUNC));
+    deface(open("/dev/fd/0", O_RDWR | O_CREAT, 0666));
+}
 ATTACK(stdin_thread, change, 0, "the same through /proc/thread-self/fd, /proc/PID/fd and /proc/PID/task/TID/fd") {
     char text[96];
     deface(open("/proc/thread-self/fd/0", O_RDWR));
@@ -21,47 +29,76 @@ ATTACK(stdin_thread, change, 0, "the same through /proc/thread-self/fd, /proc/PI
     snprintf(text, sizeof text, "/proc/%d/task/%d/fd/0", getpid(), getpid()), deface(open(text, O_RDWR));
 }
 ATTACK(stdin_openat2, change, 0, "the same by openat2, with and without resolve flags") {
-    struct { uint64_t flags, mode, resolve; } how = {O_RDWR | O_TRUNC, 0, 0};
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {O_RDWR | O_TRUNC, 0, 0};
     deface((int)syscall(437, AT_FDCWD, "/proc/self/fd/0", &how, sizeof how));
     how.resolve = 1, deface((int)syscall(437, AT_FDCWD, "/proc/self/fd/0", &how, sizeof how));
 }
 ATTACK(stdin_truncate_call, change, 0, "truncate(2) of /proc/self/fd/0") { say("truncate", truncate("/proc/self/fd/0", 1)); }
 ATTACK(stdin_chmod, change, 0, "chmod of /proc/self/fd/0, fchmod, fchmodat2 with an empty path") {
-    say("fchmod", fchmod(0, 0600)); say("chmod", chmod("/proc/self/fd/0", 0640)); say("fchmodat2", syscall(452, 0, "", 0604, AT_EMPTY_PATH));
+    say("fchmod", fchmod(0, 0600));
+    say("chmod", chmod("/proc/self/fd/0", 0640));
+    say("fchmodat2", syscall(452, 0, "", 0604, AT_EMPTY_PATH));
 }
 ATTACK(stdin_chown, change, NATIVE_ROOT, "chown of /proc/self/fd/0, fchown, fchownat with an empty path") {
-    say("fchown", fchown(0, 1, 1)); say("chown", chown("/proc/self/fd/0", 2, 2)); say("fchownat", fchownat(0, "", 3, 3, AT_EMPTY_PATH));
+    say("fchown", fchown(0, 1, 1));
+    say("chown", chown("/proc/self/fd/0", 2, 2));
+    say("fchownat", fchownat(0, "", 3, 3, AT_EMPTY_PATH));
 }
 ATTACK(stdin_times, change, 0, "utimensat of /proc/self/fd/0 and of a null path") {
     struct timespec t[2] = {{1, 0}, {1, 0}};
-    say("futimens", futimens(0, t)); say("utimensat", utimensat(AT_FDCWD, "/proc/self/fd/0", t, 0)); say("utimensat", utimensat(0, "", t, AT_EMPTY_PATH));
+    say("futimens", futimens(0, t));
+    say("utimensat", utimensat(AT_FDCWD, "/proc/self/fd/0", t, 0));
+    say("utimensat", utimensat(0, "", t, AT_EMPTY_PATH));
 }
-ATTACK(stdin_xattr, change, 0, "setxattr of /proc/self/fd/0, fsetxattr") { say("fsetxattr", fsetxattr(0, "user.x", "1", 1, 0)); say("setxattr", setxattr("/proc/self/fd/0", "user.y", "1", 1, 0)); }
+ATTACK(stdin_xattr, change, 0, "setxattr of /proc/self/fd/0, fsetxattr") {
+    say("fsetxattr", fsetxattr(0, "user.x", "1", 1, 0));
+    say("setxattr", setxattr("/proc/self/fd/0", "user.y", "1", 1, 0));
+}
 ATTACK(stdin_link, change, WRITABLE_BIND, "linkat of standard input into a writable bind, then a write to the link") {
-    say("linkat", linkat(0, "", AT_FDCWD, in("/rw/linked"), AT_EMPTY_PATH)); say("linkat", linkat(AT_FDCWD, "/proc/self/fd/0", AT_FDCWD, in("/rw/linked"), AT_SYMLINK_FOLLOW));
+    say("linkat", linkat(0, "", AT_FDCWD, in("/rw/linked"), AT_EMPTY_PATH));
+    say("linkat", linkat(AT_FDCWD, "/proc/self/fd/0", AT_FDCWD, in("/rw/linked"), AT_SYMLINK_FOLLOW));
     if (!inside) say("link", link(out("stdin"), in("/rw/linked")));
     deface(open(in("/rw/linked"), O_WRONLY));
 }
 ATTACK(stdin_child, change, 0, "a child re-opens its parent's standard input through /proc/PPID/fd/0") {
     pid_t child = forked();
-    if (child == 0) { char text[64]; snprintf(text, sizeof text, "/proc/%d/fd/0", getppid()); deface(open(text, O_RDWR)); _exit(0); }
+    if (child == 0) {
+        char text[64];
+        snprintf(text, sizeof text, "/proc/%d/fd/0", getppid());
+        deface(open(text, O_RDWR));
+        _exit(0);
+    }
     waitpid(child, NULL, 0);
 }
-ATTACK(passed_fd_write, change, PASSED_FD, "a read-only descriptor passed by --fd, re-opened for writing") { deface(open("/proc/self/fd/9", O_RDWR | O_TRUNC)); say("truncate", open("/proc/self/fd/9", O_TRUNC)); }
+ATTACK(passed_fd_write, change, PASSED_FD, "a read-only descriptor passed by --fd, re-opened for writing") {
+    deface(open("/proc/self/fd/9", O_RDWR | O_TRUNC));
+    say("truncate", open("/proc/self/fd/9", O_TRUNC));
+}
 ATTACK(stdin_exec_write, change, 0, "standard input handed to another program that re-opens it") {
     pid_t child = forked();
-    if (child == 0) { dup2(0, 7); deface(open(link_(7), O_RDWR)); _exit(0); }
+    if (child == 0) {
+        dup2(0, 7);
+        deface(open(link_(7), O_RDWR));
+        _exit(0);
+    }
     waitpid(child, NULL, 0);
 }
 ATTACK(terminal_reopened, change, STDIN_TERMINAL, "a terminal on standard input, open for reading only, re-opened for writing") {
     const char *ways[] = {"/proc/self/fd/0", "/dev/stdin", "/dev/fd/0"};
-    for (int i = 0; i < 3; i++) { int fd = open(ways[i], O_RDWR | O_NOCTTY); say(ways[i], fd); say("write", write(fd, "PTY-WRITTEN\n", 12)); }
+    for (int i = 0; i < 3; i++) {
+        int fd = open(ways[i], O_RDWR | O_NOCTTY);
+        say(ways[i], fd);
+        say("write", write(fd, "PTY-WRITTEN\n", 12));
+    }
 }
 ATTACK(exe_overwritten, change, 0, "/proc/self/exe opened by O_PATH, written to once something else runs (CVE-2019-5736)") {
     char text[64], *const arguments[] = {"x", NULL}, page[65536];
     int fd = open("/proc/self/exe", O_RDONLY), from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int copy = open(in("/tmp/copy"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0777);
-    for (ssize_t got; (got = read(from, page, sizeof page)) > 0;) if (write(copy, page, (size_t)got) != got) break;
+    for (ssize_t got; (got = read(from, page, sizeof page)) > 0;)
+        if (write(copy, page, (size_t)got) != got) break;
     close(copy);
     // Nobody executes the program any more once this process runs a copy, which writes through the descriptor.
     snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
@@ -83,7 +120,10 @@ static void forgotten(bool many) {
         close(fds[i]);
     }
     char name[64];
-    for (int i = 0; inside && i < 4300; i++) { snprintf(name, sizeof name, "/tmp/made-%d", i); close(open(in(name), O_WRONLY | O_CREAT, 0600)); }
+    for (int i = 0; inside && i < 4300; i++) {
+        snprintf(name, sizeof name, "/tmp/made-%d", i);
+        close(open(in(name), O_WRONLY | O_CREAT, 0600));
+    }
     for (int i = 0; i < 2; i++) {
         int fd = receiveDescriptor(pair[1]);
         say("received", fd);
@@ -98,7 +138,10 @@ ATTACK(forgotten_mapping, change, 0, "a lower file held by a mapping only, then 
     int fd = open(in("/lower/victim"), O_RDONLY);
     char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0), name[96];
     close(fd);
-    for (int i = 0; inside && i < 4300; i++) { snprintf(name, sizeof name, "/tmp/made-%d", i); close(open(in(name), O_WRONLY | O_CREAT, 0600)); }
+    for (int i = 0; inside && i < 4300; i++) {
+        snprintf(name, sizeof name, "/tmp/made-%d", i);
+        close(open(in(name), O_WRONLY | O_CREAT, 0600));
+    }
     snprintf(name, sizeof name, "/proc/self/map_files/%lx-%lx", (unsigned long)p, (unsigned long)p + 4096);
     deface(open(inside ? name : in("/lower/victim"), O_RDWR));
     say("mprotect", mprotect(p, 4096, PROT_READ | PROT_WRITE));
@@ -108,7 +151,10 @@ ATTACK(forgotten_unlinked, change, 0, "a lower file unlinked, its node forgotten
     char name[64];
     unlink(in("/lower/victim"));
     close(fd);
-    for (int i = 0; inside && i < 4300; i++) { snprintf(name, sizeof name, "/tmp/made-%d", i); close(open(in(name), O_WRONLY | O_CREAT, 0600)); }
+    for (int i = 0; inside && i < 4300; i++) {
+        snprintf(name, sizeof name, "/tmp/made-%d", i);
+        close(open(in(name), O_WRONLY | O_CREAT, 0600));
+    }
     deface(open(link_(copy), O_RDWR | O_TRUNC));
 }
 ATTACK(noatime, change, 0, "O_NOATIME, O_DIRECT, O_SYNC and F_SETFL on a re-opened lower file; natively with a write to show the way") {
@@ -120,9 +166,21 @@ ATTACK(in_flight_many, change, 0, "4,000 lower descriptors in flight in 16 socke
     int pairs[16][2];
     for (int i = 0; i < 16; i++) {
         if (socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]) != 0) return;
-        for (int n = 0; n < 8; n++) { int fd = open(in(n % 2 ? "/lower/victim" : "/ro/victim"), O_RDONLY); sendDescriptors(pairs[i][0], &fd, 1); close(fd); }
+        for (int n = 0; n < 8; n++) {
+            int fd = open(in(n % 2 ? "/lower/victim" : "/ro/victim"), O_RDONLY);
+            sendDescriptors(pairs[i][0], &fd, 1);
+            close(fd);
+        }
     }
     char name[64];
-    for (int i = 0; inside && i < 4300; i++) { snprintf(name, sizeof name, "/tmp/made-%d", i); if (mkdir(in(name), 0700)) break; }
-    for (int i = 0; i < 16; i++) for (int n = 0; n < 8; n++) { int fd = receiveDescriptor(pairs[i][1]); deface(open(link_(fd), O_RDWR)); close(fd); }
+    for (int i = 0; inside && i < 4300; i++) {
+        snprintf(name, sizeof name, "/tmp/made-%d", i);
+        if (mkdir(in(name), 0700)) break;
+    }
+    for (int i = 0; i < 16; i++)
+        for (int n = 0; n < 8; n++) {
+            int fd = receiveDescriptor(pairs[i][1]);
+            deface(open(link_(fd), O_RDWR));
+            close(fd);
+        }
 }

@@ -54,10 +54,12 @@ static void report(int to) {
     sched_getaffinity(0, sizeof cpus, &cpus);
     int pending = 0;
     ioctl(VICTIM_PIPE, FIONREAD, &pending);
-    fprintf(line, "; nice %d; cpus %d; policy %d; io %ld; group %d; session %d; parent %d; pipe %d; at %lld %lld; flags %x; memory %.40s; slack %d; dumpable %d; limits",
-            getpriority(PRIO_PROCESS, 0), CPU_COUNT(&cpus), sched_getscheduler(0), syscall(SYS_ioprio_get, 1, 0), getpgid(0) - getpid(), getsid(0) - getpid(), getppid() > 0,
-            pending, (long long)lseek(VICTIM_MEMFD, 0, SEEK_CUR), (long long)lseek(VICTIM_FILE, 0, SEEK_CUR), fcntl(VICTIM_CANARY, F_GETFL),
-            (char *)VICTIM_ADDRESS, prctl(PR_GET_TIMERSLACK), prctl(PR_GET_DUMPABLE));
+    fprintf(
+        line,
+        "; nice %d; cpus %d; policy %d; io %ld; group %d; session %d; parent %d; pipe %d; at %lld %lld; flags %x; memory %.40s; slack %d; dumpable %d; limits",
+        getpriority(PRIO_PROCESS, 0), CPU_COUNT(&cpus), sched_getscheduler(0), syscall(SYS_ioprio_get, 1, 0), getpgid(0) - getpid(), getsid(0) - getpid(),
+        getppid() > 0, pending, (long long)lseek(VICTIM_MEMFD, 0, SEEK_CUR), (long long)lseek(VICTIM_FILE, 0, SEEK_CUR), fcntl(VICTIM_CANARY, F_GETFL),
+        (char *)VICTIM_ADDRESS, prctl(PR_GET_TIMERSLACK), prctl(PR_GET_DUMPABLE));
     printLimits(line);
     char memfd[64] = "";
     ssize_t got = pread(VICTIM_MEMFD, memfd, sizeof memfd - 1, 0);

@@ -75,10 +75,18 @@ static void many_descriptors(void) {
     setrlimit(RLIMIT_NOFILE, &l);
 }
 
-static void dirs_deep(void) { while (in_time() && did(mkdir("d", 0755)) && !chdir("d")) {} }
-static void dirs_wide(void) { while (in_time() && did(mkdir(numbered("d%ld", made), 0755))) {} }
-static void files(void) { while (in_time() && did(file(numbered("f%ld", made)))) {} }
-static void names_long(void) { while (in_time() && did(file(longname(made)))) {} }
+static void dirs_deep(void) {
+    while (in_time() && did(mkdir("d", 0755)) && !chdir("d")) {}
+}
+static void dirs_wide(void) {
+    while (in_time() && did(mkdir(numbered("d%ld", made), 0755))) {}
+}
+static void files(void) {
+    while (in_time() && did(file(numbered("f%ld", made)))) {}
+}
+static void names_long(void) {
+    while (in_time() && did(file(longname(made)))) {}
+}
 static void links(void) {
     file("f");
     while (in_time() && did(link("f", numbered("l%ld", made)))) {}
@@ -107,7 +115,10 @@ static void negative(void) {
     struct stat s;
     while (in_time()) {
         stat(numbered("no%ld-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", made), &s);
-        if (errno != ENOENT) { last_error = errno; break; }
+        if (errno != ENOENT) {
+            last_error = errno;
+            break;
+        }
         made++;
     }
 }
@@ -116,12 +127,19 @@ static void symlinks(void) {
     memset(target, 't', sizeof target - 1);
     while (in_time() && did(symlink(target, numbered("s%ld", made)))) {}
 }
-static void fifos(void) { while (in_time() && did(mkfifo(numbered("p%ld", made), 0644))) {} }
+static void fifos(void) {
+    while (in_time() && did(mkfifo(numbered("p%ld", made), 0644))) {}
+}
 static int bound(const char *path) {
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     strcpy(a.sun_path, path);
-    if (bind(s, (struct sockaddr *)&a, sizeof a)) { int e = errno; close(s); errno = e; return -1; }
+    if (bind(s, (struct sockaddr *)&a, sizeof a)) {
+        int e = errno;
+        close(s);
+        errno = e;
+        return -1;
+    }
     return s;
 }
 // More than any budget holds at once: what has gone must have been forgotten.
@@ -139,13 +157,16 @@ static void sockets_kept(void) {
 }
 static int inotify;
 static int watch_one(const char *path, const struct stat *s, int type, struct FTW *f) {
-    (void)s; (void)type; (void)f;
+    (void)s;
+    (void)type;
+    (void)f;
     return !in_time() || !did(inotify_add_watch(inotify, path, IN_ALL_EVENTS));
 }
 static void watches(void) {
     inotify = inotify_init1(0);
     nftw("/usr", watch_one, 64, FTW_PHYS);
-    if (!last_error) while (in_time() && file(numbered("f%ld", made)) >= 0 && did(inotify_add_watch(inotify, name, IN_ALL_EVENTS))) {}
+    if (!last_error)
+        while (in_time() && file(numbered("f%ld", made)) >= 0 && did(inotify_add_watch(inotify, name, IN_ALL_EVENTS))) {}
 }
 static void queues(void) {
     int i;
@@ -163,7 +184,10 @@ static void open_dirs(void) {
     many_descriptors();
     while (in_time()) {
         numbered("d%ld", made);
-        if (mkdir(name, 0755)) { last_error = errno; break; }
+        if (mkdir(name, 0755)) {
+            last_error = errno;
+            break;
+        }
         if (!did(open(name, O_RDONLY | O_DIRECTORY))) break;
     }
 }
@@ -181,7 +205,10 @@ static void unlinked(void) {
     many_descriptors();
     while (in_time()) {
         if (!did(open("f", O_RDWR | O_CREAT, 0644))) break;
-        if (unlink("f")) { last_error = errno; break; }
+        if (unlink("f")) {
+            last_error = errno;
+            break;
+        }
     }
 }
 static void tmpfiles(void) {
@@ -200,9 +227,16 @@ static void maps(void) {
 // Several spaces that all have it.
 static void maps_forked(void) {
     maps();
-    for (int i = 0; i < 40; i++) if (fork() == 0) { pause(); _exit(0); }
+    for (int i = 0; i < 40; i++)
+        if (fork() == 0) {
+            pause();
+            _exit(0);
+        }
 }
-static void *sleeper(void *x) { pause(); return x; }
+static void *sleeper(void *x) {
+    pause();
+    return x;
+}
 static void threads(void) {
     pthread_attr_t a;
     pthread_attr_init(&a);
@@ -216,14 +250,22 @@ static void threads(void) {
 static void processes(void) {
     while (in_time() && made < 1500) {
         pid_t p = fork();
-        if (p == 0) { struct stat s; stat("x", &s); chdir("/"); pause(); _exit(0); }
+        if (p == 0) {
+            struct stat s;
+            stat("x", &s);
+            chdir("/");
+            pause();
+            _exit(0);
+        }
         if (!did(p)) break;
     }
 }
 static int unlink_one(const char *path, const struct stat *s, int type, struct FTW *f) {
-    (void)s; (void)f;
+    (void)s;
+    (void)f;
     if (!in_time()) return 1;
-    if ((type == FTW_DP ? rmdir(path) : unlink(path)) == 0) made++; else last_error = errno;
+    if ((type == FTW_DP ? rmdir(path) : unlink(path)) == 0) made++;
+    else last_error = errno;
     return 0;
 }
 // Whiteouts of a large lower, and its directories' listings.
@@ -238,23 +280,31 @@ static int copy_one(const char *path, const struct stat *s, int type, struct FTW
 }
 static void copyups(void) { nftw("/usr", copy_one, 64, FTW_PHYS); }
 static int chmod_one(const char *path, const struct stat *s, int type, struct FTW *f) {
-    (void)f; (void)type;
+    (void)f;
+    (void)type;
     if (!in_time()) return 1;
     return S_ISLNK(s->st_mode) ? 0 : !did(chmod(path, 0755));
 }
 static void chmods(void) { nftw("/usr", chmod_one, 64, FTW_PHYS); }
 static int list_one(const char *path, const struct stat *s, int type, struct FTW *f) {
-    (void)s; (void)f;
+    (void)s;
+    (void)f;
     if (!in_time()) return 1;
     if (type != FTW_D) return 0;
     char inside[4200];
     snprintf(inside, sizeof inside, "%s/.made", path);
-    if (file(inside) < 0) { last_error = errno; return 1; }
+    if (file(inside) < 0) {
+        last_error = errno;
+        return 1;
+    }
     made++;
     return 0;
 }
 static int stat_one(const char *path, const struct stat *s, int type, struct FTW *f) {
-    (void)path; (void)s; (void)type; (void)f;
+    (void)path;
+    (void)s;
+    (void)type;
+    (void)f;
     made++;
     return !in_time();
 }
@@ -272,7 +322,10 @@ static void renames_dirs(void) {
     mkdir("y", 0755);
     while (in_time()) {
         numbered("x/d%ld", made);
-        if (mkdir(name, 0755)) { last_error = errno; break; }
+        if (mkdir(name, 0755)) {
+            last_error = errno;
+            break;
+        }
         char to[64];
         sprintf(to, "y/e%ld", made);
         if (!did(rename(name, to))) break;
@@ -280,7 +333,10 @@ static void renames_dirs(void) {
 }
 static void sparse(void) {
     int f = open("f", O_RDWR | O_CREAT, 0644);
-    if (ftruncate(f, 1l << 30)) { last_error = errno; return; }
+    if (ftruncate(f, 1l << 30)) {
+        last_error = errno;
+        return;
+    }
     pid_t child = fork();
     if (child == 0) {
         char *p = mmap(0, 1l << 30, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
@@ -300,12 +356,16 @@ static void writes_many(void) {
     static char block[65536];
     int f[8], i;
     for (i = 0; i < 8; i++) f[i] = open(numbered("f%d", i), O_WRONLY | O_CREAT, 0644);
-    for (i = 0; i < 4; i++) if (fork() == 0) {
-        signal(SIGXFSZ, SIG_IGN);
-        for (;;) for (int k = 0; k < 8; k++) if (write(f[k], block, sizeof block) < 0 && now() > deadline) _exit(0);
-    }
+    for (i = 0; i < 4; i++)
+        if (fork() == 0) {
+            signal(SIGXFSZ, SIG_IGN);
+            for (;;)
+                for (int k = 0; k < 8; k++)
+                    if (write(f[k], block, sizeof block) < 0 && now() > deadline) _exit(0);
+        }
     signal(SIGXFSZ, SIG_IGN);
-    while (now() < deadline) if (write(f[made++ % 8], block, sizeof block) < 0) last_error = errno;
+    while (now() < deadline)
+        if (write(f[made++ % 8], block, sizeof block) < 0) last_error = errno;
     while (wait(0) > 0) {}
 }
 static void allocates(void) {
@@ -333,7 +393,10 @@ static void filters(void) {
     pthread_attr_t a;
     pthread_attr_init(&a);
     pthread_attr_setstacksize(&a, 65536);
-    for (int i = 0; i < 1000 && now() < deadline; i++) { pthread_t t; if (pthread_create(&t, &a, filtered, 0)) break; }
+    for (int i = 0; i < 1000 && now() < deadline; i++) {
+        pthread_t t;
+        if (pthread_create(&t, &a, filtered, 0)) break;
+    }
 }
 static void epolls(void) {
     many_descriptors();
@@ -366,26 +429,63 @@ static void generated(void) {
 }
 static void cursors(void) {
     many_descriptors();
-    for (int i = 0; i < 5000; i++) if (file(numbered("f%d", i)) < 0) break;
+    for (int i = 0; i < 5000; i++)
+        if (file(numbered("f%d", i)) < 0) break;
     char block[2048];
     while (in_time()) {
         int f = open(".", O_RDONLY | O_DIRECTORY);
         if (!did(f)) break;
-        for (long k = 0; k < made % 20; k++) if (syscall(SYS_getdents64, f, block, sizeof block) <= 0) break;
+        for (long k = 0; k < made % 20; k++)
+            if (syscall(SYS_getdents64, f, block, sizeof block) <= 0) break;
     }
 }
 
-static const struct { const char *name; void (*run)(void); } modes[] = {
-    {"dirs-deep", dirs_deep}, {"dirs-wide", dirs_wide}, {"files", files}, {"names-long", names_long}, {"links", links},
-    {"links-long", links_long}, {"xattrs-big", xattrs_big}, {"xattrs-many", xattrs_many}, {"negative", negative},
-    {"symlinks", symlinks}, {"fifos", fifos}, {"sockets-loop", sockets_loop}, {"sockets-kept", sockets_kept},
-    {"watches", watches}, {"queues", queues}, {"open-dirs", open_dirs}, {"open-files", open_files},
-    {"open-paths", open_paths}, {"unlinked", unlinked}, {"tmpfiles", tmpfiles}, {"maps", maps},
-    {"maps-forked", maps_forked}, {"threads", threads}, {"processes", processes}, {"whiteouts", whiteouts},
-    {"copyups", copyups}, {"chmods", chmods}, {"listings", listings}, {"walk", walk}, {"renames", renames},
-    {"renames-dirs", renames_dirs}, {"sparse", sparse}, {"writes", writes}, {"writes-many", writes_many},
-    {"allocates", allocates}, {"locks", locks}, {"filters", filters}, {"epolls", epolls}, {"timers", timers},
-    {"signals", signals}, {"generated", generated}, {"cursors", cursors},
+static const struct {
+    const char *name;
+    void (*run)(void);
+} modes[] = {
+    {"dirs-deep", dirs_deep},
+    {"dirs-wide", dirs_wide},
+    {"files", files},
+    {"names-long", names_long},
+    {"links", links},
+    {"links-long", links_long},
+    {"xattrs-big", xattrs_big},
+    {"xattrs-many", xattrs_many},
+    {"negative", negative},
+    {"symlinks", symlinks},
+    {"fifos", fifos},
+    {"sockets-loop", sockets_loop},
+    {"sockets-kept", sockets_kept},
+    {"watches", watches},
+    {"queues", queues},
+    {"open-dirs", open_dirs},
+    {"open-files", open_files},
+    {"open-paths", open_paths},
+    {"unlinked", unlinked},
+    {"tmpfiles", tmpfiles},
+    {"maps", maps},
+    {"maps-forked", maps_forked},
+    {"threads", threads},
+    {"processes", processes},
+    {"whiteouts", whiteouts},
+    {"copyups", copyups},
+    {"chmods", chmods},
+    {"listings", listings},
+    {"walk", walk},
+    {"renames", renames},
+    {"renames-dirs", renames_dirs},
+    {"sparse", sparse},
+    {"writes", writes},
+    {"writes-many", writes_many},
+    {"allocates", allocates},
+    {"locks", locks},
+    {"filters", filters},
+    {"epolls", epolls},
+    {"timers", timers},
+    {"signals", signals},
+    {"generated", generated},
+    {"cursors", cursors},
 };
 
 int main(int count, char **arguments) {
@@ -402,7 +502,10 @@ int main(int count, char **arguments) {
     for (unsigned i = 0; i < sizeof modes / sizeof *modes; i++) {
         if (strcmp(modes[i].name, arguments[1])) continue;
         mkdir("/exhaust", 0777);
-        if (chdir("/exhaust")) { perror("chdir"); return 2; }
+        if (chdir("/exhaust")) {
+            perror("chdir");
+            return 2;
+        }
         modes[i].run();
         printf("%s: %ld made, %s\n", modes[i].name, made, last_error ? strerrorname_np(last_error) : "no error");
         fflush(stdout);

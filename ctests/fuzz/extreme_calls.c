@@ -26,9 +26,42 @@ static uint64_t text(int argument, const char *string) {
 }
 
 static const char *const paths[] = {
-    "", "/", ".", "..", "nosuch", "file/x", "loop", "link", "link/", "dir", "dir/", "lower/file", "lower/dir", "lower/pair", "fifo", "sock",
-    "/proc/self/fd/0", "/proc/self/fd/3", "/proc/self/exe", "/proc/self/cwd", "/proc/self/mem", "/proc/1/mem", "/dev/null", "/dev/tty",
-    "/dev/ptmx", "/bind/file", "/shown/file", "/shown", "/tmpfs", "lower/script", "lower/elf", "/bin/extreme", "/tmpfs/file", "file", "dir/file", "/dev/shm",
+    "",
+    "/",
+    ".",
+    "..",
+    "nosuch",
+    "file/x",
+    "loop",
+    "link",
+    "link/",
+    "dir",
+    "dir/",
+    "lower/file",
+    "lower/dir",
+    "lower/pair",
+    "fifo",
+    "sock",
+    "/proc/self/fd/0",
+    "/proc/self/fd/3",
+    "/proc/self/exe",
+    "/proc/self/cwd",
+    "/proc/self/mem",
+    "/proc/1/mem",
+    "/dev/null",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/bind/file",
+    "/shown/file",
+    "/shown",
+    "/tmpfs",
+    "lower/script",
+    "lower/elf",
+    "/bin/extreme",
+    "/tmpfs/file",
+    "file",
+    "dir/file",
+    "/dev/shm",
 };
 #define PATHS (sizeof paths / sizeof paths[0])
 
@@ -44,30 +77,54 @@ static unsigned wordsOf(char kind) {
 
 static size_t variants(char kind) {
     switch (kind) {
-    case 'p': case 'q': case 'D': return 1 + PATHS + 4 + 2 + oddCount;
-    case 'x': return 1 + XATTRS + 1 + oddCount;
-    case 'b': case 'e': return 2 + oddCount;
-    case 'd': case 'f': return 1 + poolCount + EXTREMES + 1;
-    case 'w': case 'C': case 'R': case 'r': return 1 + EXTREMES + 32;
-    default:
-        if (!isStructure(kind)) return 1 + EXTREMES;
-        return 2 + oddCount + wordsOf(kind) * COUNT(words32) + wordsOf(kind) / 2 * COUNT(words64) + COUNT(fills);
+        case 'p':
+        case 'q':
+        case 'D':
+            return 1 + PATHS + 4 + 2 + oddCount;
+        case 'x':
+            return 1 + XATTRS + 1 + oddCount;
+        case 'b':
+        case 'e':
+            return 2 + oddCount;
+        case 'd':
+        case 'f':
+            return 1 + poolCount + EXTREMES + 1;
+        case 'w':
+        case 'C':
+        case 'R':
+        case 'r':
+            return 1 + EXTREMES + 32;
+        default:
+            if (!isStructure(kind)) return 1 + EXTREMES;
+            return 2 + oddCount + wordsOf(kind) * COUNT(words32) + wordsOf(kind) / 2 * COUNT(words64) + COUNT(fills);
     }
 }
 
 static uint64_t validNumber(char kind, const struct Call *call) {
     switch (kind) {
-    case 'n': case 'L': return call->number == SYS_openat2 ? 24 : kind == 'L' ? 110 : strchr(call->kinds, 'X') ? 16 : 64;
-    case 'V': return 3;
-    case 'K': return 2 * PAGE;
-    case 'r': return PROT_READ | PROT_WRITE;
-    case 'R': return MAP_PRIVATE;
-    case 'm': return 0644;
-    case 'S': return 0;
-    case 'k': return call->number == SYS_mmap ? 0 : (uint64_t)busy;
-    case 'C': return call->number == SYS_fcntl ? F_GETFL : call->number == SYS_ioctl ? 0x541b : PR_GET_NAME;
-    case 'u': return getuid();
-    default: return 0;
+        case 'n':
+        case 'L':
+            return call->number == SYS_openat2 ? 24 : kind == 'L' ? 110 : strchr(call->kinds, 'X') ? 16 : 64;
+        case 'V':
+            return 3;
+        case 'K':
+            return 2 * PAGE;
+        case 'r':
+            return PROT_READ | PROT_WRITE;
+        case 'R':
+            return MAP_PRIVATE;
+        case 'm':
+            return 0644;
+        case 'S':
+            return 0;
+        case 'k':
+            return call->number == SYS_mmap ? 0 : (uint64_t)busy;
+        case 'C':
+            return call->number == SYS_fcntl ? F_GETFL : call->number == SYS_ioctl ? 0x541b : PR_GET_NAME;
+        case 'u':
+            return getuid();
+        default:
+            return 0;
     }
 }
 
@@ -75,34 +132,47 @@ static uint64_t variant(const struct Call *call, int argument, size_t index) {
     char kind = call->kinds[argument];
     char *space = slot(argument);
     switch (kind) {
-    case 'p': case 'q': case 'D':
-        if (index == 0) return text(argument, kind == 'p' ? ground->file : kind == 'q' ? ground->free : ground->directory);
-        if (--index < PATHS) return text(argument, paths[index]);
-        if ((index -= PATHS) < 4) return text(argument, index == 0 ? name255 : index == 1 ? name256 : index == 2 ? path4095 : path4096);
-        if ((index -= 4) == 0) { memcpy(edge - 5, "file", 5); return (uint64_t)edge - 5; }
-        if (--index == 0) { memset(edge - 64, 'n', 64); return (uint64_t)edge - 64; }
-        return oddAddresses[index - 1];
-    case 'x':
-        if (index == 0) return text(argument, "user.a");
-        if (--index < XATTRS) return text(argument, xattrs[index]);
-        if ((index -= XATTRS) == 0) return text(argument, name256);
-        return oddAddresses[index - 1];
-    case 'b':
-        if (index == 0) return (uint64_t)space;
-        return index == 1 ? (uint64_t)busy : oddAddresses[index - 2];
-    case 'e': {
-        uint64_t vector[3] = {text(argument, "argument"), 0, 0};
-        memcpy(space + 64, vector, sizeof vector);
-        if (index == 0) return (uint64_t)space + 64;
-        if (index == 1) { memset(space + 64, 0xff, 64); return (uint64_t)space + 64; }
-        return oddAddresses[index - 2];
-    }
-    case 'd': case 'f':
-        if (index == 0) return kind == 'd' ? (uint64_t)(int64_t)AT_FDCWD : (uint64_t)pool[groundSlot + (size_t)(ground - grounds)];
-        if (--index < poolCount) return (uint64_t)pool[index];
-        if ((index -= poolCount) < EXTREMES) return extremes[index];
-        return 1ull << 32 | (uint64_t)pool[1];
-    default: break;
+        case 'p':
+        case 'q':
+        case 'D':
+            if (index == 0) return text(argument, kind == 'p' ? ground->file : kind == 'q' ? ground->free : ground->directory);
+            if (--index < PATHS) return text(argument, paths[index]);
+            if ((index -= PATHS) < 4) return text(argument, index == 0 ? name255 : index == 1 ? name256 : index == 2 ? path4095 : path4096);
+            if ((index -= 4) == 0) {
+                memcpy(edge - 5, "file", 5);
+                return (uint64_t)edge - 5;
+            }
+            if (--index == 0) {
+                memset(edge - 64, 'n', 64);
+                return (uint64_t)edge - 64;
+            }
+            return oddAddresses[index - 1];
+        case 'x':
+            if (index == 0) return text(argument, "user.a");
+            if (--index < XATTRS) return text(argument, xattrs[index]);
+            if ((index -= XATTRS) == 0) return text(argument, name256);
+            return oddAddresses[index - 1];
+        case 'b':
+            if (index == 0) return (uint64_t)space;
+            return index == 1 ? (uint64_t)busy : oddAddresses[index - 2];
+        case 'e': {
+            uint64_t vector[3] = {text(argument, "argument"), 0, 0};
+            memcpy(space + 64, vector, sizeof vector);
+            if (index == 0) return (uint64_t)space + 64;
+            if (index == 1) {
+                memset(space + 64, 0xff, 64);
+                return (uint64_t)space + 64;
+            }
+            return oddAddresses[index - 2];
+        }
+        case 'd':
+        case 'f':
+            if (index == 0) return kind == 'd' ? (uint64_t)(int64_t)AT_FDCWD : (uint64_t)pool[groundSlot + (size_t)(ground - grounds)];
+            if (--index < poolCount) return (uint64_t)pool[index];
+            if ((index -= poolCount) < EXTREMES) return extremes[index];
+            return 1ull << 32 | (uint64_t)pool[1];
+        default:
+            break;
     }
     if (!isStructure(kind)) {
         if (index == 0) return validNumber(kind, call);
@@ -155,7 +225,11 @@ static struct Case singleCase(const struct Call *call, uint64_t rest) {
     if (rest-- == 0) return made;
     for (int i = 0; call->kinds[i]; i++) {
         uint64_t count = variants(call->kinds[i]) - 1;
-        if (rest < count) { made.first = i; made.firstIndex = rest + 1; return made; }
+        if (rest < count) {
+            made.first = i;
+            made.firstIndex = rest + 1;
+            return made;
+        }
         rest -= count;
     }
     return made;
@@ -200,11 +274,14 @@ static void make(const struct Case *made, const char *kind, uint64_t number) {
     const struct Call *call = made->call;
     if (has(call, '!')) mendGround(ground);
     uint64_t a[6] = {0};
-    for (int i = 0; i < 6 && call->kinds[i]; i++)
-        a[i] = variant(call, i, i == made->first ? made->firstIndex : i == made->second ? made->secondIndex : 0);
+    for (int i = 0; i < 6 && call->kinds[i]; i++) a[i] = variant(call, i, i == made->first ? made->firstIndex : i == made->second ? made->secondIndex : 0);
     if (isAvoided(call->number, a)) return;
     struct RingEntry *entry = record(call->number, a);
-    if (prints) { printf("--%s %llu ", kind, (unsigned long long)number); printEntry(entry, call->name); fflush(stdout); }
+    if (prints) {
+        printf("--%s %llu ", kind, (unsigned long long)number);
+        printEntry(entry, call->name);
+        fflush(stdout);
+    }
     struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
     if (has(call, '~')) setitimer(ITIMER_REAL, &often, NULL);
     bool isFork = call->number == SYS_fork || call->number == SYS_vfork || call->number == SYS_clone || call->number == SYS_clone3;
@@ -233,7 +310,11 @@ static uint64_t numberOf(int phase, uint64_t place) {
     uint64_t total = totals[phase], step = mix(seed, 5) % total | 1;
     for (;; step += 2) {
         uint64_t a = step, b = total;
-        while (b) { uint64_t rest = a % b; a = b; b = rest; }
+        while (b) {
+            uint64_t rest = a % b;
+            a = b;
+            b = rest;
+        }
         if (a == 1) break;
     }
     return (uint64_t)(((unsigned __int128)place * step + mix(seed, 6)) % total);
@@ -297,8 +378,14 @@ int main(int argc, char **argv) {
     const char *avoided = "", *onlyCase = NULL, *onlyPair = NULL;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--print") == 0) { prints = true; continue; }
-        if (strcmp(argv[i], "--singles") == 0) { singlesOnly = true; continue; }
+        if (strcmp(argv[i], "--print") == 0) {
+            prints = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--singles") == 0) {
+            singlesOnly = true;
+            continue;
+        }
         i++;
         if (strcmp(argv[i - 1], "--seconds") == 0) limit = atof(value);
         else if (strcmp(argv[i - 1], "--seed") == 0) seed = strtoull(value, NULL, 0);
@@ -325,8 +412,8 @@ int main(int argc, char **argv) {
     countCases();
     int firstFree = dup(2);
     close(firstFree);
-    printf("extreme_calls --seed %llu: %llu cases with one extreme, %llu with two\n", (unsigned long long)seed,
-           (unsigned long long)totals[0], (unsigned long long)totals[1]);
+    printf("extreme_calls --seed %llu: %llu cases with one extreme, %llu with two\n", (unsigned long long)seed, (unsigned long long)totals[0],
+           (unsigned long long)totals[1]);
     fflush(stdout);
     if (onlyCase || onlyPair) {
         uint64_t number = strtoull(onlyCase ? onlyCase : onlyPair, NULL, 0);

@@ -89,7 +89,9 @@ static inline double seconds(void) {
 
 // MARK: - Random numbers: splitmix64, one state a thread
 
-struct Random { uint64_t state; };
+struct Random {
+    uint64_t state;
+};
 
 static inline uint64_t next(struct Random *random) {
     uint64_t z = random->state += 0x9e3779b97f4a7c15u;
@@ -176,9 +178,7 @@ static inline long raw(long number, const uint64_t *a) {
     register uint64_t r8 __asm__("r8") = a[4];
     register uint64_t r9 __asm__("r9") = a[5];
     long result;
-    __asm__ volatile("syscall" : "=a"(result)
-                     : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
     return result;
 }
 

@@ -21,12 +21,12 @@
 
 // MARK: - Memory
 
-static char *good;       // readable and writable, this process's own
-static char *busy;       // shared by all threads and changed all the time
-static char *edge;       // the first byte behind the last page that there is
-static char *readOnly;   // strings lie here too
+static char *good;      // readable and writable, this process's own
+static char *busy;      // shared by all threads and changed all the time
+static char *edge;      // the first byte behind the last page that there is
+static char *readOnly;  // strings lie here too
 static char *noAccess, *writeOnly;
-static char *mapped;     // a shared mapping of a file of one page, two pages long: the second gives SIGBUS
+static char *mapped;  // a shared mapping of a file of one page, two pages long: the second gives SIGBUS
 #define GOOD (64 * PAGE)
 #define BUSY (4 * PAGE)
 
@@ -52,8 +52,7 @@ static inline void makeMemory(void) {
     writeOnly = pages(PAGE, PROT_WRITE, MAP_PRIVATE);
     int fd = open("mapped", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     mapped = MAP_FAILED;
-    if (fd >= 0 && ftruncate(fd, PAGE) == 0)
-        mapped = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0 && ftruncate(fd, PAGE) == 0) mapped = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED) mapped = noAccess;
     close(fd);
 }
@@ -61,11 +60,48 @@ static inline void makeMemory(void) {
 // MARK: - Numbers
 
 static const uint64_t extremes[] = {
-    0, 1, 2, 3, 7, 8, 255, 256, 4095, 4096, 4097, 65535, 65536, (1u << 20) + 1, 1u << 28,
-    INT32_MAX - 1u, INT32_MAX, (uint64_t)INT32_MAX + 1, UINT32_MAX - 1u, UINT32_MAX, (uint64_t)UINT32_MAX + 1, (uint64_t)UINT32_MAX + 2,
-    1ull << 40, (1ull << 47) - PAGE, 1ull << 47, (1ull << 53) + 1, INT64_MAX - 4095, INT64_MAX - 1, INT64_MAX, 1ull << 63, (1ull << 63) + 1,
-    (uint64_t)-2, (uint64_t)-1, (uint64_t)-4095, (uint64_t)-4096, (uint64_t)-4097, (uint64_t)-65536,
-    (uint64_t)INT32_MIN, 999999999, 1000000000, 0x3fffffff, 0x3ffffffe,
+    0,
+    1,
+    2,
+    3,
+    7,
+    8,
+    255,
+    256,
+    4095,
+    4096,
+    4097,
+    65535,
+    65536,
+    (1u << 20) + 1,
+    1u << 28,
+    INT32_MAX - 1u,
+    INT32_MAX,
+    (uint64_t)INT32_MAX + 1,
+    UINT32_MAX - 1u,
+    UINT32_MAX,
+    (uint64_t)UINT32_MAX + 1,
+    (uint64_t)UINT32_MAX + 2,
+    1ull << 40,
+    (1ull << 47) - PAGE,
+    1ull << 47,
+    (1ull << 53) + 1,
+    INT64_MAX - 4095,
+    INT64_MAX - 1,
+    INT64_MAX,
+    1ull << 63,
+    (1ull << 63) + 1,
+    (uint64_t)-2,
+    (uint64_t)-1,
+    (uint64_t)-4095,
+    (uint64_t)-4096,
+    (uint64_t)-4097,
+    (uint64_t)-65536,
+    (uint64_t)INT32_MIN,
+    999999999,
+    1000000000,
+    0x3fffffff,
+    0x3ffffffe,
 };
 #define EXTREMES (sizeof extremes / sizeof extremes[0])
 
@@ -75,11 +111,38 @@ static size_t oddCount;
 
 static inline void collectAddresses(void) {
     const uint64_t fixed[] = {
-        0, 1, 8, PAGE, 0x10000, (uint64_t)edge, (uint64_t)edge - 1, (uint64_t)edge - 4, (uint64_t)edge - 7, (uint64_t)edge - 8,
-        (uint64_t)edge - 16, (uint64_t)edge - 24, (uint64_t)edge - 144, (uint64_t)readOnly, (uint64_t)readOnly + PAGE - 3,
-        (uint64_t)noAccess, (uint64_t)writeOnly, (uint64_t)mapped, (uint64_t)mapped + PAGE - 2, (uint64_t)mapped + PAGE,
-        0x7ffffffff000, 0x7fffffffefff, 0x7fffffffffff, 0x800000000000, 0xffff800000000000, 0xffffffff80000000,
-        0xffffffffff600000, (uint64_t)-PAGE, (uint64_t)-8, (uint64_t)-1, 0x8000000000000000, 0x7fffffffffffffff,
+        0,
+        1,
+        8,
+        PAGE,
+        0x10000,
+        (uint64_t)edge,
+        (uint64_t)edge - 1,
+        (uint64_t)edge - 4,
+        (uint64_t)edge - 7,
+        (uint64_t)edge - 8,
+        (uint64_t)edge - 16,
+        (uint64_t)edge - 24,
+        (uint64_t)edge - 144,
+        (uint64_t)readOnly,
+        (uint64_t)readOnly + PAGE - 3,
+        (uint64_t)noAccess,
+        (uint64_t)writeOnly,
+        (uint64_t)mapped,
+        (uint64_t)mapped + PAGE - 2,
+        (uint64_t)mapped + PAGE,
+        0x7ffffffff000,
+        0x7fffffffefff,
+        0x7fffffffffff,
+        0x800000000000,
+        0xffff800000000000,
+        0xffffffff80000000,
+        0xffffffffff600000,
+        (uint64_t)-PAGE,
+        (uint64_t)-8,
+        (uint64_t)-1,
+        0x8000000000000000,
+        0x7fffffffffffffff,
         (uint64_t)&collectAddresses,
     };
     memcpy(oddAddresses, fixed, sizeof fixed);
@@ -95,16 +158,101 @@ static inline void collectAddresses(void) {
 // MARK: - Names
 
 static const char *const names[] = {
-    "file", "new", "dir", "dir/file", "dir/new", "link", "dir/link", "loop", "lower", "lower/file", "lower/dir", "lower/dir/deep",
-    "lower/link", "lower/gone", "lower/pair", "fifo", "sock", "mapped", "nosuch", "nosuch/x", "file/x", ".", "..", "../..", "/", "//", "",
-    "dir/", "file/", "dir/.", "dir/..", "dir/../dir/../file", "link/", "/proc/self/fd/0", "/proc/self/fd/3", "/proc/self/fd/4",
-    "/proc/self/fd/5", "/proc/self/fd/9", "/proc/self/exe", "/proc/self/cwd", "/proc/self/cwd/file", "/proc/self/root", "/proc/self/maps",
-    "/proc/self/mem", "/proc/self/environ", "/proc/self/status", "/proc/self/task", "/proc/thread-self/fd", "/proc/self/fdinfo/3",
-    "/proc/self/ns/user", "/proc/1", "/proc/1/fd", "/proc/1/mem", "/proc/2/status", "/proc/99999", "/proc/self/fd", "/proc/sys/kernel/pid_max",
-    "/proc/mounts", "/proc/self/mountinfo", "/proc/self/uid_map", "/proc/self/comm", "/proc/self/oom_score_adj", "/dev/null", "/dev/zero",
-    "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts", "/dev/pts/0", "/dev/stdin", "/dev/fd/0", "/dev/shm", "/dev/shm/x", "/dev/random", "/tmp",
-    "/etc/passwd", "/bind", "/bind/file", "/bind/new", "/bind/dir", "/shown", "/shown/file", "/shown/dir", "/tmpfs", "/tmpfs/new", "/tmpfs/file", "/tmpfs/dir", "/dev/shm/new", "/bin/fuzz",
-    "\xff\xfe", "na me\n", "dir/\x01", "a/a/a/a/a/a/a/a/a/a/a/a", "lower/script", "lower/elf",
+    "file",
+    "new",
+    "dir",
+    "dir/file",
+    "dir/new",
+    "link",
+    "dir/link",
+    "loop",
+    "lower",
+    "lower/file",
+    "lower/dir",
+    "lower/dir/deep",
+    "lower/link",
+    "lower/gone",
+    "lower/pair",
+    "fifo",
+    "sock",
+    "mapped",
+    "nosuch",
+    "nosuch/x",
+    "file/x",
+    ".",
+    "..",
+    "../..",
+    "/",
+    "//",
+    "",
+    "dir/",
+    "file/",
+    "dir/.",
+    "dir/..",
+    "dir/../dir/../file",
+    "link/",
+    "/proc/self/fd/0",
+    "/proc/self/fd/3",
+    "/proc/self/fd/4",
+    "/proc/self/fd/5",
+    "/proc/self/fd/9",
+    "/proc/self/exe",
+    "/proc/self/cwd",
+    "/proc/self/cwd/file",
+    "/proc/self/root",
+    "/proc/self/maps",
+    "/proc/self/mem",
+    "/proc/self/environ",
+    "/proc/self/status",
+    "/proc/self/task",
+    "/proc/thread-self/fd",
+    "/proc/self/fdinfo/3",
+    "/proc/self/ns/user",
+    "/proc/1",
+    "/proc/1/fd",
+    "/proc/1/mem",
+    "/proc/2/status",
+    "/proc/99999",
+    "/proc/self/fd",
+    "/proc/sys/kernel/pid_max",
+    "/proc/mounts",
+    "/proc/self/mountinfo",
+    "/proc/self/uid_map",
+    "/proc/self/comm",
+    "/proc/self/oom_score_adj",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts",
+    "/dev/pts/0",
+    "/dev/stdin",
+    "/dev/fd/0",
+    "/dev/shm",
+    "/dev/shm/x",
+    "/dev/random",
+    "/tmp",
+    "/etc/passwd",
+    "/bind",
+    "/bind/file",
+    "/bind/new",
+    "/bind/dir",
+    "/shown",
+    "/shown/file",
+    "/shown/dir",
+    "/tmpfs",
+    "/tmpfs/new",
+    "/tmpfs/file",
+    "/tmpfs/dir",
+    "/dev/shm/new",
+    "/bin/fuzz",
+    "\xff\xfe",
+    "na me\n",
+    "dir/\x01",
+    "a/a/a/a/a/a/a/a/a/a/a/a",
+    "lower/script",
+    "lower/elf",
 };
 #define NAMES (sizeof names / sizeof names[0])
 static char name255[256], name256[257], path4095[4097], path4096[4098];
@@ -117,15 +265,30 @@ static inline void fillNames(void) {
 }
 
 static const char *const xattrs[] = {
-    "user.a", "user.b", "user.overlay.whiteout.file", "user.vedette.attributes", "user.overlay.redirect", "trusted.overlay.opaque",
-    "trusted.x", "security.capability", "security.selinux", "system.posix_acl_access", "system.posix_acl_default", "user.", "user", "", ".",
+    "user.a",
+    "user.b",
+    "user.overlay.whiteout.file",
+    "user.vedette.attributes",
+    "user.overlay.redirect",
+    "trusted.overlay.opaque",
+    "trusted.x",
+    "security.capability",
+    "security.selinux",
+    "system.posix_acl_access",
+    "system.posix_acl_default",
+    "user.",
+    "user",
+    "",
+    ".",
     "nosuch.x",
 };
 #define XATTRS (sizeof xattrs / sizeof xattrs[0])
 
 // The kinds of file system that a file may be in: the upper layer, a lower one, memory, a writable bind. Each has a file,
 // a directory, and a name that is free.
-struct Ground { const char *file, *directory, *free; };
+struct Ground {
+    const char *file, *directory, *free;
+};
 static const struct Ground grounds[] = {
     {"file", "dir", "new"},
     {"lower/file", "lower/dir", "lower/new"},
@@ -139,7 +302,8 @@ static inline void mendGround(const struct Ground *ground) {
     struct stat found;
     umask(022);
     if (lstat(ground->file, &found) != 0 || !S_ISREG(found.st_mode)) {
-        rmdir(ground->file); unlink(ground->file);
+        rmdir(ground->file);
+        unlink(ground->file);
         int fd = open(ground->file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         if (fd >= 0 && write(fd, "content of a file\n", 18) != 18) {}
         close(fd);
@@ -148,7 +312,10 @@ static inline void mendGround(const struct Ground *ground) {
         unlink(ground->directory);
         mkdir(ground->directory, 0755);
     }
-    if (lstat(ground->free, &found) == 0) { unlink(ground->free); rmdir(ground->free); }
+    if (lstat(ground->free, &found) == 0) {
+        unlink(ground->free);
+        rmdir(ground->free);
+    }
 }
 
 static inline void mendFiles(void) {
@@ -244,33 +411,53 @@ static inline unsigned fillStructure(char kind, char *at) {
     memset(at, 0, 256);
     static char data[256] = "content";
     switch (kind) {
-    case 't': case 'T': word[0] = 1000000000; word[1] = 500; word[2] = 1000000001; word[3] = 600; return kind == 't' ? 8 : 4;
-    case 'h': word[0] = O_RDWR; return 6;
-    case 'c': word[0] = 0; word[4] = SIGCHLD; return 22;
-    case 'v': for (int i = 0; i < 3; i++) word[2 * i] = (uint64_t)(good + 9000 + 16 * i), word[2 * i + 1] = 16; return 12;
-    case 'X': word[0] = (uint64_t)data; word[1] = 8; return 4;
-    case 'O': case 'A': word[0] = kind == 'A' ? 128 : 4; return 2;
-    case 'a': {
-        struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "sock"};
-        memcpy(at, &name, sizeof name);
-        return 4;
-    }
-    case 'M': {
-        // A struct msghdr (mmsghdr begins with one) with a name, data and a control message behind it.
-        struct msghdr *message = (struct msghdr *)at;
-        struct iovec *vector = (struct iovec *)(at + 128);
-        *vector = (struct iovec){data, 16};
-        message->msg_iov = vector;
-        message->msg_iovlen = 1;
-        struct cmsghdr *control = (struct cmsghdr *)(at + 160);
-        *control = (struct cmsghdr){CMSG_LEN(8), SOL_SOCKET, SCM_RIGHTS};
-        int sent[2] = {pool[1], pool[4]};
-        memcpy(CMSG_DATA(control), sent, sizeof sent);
-        message->msg_control = control;
-        message->msg_controllen = CMSG_SPACE(8);
-        return 48;
-    }
-    default: return 16;
+        case 't':
+        case 'T':
+            word[0] = 1000000000;
+            word[1] = 500;
+            word[2] = 1000000001;
+            word[3] = 600;
+            return kind == 't' ? 8 : 4;
+        case 'h':
+            word[0] = O_RDWR;
+            return 6;
+        case 'c':
+            word[0] = 0;
+            word[4] = SIGCHLD;
+            return 22;
+        case 'v':
+            for (int i = 0; i < 3; i++) word[2 * i] = (uint64_t)(good + 9000 + 16 * i), word[2 * i + 1] = 16;
+            return 12;
+        case 'X':
+            word[0] = (uint64_t)data;
+            word[1] = 8;
+            return 4;
+        case 'O':
+        case 'A':
+            word[0] = kind == 'A' ? 128 : 4;
+            return 2;
+        case 'a': {
+            struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "sock"};
+            memcpy(at, &name, sizeof name);
+            return 4;
+        }
+        case 'M': {
+            // A struct msghdr (mmsghdr begins with one) with a name, data and a control message behind it.
+            struct msghdr *message = (struct msghdr *)at;
+            struct iovec *vector = (struct iovec *)(at + 128);
+            *vector = (struct iovec){data, 16};
+            message->msg_iov = vector;
+            message->msg_iovlen = 1;
+            struct cmsghdr *control = (struct cmsghdr *)(at + 160);
+            *control = (struct cmsghdr){CMSG_LEN(8), SOL_SOCKET, SCM_RIGHTS};
+            int sent[2] = {pool[1], pool[4]};
+            memcpy(CMSG_DATA(control), sent, sizeof sent);
+            message->msg_control = control;
+            message->msg_controllen = CMSG_SPACE(8);
+            return 48;
+        }
+        default:
+            return 16;
     }
 }
 

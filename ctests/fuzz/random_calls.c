@@ -21,12 +21,18 @@ static volatile bool isOver;
 
 static uint64_t oddNumber(struct Random *random) {
     switch (below(random, 6)) {
-    case 0: return below(random, 64);
-    case 1: return 1ull << below(random, 64);
-    case 2: return (1ull << below(random, 64)) - 1;
-    case 3: return next(random);
-    case 4: return below(random, 8192);
-    default: return extremes[below(random, EXTREMES)];
+        case 0:
+            return below(random, 64);
+        case 1:
+            return 1ull << below(random, 64);
+        case 2:
+            return (1ull << below(random, 64)) - 1;
+        case 3:
+            return next(random);
+        case 4:
+            return below(random, 8192);
+        default:
+            return extremes[below(random, EXTREMES)];
     }
 }
 
@@ -82,16 +88,30 @@ static uint64_t anyPath(struct Worker *worker) {
     struct Random *random = &worker->random;
     char text[1024];
     switch (below(random, 30)) {
-    case 0: return place(worker, name255, 256);
-    case 1: return place(worker, name256, 257);
-    case 2: return place(worker, path4095, 4096);
-    case 3: return place(worker, path4096, 4097);
-    case 4: return (uint64_t)readOnly + below(random, PAGE);
-    case 5: snprintf(text, sizeof text, "/proc/self/fd/%llu", (unsigned long long)anyPool(random)); break;
-    case 6: snprintf(text, sizeof text, "/proc/%llu/fd/%d", (unsigned long long)below(random, 12), pool[below(random, poolCount)]); break;
-    case 7: snprintf(text, sizeof text, "%s/%s", anyName(random), anyName(random)); break;
-    case 8: snprintf(text, sizeof text, "dir/%llu", (unsigned long long)below(random, 400)); break;
-    default: snprintf(text, sizeof text, "%s", anyName(random));
+        case 0:
+            return place(worker, name255, 256);
+        case 1:
+            return place(worker, name256, 257);
+        case 2:
+            return place(worker, path4095, 4096);
+        case 3:
+            return place(worker, path4096, 4097);
+        case 4:
+            return (uint64_t)readOnly + below(random, PAGE);
+        case 5:
+            snprintf(text, sizeof text, "/proc/self/fd/%llu", (unsigned long long)anyPool(random));
+            break;
+        case 6:
+            snprintf(text, sizeof text, "/proc/%llu/fd/%d", (unsigned long long)below(random, 12), pool[below(random, poolCount)]);
+            break;
+        case 7:
+            snprintf(text, sizeof text, "%s/%s", anyName(random), anyName(random));
+            break;
+        case 8:
+            snprintf(text, sizeof text, "dir/%llu", (unsigned long long)below(random, 400));
+            break;
+        default:
+            snprintf(text, sizeof text, "%s", anyName(random));
     }
     return place(worker, text, strlen(text) + 1);
 }
@@ -128,45 +148,81 @@ static uint64_t anyStructure(struct Worker *worker, char kind) {
 }
 
 static uint64_t anyFlags(struct Random *random) {
-    static const unsigned known[] = {O_RDWR | O_CREAT, O_RDWR | O_CREAT | O_EXCL, O_RDONLY | O_TRUNC, O_RDWR | O_TRUNC, O_PATH, O_PATH | O_NOFOLLOW,
-        O_DIRECTORY, O_TMPFILE | O_RDWR, O_WRONLY | O_APPEND, O_RDWR | O_NONBLOCK, O_NOATIME, O_RDWR | O_DIRECT, O_RDWR | O_SYNC, O_RDWR | O_NOCTTY,
-        AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_EACCESS, AT_NO_AUTOMOUNT,
-        SOCK_CLOEXEC, MSG_DONTWAIT, MSG_PEEK | MSG_DONTWAIT, MREMAP_MAYMOVE, MREMAP_MAYMOVE | MREMAP_FIXED, IN_ALL_EVENTS, IN_MASK_ADD | IN_ONLYDIR | IN_MODIFY};
+    static const unsigned known[] = {O_RDWR | O_CREAT,
+                                     O_RDWR | O_CREAT | O_EXCL,
+                                     O_RDONLY | O_TRUNC,
+                                     O_RDWR | O_TRUNC,
+                                     O_PATH,
+                                     O_PATH | O_NOFOLLOW,
+                                     O_DIRECTORY,
+                                     O_TMPFILE | O_RDWR,
+                                     O_WRONLY | O_APPEND,
+                                     O_RDWR | O_NONBLOCK,
+                                     O_NOATIME,
+                                     O_RDWR | O_DIRECT,
+                                     O_RDWR | O_SYNC,
+                                     O_RDWR | O_NOCTTY,
+                                     AT_EMPTY_PATH,
+                                     AT_SYMLINK_NOFOLLOW,
+                                     AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
+                                     AT_REMOVEDIR,
+                                     AT_SYMLINK_FOLLOW,
+                                     AT_EACCESS,
+                                     AT_NO_AUTOMOUNT,
+                                     SOCK_CLOEXEC,
+                                     MSG_DONTWAIT,
+                                     MSG_PEEK | MSG_DONTWAIT,
+                                     MREMAP_MAYMOVE,
+                                     MREMAP_MAYMOVE | MREMAP_FIXED,
+                                     IN_ALL_EVENTS,
+                                     IN_MASK_ADD | IN_ONLYDIR | IN_MODIFY};
     switch (below(random, 8)) {
-    case 0: return 0;
-    case 1: return 1ull << below(random, 33);
-    case 2: return 1ull << below(random, 32) | 1ull << below(random, 32) | below(random, 4);
-    case 3: return oddNumber(random);
-    default: return known[below(random, sizeof known / sizeof known[0])];
+        case 0:
+            return 0;
+        case 1:
+            return 1ull << below(random, 33);
+        case 2:
+            return 1ull << below(random, 32) | 1ull << below(random, 32) | below(random, 4);
+        case 3:
+            return oddNumber(random);
+        default:
+            return known[below(random, sizeof known / sizeof known[0])];
     }
 }
 
 static uint64_t anyAddressOfPages(struct Worker *worker, long number) {
     struct Random *random = &worker->random;
     // What is unmapped or protected is mostly what random calls have mapped: a worker without its stack makes no more calls.
-    if (number != SYS_mmap && chance(random, 85))
-        return chance(random, 20) ? (uint64_t)mapped : 0x200000000000 + below(random, 64) * PAGE;
-    static const uint64_t fixed[] = {0, 0x10000, 0x100000000, 0x7ffff7000000, 0x7fffffffe000, 0x7ffffffff000, 0x800000000000, (uint64_t)-PAGE,
-        (uint64_t)-2 * PAGE, 0x8000000000000000};
+    if (number != SYS_mmap && chance(random, 85)) return chance(random, 20) ? (uint64_t)mapped : 0x200000000000 + below(random, 64) * PAGE;
+    static const uint64_t fixed[] = {
+        0, 0x10000, 0x100000000, 0x7ffff7000000, 0x7fffffffe000, 0x7ffffffff000, 0x800000000000, (uint64_t)-PAGE, (uint64_t)-2 * PAGE, 0x8000000000000000};
     switch (below(random, 6)) {
-    case 0: return fixed[below(random, sizeof fixed / sizeof fixed[0])];
-    case 1: return oddAddress(random);
-    case 2: return (uint64_t)busy + below(random, 4) * PAGE;
-    case 3: return 0x200000000000 + below(random, 64) * PAGE;
-    case 4: return (uint64_t)mapped;
-    default: return 0;
+        case 0:
+            return fixed[below(random, sizeof fixed / sizeof fixed[0])];
+        case 1:
+            return oddAddress(random);
+        case 2:
+            return (uint64_t)busy + below(random, 4) * PAGE;
+        case 3:
+            return 0x200000000000 + below(random, 64) * PAGE;
+        case 4:
+            return (uint64_t)mapped;
+        default:
+            return 0;
     }
 }
 
 static uint64_t anyCommand(struct Random *random, long number) {
-    static const unsigned file[] = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_SETOWN, F_GETOWN, 10, 11, 15, 16,
-        F_OFD_GETLK, F_OFD_SETLK, 38, F_SETLEASE, F_GETLEASE, F_NOTIFY, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS,
-        1035, 1036, 1037, 1038};
-    static const unsigned control[] = {0x5401, 0x5402, 0x5403, 0x540b, 0x540e, 0x540f, 0x5410, 0x5411, 0x5412, 0x5413, 0x5414, 0x541b, 0x541c, 0x5420,
-        0x5421, 0x5422, 0x5423, 0x5429, 0x80045430, 0x40045431, 0x5441, 0x5450, 0x5451, 0x5452, 2, 0x40049409, 0x4020940d, 0x80086601, 0x40086602,
-        0x801c581f, 0x8910, 0x8912, 0x8927, 0xc0385800};
-    static const unsigned process[] = {1, 2, 3, 4, 7, 8, 13, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 47, 52, 53,
-        59, 65, 66, 78, 0x53564d41, 0x59616d61};
+    static const unsigned file[] = {
+        F_DUPFD,      F_GETFD,     F_SETFD,     F_GETFL,     F_SETFL,     F_GETLK, F_SETLK,    F_SETLKW,   F_SETOWN, F_GETOWN,        10,
+        11,           15,          16,          F_OFD_GETLK, F_OFD_SETLK, 38,      F_SETLEASE, F_GETLEASE, F_NOTIFY, F_DUPFD_CLOEXEC, F_SETPIPE_SZ,
+        F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS, 1035,        1036,        1037,    1038};
+    static const unsigned control[] = {0x5401,     0x5402,     0x5403,     0x540b, 0x540e, 0x540f, 0x5410,    0x5411,     0x5412,
+                                       0x5413,     0x5414,     0x541b,     0x541c, 0x5420, 0x5421, 0x5422,    0x5423,     0x5429,
+                                       0x80045430, 0x40045431, 0x5441,     0x5450, 0x5451, 0x5452, 2,         0x40049409, 0x4020940d,
+                                       0x80086601, 0x40086602, 0x801c581f, 0x8910, 0x8912, 0x8927, 0xc0385800};
+    static const unsigned process[] = {1,  2,  3,  4,  7,  8,  13, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28, 29,         30,
+                                       33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 47, 52, 53, 59, 65, 66, 78, 0x53564d41, 0x59616d61};
     if (chance(random, 8)) return oddNumber(random);
     if (number == SYS_fcntl) return file[below(random, sizeof file / sizeof file[0])];
     if (number == SYS_ioctl) return control[below(random, sizeof control / sizeof control[0])];
@@ -177,40 +233,79 @@ static uint64_t anyArgument(struct Worker *worker, long number, char kind) {
     struct Random *random = &worker->random;
     if (chance(random, 4)) return chance(random, 50) ? oddNumber(random) : oddAddress(random);
     switch (kind) {
-    case 'd': return chance(random, 60) ? (uint64_t)(int64_t)AT_FDCWD : anyPool(random);
-    case 'f': return anyPool(random);
-    case 'p': case 'q': case 'D': return anyPath(worker);
-    case 'x': {
-        const char *name = chance(random, 5) ? name256 : xattrs[below(random, XATTRS)];
-        return place(worker, name, strlen(name) + 1);
-    }
-    case 'b': return chance(random, 25) ? oddAddress(random) : chance(random, 20) ? (uint64_t)busy : (uint64_t)room(worker, PAGE);
-    case 'n': case 'L': return chance(random, 60) ? below(random, 300) : chance(random, 50) ? below(random, 70000) : oddNumber(random);
-    case 'V': return chance(random, 80) ? below(random, 4) : oddNumber(random);
-    case 's': case 'v': case 'M': case 'a': case 'A': case 'X': case 't': case 'T': case 'h': case 'c': case 'O': return anyStructure(worker, kind);
-    case 'e': {
-        uint64_t vector[4] = {0};
-        for (int i = 0; i < 3; i++) vector[i] = chance(random, 70) ? anyPath(worker) : chance(random, 50) ? 0 : oddAddress(random);
-        return chance(random, 15) ? 0 : place(worker, vector, chance(random, 80) ? sizeof vector : 24);
-    }
-    case 'o': return chance(random, 40) ? below(random, 20) * PAGE : chance(random, 50) ? below(random, 100000) : oddNumber(random);
-    case 'k': return anyAddressOfPages(worker, number);
-    case 'K': return chance(random, 80) ? (1 + below(random, 8)) * PAGE : oddNumber(random);
-    case 'r': return chance(random, 90) ? below(random, 8) : oddNumber(random);
-    case 'R': {
-        static const unsigned known[] = {MAP_SHARED, MAP_PRIVATE, MAP_SHARED, MAP_PRIVATE | MAP_FIXED, MAP_SHARED | MAP_FIXED, MAP_SHARED_VALIDATE,
-            MAP_PRIVATE | MAP_FIXED_NOREPLACE, MAP_PRIVATE | MAP_ANONYMOUS, MAP_SHARED | MAP_POPULATE, MAP_PRIVATE | MAP_32BIT, MAP_PRIVATE | MAP_GROWSDOWN};
-        return chance(random, 90) ? known[below(random, sizeof known / sizeof known[0])] : oddNumber(random);
-    }
-    case 'w': return anyFlags(random);
-    case 'm': return chance(random, 80) ? below(random, 0200000) : oddNumber(random);
-    case 'u': return chance(random, 60) ? below(random, 3) : chance(random, 30) ? 65534 : oddNumber(random);
-    case 'P': {
-        return chance(random, 70) ? (chance(random, 50) ? 0 : (uint64_t)getpid()) : oddNumber(random);
-    }
-    case 'S': return chance(random, 70) ? (chance(random, 60) ? 0 : SIGUSR1) : oddNumber(random);
-    case 'C': return anyCommand(random, number);
-    default: return chance(random, 50) ? below(random, 16) : oddNumber(random);
+        case 'd':
+            return chance(random, 60) ? (uint64_t)(int64_t)AT_FDCWD : anyPool(random);
+        case 'f':
+            return anyPool(random);
+        case 'p':
+        case 'q':
+        case 'D':
+            return anyPath(worker);
+        case 'x': {
+            const char *name = chance(random, 5) ? name256 : xattrs[below(random, XATTRS)];
+            return place(worker, name, strlen(name) + 1);
+        }
+        case 'b':
+            return chance(random, 25) ? oddAddress(random) : chance(random, 20) ? (uint64_t)busy : (uint64_t)room(worker, PAGE);
+        case 'n':
+        case 'L':
+            return chance(random, 60) ? below(random, 300) : chance(random, 50) ? below(random, 70000) : oddNumber(random);
+        case 'V':
+            return chance(random, 80) ? below(random, 4) : oddNumber(random);
+        case 's':
+        case 'v':
+        case 'M':
+        case 'a':
+        case 'A':
+        case 'X':
+        case 't':
+        case 'T':
+        case 'h':
+        case 'c':
+        case 'O':
+            return anyStructure(worker, kind);
+        case 'e': {
+            uint64_t vector[4] = {0};
+            for (int i = 0; i < 3; i++) vector[i] = chance(random, 70) ? anyPath(worker) : chance(random, 50) ? 0 : oddAddress(random);
+            return chance(random, 15) ? 0 : place(worker, vector, chance(random, 80) ? sizeof vector : 24);
+        }
+        case 'o':
+            return chance(random, 40) ? below(random, 20) * PAGE : chance(random, 50) ? below(random, 100000) : oddNumber(random);
+        case 'k':
+            return anyAddressOfPages(worker, number);
+        case 'K':
+            return chance(random, 80) ? (1 + below(random, 8)) * PAGE : oddNumber(random);
+        case 'r':
+            return chance(random, 90) ? below(random, 8) : oddNumber(random);
+        case 'R': {
+            static const unsigned known[] = {MAP_SHARED,
+                                             MAP_PRIVATE,
+                                             MAP_SHARED,
+                                             MAP_PRIVATE | MAP_FIXED,
+                                             MAP_SHARED | MAP_FIXED,
+                                             MAP_SHARED_VALIDATE,
+                                             MAP_PRIVATE | MAP_FIXED_NOREPLACE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS,
+                                             MAP_SHARED | MAP_POPULATE,
+                                             MAP_PRIVATE | MAP_32BIT,
+                                             MAP_PRIVATE | MAP_GROWSDOWN};
+            return chance(random, 90) ? known[below(random, sizeof known / sizeof known[0])] : oddNumber(random);
+        }
+        case 'w':
+            return anyFlags(random);
+        case 'm':
+            return chance(random, 80) ? below(random, 0200000) : oddNumber(random);
+        case 'u':
+            return chance(random, 60) ? below(random, 3) : chance(random, 30) ? 65534 : oddNumber(random);
+        case 'P': {
+            return chance(random, 70) ? (chance(random, 50) ? 0 : (uint64_t)getpid()) : oddNumber(random);
+        }
+        case 'S':
+            return chance(random, 70) ? (chance(random, 60) ? 0 : SIGUSR1) : oddNumber(random);
+        case 'C':
+            return anyCommand(random, number);
+        default:
+            return chance(random, 50) ? below(random, 16) : oddNumber(random);
     }
 }
 
@@ -278,10 +373,35 @@ static void executeMutant(struct Worker *worker) {
     struct Random *random = &worker->random;
     uint64_t image[512] = {0};
     const uint64_t header[] = {
-        0x00010102464c457f, 0, 0x00000001003e0002, 0x401000, 64, 0, 0x0038004000000000, 0x3,
-        0x0000000500000001, 0x1000, 0x401000, 0x401000, 32, 32, 0x1000,    // PT_LOAD, r-x
-        0x0000000600000001, 0x0, 0x600000, 0x600000, 256, 0x2000, 0x1000,  // PT_LOAD, rw-
-        0x000000066474e551, 0, 0, 0, 0, 0, 16,                             // PT_GNU_STACK
+        0x00010102464c457f,
+        0,
+        0x00000001003e0002,
+        0x401000,
+        64,
+        0,
+        0x0038004000000000,
+        0x3,
+        0x0000000500000001,
+        0x1000,
+        0x401000,
+        0x401000,
+        32,
+        32,
+        0x1000,  // PT_LOAD, r-x
+        0x0000000600000001,
+        0x0,
+        0x600000,
+        0x600000,
+        256,
+        0x2000,
+        0x1000,  // PT_LOAD, rw-
+        0x000000066474e551,
+        0,
+        0,
+        0,
+        0,
+        0,
+        16,  // PT_GNU_STACK
     };
     memcpy(image, header, sizeof header);
     uint64_t changes = below(random, 4);
@@ -308,7 +428,11 @@ static void executeMutant(struct Worker *worker) {
 static void stepBehindFilter(struct Worker *worker) {
     struct Random *random = &worker->random;
     static const uint32_t actions[] = {0x7fff0000, 0x7ffc0000, 0x00050001, 0x00030000, 0x7ff00000, 0x7ff00100, 0x7fc00000, 0x00000000, 0x80000000};
-    struct { uint16_t code; uint8_t yes, no; uint32_t value; } filter[10];
+    struct {
+        uint16_t code;
+        uint8_t yes, no;
+        uint32_t value;
+    } filter[10];
     uint16_t count = 0;
     filter[count++] = (__typeof__(filter[0])){0x20, 0, 0, 0};
     for (int i = 0; i < 4; i++) {
@@ -316,7 +440,10 @@ static void stepBehindFilter(struct Worker *worker) {
         filter[count++] = (__typeof__(filter[0])){0x06, 0, 0, actions[below(random, 9)]};
     }
     filter[count++] = (__typeof__(filter[0])){0x06, 0, 0, 0x7fff0000};
-    struct { uint16_t length; void *filter; } program = {count, filter};
+    struct {
+        uint16_t length;
+        void *filter;
+    } program = {count, filter};
     pid_t child = (pid_t)raw(SYS_fork, (uint64_t[6]){0});
     if (child != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -390,8 +517,7 @@ static int work(uint64_t roundSeed) {
     if (count > 4) count = 4;
     running = count;
     pthread_t threads[4], scribbler;
-    for (int i = 0; i < count; i++)
-        workers[i] = (struct Worker){{next(&random)}, good + (size_t)i * (GOOD / 4), 0, 0};
+    for (int i = 0; i < count; i++) workers[i] = (struct Worker){{next(&random)}, good + (size_t)i * (GOOD / 4), 0, 0};
     for (int i = 1; i < count; i++)
         if (pthread_create(&threads[i], NULL, walk, &workers[i]) != 0) running--;
     pthread_create(&scribbler, NULL, scribble, NULL);
@@ -429,8 +555,7 @@ static void probe(double began) {
     int status = 0;
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     if (child < 0) printf("odd: fork: %s\n", strerror(errno));
-    printf("alive %.1f s, %llu rounds, %llu calls, probe 0x%x\n", seconds() - began, (unsigned long long)ring->rounds,
-           (unsigned long long)ring->steps, status);
+    printf("alive %.1f s, %llu rounds, %llu calls, probe 0x%x\n", seconds() - began, (unsigned long long)ring->rounds, (unsigned long long)ring->steps, status);
     fflush(stdout);
     ring->beats++;
 }
@@ -464,8 +589,7 @@ static int showRing(const char *path) {
     printf("random: --first-round %llu --rounds 1\n", (unsigned long long)seen->rounds);
     printf("extreme: --%s %llu\n", seen->isPair ? "pair" : "case", (unsigned long long)seen->number);
     uint64_t last = seen->next;
-    for (uint64_t i = last > 64 ? last - 64 : 0; i < last; i++)
-        printEntry(&seen->entries[i % RING_ENTRIES], nameOf(seen->entries[i % RING_ENTRIES].number));
+    for (uint64_t i = last > 64 ? last - 64 : 0; i < last; i++) printEntry(&seen->entries[i % RING_ENTRIES], nameOf(seen->entries[i % RING_ENTRIES].number));
     return 0;
 }
 
@@ -476,7 +600,10 @@ int main(int argc, char **argv) {
     const char *avoided = "";
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--print") == 0) { prints = true; continue; }
+        if (strcmp(argv[i], "--print") == 0) {
+            prints = true;
+            continue;
+        }
         i++;
         if (strcmp(argv[i - 1], "--seed") == 0) seed = strtoull(value, NULL, 0);
         else if (strcmp(argv[i - 1], "--steps") == 0) stepsPerRound = atol(value);
@@ -510,8 +637,10 @@ int main(int argc, char **argv) {
         uint64_t roundSeed = mix(seed, (uint64_t)round);
         pid_t worker = fork();
         if (worker == 0) _exit(work(roundSeed));
-        if (worker < 0) { printf("odd: fork: %s\n", strerror(errno)); endStrays(); }
-        else watch(worker, 10);
+        if (worker < 0) {
+            printf("odd: fork: %s\n", strerror(errno));
+            endStrays();
+        } else watch(worker, 10);
         ring->rounds = (uint64_t)round + 1;
         if (round % 8 == 7) endStrays(), mendFiles();
         if (seconds() - probed > 1) probed = seconds(), probe(began);

@@ -85,8 +85,7 @@ static inline long vd_syscall(long number, long a, long b, long c, long d, long 
 #include "VedettePtrace.h"
 
 /// `vd_kickable_call`, which `Flag` makes.
-static inline long vd_interruptible_call(
-    const uint32_t *kicked, long number, long a, long b, long c, long d) {
+static inline long vd_interruptible_call(const uint32_t *kicked, long number, long a, long b, long c, long d) {
 #ifdef VEDETTE_FAULTS
   long fault = vd_fault(number);
   if (fault != 0) return fault;

@@ -49,8 +49,8 @@ enum {
 
 /// `struct user_regs_struct` of x86-64.
 struct vd_registers {
-  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss,
-      fs_base, gs_base, ds, es, fs, gs;
+  uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss, fs_base,
+      gs_base, ds, es, fs, gs;
 };
 
 /// `struct ptrace_syscall_info` as it is at a seccomp stop.
@@ -87,7 +87,7 @@ enum {
 static const uint64_t vd_ioctl_notify_receive = SECCOMP_IOCTL_NOTIF_RECV;
 static const uint64_t vd_ioctl_notify_send = SECCOMP_IOCTL_NOTIF_SEND;
 static const uint64_t vd_ioctl_notify_is_valid = SECCOMP_IOCTL_NOTIF_ID_VALID;
-static const uint64_t vd_ioctl_notify_add = 0x40182103;       // SECCOMP_IOW(3, struct seccomp_notif_addfd)
-static const uint64_t vd_ioctl_notify_set_flags = 0x40082104; // SECCOMP_IOW(4, __u64), Linux 6.6
+static const uint64_t vd_ioctl_notify_add = 0x40182103;        // SECCOMP_IOW(3, struct seccomp_notif_addfd)
+static const uint64_t vd_ioctl_notify_set_flags = 0x40082104;  // SECCOMP_IOW(4, __u64), Linux 6.6
 
 #endif

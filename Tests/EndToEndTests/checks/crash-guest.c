@@ -16,7 +16,11 @@
 #include <unistd.h>
 
 static int problems, allNumbers;
-static struct { ino_t number; unsigned links, names; char path[300]; } seen[20000];
+static struct {
+    ino_t number;
+    unsigned links, names;
+    char path[300];
+} seen[20000];
 static int seenCount;
 
 static void problem(const char *path, const char *what) {
@@ -29,7 +33,10 @@ static int byName(const struct dirent **a, const struct dirent **b) { return str
 static uint64_t hashOf(const char *path) {
     uint64_t hash = 0xcbf29ce484222325;
     int f = open(path, O_RDONLY | O_NONBLOCK);
-    if (f < 0) { if (errno != EACCES) problem(path, "open"); return 1; }
+    if (f < 0) {
+        if (errno != EACCES) problem(path, "open");
+        return 1;
+    }
     unsigned char buffer[65536];
     ssize_t n;
     while ((n = read(f, buffer, sizeof buffer)) > 0)
@@ -41,15 +48,20 @@ static uint64_t hashOf(const char *path) {
 
 static void list(const char *path) {
     struct stat s;
-    if (lstat(path, &s) < 0) { problem(path, "lstat"); return; }
+    if (lstat(path, &s) < 0) {
+        problem(path, "lstat");
+        return;
+    }
     // What was born in the upper has another number in each upper.
     char number[32], time[32], more[5000] = "";
-    if (s.st_ino >> 40 & 1 && !allNumbers) strcpy(number, "born"); else sprintf(number, "%lu", s.st_ino);
-    if (s.st_mtime > 1500000000 || S_ISDIR(s.st_mode)) strcpy(time, "now"); else sprintf(time, "%ld", s.st_mtime);
+    if (s.st_ino >> 40 & 1 && !allNumbers) strcpy(number, "born");
+    else sprintf(number, "%lu", s.st_ino);
+    if (s.st_mtime > 1500000000 || S_ISDIR(s.st_mode)) strcpy(time, "now");
+    else sprintf(time, "%ld", s.st_mtime);
     if (S_ISREG(s.st_mode)) sprintf(more, "%lx", hashOf(path));
     if (S_ISLNK(s.st_mode) && readlink(path, more, sizeof more - 1) < 0) problem(path, "readlink");
-    printf("%s %o %u:%u %ld %lu %x:%x %s %s %s", path, s.st_mode, s.st_uid, s.st_gid,
-        S_ISDIR(s.st_mode) ? 0 : s.st_size, s.st_nlink, major(s.st_rdev), minor(s.st_rdev), number, time, more);
+    printf("%s %o %u:%u %ld %lu %x:%x %s %s %s", path, s.st_mode, s.st_uid, s.st_gid, S_ISDIR(s.st_mode) ? 0 : s.st_size, s.st_nlink, major(s.st_rdev),
+           minor(s.st_rdev), number, time, more);
     char names[4096];
     ssize_t n = llistxattr(path, names, sizeof names);
     for (ssize_t i = 0; i < n; i += strlen(names + i) + 1) {
@@ -62,13 +74,21 @@ static void list(const char *path) {
     if (!S_ISDIR(s.st_mode)) {
         int i = 0;
         while (i < seenCount && seen[i].number != s.st_ino) i++;
-        if (i == seenCount && seenCount < 20000) { seen[i].number = s.st_ino; seen[i].links = s.st_nlink; snprintf(seen[i].path, 300, "%s", path); seenCount++; }
+        if (i == seenCount && seenCount < 20000) {
+            seen[i].number = s.st_ino;
+            seen[i].links = s.st_nlink;
+            snprintf(seen[i].path, 300, "%s", path);
+            seenCount++;
+        }
         seen[i].names++;
         return;
     }
     struct dirent **entries;
     int count = scandir(path, &entries, NULL, byName);
-    if (count < 0) { problem(path, "scandir"); return; }
+    if (count < 0) {
+        problem(path, "scandir");
+        return;
+    }
     unsigned directories = 0;
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
@@ -76,15 +96,27 @@ static void list(const char *path) {
         char child[5000];
         snprintf(child, sizeof child, "%s/%s", strcmp(path, "/") == 0 ? "" : path, name);
         struct stat c;
-        if (lstat(child, &c) < 0) { problem(child, "listed, but"); continue; }
+        if (lstat(child, &c) < 0) {
+            problem(child, "listed, but");
+            continue;
+        }
         if (S_ISDIR(c.st_mode)) directories++;
         if (strcmp(child, "/proc") == 0 || strcmp(child, "/dev") == 0 || strcmp(child, "/sys") == 0) continue;
-        if (c.st_ino != entries[i]->d_ino) { errno = 0; problem(child, "d_ino is not st_ino"); }
-        if (entries[i]->d_type != DT_UNKNOWN && (mode_t)DTTOIF(entries[i]->d_type) != (c.st_mode & S_IFMT)) { errno = 0; problem(child, "d_type"); }
+        if (c.st_ino != entries[i]->d_ino) {
+            errno = 0;
+            problem(child, "d_ino is not st_ino");
+        }
+        if (entries[i]->d_type != DT_UNKNOWN && (mode_t)DTTOIF(entries[i]->d_type) != (c.st_mode & S_IFMT)) {
+            errno = 0;
+            problem(child, "d_type");
+        }
         list(child);
     }
     // On the host, directories of btrfs have one link.
-    if (s.st_nlink != 2 + directories && s.st_nlink != 1) { errno = 0; problem(path, "directory's link count"); }
+    if (s.st_nlink != 2 + directories && s.st_nlink != 1) {
+        errno = 0;
+        problem(path, "directory's link count");
+    }
 }
 
 static int finishList(void) {
@@ -98,8 +130,8 @@ static int filled(int f, const char *text) { return f < 0 || write(f, text, strl
 
 static int aclOf(const char *path, int group) {
     // Version 2; owner rwx, user 77 r-x, group as given, mask rwx, others none.
-    unsigned char acl[] = {2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 5, 0, 77, 0, 0, 0, 4, 0, (unsigned char)group, 0, 255, 255, 255, 255,
-        0x10, 0, 7, 0, 255, 255, 255, 255, 0x20, 0, 0, 0, 255, 255, 255, 255};
+    unsigned char acl[] = {2, 0,   0,   0,   1,   0,    7, 0, 255, 255, 255, 255, 2,   0,    5, 0, 77, 0,   0,   0,   4,  0, (unsigned char)group,
+                           0, 255, 255, 255, 255, 0x10, 0, 7, 0,   255, 255, 255, 255, 0x20, 0, 0, 0,  255, 255, 255, 255};
     return setxattr(path, "system.posix_acl_access", acl, sizeof acl, 0);
 }
 
@@ -121,7 +153,10 @@ static int deleteAll(const char *directory, int expected) {
         if (entries[i]->d_name[0] == '.' || strcmp(entries[i]->d_name, "kept") == 0) continue;
         snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
         if (unlink(path) < 0) return -1;
-        if (lstat(path, &s) == 0 || errno != ENOENT) { errno = EEXIST; return -1; }
+        if (lstat(path, &s) == 0 || errno != ENOENT) {
+            errno = EEXIST;
+            return -1;
+        }
         deleted++;
     }
     errno = ERANGE;
@@ -166,7 +201,11 @@ static char *randomPath(char *path) {
     static const char *names[] = {"f", "l1", "l2", "l3", "x", "y", "s", "p", "d", "sub", "new", "e", "u", "m1", "m2", "a"};
     int longName = random() % 12 == 0;
     sprintf(path, "%s%s", directories[random() % 8], names[random() % 16]);
-    if (longName) { size_t n = strlen(path), start = strrchr(path, '/') ? (size_t)(strrchr(path, '/') - path) + 1 : 0; memset(path + n, 'n', 255 - (n - start)); path[start + 255] = 0; }
+    if (longName) {
+        size_t n = strlen(path), start = strrchr(path, '/') ? (size_t)(strrchr(path, '/') - path) + 1 : 0;
+        memset(path + n, 'n', 255 - (n - start));
+        path[start + 255] = 0;
+    }
     return path;
 }
 
@@ -174,25 +213,67 @@ static int busy(unsigned seed) {
     srandom(seed);
     for (unsigned long round = 0;; round++) {
         char x[600], y[600];
-        randomPath(x); randomPath(y);
+        randomPath(x);
+        randomPath(y);
         int f;
         switch (random() % 22) {
-        case 0: mkdir(x, 0755); break;
-        case 1: case 2: if ((f = open(x, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644)) >= 0) { if (write(f, x, random() % 20) < 0) return 1; close(f); } break;
-        case 3: case 4: unlink(x); break;
-        case 5: case 6: rmdir(x); break;
-        case 7: case 8: case 9: rename(x, y); break;
-        case 10: renameat2(AT_FDCWD, x, AT_FDCWD, y, RENAME_EXCHANGE); break;
-        case 11: renameat2(AT_FDCWD, x, AT_FDCWD, y, RENAME_WHITEOUT); break;
-        case 12: case 13: linkat(AT_FDCWD, x, AT_FDCWD, y, 0); break;
-        case 14: symlink(y, x); break;
-        case 15: fchmodat(AT_FDCWD, x, 0700 | random() % 64 | (random() % 4 ? 0 : 04000), 0); break;
-        case 16: fchownat(AT_FDCWD, x, random() % 9, random() % 9, AT_SYMLINK_NOFOLLOW); break;
-        case 17: lsetxattr(x, random() % 2 ? "user.one" : "user.two", y, random() % 200, 0); break;
-        case 18: truncate(x, random() % 100); break;
-        case 19: mkfifo(x, 0644); break;
-        case 20: linkNameless(x); break;
-        case 21: aclOf(x, random() % 8); break;
+            case 0:
+                mkdir(x, 0755);
+                break;
+            case 1:
+            case 2:
+                if ((f = open(x, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644)) >= 0) {
+                    if (write(f, x, random() % 20) < 0) return 1;
+                    close(f);
+                }
+                break;
+            case 3:
+            case 4:
+                unlink(x);
+                break;
+            case 5:
+            case 6:
+                rmdir(x);
+                break;
+            case 7:
+            case 8:
+            case 9:
+                rename(x, y);
+                break;
+            case 10:
+                renameat2(AT_FDCWD, x, AT_FDCWD, y, RENAME_EXCHANGE);
+                break;
+            case 11:
+                renameat2(AT_FDCWD, x, AT_FDCWD, y, RENAME_WHITEOUT);
+                break;
+            case 12:
+            case 13:
+                linkat(AT_FDCWD, x, AT_FDCWD, y, 0);
+                break;
+            case 14:
+                symlink(y, x);
+                break;
+            case 15:
+                fchmodat(AT_FDCWD, x, 0700 | random() % 64 | (random() % 4 ? 0 : 04000), 0);
+                break;
+            case 16:
+                fchownat(AT_FDCWD, x, random() % 9, random() % 9, AT_SYMLINK_NOFOLLOW);
+                break;
+            case 17:
+                lsetxattr(x, random() % 2 ? "user.one" : "user.two", y, random() % 200, 0);
+                break;
+            case 18:
+                truncate(x, random() % 100);
+                break;
+            case 19:
+                mkfifo(x, 0644);
+                break;
+            case 20:
+                linkNameless(x);
+                break;
+            case 21:
+                aclOf(x, random() % 8);
+                break;
         }
         if (round == 20 && write(1, "busy\n", 5) != 5) return 1;
     }
@@ -207,8 +288,15 @@ int main(int argc, char **argv) {
         int count = 0;
         while (i < argc && strcmp(argv[i], ",") != 0 && count < 7) words[count++] = argv[i++];
         if (count == 0) continue;
-        if (strcmp(words[0], "list") == 0) { allNumbers = words[1] != NULL; list("/"); return finishList(); }
-        if (command(words) < 0) { fprintf(stderr, "%s %s: %s\n", words[0], words[1] ? words[1] : "", strerror(errno)); return 2; }
+        if (strcmp(words[0], "list") == 0) {
+            allNumbers = words[1] != NULL;
+            list("/");
+            return finishList();
+        }
+        if (command(words) < 0) {
+            fprintf(stderr, "%s %s: %s\n", words[0], words[1] ? words[1] : "", strerror(errno));
+            return 2;
+        }
     }
     return 0;
 }

@@ -22,17 +22,18 @@
 enum { DOCKER = 1, CONTAINERD = 2, BOTH = 3 };
 
 // Refused for want of a capability; none helps where there is no name.
-static const struct { const char *capability; int engines, numbers[32]; } refused[] = {
-    {NULL, BOTH, {SYS_uselib, SYS_ustat, SYS_sysfs, SYS_pivot_root, SYS__sysctl, SYS_swapon, SYS_swapoff, SYS_create_module,
-                  SYS_get_kernel_syms, SYS_query_module, SYS_nfsservctl, SYS_getpmsg, SYS_putpmsg, SYS_afs_syscall, SYS_tuxcall,
-                  SYS_security, SYS_vserver, SYS_kexec_load, SYS_kexec_file_load, SYS_add_key, SYS_request_key, SYS_keyctl,
-                  SYS_migrate_pages, SYS_move_pages, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
-                  SYS_io_uring_register}},
-    {NULL, CONTAINERD, {SYS_pkey_mprotect, SYS_pkey_alloc, SYS_pkey_free, SYS_get_mempolicy, SYS_set_mempolicy, SYS_mbind,
-                        SYS_set_mempolicy_home_node}},
-    {"sys_admin", BOTH, {SYS_fanotify_init, SYS_fsconfig, SYS_fsmount, SYS_fsopen, SYS_fspick, SYS_lookup_dcookie, SYS_mount,
-                         SYS_mount_setattr, SYS_move_mount, SYS_open_tree, SYS_quotactl, SYS_quotactl_fd, SYS_setdomainname,
-                         SYS_sethostname, SYS_setns, SYS_syslog, SYS_umount2, SYS_unshare, SYS_bpf, SYS_perf_event_open}},
+static const struct {
+    const char *capability;
+    int engines, numbers[32];
+} refused[] = {
+    {NULL, BOTH, {SYS_uselib,        SYS_ustat,           SYS_sysfs,        SYS_pivot_root,  SYS__sysctl,         SYS_swapon,         SYS_swapoff,
+                  SYS_create_module, SYS_get_kernel_syms, SYS_query_module, SYS_nfsservctl,  SYS_getpmsg,         SYS_putpmsg,        SYS_afs_syscall,
+                  SYS_tuxcall,       SYS_security,        SYS_vserver,      SYS_kexec_load,  SYS_kexec_file_load, SYS_add_key,        SYS_request_key,
+                  SYS_keyctl,        SYS_migrate_pages,   SYS_move_pages,   SYS_userfaultfd, SYS_io_uring_setup,  SYS_io_uring_enter, SYS_io_uring_register}},
+    {NULL, CONTAINERD, {SYS_pkey_mprotect, SYS_pkey_alloc, SYS_pkey_free, SYS_get_mempolicy, SYS_set_mempolicy, SYS_mbind, SYS_set_mempolicy_home_node}},
+    {"sys_admin", BOTH, {SYS_fanotify_init, SYS_fsconfig,   SYS_fsmount,   SYS_fsopen,   SYS_fspick,      SYS_lookup_dcookie, SYS_mount,
+                         SYS_mount_setattr, SYS_move_mount, SYS_open_tree, SYS_quotactl, SYS_quotactl_fd, SYS_setdomainname,  SYS_sethostname,
+                         SYS_setns,         SYS_syslog,     SYS_umount2,   SYS_unshare,  SYS_bpf,         SYS_perf_event_open}},
     {"sys_admin", CONTAINERD, {SYS_name_to_handle_at}},
     {"sys_ptrace", BOTH, {SYS_kcmp, 438 /* pidfd_getfd */, SYS_process_madvise}},
     {"sys_ptrace", CONTAINERD, {SYS_process_vm_readv, SYS_process_vm_writev}},
@@ -58,9 +59,7 @@ static void add(unsigned short code, unsigned char yes, unsigned char no, unsign
 }
 static void answer(unsigned error) { add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | error); }
 static void ifNumber(unsigned number, unsigned char others) { add(BPF_JMP | BPF_JEQ | BPF_K, 0, others, number); }
-static void loadArgument(int index) {
-    add(BPF_LD | BPF_W | BPF_ABS, 0, 0, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (size_t)index));
-}
+static void loadArgument(int index) { add(BPF_LD | BPF_W | BPF_ABS, 0, 0, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (size_t)index)); }
 static void allow(void) { add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW); }
 
 static char **capabilities;
