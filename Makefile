@@ -95,9 +95,9 @@ doc: ## the contributors' documentation of all targets as a DocC archive: .build
 	cd "$$($(SWIFT) build --show-bin-path)/../symbolgraph" && for target in $(notdir $(wildcard Sources/*)); do \
 		find . -name "$$target.symbols.json" -o -name "$$target@*.symbols.json"; done | xargs cp -t $(CURDIR)/.build/symbol-graphs
 	docc convert Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs \
-		--fallback-display-name "Vedette $(VERSION)" --fallback-bundle-identifier vedette \
+		--fallback-display-name Vedette --fallback-bundle-identifier vedette \
 		--output-path .build/Vedette.doccarchive
-	@echo "look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"
+	@echo "Vedette $(VERSION): look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"
 
 install: release ## install below $(PREFIX) (PREFIX=/usr/local, DESTDIR): binary, man page, completions, configurations
 	@Packaging/stage.sh .build/release/vedette "$(DESTDIR)" "$(PREFIX)"

@@ -169,7 +169,7 @@ hostManifest() {
 }
 # lane NAME BINARY : the scenarios and checks on one build; what they print in NAME's log, their status in NAME-status.
 lane() {
-    VEDETTE=$2 ${apart[@]+"${apart[@]}"} "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$1" 2>&1
+    NO_COLOR=1 VEDETTE=$2 ${apart[@]+"${apart[@]}"} "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$1" 2>&1
     echo $? >"$logs/$1-status"
 }
 # judgeLane TITLE NAME
