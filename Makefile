@@ -90,6 +90,8 @@ bench-deps: ## install the peers that `make bench` compares with, as far as apt 
 	@Tests/EndToEndTests/apt-install.sh --available $(BENCH_PACKAGES)
 
 doc: ## the contributors' documentation of all targets as a DocC archive: .build/Vedette.doccarchive
+	$(SWIFT) build --product vedette
+	"$$($(SWIFT) build --show-bin-path)/vedette" calls >Sources/Vedette/Vedette.docc/SystemCalls.md
 	$(SWIFT) package dump-symbol-graph --minimum-access-level public
 	rm -rf .build/symbol-graphs .build/Vedette.doccarchive && mkdir -p .build/symbol-graphs
 	cd "$$($(SWIFT) build --show-bin-path)/../symbolgraph" && for target in $(notdir $(wildcard Sources/*)); do \

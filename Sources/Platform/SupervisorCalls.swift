@@ -68,6 +68,7 @@ package enum SupervisorCalls {
     SYS_fsetxattr, SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_pipe2, SYS_poll, SYS_dup, SYS_umask,
     SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl,
     SYS_epoll_wait, SYS_epoll_pwait,
+    451,  // cachestat
     // Of guests' sockets: duplicates. None is made but a pair that a duplicate comes by (`checked`).
     SYS_bind, SYS_connect, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_sendto, SYS_sendmsg,
     SYS_sendmmsg, SYS_recvmsg, SYS_shutdown,

@@ -99,7 +99,7 @@ public final class TraceWriter: Sendable {
     add(time, pid, name, arguments) { line in
       line.append(",\"result\":")
       line.append(result)
-      if let error = TraceErrnoNames.name(forResult: result) {
+      if let error = ErrnoNames.name(forResult: result) {
         line.append(",\"error\":\"")
         line.append(error)
         line.append("\"")

@@ -15,7 +15,7 @@ struct VedetteCommand: ParsableCommand {
     version: "vedette \(Version.current)",
     subcommands: [
       RunCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ApplyCommand.self, FsckCommand.self,
-      InspectCommand.self, DoctorCommand.self,
+      InspectCommand.self, DoctorCommand.self, CallsCommand.self,
     ])
 }
 

@@ -114,4 +114,12 @@ import Testing
     let call = SystemCall(62, Descriptor(-1), Signal(rawValue: 9), Pointer<UInt8>(0x1000))
     #expect(call.number == 62 && call.arguments == (UInt64.max, 9, 0x1000, 0, 0, 0))
   }
+
+  /// What the documentation says is what the table says: `make doc` writes the page.
+  @Test func pageOfTheDocumentationIsTheTables() throws {
+    let source = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let path = "/\(source)/Sources/Vedette/Vedette.docc/SystemCalls.md"
+    let page = String(decoding: try Host.readFile(path), as: UTF8.self)
+    #expect(page == SystemCallTable.page, "run `make doc`, or: vedette calls >\(path)")
+  }
 }

@@ -201,6 +201,9 @@ final class ExtremeGuest {
       switch number {
       // A version of capget(2), for no thread in particular; struct sockaddr_un; a size of the name's buffer.
       case SYS_capget, SYS_capset: [0x2008_0522]
+      // struct mnt_id_req of the root mount, of all mounts.
+      case 457: [24, state.vfs.root.mount.uniqueID, 3]
+      case 458: [24, .max, 0]
       case SYS_bind: [UInt64(AF_UNIX) | 0x652f << 16]
       case SYS_connect, SYS_sendto: [UInt64(AF_UNIX)]
       case SYS_getsockname, SYS_getpeername: [128]

@@ -138,10 +138,10 @@ struct TraceWriterTests {
   }
 
   @Test func errnoNames() {
-    #expect(TraceErrnoNames.name(forResult: -133).map { "\($0)" } == "EHWPOISON")
-    #expect(TraceErrnoNames.name(forResult: -95).map { "\($0)" } == "EOPNOTSUPP")
-    #expect(TraceErrnoNames.name(forResult: -40).map { "\($0)" } == "ELOOP")
-    for result in [0, 5, -41, -134, -512, Int.min] { #expect(TraceErrnoNames.name(forResult: result) == nil) }
+    #expect(ErrnoNames.name(forResult: -133).map { "\($0)" } == "EHWPOISON")
+    #expect(ErrnoNames.name(forResult: -95).map { "\($0)" } == "EOPNOTSUPP")
+    #expect(ErrnoNames.name(forResult: -40).map { "\($0)" } == "ELOOP")
+    for result in [0, 5, -41, -134, -512, Int.min] { #expect(ErrnoNames.name(forResult: result) == nil) }
   }
 
   private func contents(_ descriptor: CInt) throws -> [UInt8] {

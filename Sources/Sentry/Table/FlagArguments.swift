@@ -84,6 +84,8 @@ struct InotifyFlags: FlagArgument {
 struct StatxMask: FlagArgument {
   let rawValue: UInt32
   static let reserved = StatxMask(rawValue: 0x8000_0000)
+  /// STATX_MNT_ID_UNIQUE: in place of STATX_MNT_ID.
+  static let uniqueMountID = StatxMask(rawValue: 0x4000)
   static var names: [(UInt32, StaticString)] {
     [
       (0xfff, "STATX_ALL"), (0x7ff, "STATX_BASIC_STATS"), (1, "STATX_TYPE"), (2, "STATX_MODE"), (4, "STATX_NLINK"),

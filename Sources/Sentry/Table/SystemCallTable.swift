@@ -25,6 +25,7 @@ public struct SystemCallTable: Sendable {
     addMounts()
     addDescriptors()
     addAllocation()
+    addCacheStatistics()
     addLocks()
     addSynchronisation()
     addControl()

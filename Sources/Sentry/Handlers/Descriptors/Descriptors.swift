@@ -18,9 +18,6 @@ extension SystemCallTable {
     native(436, "close_range", .int("first"), .int("last"), .int("flags"))
     native(284, "eventfd", .int("initval"))
     native(290, "eventfd2", .int("initval"), .int("flags"))
-    refused(
-      451, "cachestat", ENOSYS, "what of a file is in the host's page cache", .fd, .bytes("range"), .bytes("cstat"),
-      .int("flags"))
   }
 
   private mutating func addReadingAndWriting() {

@@ -147,7 +147,12 @@ extension CallContext {
       result.stx_rdev_minor = DeviceNumber.minor(attributes.device)
       result.stx_dev_major = DeviceNumber.major(inode.filesystem.deviceNumber)
       result.stx_dev_minor = DeviceNumber.minor(inode.filesystem.deviceNumber)
-      result.stx_mnt_id = UInt64(position.mount.id)
+      if mask.contains(.uniqueMountID) {
+        result.stx_mask = result.stx_mask & ~0x1000 | StatxMask.uniqueMountID.rawValue
+        result.stx_mnt_id = position.mount.uniqueID
+      } else {
+        result.stx_mnt_id = UInt64(position.mount.id)
+      }
     }
     try memory.store(result, at: buffer)
     return .value(0)

@@ -1,7 +1,7 @@
-// The names of Linux's errors, for trace lines (`man 3 errno`; asm-generic/errno-base.h and errno.h).
+// The names of Linux's errors, for trace lines and the page of calls (`man 3 errno`; asm-generic/errno-base.h and errno.h).
 
 /// The symbolic names of error numbers.
-enum TraceErrnoNames {
+public enum ErrnoNames {
   /// Names by number; an empty string where Linux has no error of that number.
   private static let names: [StaticString] = [
     "", "EPERM", "ENOENT", "ESRCH", "EINTR", "EIO", "ENXIO", "E2BIG", "ENOEXEC", "EBADF", "ECHILD", "EAGAIN", "ENOMEM",
@@ -21,7 +21,7 @@ enum TraceErrnoNames {
   ]
 
   /// The name for a call's negative result; nil for a value, and for a number without a name.
-  static func name(forResult result: Int) -> StaticString? {
+  public static func name(forResult result: Int) -> StaticString? {
     guard result < 0, result > -names.count else { return nil }
     let name = names[-result]
     return name.utf8CodeUnitCount == 0 ? nil : name
