@@ -78,7 +78,8 @@ let package = Package(
     tests(of: "HostFS", ["CLinux", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "KernFS", "CLinux", "TestSupport"]),
     tests(of: "Coherence", ["CLinux", "Gate", "LinuxABI", "TestSupport", "VFS"]),
-    tests(of: "Sentry", ["CLinux", "Coherence", "CSeccomp", "Gate", "KernFS", "TestSupport", "VFS"]),
+    tests(
+      of: "Sentry", ["CLinux", "Coherence", "CSeccomp", "Gate", "Kernel", "KernFS", "LinuxABI", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "Gate", "Kernel", "LinuxABI", "Sentry"]),
     tests(
       of: "Vedette",

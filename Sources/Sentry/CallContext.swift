@@ -1,5 +1,5 @@
 // The call that is being served: who makes it, what it asks, the room in which it is worked on, and what follows from it.
-// Handlers are given it, and have nothing else. One is used for one call after another, so that serving allocates nothing.
+// Handlers are given it, and have nothing else. It is a value of a few words, made for each call; nothing is allocated.
 
 import CLinux
 import Coherence
@@ -10,95 +10,50 @@ import LinuxABI
 import VFS
 
 /// See the head of this file. Used under the tree lock.
-public final class CallContext {
-  // What there is in the sandbox.
-  unowned let state: SentryState
-  let vfs: VirtualFileSystem
-  let store: BackingStore
-  let tasks: TaskTable
-  let files: OpenFiles
-  let sockets: SocketRegistry
-  let identity: IdentityMap
-  let coherence: Coherence
-  let copyUps: BackgroundCopyUps
-
-  // What is asked.
+struct CallContext {
+  /// What there is in the sandbox.
+  let sandbox: CallRoom
   /// Who makes the call.
-  private(set) var task: Task
-  private(set) var gate = GateKind.trace
-  private(set) var number = -1
+  let task: Task
+  let gate: GateKind
+  let number: Int
   /// The arguments, of which handlers get values of their types (Table/CallArgument.swift).
-  private(set) var registers: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0)
-  /// There has been a call, so that `task` is a guest's.
-  private var hasBegun = false
+  let registers: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 
-  // The room: a path is copied here once and never read again for the same call. Two, for calls with two paths.
-  private let firstPath = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
-  private let secondPath = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
-  /// For what handlers read, or assemble before it is written to the guest.
-  let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 16)
-
-  // What follows.
-  /// What the call named, for `--trace`; empty unless tracing.
-  private(set) var traced = TracedStrings()
-  var isTracing = false
-  /// Who is to be woken as soon as the tree lock is free.
-  private var wakes: [ThreadID] = []
-  /// The descriptor of a new notifier, which the platform is to wait for.
-  var newNotifier: CInt?
-  /// A descriptor that the caller must send before its call comes again (Duplicates.swift).
-  var wantedDescriptor: CInt?
-
-  init(_ state: SentryState) {
-    self.state = state
-    vfs = state.vfs
-    store = state.store
-    tasks = state.tasks
-    files = state.files
-    sockets = state.sockets
-    identity = state.identity
-    coherence = state.coherence
-    copyUps = state.coherence.copyUps
-    task = state.temporaryTask()
-  }
-
-  deinit {
-    firstPath.deallocate()
-    secondPath.deallocate()
-    scratch.deallocate()
-  }
-
-  func begin(_ call: SystemCall, of task: Task, by gate: GateKind) {
-    if self.task !== task { self.task = task }
+  init(_ call: SystemCall, of task: Task, by gate: GateKind, in sandbox: CallRoom) {
+    self.sandbox = sandbox
+    self.task = task
     self.gate = gate
     number = call.number
     registers = call.arguments
-    hasBegun = true
-    wantedDescriptor = nil
-    if !traced.isEmpty { traced.removeAll() }
-    copyUps.callBegins()
   }
 
-  /// The task whose call is being served, or was last; `/proc/self` is its process.
-  var current: Task? { hasBegun ? task : nil }
+  // MARK: - The sandbox
+
+  var state: SentryState { sandbox.state }
+  var vfs: VirtualFileSystem { sandbox.vfs }
+  var store: BackingStore { sandbox.store }
+  var tasks: TaskTable { sandbox.tasks }
+  var files: OpenFiles { sandbox.files }
+  var sockets: SocketRegistry { sandbox.sockets }
+  var identity: IdentityMap { sandbox.identity }
+  var coherence: Coherence { sandbox.coherence }
+  var copyUps: BackgroundCopyUps { sandbox.copyUps }
+  /// See `TaskTable`.
+  var hasPidNamespace: Bool { sandbox.tasks.hasPidNamespace }
+  var notifier: Notifier? { sandbox.files.notifier }
+
+  /// For what handlers read, or assemble before it is written to the guest.
+  var scratch: UnsafeMutableRawBufferPointer { sandbox.scratch }
 
   // MARK: - The caller
 
   var memory: GuestMemory { GuestMemory(thread: task.thread) }
   var caller: VirtualFileSystem.Caller { task.caller }
   var descriptors: DescriptorTable { task.descriptors }
-  /// See `TaskTable`.
-  var hasPidNamespace: Bool { tasks.hasPidNamespace }
-  var notifier: Notifier? { files.notifier }
 
   /// `thread` is asleep in a call, and is to make it again.
-  func wake(_ thread: ThreadID) { wakes.append(thread) }
-
-  func takeWakes() -> [ThreadID] {
-    if wakes.isEmpty { return [] }
-    defer { wakes = [] }
-    return wakes
-  }
+  func wake(_ thread: ThreadID) { sandbox.wakes.append(thread) }
 
   /// The caller makes its call again as soon as what copy-up has left to do is done.
   func again() -> Outcome {
@@ -112,7 +67,7 @@ public final class CallContext {
 
   /// Copies a path out of the guest. - Throws: `.badAddress`, `.fileNameTooLong`.
   func bytes(of path: GuestString, _ slot: PathSlot = .first) throws(Errno) -> UnsafeRawBufferPointer {
-    let buffer = slot == .first ? firstPath : secondPath
+    let buffer = slot == .first ? sandbox.firstPath : sandbox.secondPath
     let count = try memory.readString(into: buffer, at: path.address)
     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
     trace(bytes, at: path.address)
@@ -121,7 +76,7 @@ public final class CallContext {
 
   /// For `--trace`: a string that was read.
   func trace(_ bytes: UnsafeRawBufferPointer, at address: UInt64) {
-    if isTracing { traced.append([UInt8](bytes), at: address) }
+    if sandbox.isTracing { sandbox.traced.append([UInt8](bytes), at: address) }
   }
 
   /// Where a relative path starts. - Throws: `.badFileDescriptor`, `.notDirectory`.

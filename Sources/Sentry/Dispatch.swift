@@ -5,21 +5,22 @@ import Gate
 import LinuxABI
 import VFS
 
-extension CallContext {
+extension CallRoom {
   func serve(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
     guard let task = tasks[thread] else { return .value(Errno.noSuchProcess.result) }
     begin(call, of: task, by: gate)
+    let context = CallContext(call, of: task, by: gate, in: self)
     task.descriptors.caller = thread
     // What it waited for at a FIFO is of no interest any more, unless this is the open made again.
     if !files.fifoWaits.isEmpty, !SystemCallTable.opens(call.number) { files.fifoWaits.forget(thread) }
-    if task.isLoading { return serveLoading(call) }
+    if task.isLoading { return context.serveLoading(call) }
     if task.sent != nil { task.forgetSent(unlessFor: call) }
     guard let handler = SystemCallTable.handler(call.number) else { return .value(Errno.noFunction.result) }
     files.notifier?.beginCall()
     do throws(Errno) {
-      let outcome = try handler(self)
+      let outcome = try handler(context)
       files.notifier?.finishCall()
-      endWait(call)
+      endWait(call, of: thread)
       return outcome
     } catch {
       files.notifier?.finishCall()
@@ -29,13 +30,13 @@ extension CallContext {
         copyUps.wait(thread, in: call)
         return .sleep(isSlow: false)
       }
-      endWait(call)
+      endWait(call, of: thread)
       return .value(error.result)
     }
   }
 
   /// The call has been answered: it waits for no copy-up any more.
-  private func endWait(_ call: SystemCall) {
-    if !copyUps.isEmpty { copyUps.answered(call, of: task.thread) }
+  private func endWait(_ call: SystemCall, of thread: ThreadID) {
+    if !copyUps.isEmpty { copyUps.answered(call, of: thread) }
   }
 }

@@ -81,7 +81,7 @@ extension CallContext {
         return copy
       }
     }
-    wantedDescriptor = descriptor.number
+    sandbox.wantedDescriptor = descriptor.number
     throw .interrupted
   }
 }

@@ -22,17 +22,19 @@ extension CallContext {
     task.observed = call
     return .observed
   }
+}
 
-  /// What `observe` was called for has returned `result`.
+extension SentryState {
+  /// What `CallContext.observe` was called for has returned `result`.
   func completed(_ thread: ThreadID, result: Int) {
-    guard let task = tasks[thread], let call = task.observed.take() else { return }
-    switch call {
+    guard let task = tasks[thread], let observed = task.observed.take() else { return }
+    switch observed {
     case .unshare(let flags):
       if result == 0 { unshared(task, flags) }
     case .filter(let ofAllThreads):
-      if result == 0 { state.filterAdded(task, ofAllThreads: ofAllThreads) }
+      if result == 0 { filterAdded(task, ofAllThreads: ofAllThreads) }
     case .rangeLock:
-      if result == 0 { checkRangeLock(of: task) }
+      if result == 0 { files.checkRangeLock(of: task) }
     case .sender(let address, let length):
       // The guest's memory went away under us: it has no use for a name then.
       if result >= 0 { do throws(Errno) { try showSender(task, address, length) } catch {} }

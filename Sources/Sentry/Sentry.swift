@@ -54,7 +54,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   public init(_ state: sending SentryState, recorder: (any CallRecorder)? = nil) {
     self.recorder = recorder
     wantsStrings = recorder?.wantsStrings ?? false
-    state.call.isTracing = wantsStrings
+    state.room.isTracing = wantsStrings
     self.state = Lock(.tree, state)
     self.state.withLock { $0.coherence.copyUps.owner = self }
   }
@@ -131,14 +131,14 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     var wanted: CInt?
     let outcome = state.withLock { state in
       let outcome = state.serve(call, from: thread, by: gate)
-      let call = state.call
-      newNotifier = call.newNotifier.take()
-      wakes = call.takeWakes()
-      wanted = call.wantedDescriptor
+      let room = state.room
+      newNotifier = room.newNotifier.take()
+      wakes = room.takeWakes()
+      wanted = room.wantedDescriptor
       mustRemap = state.coherence.hasPendingRemaps
       if mustRemap || newNotifier != nil || !wakes.isEmpty || wanted != nil { control = state.control }
-      if call.isTracing {
-        traced.strings = call.traced
+      if room.isTracing {
+        traced.strings = room.traced
         traced.insideThread = state.tasks[thread].map { state.tasks.insideID(of: $0) } ?? 0
       }
       return outcome

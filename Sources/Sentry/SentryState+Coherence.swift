@@ -21,10 +21,12 @@ extension SentryState: CoherentGuests {
 
   public var isExecuting: Bool { tasks.values.contains { $0.execPlan != nil } }
 
-  public var isServedByNotify: Bool { call.gate == .notify }
+  public var isServedByNotify: Bool { room.currentGate == .notify }
 
   public var restartableThread: ThreadID? {
-    guard let task = call.current, !task.isLoading, SystemCallTable.mayBeRepeated(call.number) else { return nil }
+    guard let task = room.current, !task.isLoading, SystemCallTable.mayBeRepeated(room.currentNumber) else {
+      return nil
+    }
     return task.thread
   }
 

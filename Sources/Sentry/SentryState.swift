@@ -34,8 +34,8 @@ public final class SentryState {
   /// Where the first guest starts, and its umask.
   public var workingDirectory: [UInt8] = [0x2f]
   public var umask = Permissions(rawValue: 0o022)
-  /// The call that is being served.
-  private(set) lazy var call = CallContext(self)
+  /// Where calls are served.
+  private(set) lazy var room = CallRoom(self)
 
   /// What /proc and /dev ask.
   public private(set) lazy var source = TaskSource(self)
@@ -62,8 +62,6 @@ public final class SentryState {
   }
 
   func serve(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
-    self.call.serve(call, from: thread, by: gate)
+    room.serve(call, from: thread, by: gate)
   }
-
-  func completed(_ thread: ThreadID, result: Int) { call.completed(thread, result: result) }
 }

@@ -17,7 +17,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   // MARK: - Processes
 
-  public var current: ProcessThread? { state.call.current.map(identify) }
+  public var current: ProcessThread? { state.room.current.map(identify) }
 
   private func identify(_ task: Task) -> ProcessThread {
     let leader = state.tasks[task.process.leader] ?? task
@@ -163,7 +163,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   public func path(of position: Position) -> [UInt8] {
     if position.isDetached { return position.dentry.name }
-    return state.vfs.shownPath(of: position, from: state.call.current?.context.root ?? state.vfs.root)
+    return state.vfs.shownPath(of: position, from: state.room.current?.context.root ?? state.vfs.root)
   }
 
   public func mappedFile(device: UInt64, inode: UInt64) -> MappedFile? {
@@ -189,7 +189,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
   /// The guest's controlling terminal, found by its number in /proc/PID/stat: ours if it is the caller's, else a slave
   /// of the sandbox's devpts.
   public func openControllingTerminal(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    guard let task = state.call.current else { throw .noSuchAddressOrDevice }
+    guard let task = state.room.current else { throw .noSuchAddressOrDevice }
     let guestTerminal = try Self.terminal(of: task.thread)
     if guestTerminal == 0 { throw .noSuchAddressOrDevice }
     if guestTerminal == (try Self.terminal(of: getpid())) {

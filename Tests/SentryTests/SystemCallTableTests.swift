@@ -3,6 +3,7 @@
 import CSeccomp
 import Glibc
 import Gate
+import Kernel
 import LinuxABI
 import Testing
 

@@ -230,7 +230,7 @@ final class ExtremeGuest {
       task.filter = nil
       task.observed = nil
     }
-    state.call.isTracing = true
+    state.room.isTracing = true
     var result: Int?
     switch state.serve(call, from: thread, by: gate) {
     case .value(let value): result = value
@@ -243,7 +243,7 @@ final class ExtremeGuest {
     default: break
     }
     var line = JSONLine()
-    for (_, value) in SystemCallTable.arguments(of: call, state.call.traced) { line.append(value) }
+    for (_, value) in SystemCallTable.arguments(of: call, state.room.traced) { line.append(value) }
     return result
   }
 

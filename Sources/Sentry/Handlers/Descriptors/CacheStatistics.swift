@@ -4,6 +4,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 
@@ -33,7 +34,9 @@ extension CallContext {
     let (status, duplicate) = try look(at: descriptor)
     let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
     if let node = files.node(status, descriptor.number, of: task.descriptors), node.isPath { throw .badFileDescriptor }
-    guard case .guests = lockDomain(status, descriptor, of: task.descriptors) else { throw .notPermitted }
+    guard case .guests = files.lockDomain(status, descriptor, of: task.descriptors, copy: duplicate) else {
+      throw .notPermitted
+    }
     guard let copy else { return .native }
     var asked = try memory.load(range)
     var answer: CacheStatistics = (0, 0, 0, 0, 0)

@@ -34,7 +34,7 @@ extension CallContext {
     } else {
       notifier = try Notifier(files, vfs)
       files.notifier = notifier
-      newNotifier = notifier.descriptor
+      sandbox.newNotifier = notifier.descriptor
     }
     return .descriptor(
       try notifier.makeInstance(nonBlocking: flags.contains(.nonBlocking)), closeOnExec: flags.contains(.closeOnExec))

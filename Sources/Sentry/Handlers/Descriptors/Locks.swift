@@ -53,7 +53,7 @@ struct LockCommand {
   }
 }
 
-extension CallContext {
+extension OpenFiles {
   /// What stands at `descriptor`, whose host status is `status`.
   ///
   /// - Parameter copy: the duplicate of it that will be locked, -1 if there is none: then it is the one that is judged, whatever
@@ -61,17 +61,17 @@ extension CallContext {
   func lockDomain(
     _ status: FileStatus, _ descriptor: Descriptor, of table: DescriptorTable, copy: CInt = -1
   ) -> LockDomain {
-    if let node = files.node(status, descriptor.number, of: table) {
+    if let node = node(status, descriptor.number, of: table) {
       switch node.inode.type {
       case .regular where node.isLower && !node.isPath: return .lower(node.inode)
-      case .characterDevice, .blockDevice: return files.isOwnTerminal(status) || node.isPath ? .guests : .host
+      case .characterDevice, .blockDevice: return isOwnTerminal(status) || node.isPath ? .guests : .host
       default: return .guests
       }
     }
-    if files.registry.hasForgotten(BackingIdentity(status)) { return .host }
+    if registry.hasForgotten(BackingIdentity(status)) { return .host }
     switch FileType(mode: status.st_mode) {
     case .none, .socket: return .guests
-    case .characterDevice, .blockDevice: return files.isOwnTerminal(status) ? .guests : .host
+    case .characterDevice, .blockDevice: return isOwnTerminal(status) ? .guests : .host
     case .regular, .directory, .fifo, .symlink:
       do throws(Errno) {
         let file =
@@ -89,6 +89,29 @@ extension CallContext {
     }
   }
 
+  /// A lock of a process has been taken while another thread could change the table. If that was used to lock a file of the
+  /// host, the lock is there as long as a descriptor of the file stays open in this table (`man 2 fcntl`: any close takes
+  /// it away), so it can be found; and the process is ended.
+  func checkRangeLock(of task: Task) {
+    do throws(Errno) {
+      for number in try task.descriptors.numbers() {
+        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else {
+          continue
+        }
+        if case .guests = lockDomain(status, Descriptor(number), of: task.descriptors) { continue }
+        guard let information = try? DescriptorInformation(number, of: task.thread) else { continue }
+        if information.hasProcessLock {
+          _ = vd_syscall(Int(SYS_kill), Int(task.process.leader), Int(SIGKILL), 0, 0, 0, 0)
+          return
+        }
+      }
+    } catch {
+      // The process has gone, and its locks with it.
+    }
+  }
+}
+
+extension CallContext {
   /// The host's status of a descriptor; of a duplicate, which is what is used then, if somebody else may change the table.
   func look(at descriptor: Descriptor) throws(Errno) -> (status: FileStatus, copy: CInt) {
     if !tasks.sharesDescriptors(task) { return (try status(descriptor), -1) }
@@ -102,7 +125,7 @@ extension CallContext {
     guard let kind = operation.kind else { throw .invalidArgument }
     let (status, duplicate) = try look(at: descriptor)
     let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
-    switch lockDomain(status, descriptor, of: task.descriptors, copy: duplicate) {
+    switch files.lockDomain(status, descriptor, of: task.descriptors, copy: duplicate) {
     case .guests:
       guard let copy else { return .native }
       return takeAtOnce(mayWait: operation.mayWait) {
@@ -167,7 +190,7 @@ extension CallContext {
   {
     let (status, duplicate) = try look(at: descriptor)
     let copy = duplicate >= 0 ? OwnedDescriptor(duplicate) : nil
-    let domain = lockDomain(status, descriptor, of: task.descriptors, copy: duplicate)
+    let domain = files.lockDomain(status, descriptor, of: task.descriptors, copy: duplicate)
     if case .guests = domain {
       guard let copy else { return .native }
       // Of a process, the kernel must take it itself; see `checkRangeLock`.
@@ -201,26 +224,5 @@ extension CallContext {
     if case .lower(let inode) = domain, try isCopiedUpForLocking(inode) { return again() }
     if type == F_WRLCK { throw Errno(rawValue: ENOLCK) }
     return .value(0)
-  }
-
-  /// A lock of a process has been taken while another thread could change the table. If that was used to lock a file of the
-  /// host, the lock is there as long as a descriptor of the file stays open in this table (`man 2 fcntl`: any close takes
-  /// it away), so it can be found; and the process is ended.
-  func checkRangeLock(of task: Task) {
-    do throws(Errno) {
-      for number in try task.descriptors.numbers() {
-        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else {
-          continue
-        }
-        if case .guests = lockDomain(status, Descriptor(number), of: task.descriptors) { continue }
-        guard let information = try? DescriptorInformation(number, of: task.thread) else { continue }
-        if information.hasProcessLock {
-          _ = vd_syscall(Int(SYS_kill), Int(task.process.leader), Int(SIGKILL), 0, 0, 0, 0)
-          return
-        }
-      }
-    } catch {
-      // The process has gone, and its locks with it.
-    }
   }
 }

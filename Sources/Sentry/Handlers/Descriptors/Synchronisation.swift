@@ -40,7 +40,7 @@ extension CallContext {
     if let node = files.node(status, descriptor.number, of: task.descriptors), node.isPath { throw .badFileDescriptor }
     switch FileType(mode: status.st_mode) {
     case .regular, .directory, .blockDevice:
-      guard case .guests = lockDomain(status, descriptor, of: task.descriptors) else { return .value(0) }
+      guard case .guests = files.lockDomain(status, descriptor, of: task.descriptors) else { return .value(0) }
     default: break
     }
     return .native

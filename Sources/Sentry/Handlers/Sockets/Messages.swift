@@ -156,7 +156,9 @@ extension CallContext {
       return false
     }
   }
+}
 
+extension SentryState {
   /// A `recvfrom` of a Unix socket has returned: the sender's kernel address becomes the path it was bound to.
   func showSender(_ task: Task, _ address: SocketAddressPointer, _ lengthPointer: Pointer<CInt>) throws(Errno) {
     let length = try task.memory.load(lengthPointer)
