@@ -1,11 +1,10 @@
 // What the platform and the sentry agree on, part one: a system call as the gate saw it, by register values only.
 
-public import CLinux
 public import Kernel
 import LinuxABI
 
 /// The number of a thread in the supervisor's pid namespace.
-public typealias ThreadID = pid_t
+public typealias ThreadID = Int32
 
 /// A stopped system call: its number and its six argument registers, read once at the stop.
 public struct SystemCall: Sendable {

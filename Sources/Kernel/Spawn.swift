@@ -32,6 +32,9 @@ extension Host {
     }
   }
 
+  /// `getenv(3)`: a variable of this process's environment.
+  public static func environmentValue(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
   /// `exit(3)`.
   public static func exit(_ status: Int32) -> Never { CLinux.exit(status) }
 }

@@ -2,7 +2,6 @@
 
 import Coherence
 public import Gate
-import Glibc
 import Kernel
 import KernFS
 public import Layers
@@ -150,8 +149,7 @@ private struct SandboxSession {
   /// For tests of crash safety (docc page TheUpperDirectory): VEDETTE_CRASH_POINT=N ends the supervisor as by `kill -9` behind
   /// the Nth step that its guests cause on a host upper; `start:N` counts the steps of taking up the upper too.
   private static var crashPoint: (place: Int, fromStart: Bool)? {
-    guard let value = getenv("VEDETTE_CRASH_POINT") else { return nil }
-    let text = String(cString: value)
+    guard let text = Host.environmentValue("VEDETTE_CRASH_POINT") else { return nil }
     let fromStart = text.hasPrefix("start:")
     return Int(fromStart ? text.dropFirst(6) : text[...]).map { ($0, fromStart) }
   }
