@@ -11,6 +11,8 @@ VERSION := $(shell sed -n 's/.*current = "\(.*\)"/\1/p' Sources/Vedette/Version.
 STATIC_FLAGS := -c release --product vedette --static-swift-stdlib -Xswiftc -static-executable \
 	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
 RELEASE_FLAGS := $(STATIC_FLAGS) -Xswiftc -enforce-exclusivity=unchecked
+# No target imports what is nobody's dependency. That each declares what it imports itself is SourceRulesTests' to see.
+IMPORT_CHECK := --explicit-target-dependency-import-check error
 # In a static executable glibc warns about its name-service and dlopen functions; the supervisor calls none of them.
 QUIET_LINK := 2> >(grep -v -e 'in statically linked applications requires at runtime' >&2)
 
@@ -35,7 +37,7 @@ deps: build-deps lint-deps ## the same, and what the tests and lint need
 	@Tests/EndToEndTests/apt-install.sh $(TEST_PACKAGES)
 
 build: ## debug build; a warning is an error
-	$(SWIFT) build
+	$(SWIFT) build $(IMPORT_CHECK)
 
 release: build-deps ## static executable: .build/release/vedette
 	@echo "building .build/release/vedette, one static executable (some minutes the first time; swift build is quiet until it is done)"

@@ -40,6 +40,25 @@ import Testing
     #expect(Set(found.map { "\($0.path): \($0.line)" }).subtracting(pure) == [])
   }
 
+  /// Each target declares what it imports: SwiftPM's own check is content with what a dependency depends on.
+  @Test func whatIsImportedIsDeclared() throws {
+    let text = try String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
+    var declared: [String: Set<String>] = [:]
+    for match in text.matches(of: /room\(\s*"(\w+)",\s*\[([^\]]*)\]/) {
+      declared[String(match.1)] = Set(match.2.matches(of: /"(\w+)"/).map { String($0.1) })
+    }
+    try #require(declared.count > 10)
+    let targets = try Set(FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: "Sources").path))
+    for (path, line) in try Self.lines() {
+      let target = String(path.prefix { $0 != "/" })
+      guard let known = declared[target], let match = line.firstMatch(of: /^(?:public |package )?import (\w+)/) else {
+        continue
+      }
+      let module = String(match.1)
+      #expect(!targets.contains(module) || known.contains(module), "\(path): import \(module)")
+    }
+  }
+
   /// What ends the process by what it is given. `preconditionFailure` stands in getters of what an initializer sets.
   @Test func nothingEndsTheProcessOnPurpose() throws {
     let forms = [
