@@ -192,14 +192,17 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   if ((result = confine(control)) < 0) vd_fail(control, VD_STAGE_CONFINED, result);
   // write, not what vd_send takes: the filter lets it through.
   struct vd_report confined = {.stage = VD_STAGE_CONFINED};
-  VD_CALL(SYS_write, control, &confined, sizeof confined, 0, 0, 0);
+  // The supervisor waits for this report, or for the end of the socket.
+  if (VD_CALL(SYS_write, control, &confined, sizeof confined, 0, 0, 0) < 0)
+    for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
   for (;;) {
     long reaped = VD_CALL(SYS_wait4, -1, 0, 0, 0, 0, 0);
     if (reaped != -ECHILD) continue;
     // No child is left. A guest that died before it could report is waited for by the supervisor, which would wait for ever:
     // this end of the socket is open still. Later the socket is closed, and the read ends.
     struct vd_report end = {.stage = VD_STAGE_PLAN, .error = ESRCH};
-    vd_send(control, &end, sizeof end, NULL, 0);
+    if (VD_CALL(SYS_write, control, &end, sizeof end, 0, 0, 0) < 0)
+      for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
     vd_wait_go(control);
   }
 }
