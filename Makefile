@@ -68,7 +68,7 @@ checked: build-deps ## the release with checks of exclusive access, for tests: .
 
 # Scenarios and checks set variables for each other (SC2154); `local name=` is meant (SC1007); sourced files are linted themselves (SC1091).
 SHFMT := --language-dialect bash --indent 4
-SHELL_FILES = .ci/run $(shell find ctests Packaging Tests -name '*.sh')
+SHELL_FILES = .ci/run $(shell find .ci ctests Tests -name '*.sh')
 C_FILES = $(shell find Sources -name '*.[ch]' -o -name '*.cpp')
 C_TEST_FILES = $(shell find ctests Tests -name '*.[ch]' -o -name '*.cpp')
 
@@ -104,20 +104,20 @@ doc: ## the contributors' documentation of all targets as a DocC archive: .build
 	@echo "Vedette $(VERSION): look at it with: docc preview Sources/Vedette/Vedette.docc --additional-symbol-graph-dir .build/symbol-graphs"
 
 install: release ## install below $(PREFIX) (PREFIX=/usr/local, DESTDIR): binary, man page, completions, configurations
-	@Packaging/stage.sh .build/release/vedette "$(DESTDIR)" "$(PREFIX)"
+	@.ci/packaging/stage.sh .build/release/vedette "$(DESTDIR)" "$(PREFIX)"
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/vedette, its man page, completions and configurations"
 
 uninstall: ## remove what `make install` put there
-	@Packaging/stage.sh --remove "$(DESTDIR)" "$(PREFIX)"
+	@.ci/packaging/stage.sh --remove "$(DESTDIR)" "$(PREFIX)"
 
 deb: release ## a Debian package of the static executable, in .build/dist
-	@Packaging/deb.sh .build/release/vedette .build/dist
+	@.ci/packaging/deb.sh .build/release/vedette .build/dist
 
 image: release ## a minimal container image (OCI layout; podman load, docker load), in .build/dist
-	@Packaging/image.sh .build/release/vedette .build/dist
+	@.ci/packaging/image.sh .build/release/vedette .build/dist
 
 dist: deb image ## these two, a tarball of the static executable, and SHA256SUMS of all, in .build/dist
-	@Packaging/dist.sh .build/release/vedette .build/dist
+	@.ci/packaging/dist.sh .build/release/vedette .build/dist
 
 clean: ## remove everything that was built
 	$(SWIFT) package clean

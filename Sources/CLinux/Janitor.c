@@ -63,13 +63,13 @@ int vd_launch_janitor(const char *path) {
   long middle = VD_CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
   if (middle == 0) {
     // Twice forked, so that the tracer's wait never meets it.
-    if (VD_CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0) == 0) {
+    long inner = VD_CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    if (inner == 0) {
       uint64_t all = ~0ull;
       VD_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8, 0, 0);
       VD_CALL(SYS_setsid, 0, 0, 0, 0, 0, 0);
       // Its own copy of the other end would keep it waiting.
-      while (VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0) == -EINTR) {
-      }
+      VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0);
       if (ends[0] > 0) VD_CALL(SYS_close_range, 0, ends[0] - 1, 0, 0, 0, 0);
       VD_CALL(SYS_close_range, ends[0] + 1, ~0u, 0, 0, 0, 0);
       char byte;
@@ -83,7 +83,7 @@ int vd_launch_janitor(const char *path) {
       }
       if (received == 0) vd_remove_tree(path);
     }
-    for (;;) VD_CALL(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+    for (;;) VD_CALL(SYS_exit_group, inner < 0, 0, 0, 0, 0, 0);
   }
   VD_CALL(SYS_close, ends[0], 0, 0, 0, 0, 0);
   if (middle < 0) {
@@ -91,7 +91,12 @@ int vd_launch_janitor(const char *path) {
     return (int)middle;
   }
   // Left behind, it would make the other one our child, for which the tracer would wait.
-  do result = VD_CALL(SYS_wait4, middle, 0, 0x40000000 /* __WALL */, 0, 0, 0);
+  int status = 0;
+  do result = VD_CALL(SYS_wait4, middle, &status, 0x40000000 /* __WALL */, 0, 0, 0);
   while (result < 0 && result != -ECHILD);
+  if (status != 0) {
+    VD_CALL(SYS_close, ends[1], 0, 0, 0, 0, 0);
+    return -EAGAIN;
+  }
   return ends[1];
 }

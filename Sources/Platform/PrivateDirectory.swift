@@ -93,13 +93,14 @@ final class PrivateDirectory {
     return try Kernel.status(of: file.rawValue)
   }
 
-  /// Removes the directory with everything in it; waits for that, as long as it takes.
+  /// Removes the directory with everything in it; waits for that, as long as it takes. Where that cannot be asked for, the
+  /// directory goes with the end of the socket, and nobody waits.
   func remove() {
     _ = fchmod(trampolineDirectory, 0o700)
     close(trampolineDirectory)
-    _ = vd_syscall(Int(SYS_shutdown), Int(janitor), Int(CLinux.SHUT_WR), 0, 0, 0, 0)
+    let isAsked = vd_syscall(Int(SYS_shutdown), Int(janitor), Int(CLinux.SHUT_WR), 0, 0, 0, 0) == 0
     var byte: UInt8 = 0
-    var result = -Int(EINTR)
+    var result = isAsked ? -Int(EINTR) : 0
     while result == -Int(EINTR) {
       result = withUnsafeMutablePointer(to: &byte) {
         vd_syscall(Int(SYS_read), Int(janitor), Int(bitPattern: $0), 1, 0, 0, 0)

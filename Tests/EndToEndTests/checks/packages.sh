@@ -6,7 +6,7 @@
     echo 'skipped: one user is enough for this'
     exit 77
 }
-packaging=$(realpath "$checks/../../../Packaging")
+packaging=$(realpath "$checks/../../../.ci/packaging")
 if readelf -l "$VEDETTE" | grep -q INTERP; then
     echo 'skipped: a release is packed, and this binary is not static'
     exit 77
@@ -46,7 +46,7 @@ chmod 755 "$work/bin"/*
 : >"$work/apt"
 PATH=$work/bin:$PATH "$checks/../apt-install.sh" one two >"$work/stdout" 2>"$work/stderr"
 [ "$(grep -cE '^-o DPkg::Lock::Timeout=[0-9]+ (update|install) ' "$work/apt")" -eq 2 ] && grep -q ' install .* one two$' "$work/apt" && [ "$(wc -l <"$work/stdout")" -eq 1 ] && ok apt-waits || fail apt-waits "$(tr '\n' '|' <"$work/apt")"
-asked=$(make -C "$packaging/.." -n run | grep -E 'apt-install.sh' | sed 's/.*apt-install.sh *//')
+asked=$(make -C "$packaging/../.." -n run | grep -E 'apt-install.sh' | sed 's/.*apt-install.sh *//')
 [ "$(wc -l <<<"$asked")" -eq 1 ] && [ "$(wc -w <<<"$asked")" -le 7 ] && [[ $asked == *libseccomp-dev* ]] && ok build-needs || fail build-needs "$asked"
 
 # The Debian package.

@@ -25,4 +25,4 @@ install -D -m 644 "$work/bash" "$prefix/share/bash-completion/completions/vedett
 case $3 in /usr) vendor='vendor-completions' ;; *) vendor='site-functions' ;; esac
 install -D -m 644 "$work/zsh" "$prefix/share/zsh/$vendor/_vedette"
 install -D -m 644 "$work/fish" "$prefix/share/fish/vendor_completions.d/vedette.fish"
-install -D -m 644 -t "$prefix/share/vedette" "$here"/../Configs/*.toml
+install -D -m 644 -t "$prefix/share/vedette" "$here"/../../Configs/*.toml

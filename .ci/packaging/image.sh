@@ -8,7 +8,7 @@ root=$work/root layout=$work/layout
 mkdir -p "$root/usr/share/vedette" "$layout/blobs/sha256"
 install -D -m 755 "$vedette" "$root/usr/bin/vedette"
 strip "$root/usr/bin/vedette" 2>/dev/null || true
-install -m 644 -t "$root/usr/share/vedette" "$here"/../Configs/*.toml
+install -m 644 -t "$root/usr/share/vedette" "$here"/../../Configs/*.toml
 mkdir "$root/proc" "$root/sys" "$root/dev"
 mkdir -m 1777 "$root/tmp"
 # blob FILE : keeps it by its digest, which is printed.

@@ -6,7 +6,7 @@ maintainer=${MAINTAINER:-$(git -C "$here" config user.name || echo "$(id -un)") 
 root=$work/root
 "$here/stage.sh" "$vedette" "$root" /usr
 documents=$root/usr/share/doc/vedette
-install -D -m 644 -t "$documents" "$here/../README.md"
+install -D -m 644 -t "$documents" "$here/../../README.md"
 gzip -9n "$documents/README.md"
 {
     printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: vedette\n\nFiles: *\n'

@@ -4,7 +4,7 @@
 isStatic
 name=vedette-$version-x86_64-linux
 "$here/stage.sh" "$vedette" "$work/$name" /
-install -m 644 -t "$work/$name" "$here/../README.md" "$here/../LICENSE"
+install -m 644 -t "$work/$name" "$here/../../README.md" "$here/../../LICENSE"
 (cd "$work/$name" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
 mkdir "$work/packed"
 mv "$work/$name" "$work/packed/"
