@@ -41,7 +41,7 @@ build: ## debug build; a warning is an error
 
 release: build-deps ## static executable: .build/release/vedette
 	@echo "building .build/release/vedette, one static executable (some minutes the first time; swift build is quiet until it is done)"
-	@$(SWIFT) build --quiet $(RELEASE_FLAGS) $(QUIET_LINK)
+	@$(SWIFT) build --quiet $(IMPORT_CHECK) $(RELEASE_FLAGS) $(QUIET_LINK)
 	@ls -l --dereference .build/release/vedette | awk '{ printf "%s: %.1f MB\n", $$NF, $$5 / 1e6 }'
 
 run: release ## the main job: a script changes files all over inside; the host stays as it was
