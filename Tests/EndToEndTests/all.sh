@@ -169,7 +169,8 @@ hostManifest() {
 }
 # lane NAME BINARY : the scenarios and checks on one build; what they print in NAME's log, their status in NAME-status.
 lane() {
-    NO_COLOR=1 VEDETTE=$2 ${apart[@]+"${apart[@]}"} "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$1" 2>&1
+    # A shell that is not interactive has SIGINT and SIGQUIT ignored in the background.
+    NO_COLOR=1 VEDETTE=$2 ${apart[@]+"${apart[@]}"} env --default-signal=INT,QUIT "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$1" 2>&1
     echo $? >"$logs/$1-status"
 }
 # judgeLane TITLE NAME

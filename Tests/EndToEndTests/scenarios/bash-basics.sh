@@ -1,4 +1,4 @@
-# shellcheck disable=SC1010,SC1083,SC2093,SC2164
+# shellcheck disable=SC1010,SC2093,SC2164
 # bash: pipelines, here-documents, globs, redirections, process substitution, arrays, traps, background jobs.
 set -u
 echo one two three | tr ' ' '\n' | sort -r | tee copy.txt | wc -l
@@ -50,7 +50,9 @@ coproc CAT { cat; }
 echo ping >&"${CAT[1]}"
 read -r answer <&"${CAT[0]}"
 echo "$answer"
-exec {CAT[1]} >&-
+# shfmt would part `{CAT[1]}` from its redirection.
+input=${CAT[1]}
+exec {input}>&-
 wait
 cd tree/a && pwd -P | sed 's|.*/scratch/|scratch/|'
 cd - >/dev/null
