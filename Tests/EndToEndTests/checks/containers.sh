@@ -6,6 +6,7 @@
 compiler=$(command -v cc || command -v gcc || command -v clang) || fail setup 'no C compiler'
 for tool in container_filter under_filter; do "$compiler" -O -o "$work/$tool" "$checks/../tools/$tool.c" || fail setup "$tool"; done
 "$compiler" -o "$work/coherence" "$checks/../coherence.c" || fail setup coherence
+"$compiler" -O -pthread -o "$work/message_race" "$checks/../tools/message_race.c" || fail setup message_race
 cp "$checks/containers.py" "$work/battery.py"
 chmod 755 "$work"/*
 if [ "$(id -u)" -ne 0 ]; then
@@ -95,6 +96,12 @@ for rules in 312=1 438=1 '438=1 312=38'; do
     read -r -a rules <<<"$rules"
     numbers=${rules[*]%%=*}
     descriptors "refused-${numbers// /-}" refusing
+done
+# What a guest's other threads make of the message that a descriptor comes by; and nothing is left open by us.
+rules=(438=1 312=1)
+for gate in trace notify; do
+    rm -f raced own
+    expect "message-race-$gate" 0 right bash -c 'ulimit -n 256; "$@"' bash timeout -k 5 100 ${as[@]+"${as[@]}"} "$work/under_filter" "${rules[@]}" -- "$VEDETTE" run --quiet --gate $gate -- "$work/message_race" 300
 done
 cd "$work/here" || exit 1
 # tells NAME PATTERN COMMAND... : doctor's line is there, and its status is 0.
