@@ -20,6 +20,17 @@ public struct DescriptorHandle: ~Copyable {
   public consuming func takeFile() -> OwnedDescriptor { file }
 }
 
+/// What the kernel calls a socket's protocol (`struct proto`); of what is no socket, nothing.
+public struct SocketProtocol: Sendable {
+  /// TCP and UDP over IPv4 and IPv6, and nothing else.
+  public let isInternet: Bool
+
+  init(name: some Collection<UInt8>) {
+    let name = name.prefix { $0 != 0 }
+    isInternet = ["TCP", "TCPv6", "UDP", "UDPv6"].contains { name.elementsEqual($0.utf8) }
+  }
+}
+
 /// A descriptor table, shared by all tasks that CLONE_FILES ties together.
 public final class DescriptorTable {
   private var directory: CInt = -1
@@ -104,6 +115,24 @@ public final class DescriptorTable {
       "", in: handle.rawValue, .emptyPath, asking: ExtendedStatus.inodeBit | ExtendedStatus.mountBit)
     guard information.inode == facts.inode, information.mount == facts.mount else { throw .badFileDescriptor }
     return DescriptorHandle(file: handle, flags: information.flags.subtracting(.closeOnExec))
+  }
+
+  /// The protocol of a socket, by the attribute that the kernel's sockets have (system.sockprotoname).
+  ///
+  /// - Throws: `.badFileDescriptor`.
+  public func protocolName(_ number: CInt) throws(Errno) -> SocketProtocol {
+    _ = try stat(number)
+    var name: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    let count = withUnsafeMutableBytes(of: &name) { name in
+      "/proc/\(thread)/fd/\(number)".withCString { path in
+        "system.sockprotoname".withCString {
+          vd_syscall(
+            Int(SYS_getxattr), Int(bitPattern: path), Int(bitPattern: $0), Int(bitPattern: name.baseAddress),
+            name.count, 0, 0)
+        }
+      }
+    }
+    return withUnsafeBytes(of: name) { SocketProtocol(name: $0.prefix(max(count, 0))) }
   }
 
   /// The file position of a guest's descriptor.

@@ -84,6 +84,26 @@ extension CallContext {
     sandbox.wantedDescriptor = descriptor.number
     throw .interrupted
   }
+
+  /// A duplicate of a Unix socket; nil for any other one, whose call is the kernel's. Where the guest would have to send it, the
+  /// kernel is asked for the protocol first.
+  ///
+  /// - Throws: as `duplicate`.
+  func unixSocket(_ descriptor: Descriptor) throws(Errno) -> OwnedDescriptor? {
+    if !Host.takesDescriptors, task.sent == nil, try descriptors.protocolName(descriptor.number).isInternet {
+      return nil
+    }
+    let socket = try duplicate(descriptor)
+    if try domain(socket.rawValue) != AF_UNIX { return nil }
+    return socket
+  }
+
+  /// - Throws: as `duplicate`.
+  func isUnixSocket(_ descriptor: Descriptor) throws(Errno) -> Bool {
+    if !Host.takesDescriptors, try descriptors.protocolName(descriptor.number).isInternet { return false }
+    let socket = try duplicate(descriptor)
+    return try domain(socket.rawValue) == AF_UNIX
+  }
 }
 
 extension DescriptorTable {

@@ -1,6 +1,7 @@
 // What is read of /proc/PID/fdinfo/N.
 
 import Gate
+import Glibc
 import LinuxABI
 import Testing
 
@@ -30,6 +31,18 @@ import Testing
     #expect(information.position == 1)
     #expect(information.mount == 2)
     #expect(information.inode == 3)
+  }
+
+  @Test func protocolOfASocket() throws {
+    let table = DescriptorTable(thread: getpid())
+    for (family, kind, isInternet) in [
+      (AF_INET, SOCK_STREAM, true), (AF_INET, SOCK_DGRAM, true), (AF_UNIX, SOCK_STREAM, false),
+      (AF_UNIX, SOCK_DGRAM, false), (AF_NETLINK, SOCK_DGRAM, false),
+    ] {
+      let made = OwnedDescriptor(socket(family, CInt(kind.rawValue), 0))
+      #expect(try table.protocolName(made.rawValue).isInternet == isInternet, "\(family) \(kind)")
+    }
+    #expect(try !table.protocolName(0).isInternet)
   }
 
   @Test func noNumberIsNoAnswer() {

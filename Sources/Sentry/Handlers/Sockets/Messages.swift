@@ -19,8 +19,7 @@ extension SystemCallTable {
       45, "recvfrom", .fd, .buffer, .size("len"), .messageFlags, .socketAddress, Arg<Pointer<CInt>>("addrlen"),
       as: .when(isConnected, otherwise: .trace)
     ) { (call, descriptor, _, _, _, address, length) throws(Errno) in
-      let socket = try call.duplicate(descriptor)
-      guard try call.domain(socket.rawValue) == AF_UNIX else { return .native }
+      guard try call.isUnixSocket(descriptor) else { return .native }
       return call.observe(.sender(address, length: length))
     }
     // So may the one in a message's header, where the kernel would look it up in an empty root. And a message may carry
@@ -50,8 +49,7 @@ extension CallContext {
     _ descriptor: Descriptor, _ bytes: Buffer, _ count: ByteCount, _ flags: MessageFlags,
     _ pointer: SocketAddressPointer, _ length: CInt
   ) throws(Errno) -> Outcome {
-    let socket = try duplicate(descriptor)
-    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    guard let socket = try unixSocket(descriptor) else { return .native }
     return try send(
       Message(descriptor: descriptor, bytes: bytes, count: count, flags: flags, pointer: pointer),
       to: try unixAddress(pointer, length), by: socket.rawValue)
@@ -93,8 +91,7 @@ extension CallContext {
     if try copiesUpBeforeSending(control: header.control, header.controlLength) { return again() }
     // Without namespaces there are no Unix sockets that take a name here.
     if header.name == 0 || header.nameLength == 0 || !hasPidNamespace { return .native }
-    let socket = try duplicate(descriptor)
-    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    guard let socket = try unixSocket(descriptor) else { return .native }
     let name = SocketAddressPointer(header.name)
     let address = try unixAddress(name, CInt(truncatingIfNeeded: header.nameLength))
     guard address.path != nil else { return .native }

@@ -35,8 +35,7 @@ extension CallContext {
   fileprivate func socketName(
     _ number: CInt, of descriptor: Descriptor, into buffer: Buffer, _ length: Pointer<CInt>
   ) throws(Errno) -> Outcome {
-    let socket = try duplicate(descriptor)
-    guard try domain(socket.rawValue) == AF_UNIX else { return .native }
+    guard let socket = try unixSocket(descriptor) else { return .native }
     let room = try memory.load(length)
     if room < 0 { throw .invalidArgument }
     var name = try kernelName(number, of: socket.rawValue)
