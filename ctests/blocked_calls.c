@@ -117,7 +117,7 @@ static void *waitsForSemaphore(void *a) {
     return NULL;
 }
 
-// Woken by data, which comes once the moves are over.
+// Woken by data, which comes once the remaps are over.
 static void *reads(void *a) {
     (void)a;
     char byte = 0;

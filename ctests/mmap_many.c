@@ -1,5 +1,5 @@
 // Mappings by the thousand: of one file in many processes and in one, of huge sparse files beyond 4 GiB, of many files;
-// fixed over each other, populated, synced; and what is in the way of a move: dying and newborn processes.
+// fixed over each other, populated, synced; and what is in the way of a remap: dying and newborn processes.
 #include "harness.h"
 #include <pthread.h>
 #include <sched.h>

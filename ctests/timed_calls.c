@@ -187,7 +187,7 @@ static void oneDeadline(void) {
     CHECK_EQ(handled, (int)signalled);
 }
 
-// Short waits on a busy machine, one after the other, of threads that are sent from CPU to CPU: a move at any moment makes
+// Short waits on a busy machine, one after the other, of threads that are sent from CPU to CPU: a remap at any moment makes
 // none of them end early.
 static atomic_bool isOver;
 static atomic_int waits;
@@ -241,7 +241,7 @@ static void neverEarly(void) {
     CHECK(waits > 0);
 }
 
-// A signal that is ignored wakes nobody, before or after a move; SIGSTOP and SIGCONT end the call, the wait of a process
+// A signal that is ignored wakes nobody, before or after a remap; SIGSTOP and SIGCONT end the call, the wait of a process
 // that is killed, or that executes something else, just ends.
 static void *waitLong(void *unused) {
     static const struct timespec minute = {60, 0};

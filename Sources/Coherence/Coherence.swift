@@ -226,7 +226,7 @@ extension CoherenceOwner {
 }
 
 /// The list is taken on the tracer thread, which does one thing at a time: when the work has been done, every remap that was
-/// pending at the call has been done, whoever asked for it.
+/// pending at the call has been done, on whichever call's behalf.
 private struct PendingRemaps: StoppedGuestsWork {
   let owner: any CoherenceOwner
 

@@ -151,7 +151,7 @@ extension OverlayInode {
 }
 
 extension OverlayRegularFile {
-  /// Brings the content after the attributes. Nobody has opened the upper inode yet, so it can be filled in place.
+  /// Brings the content after the attributes. No guest has opened the upper inode yet, so it can be filled in place.
   fileprivate func completeContent(_ extent: CopyUpExtent) throws(Errno) {
     guard let upper, let lower else { return }
     let before = try upper.attributes()

@@ -71,8 +71,8 @@ final class Process {
   /// What `/proc/PID/exe` names.
   var executable: Position? {
     didSet {
-      executable?.dentry.inode?.runners += 1
-      oldValue?.dentry.inode?.runners -= 1
+      executable?.dentry.inode?.denyWriteCount += 1
+      oldValue?.dentry.inode?.denyWriteCount -= 1
     }
   }
 

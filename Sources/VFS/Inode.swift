@@ -24,13 +24,13 @@ open class Inode {
   /// behind our back (`Filesystem.revalidates`).
   final var defaultList: [UInt8]?
 
-  /// Who is told of what happens to it (Watch.swift); nearly always nobody.
+  /// The inotify watches on it (Watch.swift); nearly always none.
   public internal(set) final var watches: [Watch] = []
 
   public final var owner: UInt32
   public final var group: UInt32
-  /// How many processes run this file as their program (ETXTBSY, `man 2 open`); counted by whoever starts them.
-  public final var runners: UInt32 = 0
+  /// The deny-write count: how many processes execute this file (ETXTBSY, `man 2 open`). The sentry counts them.
+  public final var denyWriteCount: UInt32 = 0
   public final var permissions: Permissions
   public final let type: FileType
   /// Made by O_TMPFILE without O_EXCL: it may be given a name although it has none (`man 2 open`).
@@ -151,8 +151,8 @@ open class Inode {
   /// Its bytes lie in the store, and count against the store's size.
   open var isStored: Bool { false }
 
-  /// The content of `other`, of the same file system and with no name that anybody knows, becomes this one's at once; nobody
-  /// has opened either. False if that cannot be: then it is to be copied.
+  /// The content of `other`, of the same file system and without a name in the tree, becomes this one's at once; no guest has
+  /// opened either. False if that cannot be: then it is to be copied.
   open func takeContent(of other: Inode) -> Bool { false }
 
   // MARK: - Extended attributes (names carry their prefix; the VFS has checked it and the caller's right)

@@ -344,7 +344,7 @@ extension VirtualFileSystem {
     let replaced = target.inode
     try oldDirectory.rename(oldName, moved, to: newDirectory, newName, replacing: replaced, flags)
     if flags.contains(.whiteout) { try ownWhiteout(oldName, in: oldDirectory, caller) }
-    settle(source, target, oldName, in: oldParent.dentry, newName, in: newParent.dentry, flags)
+    moveDentries(source, target, oldName, in: oldParent.dentry, newName, in: newParent.dentry, flags)
     if watchCount == 0 { return }
     let (from, to) = (oldName.copy, newName.copy)
     reportMove(
@@ -369,8 +369,8 @@ extension VirtualFileSystem {
     try inherit(accessList, nil, node)
   }
 
-  /// Brings the dentries in step with a rename that has happened.
-  private func settle(
+  /// Moves the dentries as the rename has moved their inodes (`d_move` of fs/dcache.c).
+  private func moveDentries(
     _ source: Dentry, _ target: Dentry, _ oldName: Name, in oldParent: Dentry, _ newName: Name, in newParent: Dentry,
     _ flags: RenameFlags
   ) {

@@ -89,13 +89,13 @@ static inline long vd_syscall(long number, long a, long b, long c, long d, long 
 #include "VedetteLocks.h"
 #include "VedettePtrace.h"
 
-/// `vd_kickable_call`, which `Flag` makes.
-static inline long vd_interruptible_call(const uint32_t *kicked, long number, long a, long b, long c, long d) {
+/// `vd_interruptible_syscall`, which `Flag` makes.
+static inline long vd_interruptible_call(const uint32_t *flag, long number, long a, long b, long c, long d) {
 #ifdef VEDETTE_FAULTS
   long fault = vd_fault(number);
   if (fault != 0) return fault;
 #endif
-  return vd_kickable_call(kicked, number, a, b, c, d);
+  return vd_interruptible_syscall(flag, number, a, b, c, d);
 }
 
 #endif

@@ -145,7 +145,7 @@ uint64_t vd_vdso_base(size_t *size);
 /// Starts a process that removes the directory when the returned socket is closed or shut for writing, by us or by our
 /// death; reading from it then ends when that is done. A byte written to it before says that the directory is not to be
 /// removed. The path must stay in memory until this returns. Returns a negative errno on failure.
-int vd_launch_janitor(const char *path);
+int vd_launch_reaper(const char *path);
 
 /// Removes a directory and everything in it, never following a link.
 void vd_remove_tree(const char *path);
@@ -158,11 +158,11 @@ int vd_probe_memory_map(void);
 int vd_probe_file_system(void);
 
 /// Installs a handler without SA_RESTART: the signal's only use is to end a blocking call of one thread.
-int vd_install_kick(int signal);
+int vd_install_interrupt(int signal);
 
-/// Makes the system call unless `*kicked` is not 0; then, and if the kick comes at any moment before the call has begun or
-/// while it waits, it is -EINTR. Who kicks sets the flag first.
-long vd_kickable_call(const uint32_t *kicked, long number, long a, long b, long c, long d);
+/// Makes the system call unless `*flag` is not 0; then, and if the signal comes at any moment before the call has begun or
+/// while it waits, it is -EINTR. Who sends the signal sets the flag first.
+long vd_interruptible_syscall(const uint32_t *flag, long number, long a, long b, long c, long d);
 
 /// A word that says one thing: 0, or raised.
 void vd_flag_raise(uint32_t *flag);

@@ -20,7 +20,7 @@ struct ThreadState {
   let name: [UInt8]
   /// R, S, D, T, t, Z, X (`man 5 proc_pid_stat`).
   let letter: UInt8
-  /// The call it is blocked in; see `Kinship.blockingCall`.
+  /// The call it is blocked in; see `TaskState.blockingCall`.
   let call: Int?
   /// /proc/THREAD/wchan: the kernel function it sleeps in.
   let function: [UInt8]
@@ -46,7 +46,7 @@ struct ThreadState {
     insideGroup = numbers.inside
     letter = numbers.letter
     name = Self.bytes(thread, "comm")
-    call = Kinship.blockingCall(of: thread)
+    call = TaskState.blockingCall(of: thread)
     function = Self.bytes(thread, "wchan")
   }
 

@@ -7,7 +7,7 @@ shown=$(TMPDIR=$PWD timeout -k 5 60 ${as[@]+"${as[@]}"} bash "$work/demo-coheren
 [ $? -eq 0 ] && ok demonstration || fail demonstration "$shown"
 gcc -o "$work/coherence" "$work/coherence.c"
 chmod 755 "$work/coherence"
-# The move maps the upper file, which is none of the guest's reading: the access time that it set stays.
+# The remap maps the upper file, which is not a read of the guest's: the access time that it set stays.
 printf old >timed
 mkdir upper
 chmod 666 timed

@@ -65,7 +65,7 @@ extension CallContext {
   }
 
   /// ETXTBSY: some guest runs this file as its program.
-  func isExecuting(_ inode: Inode) -> Bool { inode.runners > 0 }
+  func isExecuting(_ inode: Inode) -> Bool { inode.denyWriteCount > 0 }
 
   /// `openat2(2)`: unknown flags are refused.
   fileprivate func open(_ name: GuestString, at directory: DirectoryDescriptor, _ how: OpenHow) throws(Errno) -> Outcome

@@ -1,6 +1,6 @@
 // Descriptors are installed in a guest through a held call (SECCOMP_IOCTL_NOTIF_ADDFD). For a replacement the tracer
-// injects a call of its own; its notification may be received by the notify worker or by the tracer, whoever is there
-// first, and is recognised by the thread it comes from.
+// injects a call of its own; its notification may be received by the notify worker or by the tracer, the first
+// to wait for it, and is recognised by the thread it comes from.
 
 import CLinux
 import Gate
@@ -58,7 +58,7 @@ final class DescriptorJobs: Sendable {
     return true
   }
 
-  /// The tracer's share: receives until the job is done, by itself or by the worker, which kicks then.
+  /// The tracer's share: receives until the job is done, by itself or by the worker, which interrupts the tracer then.
   func serve(_ job: DescriptorJob, listener: NotifyListener) {
     var deadline = StopDeadline(job.thread)
     var rounds = 0
@@ -73,7 +73,7 @@ final class DescriptorJobs: Sendable {
       if ready == -Int(EINTR) { continue }
       // The guest may have died on its way to the gate, or a filter of its own has refused the call; its stop says so.
       if ready <= 0 || CInt(poll.revents) & POLLIN == 0 {
-        if Kinship.isStoppedOrDead(job.thread) { return }
+        if TaskState.isStoppedOrDead(job.thread) { return }
         continue
       }
       var notification = seccomp_notif()

@@ -174,7 +174,7 @@ struct RemoteThread: ~Copyable, StoppedThread {
       return .gone
     case .gone:
       // Of a dead leader the main loop will hear; of a thread that has vanished it would not.
-      if !Kinship.isZombie(tracee.thread) { tracer.putOff(tracee.thread, CInt(SIGKILL)) }
+      if !TaskState.isZombie(tracee.thread) { tracer.putOff(tracee.thread, CInt(SIGKILL)) }
       return .gone
     case .none, .late: return .late
     }

@@ -21,7 +21,7 @@ extension Tracee {
     let result = request(operation, address, data)
     if result >= 0 { return true }
     // A thread that has died is not stopped any more; one that is stopped cannot be dead.
-    if result != -Int(ESRCH) || Kinship.mayBeStopped(thread) { lose() }
+    if result != -Int(ESRCH) || TaskState.mayBeStopped(thread) { lose() }
     return false
   }
 
@@ -128,7 +128,7 @@ extension Tracee {
 
   /// Asks for an EVENT_STOP (PTRACE_INTERRUPT), wherever the thread is. One that cannot be interrupted is lost.
   func interrupt() {
-    if isLost || request(VD_PTRACE_INTERRUPT) >= 0 || Kinship.isDead(thread) { return }
+    if isLost || request(VD_PTRACE_INTERRUPT) >= 0 || TaskState.isDead(thread) { return }
     lose()
   }
 

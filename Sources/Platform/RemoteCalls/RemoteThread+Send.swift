@@ -16,10 +16,10 @@ extension RemoteThread {
     do throws(Errno) { ends = try Self.makePair() } catch { throw .refused(error) }
     let ours = OwnedDescriptor(ends.0)
     let guests = OwnedDescriptor(ends.1)
-    let lent = try install(guests.rawValue, at: nil, closeOnExec: true)
+    let injected = try install(guests.rawValue, at: nil, closeOnExec: true)
     let sent: Result<Void, RemoteCallError>
-    do throws(RemoteCallError) { sent = .success(try send(number, over: lent)) } catch { sent = .failure(error) }
-    _ = try call(.close(lent))
+    do throws(RemoteCallError) { sent = .success(try send(number, over: injected)) } catch { sent = .failure(error) }
+    _ = try call(.close(injected))
     try sent.get()
     do throws(Errno) { return try Self.receive(from: ours.rawValue) } catch { throw .refused(error) }
   }

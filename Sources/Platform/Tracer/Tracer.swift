@@ -1,5 +1,5 @@
 // The ptrace gate: one thread that waits for every guest thread, decides what each stop means, and lets it go on. What a
-// stop of a particular kind needs is in `Tracer+Calls`, `Tracer+Exec` and `Tracer+Family`.
+// stop of a particular kind needs is in `Tracer+Calls`, `Tracer+Exec` and `Tracer+Births`.
 //
 // Invariant: between two waits every known thread either runs, or is in a group-stop (PTRACE_LISTEN), or is a newborn that
 // waits for its parent's event (`held`).
@@ -21,9 +21,9 @@ final class Tracer {
   /// The clocks of CPUs that a stop has looked at (Tracer+Timeouts).
   var clocks: [Int: ProcessorClock] = [:]
   /// Ticks when the time of a socket's call is over: the next one, of CLOCK_MONOTONIC.
-  let deadlines = KickTimer()
+  let deadlines = InterruptTimer()
   /// Ticks while remote calls are made: a wait for one guest ends now and then, for a look at its `StopDeadline`.
-  let stepTimer = KickTimer()
+  let stepTimer = InterruptTimer()
   /// Threads that are borrowed for remote calls.
   var remoteThreadCount = 0
   var nextDeadline = UInt64.max
@@ -101,7 +101,7 @@ final class Tracer {
   /// Serves stops until every guest is gone. When the main guest has ended, the others are killed, by way of
   /// `initProcess` if there is one.
   func run(endingWith initProcess: ThreadID?) -> ExitStatus {
-    WorkerThread.allowKick()
+    WorkerThread.allowInterruption()
     while true {
       if let event = deferred.removeFirst() {
         handle(event, endingWith: initProcess)
@@ -112,7 +112,7 @@ final class Tracer {
       if !deferred.isEmpty { continue }
       if !newbornWork.isEmpty, held.isEmpty { newbornWork = [] }
       if tracees.count > 1, gather() { continue }
-      // Taking the namespaces down takes the kernel milliseconds, and nobody need wait for them.
+      // Taking the namespaces down takes the kernel milliseconds, and no thread need wait for them.
       if hasEnded, tracees.isEmpty, held.isEmpty, initProcess != nil ? !initIsReaped : inheritsChildren { break }
       var status: CInt = 0
       requests.tracerProgress.beginWait()
@@ -126,7 +126,7 @@ final class Tracer {
       }
       if thread == -Int(ECHILD) { break }
       if thread < 0 {
-        // wait4(2) has no other error for us. Should it have one after all, nobody is served any more: everything ends.
+        // wait4(2) has no other error for us. Should it have one after all, no call is served any more: everything ends.
         failedWaits += 1
         if failedWaits > Self.patience { break }
         if failedWaits > 1 { endRemaining(initProcess) }
@@ -208,7 +208,7 @@ final class Tracer {
   static func killSurely(_ thread: ThreadID) {
     for _ in 0..<3 {
       let result = vd_syscall(Int(SYS_tkill), Int(thread), Int(SIGKILL), 0, 0, 0, 0)
-      if result == 0 || result == -Int(ESRCH) && Kinship.isDead(thread) { return }
+      if result == 0 || result == -Int(ESRCH) && TaskState.isDead(thread) { return }
     }
   }
 
@@ -224,7 +224,7 @@ final class Tracer {
       return
     }
     guard let tracee = tracees[thread] else {
-      // A newborn that was faster than its parent's event. While everything is being ended nobody waits for that event.
+      // A newborn that was faster than its parent's event. While everything is being ended that event is not waited for.
       if hasEnded { killThread(thread) }
       held[thread] = status
       return

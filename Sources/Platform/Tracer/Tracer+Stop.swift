@@ -68,7 +68,7 @@ extension Tracer {
     while true {
       let next = nextStop(of: tracee.thread, Self.waitOptions | 1 /* WNOHANG */)
       guard case .none = next else { return next }
-      if Kinship.isDead(tracee.thread) { return .gone }
+      if TaskState.isDead(tracee.thread) { return .gone }
       rounds += 1
       if rounds % 64 == 0, deadline.isOver() { return .late }
       stops.wait(microseconds: 1000)
@@ -81,7 +81,7 @@ extension Tracer {
     guard tracee.wasInterrupted else { return }
     tracee.wasInterrupted = false
     guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
-      Int64(bitPattern: number) >= 0, !Kinship.hasPendingSignal(tracee.thread)
+      Int64(bitPattern: number) >= 0, !TaskState.hasPendingSignal(tracee.thread)
     else { return }
     makeAgain(Int(truncatingIfNeeded: number), in: tracee)
   }
@@ -90,8 +90,8 @@ extension Tracer {
   /// to see it (`man 2 ptrace`). A call that the kernel never restarts is made again, unless another signal waits.
   func hideIgnored(_ signal: CInt, in tracee: Tracee) {
     guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
-      Int64(bitPattern: number) >= 0, Kinship.ignores(signal, tracee.thread),
-      !Kinship.hasPendingSignal(tracee.thread)
+      Int64(bitPattern: number) >= 0, TaskState.ignores(signal, tracee.thread),
+      !TaskState.hasPendingSignal(tracee.thread)
     else { return }
     makeAgain(Int(truncatingIfNeeded: number), in: tracee)
   }

@@ -2,17 +2,19 @@
 
 import CLinux
 
-/// Sends `WorkerThread.kick` to the thread that arms it first. A kick that comes between two waits is lost, so it is repeated.
-final class KickTimer {
+/// Sends `WorkerThread.interruption` to the thread that arms it first. A signal that comes between two waits is lost, so it is repeated.
+final class InterruptTimer {
   private var timer: CInt?
-  /// Kicks come.
+  /// The signal comes.
   private(set) var isArmed = false
 
-  /// The first kick comes after so many nanoseconds, further ones in that interval. 0 stops it.
+  /// The first signal comes after so many nanoseconds, further ones in that interval. 0 stops it.
   func arm(after first: Int, every interval: Int) {
     if timer == nil {
       // struct sigevent: value, signal, SIGEV_THREAD_ID, thread.
-      let event = (0 as UInt64, WorkerThread.kick, 4 as CInt, CInt(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)))
+      let event = (
+        0 as UInt64, WorkerThread.interruption, 4 as CInt, CInt(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0))
+      )
       var padded = (event, 0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64)
       var made: CInt = 0
       let result = withUnsafeMutablePointer(to: &padded) { event in

@@ -75,7 +75,7 @@ struct GuestStop: ~Copyable, StoppedGuests {
       else {
         if tracee.isLost { return }
         // A thread on its way out of the kernel needs some microseconds; one in state D may stay there.
-        if rounds > 0, Kinship.isOutOfGuestCode(tracee.thread), isParked(tracee.thread) || rounds > Self.patience {
+        if rounds > 0, TaskState.isOutOfGuestCode(tracee.thread), isParked(tracee.thread) || rounds > Self.patience {
           return
         }
         rounds += 1
@@ -116,7 +116,7 @@ struct GuestStop: ~Copyable, StoppedGuests {
   /// The thread, in state D, waits for us, for its vfork child, or for a page; then it leaves memory alone. Any other call may
   /// be in the middle of mapping or of filling a buffer, and is worth a moment.
   private func isParked(_ thread: ThreadID) -> Bool {
-    switch Kinship.blockingCall(of: thread) {
+    switch TaskState.blockingCall(of: thread) {
     case .none, .some(-1), .some(Int(SYS_vfork)), .some(Int(SYS_clone)), .some(Int(SYS_clone3)): true
     case .some(let number): tracer.mayHold(number)
     }

@@ -1,4 +1,4 @@
-// Without namespaces the store is a directory that outlives a supervisor killed by SIGKILL. This process waits for the
+// Without namespaces the store is a directory that outlives a supervisor killed by SIGKILL. The reaper waits for the
 // supervisor's end and removes it: in every case, because the supervisor's own Landlock domain lets it remove nothing beside
 // that directory. It holds nothing else of the supervisor's and belongs to the system's init.
 #define _GNU_SOURCE
@@ -44,7 +44,7 @@ static void empty(long directory, int depth) {
 }
 
 void vd_remove_tree(const char *path) {
-  // A call that fails for a want of memory is not a reason to leave what nobody else removes.
+  // A call that fails for a want of memory is not a reason to leave a directory that no other process removes.
   for (int attempt = 0; attempt < 3; attempt++) {
     long directory = VD_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
     if (directory == -ENOENT) return;
@@ -56,7 +56,7 @@ void vd_remove_tree(const char *path) {
   }
 }
 
-int vd_launch_janitor(const char *path) {
+int vd_launch_reaper(const char *path) {
   int ends[2];
   long result = VD_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends, 0, 0);
   if (result < 0) return (int)result;

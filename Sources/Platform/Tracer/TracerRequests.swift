@@ -82,7 +82,7 @@ final class TracerRequests: GuestControl {
       post(.guests(request))
       // The tracer serves now, and its progress counts.
       if request.isByWorker { workerProgress.beginWait() }
-      while !request.isDone.wait(milliseconds: 200) { kickTracer() }
+      while !request.isDone.wait(milliseconds: 200) { interruptTracer() }
       if request.isByWorker { workerProgress.endWait() }
     }
   }
@@ -108,7 +108,7 @@ final class TracerRequests: GuestControl {
     }
     guard isOpen else { return Self.refuse(request) }
     isWaiting.raise()
-    if Self.ownThread != tracerThread { kickTracer() }
+    if Self.ownThread != tracerThread { interruptTracer() }
   }
 
   /// Ends what the tracer, or the notify worker, waits for.
@@ -117,11 +117,13 @@ final class TracerRequests: GuestControl {
     guard thread > 0 else { return }
     // One that is lost would leave it asleep.
     for _ in 0..<3 {
-      if vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.kick), 0, 0, 0) == 0 { return }
+      if vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.interruption), 0, 0, 0) == 0 {
+        return
+      }
     }
   }
 
-  func kickTracer() { interrupt(true) }
+  func interruptTracer() { interrupt(true) }
 
   /// What has come in since the last look.
   func take() -> [Request] {
@@ -169,7 +171,7 @@ final class TracerRequests: GuestControl {
     workers.withLock { $0 = [] }
   }
 
-  /// The tracer has ended: whoever waits is told that there is nobody left.
+  /// The tracer has ended: the threads that wait are released.
   func close() {
     let left = queue.withLock { queue in
       defer { queue = nil }

@@ -1,5 +1,5 @@
 // A thread of ours, and the signal that ends its blocking system calls. What a thread waits in is either a call of
-// `Flag.interruptibleCall`, which misses no kick, or must bear that one came too early.
+// `Flag.interruptibleCall`, which misses no signal, or must bear that one came too early.
 
 import CLinux
 import Kernel
@@ -9,7 +9,7 @@ import LinuxABI
 final class WorkerThread: Sendable {
   /// The signal that interrupts blocking calls of one thread. Not a real-time signal: those queue up, and a thread that
   /// is slow to take them would use up what the user may have pending (RLIMIT_SIGPENDING).
-  static let kick: CInt = SIGURG
+  static let interruption: CInt = SIGURG
 
   private final class Start {
     let body: @Sendable () -> Void
@@ -33,7 +33,7 @@ final class WorkerThread: Sendable {
       { argument in
         guard let argument else { return nil }
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-        WorkerThread.allowKick()
+        WorkerThread.allowInterruption()
         start.body()
         start.end.raiseForWaiters()
         return nil
@@ -53,10 +53,10 @@ final class WorkerThread: Sendable {
       .system, "no thread for the supervisor (ulimit -u, pids.max)", errno: .resourceTemporarilyUnavailable)
   }
 
-  /// Lets the kick through in the calling thread; a thread pool's threads block everything.
-  static func allowKick() {
-    _ = vd_install_kick(kick)
-    var mask: UInt64 = 1 << (UInt64(kick) - 1)
+  /// Lets that signal through in the calling thread; a thread pool's threads block everything.
+  static func allowInterruption() {
+    _ = vd_install_interrupt(interruption)
+    var mask: UInt64 = 1 << (UInt64(interruption) - 1)
     _ = withUnsafeMutablePointer(to: &mask) {
       vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_UNBLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
     }
@@ -65,11 +65,11 @@ final class WorkerThread: Sendable {
   /// It will not run anything of ours any more.
   var hasEnded: Bool { end.isRaised }
 
-  /// Kicks the thread until it has ended, and joins it.
+  /// Interrupts the thread until it has ended, and joins it.
   func stop() {
     guard let thread = handle.withLock({ $0.take() }) else { return }
     while !end.isRaised {
-      pthread_kill(thread, Self.kick)
+      pthread_kill(thread, Self.interruption)
       end.wait(milliseconds: 1)
     }
     pthread_join(thread, nil)

@@ -19,7 +19,7 @@ final class PrivateDirectory {
   let trampolineDirectory: CInt
   let trampolines: TrampolineFiles
   /// Closing it, by us or by our death, has the directory removed.
-  private let janitor: CInt
+  private let reaper: CInt
 
   static func make() throws(LaunchError) -> PrivateDirectory {
     var places = ["/dev/shm", "/var/tmp", "/tmp"]
@@ -54,13 +54,13 @@ final class PrivateDirectory {
     _ = try Errno.check(got)
     path = "\(place)/vedette-\(String(number, radix: 36))"
     // Before the directory: whenever we die, somebody knows of it.
-    janitor = CInt(try Errno.check(Int(path.withCString { vd_launch_janitor($0) })))
+    reaper = CInt(try Errno.check(Int(path.withCString { vd_launch_reaper($0) })))
     do throws(Errno) { try Kernel.makeDirectory(path, mode: 0o700) } catch {
       // What is there is not ours.
       var byte: UInt8 = 0
       _ = vd_syscall(
-        Int(SYS_write), Int(janitor), withUnsafeMutablePointer(to: &byte) { Int(bitPattern: $0) }, 1, 0, 0, 0)
-      close(janitor)
+        Int(SYS_write), Int(reaper), withUnsafeMutablePointer(to: &byte) { Int(bitPattern: $0) }, 1, 0, 0, 0)
+      close(reaper)
       throw error
     }
     do throws(Errno) {
@@ -75,7 +75,7 @@ final class PrivateDirectory {
         device: UInt64(plain.st_dev), plain: UInt64(plain.st_ino), executableStack: UInt64(executable.st_ino))
       try Kernel.call(SYS_fchmod, Int(trampolineDirectory), 0o500)
     } catch {
-      close(janitor)
+      close(reaper)
       throw error
     }
   }
@@ -98,14 +98,14 @@ final class PrivateDirectory {
   func remove() {
     _ = fchmod(trampolineDirectory, 0o700)
     close(trampolineDirectory)
-    let isAsked = vd_syscall(Int(SYS_shutdown), Int(janitor), Int(CLinux.SHUT_WR), 0, 0, 0, 0) == 0
+    let isAsked = vd_syscall(Int(SYS_shutdown), Int(reaper), Int(CLinux.SHUT_WR), 0, 0, 0, 0) == 0
     var byte: UInt8 = 0
     var result = isAsked ? -Int(EINTR) : 0
     while result == -Int(EINTR) {
       result = withUnsafeMutablePointer(to: &byte) {
-        vd_syscall(Int(SYS_read), Int(janitor), Int(bitPattern: $0), 1, 0, 0, 0)
+        vd_syscall(Int(SYS_read), Int(reaper), Int(bitPattern: $0), 1, 0, 0, 0)
       }
     }
-    close(janitor)
+    close(reaper)
   }
 }

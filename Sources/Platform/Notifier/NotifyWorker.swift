@@ -54,7 +54,7 @@ final class NotifyWorker: Sendable {
         if received == -Int(ENOENT), isDead { return }
         if received < 0 { continue }
         if jobs.recognise(notification, listener: listener) {
-          requests.kickTracer()
+          requests.interruptTracer()
           continue
         }
       }
@@ -81,7 +81,7 @@ final class NotifyWorker: Sendable {
 
   private func serve(_ call: SystemCall, _ thread: ThreadID, _ id: UInt64) {
     requests.notifications.wrappingAdd(1, ordering: .relaxed)
-    // Known until a descriptor is installed: a move that begins meanwhile counts on it.
+    // Known until a descriptor is installed: a remap that begins meanwhile counts on it.
     requests.served.withLock { $0 = thread }
     requests.workerProgress.beginCall(call.number, of: thread)
     answer(handler.handle(call, from: thread, by: .notify), to: id, of: thread, call)

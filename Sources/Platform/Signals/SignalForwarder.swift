@@ -70,8 +70,8 @@ final class SignalForwarder: Sendable {
   }
 
   private func work() {
-    // The kick is waited for like the others, so that none comes too early.
-    var mask = Self.mask | 1 << (UInt64(WorkerThread.kick) - 1)
+    // The interruption is waited for like the others, so that none comes too early.
+    var mask = Self.mask | 1 << (UInt64(WorkerThread.interruption) - 1)
     _ = withUnsafeMutablePointer(to: &mask) {
       vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
     }
@@ -91,7 +91,7 @@ final class SignalForwarder: Sendable {
           }
         }
       }
-      if signal > 0, signal != WorkerThread.kick {
+      if signal > 0, signal != WorkerThread.interruption {
         // SI_KERNEL (0x80): the terminal's doing.
         let isByTerminal = information.si_code == 0x80
         if Self.endings.contains(signal) { ending.came(signal, isByTerminal: isByTerminal) }
@@ -141,7 +141,7 @@ final class SignalForwarder: Sendable {
     // Guests can make arrivals without end.
     for _ in 0..<Self.looks {
       arrivals.lower()
-      if arrivals.take(signal) || Kinship.isPending(signal, guest) { return true }
+      if arrivals.take(signal) || TaskState.isPending(signal, guest) { return true }
       if !arrivals.wait(milliseconds: Self.patience) { break }
     }
     return false

@@ -11,15 +11,15 @@
 
 #include "LaunchInternal.h"
 
-// long vd_kickable_call(const uint32_t *kicked, long number, long a, long b, long c, long d)
+// long vd_interruptible_syscall(const uint32_t *flag, long number, long a, long b, long c, long d)
 // Neither the stack nor a register that the caller keeps is touched, so it may end at any instruction.
 __asm__(
     "        .text\n"
-    "        .globl  vd_kickable_call\n"
-    "        .type   vd_kickable_call, @function\n"
-    "vd_kickable_call:\n"
+    "        .globl  vd_interruptible_syscall\n"
+    "        .type   vd_interruptible_syscall, @function\n"
+    "vd_interruptible_syscall:\n"
     "        cmpl    $0, (%rdi)\n"
-    "        jne     vd_kickable_abort\n"
+    "        jne     vd_interruptible_abort\n"
     "        movq    %rsi, %rax\n"
     "        movq    %rdx, %rdi\n"
     "        movq    %rcx, %rsi\n"
@@ -28,28 +28,28 @@ __asm__(
     "        xorl    %r8d, %r8d\n"
     "        xorl    %r9d, %r9d\n"
     "        syscall\n"
-    "vd_kickable_end:\n"
+    "vd_interruptible_end:\n"
     "        ret\n"
-    "vd_kickable_abort:\n"
+    "vd_interruptible_abort:\n"
     "        movq    $-4, %rax\n"  // EINTR
     "        ret\n"
-    "        .size   vd_kickable_call, . - vd_kickable_call\n");
+    "        .size   vd_interruptible_syscall, . - vd_interruptible_syscall\n");
 
-extern const char vd_kickable_end[], vd_kickable_abort[];
+extern const char vd_interruptible_end[], vd_interruptible_abort[];
 
-static void kicked(int signal, siginfo_t *information, void *context) {
+static void interrupted(int signal, siginfo_t *information, void *context) {
   (void)signal;
   (void)information;
   greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
   uint64_t address = (uint64_t)registers[REG_RIP];
-  if (address >= (uint64_t)&vd_kickable_call && address < (uint64_t)vd_kickable_end)
-    registers[REG_RIP] = (greg_t)(uint64_t)vd_kickable_abort;
+  if (address >= (uint64_t)&vd_interruptible_syscall && address < (uint64_t)vd_interruptible_end)
+    registers[REG_RIP] = (greg_t)(uint64_t)vd_interruptible_abort;
 }
 
-int vd_install_kick(int signal) {
+int vd_install_interrupt(int signal) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_sigaction = kicked;
+  action.sa_sigaction = interrupted;
   action.sa_flags = SA_SIGINFO;
   return sigaction(signal, &action, NULL) == 0 ? 0 : -errno;
 }

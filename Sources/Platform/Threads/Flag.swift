@@ -2,7 +2,7 @@
 
 import CLinux
 
-/// Lowered at first. What was written before `raise` is seen by whoever finds it raised.
+/// Lowered at first. What was written before `raise` is seen by the thread that finds it raised.
 final class Flag: Sendable {
   /// Owned; touched by atomic operations only.
   nonisolated(unsafe) private let word: UnsafeMutablePointer<UInt32>
@@ -16,7 +16,7 @@ final class Flag: Sendable {
 
   var isRaised: Bool { vd_flag_is_raised(word) != 0 }
 
-  /// Raises it, for a thread that is then kicked out of `interruptibleCall`.
+  /// Raises it, for a thread whose `interruptibleCall` is interrupted then.
   func raise() { vd_flag_raise(word) }
 
   /// Raises it, for threads in `wait`.
@@ -29,8 +29,8 @@ final class Flag: Sendable {
   @discardableResult
   func wait(milliseconds: Int = -1) -> Bool { vd_flag_wait(word, milliseconds) != 0 }
 
-  /// A system call of at most four arguments that is -EINTR if the flag is raised, or if `WorkerThread.kick` comes, before it
-  /// or meanwhile. Raise first and kick then: nothing is missed.
+  /// A system call of at most four arguments that is -EINTR if the flag is raised, or if `WorkerThread.interruption` comes, before it
+  /// or meanwhile. Raise first and interrupt then: nothing is missed.
   func interruptibleCall(_ number: CInt, _ a: Int, _ b: Int, _ c: Int, _ d: Int = 0) -> Int {
     vd_interruptible_call(word, Int(number), a, b, c, d)
   }

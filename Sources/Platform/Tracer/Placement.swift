@@ -35,7 +35,7 @@ final class Placement {
   private var windowStart: UInt64 = 0
   /// Stops since the timer last looked.
   private var stopsSinceTick = 0
-  private let timer = KickTimer()
+  private let timer = InterruptTimer()
 
   /// The last process that was born when its parent was the only guest: 0 if there is no such pair now.
   private var child: ThreadID = 0
@@ -60,7 +60,7 @@ final class Placement {
   /// The thread is about to execute a program; `others` are all other guests.
   func executes(_ thread: ThreadID, others: some Collection<ThreadID>) {
     guard guests.isEmpty, others.count <= Self.crowd else { return }
-    for other in others where Kinship.mayRun(other) { return }
+    for other in others where TaskState.mayRun(other) { return }
     bind(thread)
   }
 
@@ -86,7 +86,7 @@ final class Placement {
   /// may two that want to run at once: not a parent alone that is on its way to sleep.
   func tick() {
     guard isHere else { return }
-    contentions = guests.count > 1 && guests.allSatisfy { Kinship.mayRun($0.thread) } ? contentions + 1 : 0
+    contentions = guests.count > 1 && guests.allSatisfy { TaskState.mayRun($0.thread) } ? contentions + 1 : 0
     if contentions > 1 { parentsAreFreeUntil = MonotonicClock.now() &+ 2_000_000_000 }
     // A guest that opens one file after another makes no stops; the worker serves it.
     let notified = requests.notifications.exchange(0, ordering: .relaxed)
