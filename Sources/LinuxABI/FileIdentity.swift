@@ -16,4 +16,17 @@ public struct FileIdentity: Hashable, Sendable {
     device = status.device
     number = status.inode
   }
+
+  // Written out to be inlined in other targets: nodes are looked up by it at each call on a descriptor.
+
+  @inlinable
+  public static func == (one: FileIdentity, other: FileIdentity) -> Bool {
+    one.number == other.number && one.device == other.device
+  }
+
+  @inlinable
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(device)
+    hasher.combine(number)
+  }
 }
