@@ -47,9 +47,12 @@ public final class BackgroundCopyUp: Sendable {
 
   /// Copies what is left, under the tree lock: the call that needs it cannot wait.
   public func finish() {
-    isTakenOver.store(true, ordering: .relaxed)
+    takeOver()
     _ = advance { true }
   }
+
+  /// Ends the slice that is being copied at its next step.
+  func takeOver() { isTakenOver.store(true, ordering: .relaxed) }
 
   /// Copies step by step as long as `goesOn` says; false when it has ended.
   private func advance(while goesOn: () -> Bool) -> Bool {

@@ -5,61 +5,9 @@ import LinuxABI
 import Synchronization
 import Testing
 import TestSupport
-import VFS
 
 @testable import Coherence
-
-/// A file system whose files are host files without a name.
-private final class HostFiles: Filesystem {
-  init() { super.init(typeName: "test") }
-
-  override func statistics() throws(Errno) -> FilesystemStatistics {
-    FilesystemStatistics(magic: 0, freeBlocks: 1 << 30, availableBlocks: 1 << 30)
-  }
-}
-
-private final class HostFile: Inode {
-  let file: OwnedDescriptor
-
-  init(_ filesystem: Filesystem, megabytes: Int) throws {
-    let file = try Host.openTrusted("/dev/shm", [.temporaryBit, .directory, .readWrite], mode: 0o600)
-    let block = [UInt8](repeating: 1, count: 1 << 20)
-    for number in 0..<megabytes {
-      try block.withUnsafeBytes { try Host.write($0, to: file.rawValue, at: Int64(number) << 20) }
-    }
-    let number = UInt64(file.rawValue)
-    self.file = file
-    super.init(
-      filesystem: filesystem, type: .regular, number: number, permissions: [], owner: 0, group: 0)
-  }
-
-  override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    try Host.openTrusted("/proc/self/fd/\(file.rawValue)", flags)
-  }
-}
-
-/// Stands in for the overlay: notes what is cancelled.
-private final class Source: CopyUpSource {
-  weak var copyUpObserver: (any CopyUpObserver)?
-  var cancelled: [BackgroundCopyUp] = []
-  func cancel(_ copyUp: BackgroundCopyUp) { cancelled.append(copyUp) }
-}
-
-/// Keeps what is to run in the background, for the test to run.
-private final class Background: GuestControl {
-  let body = Mutex<(@Sendable () -> Void)?>(nil)
-  let hasThreads: Bool
-  init(hasThreads: Bool = true) { self.hasThreads = hasThreads }
-  func inBackground(_ body: @escaping @Sendable () -> Void) -> Bool {
-    if hasThreads { self.body.withLock { $0 = body } }
-    return hasThreads
-  }
-  func withStoppedGuests(_ work: any StoppedGuestsWork) {}
-  func wake(_ thread: ThreadID) {}
-  func whenReadable(_ descriptor: CInt, _ body: @escaping @Sendable () -> Void) {}
-
-  func run() { body.withLock { $0.take() }?() }
-}
+@testable import VFS
 
 /// Which calls wait for a background copy-up, and when none does any more.
 @Suite struct BackgroundCopyUpsTests {
@@ -199,16 +147,28 @@ private final class Background: GuestControl {
     #expect(try Host.stat(target.file.rawValue).st_blocks == 40 << 11)
   }
 
-  /// The holder of the tree lock waits for a step, and not for the slice that the thread is in: as soon as the copy is taken over
-  /// the thread's slice ends.
+  /// The holder of the tree lock waits for a step, and not for the slice that the thread is in.
   @Test func aCopyThatIsTakenOverEndsTheSlice() throws {
-    let (copyUp, _) = try make(40)
-    copyUp.cancel()
+    let (copyUp, target) = try make(40)
+    copyUp.takeOver()
+    #expect(copyUp.copySlice() && !copyUp.hasEnded)
+    #expect(try Host.stat(target.file.rawValue).st_blocks <= 1 << 11)
     copyUp.finish()
+    guard case .success = copyUp.result else {
+      Issue.record("not copied")
+      return
+    }
+    #expect(try Host.stat(target.file.rawValue).st_blocks == 40 << 11)
+  }
+
+  @Test func aCancelledCopyEndsWithoutItsContent() throws {
+    let (copyUp, target) = try make(40)
+    copyUp.cancel()
+    #expect(!copyUp.copySlice())
     guard case .failure(.canceled) = copyUp.result else {
       Issue.record("cancelled, and yet copied")
       return
     }
-    #expect(!copyUp.copySlice())
+    #expect(try Host.stat(target.file.rawValue).st_blocks == 0)
   }
 }
