@@ -60,6 +60,11 @@ private struct OwnThread: ~Copyable, StoppedThread {
       injected[number] = CInt(vd_syscall(Int(SYS_fcntl), Int(file), Int(F_DUPFD_CLOEXEC), 500, 0, 0, 0))
     }
   }
+
+  mutating func sendDescriptor(_ number: CInt) throws(RemoteCallError) -> OwnedDescriptor {
+    try begin()
+    return OwnedDescriptor(dup(number))
+  }
 }
 
 @Suite struct ProcessRemapTests {

@@ -67,6 +67,8 @@ extension Tracer {
 
   /// An exec ended the thread that had made a child before its event was seen: the child's kernel parent is the group.
   func adoptStragglers(of parent: Tracee) {
-    for child in Array(held.keys) where ProcessTree.parent(of: child) == parent.group.leader { announce(child, by: parent) }
+    for child in Array(held.keys) where ProcessTree.parent(of: child) == parent.group.leader {
+      announce(child, by: parent)
+    }
   }
 }
