@@ -43,7 +43,7 @@ static long write_file(const char *path, const char *text) {
   return result < 0 ? result : 0;
 }
 
-/// The limits belong to the user namespace of whoever opens the files: to the new one, never to the host's.
+/// The limits belong to the user namespace of the process that opens the files: to the new one, never to the host's.
 static void close_namespaces(void) {
   static const char *const names[] = {"/proc/sys/user/max_user_namespaces",  "/proc/sys/user/max_mnt_namespaces",
                                       "/proc/sys/user/max_pid_namespaces",   "/proc/sys/user/max_net_namespaces",
@@ -146,7 +146,7 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   vd_send_trees(plan);
   if (plan->wants_loopback && (result = loopback_up()) < 0) vd_fail(control, VD_STAGE_LOOPBACK, result);
 
-  // The sysctl is that of the network namespace of whoever opens the file: the new one. A kernel without it keeps 1024.
+  // The sysctl is that of the network namespace of the process that opens the file: the new one. A kernel without it keeps 1024.
   if (plan->wants_loopback && plan->opens_low_ports) write_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 
   char size[24], inodes[24];

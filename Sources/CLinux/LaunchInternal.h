@@ -1,4 +1,4 @@
-// What the two halves of the launch share: the raw calls and the way an error is told.
+// What the two halves of the launch share: the raw calls and the way an error is reported.
 #ifndef VEDETTE_LAUNCH_INTERNAL_H
 #define VEDETTE_LAUNCH_INTERNAL_H
 
@@ -6,7 +6,7 @@
 
 #define VD_CALL(number, a, b, c, d, e, f) vd_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
-/// Tells the supervisor where and why this child failed, and ends it.
+/// Reports to the supervisor where and why this child failed, and ends it.
 static inline _Noreturn void vd_fail(int socket, int stage, long error) {
   struct vd_report report = {.stage = stage, .error = (int32_t)-error};
   vd_send(socket, &report, sizeof report, NULL, 0);

@@ -26,7 +26,7 @@ public final class BackgroundCopyUps {
   private var needed: BackgroundCopyUp?
   private let queue = CopyQueue()
   private weak var source: (any CopyUpSource)?
-  /// Whom the copying thread tells of an end; set before the first guest runs.
+  /// To whom the copying thread reports an end; set before the first guest runs.
   public weak var owner: (any CoherenceOwner)?
   /// A thread that has made this many other calls will not come back: a handler has jumped out of the call it waited in.
   private static let patience = 1000

@@ -1,5 +1,5 @@
 // Private copied pages: which pages of a private mapping a process has written, so that the kernel has copied them and they are
-// not the file's any more. PAGEMAP_SCAN tells, or /proc/PID/pagemap before Linux 6.7.
+// not the file's any more. PAGEMAP_SCAN lists them, or /proc/PID/pagemap before Linux 6.7.
 
 import CLinux
 import Gate

@@ -16,7 +16,7 @@ final class Remap: Sendable {
   let file: FileIdentity
   /// The lower file on the host.
   let lower: FileIdentity
-  /// Open for reading: by it the kernel tells how its lists of mappings name the lower file.
+  /// Open for reading: by it the kernel is asked how its lists of mappings name the lower file.
   private let lowerFile: OwnedDescriptor
   /// Open for reading: what new descriptors are opened from, and what is mapped. With O_NOATIME where the host allows it:
   /// to map a file is to read it (`man 2 mmap`), and the guest has not.

@@ -1,4 +1,4 @@
-// What the kernel tells of a guest's descriptor beside its file: flags and locks, in /proc/PID/fdinfo/N.
+// What the kernel says of a guest's descriptor beside its file: flags and locks, in /proc/PID/fdinfo/N.
 
 import Kernel
 public import LinuxABI

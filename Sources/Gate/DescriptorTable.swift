@@ -1,4 +1,4 @@
-// The way into a guest's descriptor table, which is the kernel's own: a kept descriptor of /proc/TID/fd tells what a
+// The way into a guest's descriptor table, which is the kernel's own: a kept descriptor of /proc/TID/fd shows what a
 // number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step. What is done where no
 // duplicate can be taken is in Sentry, Duplicates.swift.
 

@@ -76,7 +76,7 @@ public struct TrampolineStart: Sendable {
   public var table: UInt64
   /// Goes into rsp; nothing is pushed below it but a signal frame.
   public var stackPointer: UInt64
-  /// Where the vdso lies, as the kernel has told (AT_SYSINFO_EHDR); nil if there is none.
+  /// Where the vdso lies, as the kernel has said (AT_SYSINFO_EHDR); nil if there is none.
   public var vdso: UInt64?
 
   public init(table: UInt64, stackPointer: UInt64, vdso: UInt64? = nil) {

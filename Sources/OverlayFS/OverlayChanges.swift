@@ -90,7 +90,7 @@ public struct OverlayChanges {
 
   /// Compares. The overlay is only read.
   ///
-  /// - Parameter keepsInodes: whoever only lists names need not hold all the objects behind them.
+  /// - Parameter keepsInodes: a caller that only lists names need not hold all the objects behind them.
   /// - Throws: errnos of the root directory; deeper ones end up in `unreadable`.
   public init(of overlay: OverlayFilesystem, _ style: Style, keepsInodes: Bool = true) throws(Errno) {
     self.style = style
@@ -350,7 +350,7 @@ public struct OverlayChanges {
     }
   }
 
-  /// The part of a number that tells the devices below a lower's root apart (HostFilesystem.number): 0 is the root's own.
+  /// The part of a number that distinguishes the devices below a lower's root (HostFilesystem.number): 0 is the root's own.
   private static func device(_ number: UInt64) -> UInt64 { number >> 48 & 0x1ff }
 }
 

@@ -208,7 +208,7 @@ public struct OverlayCheck {
     }
   }
 
-  /// What is wrong with a mark; nil if nothing is. Marks whose loss would show lower files are told apart by the caller.
+  /// What is wrong with a mark; nil if nothing is. Marks whose loss would show lower files are distinguished by the caller.
   private mutating func checkMark(
     _ word: [UInt8], _ value: [UInt8], _ type: FileType, _ number: UInt64, _ place: Int
   ) -> String? {

@@ -15,7 +15,7 @@ public final class OverlayDirectory: OverlayInode {
   var redirect: [LayerPath]?
   /// The merged names, once they are needed (OverlayListing.swift).
   var listing: DirectoryIndex<ListedChild>?
-  /// Somebody may hold a cursor into the lower's own order.
+  /// A task may hold a cursor into the lower's own order.
   var wasListed = false
   /// How many child directories there are, once it is known: `st_nlink` less two.
   var subdirectories: Int?

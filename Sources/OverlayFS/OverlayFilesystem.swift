@@ -1,12 +1,12 @@
 // One tree from layers: an upper that takes every change, over any number of lowers that never change.
 //
 // Locks: none. The tree lock (VFS/Filesystem.swift) is held around every call, so the three copy-up locks of other
-// overlays (`copyUp` > `mappings` > `data`) have nothing left to order: whoever reads `upper` holds the lock under which it
+// overlays (`copyUp` > `mappings` > `data`) have nothing left to order: code that reads `upper` holds the lock under which it
 // is set. Long content is copied without it, before the copy-up that uses it (OverlayBackgroundCopyUps.swift).
 //
-// Numbers: an inode that came from a lower keeps that lower's number (the second and further lowers are told apart by the
+// Numbers: an inode that came from a lower keeps that lower's number (the second and further lowers are distinguished by the
 // upper bits); an inode that was born in the upper has the upper's number and bit 40. So st_ino is constant over copy-up
-// and rename, and d_ino can be told without looking a name up.
+// and rename, and d_ino is known without looking a name up.
 
 import Kernel
 public import LinuxABI
@@ -66,7 +66,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
   /// The numbers of kept inodes by the numbers of their upper inodes.
   private var numberOfUpper: [UInt64: UInt64] = [:]
 
-  /// Told of every file whose content has been copied up, and asked what may be copied in the background.
+  /// Every copy-up of content is reported to it, and it decides what may be copied in the background.
   public weak var copyUpObserver: (any CopyUpObserver)?
   /// Files in the work directory that background copy-ups fill, by the numbers of the overlay's inodes.
   var workFiles: [UInt64: WorkFile] = [:]
@@ -211,7 +211,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     }
   }
 
-  /// `flock(2)` on `work/lock`, held as long as this object lives; false if somebody else has it.
+  /// `flock(2)` on `work/lock`, held as long as this object lives; false if another run has it.
   private func takeLock(in work: Inode) throws(Errno) -> Bool {
     let file = try Name.with("lock") { name throws(Errno) -> Inode in
       if let found = try work.lookup(name) { return found }
@@ -233,7 +233,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     for name in names {
       try Name.with(name) { name throws(Errno) in
         guard let found = try work.lookup(name) else { return }
-        // A directory that is not empty is none of ours: it stays, and the check tells of it.
+        // A directory that is not empty was not made here: it stays, and `vedette fsck` reports it.
         discard(name, found, in: work)
       }
     }
@@ -249,7 +249,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     }
   }
 
-  /// A name in the work directory that nobody uses; no other run has used it either.
+  /// A name in the work directory that is not in use; no other run has used it either.
   func temporaryName() -> [UInt8] {
     if temporaryCounter == 0 {
       let now = Timestamp.now()
@@ -273,7 +273,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     return number | UInt64(place) << 57
   }
 
-  /// The number here of what has `number` in the upper, as far as memory tells.
+  /// The number here of what has `number` in the upper, as far as it is in memory.
   func number(ofUpper number: UInt64) -> UInt64 { numberOfUpper[number] ?? Self.born(number) }
 
   func known(_ number: UInt64) -> OverlayInode? { byNumber[number]?.takeUnretainedValue() }

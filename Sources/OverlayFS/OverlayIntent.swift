@@ -1,5 +1,5 @@
 // What must follow a step on a persistent upper, written down before the step. Most operations have one step that shows,
-// and all others come before it and show nothing; where something must come behind it (a link count that no layer tells,
+// and all others come before it and show nothing; where something must come behind it (a link count that no layer has,
 // marks of an inode that is gone), a run that is killed in between leaves its intent, and the next run finishes.
 //
 // `work/intent` holds one intent at most: a header (magic, length, checksum) and fields that end in NUL. It is written by

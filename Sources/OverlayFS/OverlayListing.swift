@@ -91,7 +91,7 @@ extension OverlayDirectory {
     return result
   }
 
-  /// The directory is about to change for the first time: whoever reads it goes on in the index.
+  /// The directory is about to change for the first time: a task that reads it goes on in the index.
   ///
   /// A lower that cannot be listed has shown nothing that could go stale.
   func willChange() {

@@ -173,7 +173,7 @@ struct OverlayMarks {
   /// The upper inode with this number is gone, and so are its marks in the overflow store.
   func forgetElsewhere(_ number: UInt64) throws(Errno) { try overflow?.forget(number) }
 
-  /// The marks in the overflow store go if this is the last link of `upper`, which nobody has seen yet or nobody sees
+  /// The marks in the overflow store go if this is the last link of `upper`, which no task has seen yet or none sees
   /// any more.
   func forgetLastLink(_ upper: Inode) {
     guard let overflow, overflow.isInUse(for: upper), upper.isDirectory || upper.linkCount <= 1 else { return }

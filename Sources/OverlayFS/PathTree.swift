@@ -1,5 +1,5 @@
 // The names of a walk through a tree, each with the place of its parent and nothing else: what a list of paths costs grows
-// with the names and not with the depth. A path is put together only for whoever shows or writes it.
+// with the names and not with the depth. A path is put together only where it is shown or written.
 
 /// Names by place. Place 0 is the root, which has none.
 public struct PathTree: Sendable, Equatable {

@@ -70,7 +70,7 @@ struct RenameTransaction {
     return upper
   }
 
-  /// A directory that goes where another one's lowers would show below it, or whose own would not, is told its lowers.
+  /// A directory that goes where another one's lowers would show below it, or whose own would not, gets its lowers written down.
   private func takeLowersAlong(_ inode: OverlayInode, to directory: OverlayDirectory, _ name: Name) throws(Errno) {
     guard let moved = inode as? OverlayDirectory, let upper = moved.upper else { return }
     let overlay = moved.overlay

@@ -80,7 +80,7 @@ extension VirtualFileSystem {
     try dropSetIDs(of: inode, caller)
   }
 
-  /// What a change of content by somebody without CAP_FSETID does to set-id bits (`file_remove_privs`).
+  /// What a change of content by a task without CAP_FSETID does to set-id bits (`file_remove_privs`).
   public func dropSetIDs(of inode: Inode, _ caller: Caller) throws(Errno) {
     if caller.credentials.has(.setID) { return }
     var permissions = inode.permissions

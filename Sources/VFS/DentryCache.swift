@@ -2,7 +2,7 @@
 // and one list from hot to cold that bounds it.
 //
 // A cached dentry is owned by the cache (one retain). The cold end is dropped when the bound is reached, but only what
-// nobody else holds: a dentry that is a parent, a working directory, a mount point or an open file's name stays, so
+// nothing else holds: a dentry that is a parent, a working directory, a mount point or an open file's name stays, so
 // there is never a second dentry for one name. All of it is guarded by the tree lock.
 
 import LinuxABI
@@ -13,7 +13,7 @@ final class DentryCache {
   private(set) var count = 0
   private var hottest: Unmanaged<Dentry>?
   private var coldest: Unmanaged<Dentry>?
-  /// How many names are kept at the most, as far as nobody else holds them.
+  /// How many names are kept at the most, as far as nothing else holds them.
   var bound: Int
   /// How many there are at the most, held or not.
   private let limit: Int
@@ -40,7 +40,7 @@ final class DentryCache {
     Dentry(parent: nil, name: [], inode: inode)
   }
 
-  /// A parent is told by its address: it lives as long as its children.
+  /// A parent is known by its address: it lives as long as its children.
   @inline(__always)
   private static func hash(_ parent: Dentry, _ name: Name) -> UInt32 {
     let address = UInt64(UInt(bitPattern: Unmanaged.passUnretained(parent).toOpaque()))
@@ -202,7 +202,7 @@ final class DentryCache {
     mask = newMask
   }
 
-  /// Drops from the cold end what nobody else holds. What was used since it was last looked at goes back to the hot end (a
+  /// Drops from the cold end what nothing else holds. What was used since it was last looked at goes back to the hot end (a
   /// second chance), so a hit costs one store and no list surgery.
   ///
   /// Few are looked at for each name that comes: no call waits for a long clearing, and where nearly all are held the

@@ -62,7 +62,7 @@ open class Filesystem {
   open var orphans: Orphans { Orphans() }
 
   /// Where a host file may stand, by what the kernel says of a descriptor of it in /proc/self/fd: paths below the root. To
-  /// be verified by whoever asks: names may have changed since.
+  /// be verified by the caller: names may have changed since.
   open func places(ofHost text: [UInt8]) -> [[UInt8]] { [] }
 
   /// `statfs(2)`.

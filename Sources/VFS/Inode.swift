@@ -53,7 +53,7 @@ open class Inode {
   /// What the mode refuses, the file system may allow all the same (/proc/PID/fd to the process itself).
   open func grants(_ wanted: AccessMode) -> Bool { false }
 
-  /// The bytes of `name` if the file system keeps them with this inode: whoever must keep them too shares them.
+  /// The bytes of `name` if the file system keeps them with this inode: a dentry that must keep them too shares them.
   open func stored(_ name: Name) -> [UInt8]? { nil }
 
   // MARK: - Metadata
@@ -61,7 +61,7 @@ open class Inode {
   /// All attributes, as they are now. The C function is `stat(2)`.
   open func attributes() throws(Errno) -> Attributes { throw .noFunction }
 
-  /// `st_nlink` alone, for file systems that know it without asking anybody.
+  /// `st_nlink` alone, for file systems that know it without a call to the host.
   open func countLinks() throws(Errno) -> UInt32 { try attributes().linkCount }
 
   /// Applies a change that has been checked. The C functions are `chmod(2)`, `chown(2)`, `utimensat(2)`.
@@ -112,7 +112,7 @@ open class Inode {
 
   /// Whether the directory can be read at all: asked at `open(2)`, where a program expects the refusal.
   ///
-  /// - Throws: `.permissionDenied` for what the supervisor's caller may not read on the host, whoever the guest is inside.
+  /// - Throws: `.permissionDenied` for what the supervisor's caller may not read on the host, whatever user the guest is inside.
   open func checkListing() throws(Errno) {}
 
   /// Shows the children from `cursor` on to `body` until it returns false (that entry will be shown again).
@@ -142,7 +142,7 @@ open class Inode {
     throw type == .socket ? .noSuchAddressOrDevice : .invalidArgument
   }
 
-  /// A descriptor for writing has been opened by somebody whose writes clear set-id bits, or do not (CAP_FSETID).
+  /// A descriptor for writing has been opened by a task whose writes clear set-id bits, or do not (CAP_FSETID).
   open func willBeWritten(clearingSetIDs: Bool) {}
 
   /// A descriptor that `open` gives away now is one of a file of the host that guests may only read.
@@ -166,7 +166,7 @@ open class Inode {
   }
 
   /// Sets the access ACL and the mode that goes with it, or, with nil, removes the list and sets the mode: one operation
-  /// to whoever looks at the file.
+  /// for every task that looks at the file.
   open func setAccessList(_ list: [UInt8]?, _ permissions: Permissions) throws(Errno) {
     var change = AttributeChange()
     change.permissions = permissions

@@ -106,7 +106,7 @@ extension VirtualFileSystem {
   }
 
   /// fs.protected_regular and fs.protected_fifos (`Documentation/admin-guide/sysctl/fs.rst`) at level 1: in a
-  /// world-writable sticky directory O_CREAT does not open what belongs to somebody else.
+  /// world-writable sticky directory O_CREAT does not open what belongs to another user.
   private func checkSticky(_ inode: Inode, in directory: Inode, _ caller: Caller) throws(Errno) {
     // Links, sockets and device nodes are never meant to be opened so, whatever the settings say.
     guard directory.permissions.contains(.sticky), directory.permissions.rawValue & 0o002 != 0,

@@ -5,7 +5,7 @@
 public enum ParentChain {
   /// To be called by the `deinit` of an object with its reference to its parent; `take` takes an object's own parent away.
   ///
-  /// - Postcondition: the reference is nil. Of the chain above, what nobody else holds has ended, one object after another.
+  /// - Postcondition: the reference is nil. Of the chain above, what nothing else holds has ended, one object after another.
   @inlinable
   @inline(__always)
   public static func release<Object: AnyObject>(_ parent: inout Object?, _ take: (Object) -> Object?) {

@@ -17,7 +17,7 @@ public final class VirtualFileSystem {
   /// fs.protected_hardlinks is on, as on the host.
   public var protectsHardLinks = false
 
-  /// How many watches there are. While there are none nobody looks for any.
+  /// How many watches there are. While there are none they are not looked for.
   public internal(set) var watchCount = 0
   /// Who knows which inodes are in use; set by the sentry with the first watch.
   public weak var watchKeeper: (any WatchKeeper)?
@@ -30,7 +30,7 @@ public final class VirtualFileSystem {
   private let expansions: UnsafeMutableRawBufferPointer
   private var usesSecondHalf = false
 
-  /// Mounts `filesystem` as the root. `cacheBound` is how many dentries are kept, as far as nobody holds them; each costs
+  /// Mounts `filesystem` as the root. `cacheBound` is how many dentries are kept, as far as nothing holds them; each costs
   /// up to 600 bytes with its inode.
   public init(root filesystem: Filesystem, source: [UInt8], isReadOnly: Bool = false, cacheBound: Int = 1 << 18) {
     cache = DentryCache(bound: cacheBound)
@@ -186,7 +186,7 @@ public final class VirtualFileSystem {
 
   /// The path of a position as seen from `root`: `getcwd(2)`, `/proc/self/fd`.
   ///
-  /// Whoever asks has room for PATH_MAX bytes at the most: of a longer path only so much is put together that it is seen to
+  /// The caller has room for PATH_MAX bytes at the most: of a longer path only so much is put together that it is seen to
   /// be too long, and that is its end.
   ///
   /// - Returns: the path, with ` (deleted)` behind it if the name is gone and `marksDeleted`; nil if it is not below `root`.

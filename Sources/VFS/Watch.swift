@@ -41,7 +41,7 @@ public final class Watch {
 }
 
 extension VirtualFileSystem {
-  /// From now on `watch` is told of what happens to its inode.
+  /// From now on what happens to its inode is reported to `watch`.
   public func attach(_ watch: Watch) {
     watch.inode.watches.append(watch)
     watchCount += 1
@@ -56,7 +56,7 @@ extension VirtualFileSystem {
 
   // MARK: - Events
 
-  /// Something happened to `inode`, reached by the name `dentry`: the directory of that name is told with the name, then
+  /// Something happened to `inode`, reached by the name `dentry`: reported to the directory of that name with the name, then
   /// the inode itself, as in `__fsnotify_parent` (fs/notify/fsnotify.c).
   public func report(_ event: InotifyMask, of inode: Inode, at dentry: Dentry?) {
     if watchCount == 0 { return }
@@ -70,12 +70,12 @@ extension VirtualFileSystem {
   /// Events that carry an open file, which IN_EXCL_UNLINK applies to.
   private static var ofOpenFiles: InotifyMask { InotifyMask.native.union(.open) }
 
-  /// A name in `directory` came or went; the inode behind it is not told.
+  /// A name in `directory` came or went; not reported to the inode behind it.
   func report(_ event: InotifyMask, of name: [UInt8], _ inode: Inode, in directory: Inode, cookie: UInt32 = 0) {
     tell(directory, marked(event, inode), name: name, cookie: cookie)
   }
 
-  /// The number of names of `inode` has changed. With the last one it is deleted, unless somebody uses it.
+  /// The number of names of `inode` has changed. With the last one it is deleted, unless a task has it open.
   func reportLinks(of inode: Inode) {
     if inode.watches.isEmpty { return }
     if !inode.isDirectory { tell(inode, .attributes) }
@@ -88,7 +88,7 @@ extension VirtualFileSystem {
     reportDeletion(of: inode)
   }
 
-  /// The inode is deleted and nobody uses it any more: IN_DELETE_SELF, and the end of its watches.
+  /// The inode is deleted and no task has it open any more: IN_DELETE_SELF, and the end of its watches.
   public func reportDeletion(of inode: Inode) {
     tell(inode, .deleteSelf)
     for watch in inode.watches { watch.receiver.inodeIsGone(watch) }

@@ -33,7 +33,7 @@ enum vd_stage {
   VD_STAGE_CONFINED,
 };
 
-/// What a child tells the supervisor: one datagram, descriptors beside it.
+/// What a child reports to the supervisor: one datagram, descriptors beside it.
 struct vd_report {
   int32_t stage;
   int32_t error;
@@ -116,7 +116,7 @@ int vd_send(int socket, const void *bytes, size_t count, const int *descriptors,
 /// other side's end, or a negative errno.
 long vd_receive(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count, pid_t *sender);
 
-/// A detached copy of the mount tree at `path` (empty: at `directory` itself), which nobody can write to: MOUNT_ATTR_RDONLY,
+/// A detached copy of the mount tree at `path` (empty: at `directory` itself), which no process can write to: MOUNT_ATTR_RDONLY,
 /// NODEV, NOSUID and NOSYMFOLLOW on every mount of it (`man 2 open_tree`, `man 2 mount_setattr`). It lives as long as the
 /// descriptor that is returned; or a negative errno.
 int vd_read_only_tree(int directory, const char *path);

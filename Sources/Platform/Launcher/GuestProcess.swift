@@ -23,7 +23,7 @@ public final class GuestProcess {
   /// What the sentry may ask of the platform while the command runs.
   public var control: any GuestControl { requests }
 
-  /// The walls are weaker than `full` has them, and nobody asked for exactly that, or there is hardly any; one line for
+  /// The walls are weaker than `full` has them, and the caller has not asked for exactly that, or there is hardly any; one line for
   /// people.
   public let warning: String?
   /// What stands and what does not.
@@ -42,7 +42,7 @@ public final class GuestProcess {
   /// namespaces. Given away once.
   public func takeTrees() -> [CInt]? { launcher.takeTrees() }
 
-  /// Whether this kernel, and whoever restricts us on it, has what a supervisor needs: the first thing to ask, so that what
+  /// Whether this kernel, and the container that we may be in, has what a supervisor needs: the first thing to ask, so that what
   /// is missing is named and not met.
   ///
   /// - Throws: `.unsupported`, naming it.

@@ -13,7 +13,7 @@ public struct LaunchConfiguration: Sendable {
   public var opensLowPorts = false
   /// Which gate carries path calls whose answer is a value.
   public var gate = GateKind.trace
-  /// The one user and group id that exists in the user namespace, mapped to the caller's. What guests are told by getuid is
+  /// The one user and group id that exists in the user namespace, mapped to the caller's. What getuid answers to guests is
   /// the sentry's business; this is what the kernel's own structures show (SCM_CREDENTIALS, IPC objects).
   public var user = geteuid()
   public var group = getegid()
@@ -27,7 +27,7 @@ public struct LaunchConfiguration: Sendable {
   /// Descriptors (O_PATH is enough) of directories and files of the host that guests may change. Without namespaces nothing
   /// else of the host can be changed by a supervisor that `confinesProcess`.
   public var writable: [CInt] = []
-  /// Whoever may mount makes the trees of `shown` itself; false for tests, which leave it to init always.
+  /// A process that may mount makes the trees of `shown` itself; false for tests, which leave it to init always.
   var makesTreesItself = true
   /// Limits of the guest; RLIMIT_CORE is 1, which is shown as 0, unless it is named here.
   public var resourceLimits: [ResourceLimit] = []

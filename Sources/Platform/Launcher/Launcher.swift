@@ -62,7 +62,7 @@ final class Launcher {
           }
           try trees.receive(report.descriptors.first, error: Errno(rawValue: report.body.error), at: index)
         }
-        // `full` is all of the walls; who leaves the choice to us gets what there is, and is told.
+        // `full` is all of the walls; `auto` takes what there is, and a warning says so.
         if configuration.isolation == .full, let refusal = trees.refusal { throw Self.treesRefused(refusal) }
         let report = try Self.receive(control)
         store = report.descriptors[0]

@@ -53,7 +53,7 @@ final class PrivateDirectory {
     }
     _ = try Errno.check(got)
     path = "\(place)/vedette-\(String(number, radix: 36))"
-    // Before the directory: whenever we die, somebody knows of it.
+    // Before the directory: whenever the supervisor dies, the reaper knows of it.
     reaper = CInt(try Errno.check(Int(path.withCString { vd_launch_reaper($0) })))
     do throws(Errno) { try Kernel.makeDirectory(path, mode: 0o700) } catch {
       // What is there is not ours.

@@ -57,7 +57,7 @@ final class StoreWatch: Sendable {
 
   func stop() { stopping.raiseForWaiters() }
 
-  /// Bytes in use on the whole file system; 0 where that cannot be told.
+  /// Bytes in use on the whole file system; 0 where the host does not say.
   private func used() -> UInt64 {
     var facts = statfs()
     let result = withUnsafeMutablePointer(to: &facts) {

@@ -1,7 +1,7 @@
 // The file that the kernel executes in place of every guest program: a static ELF of one page, with the code of
 // CLinux's Trampoline.S, in two variants that differ in the executable-stack mark.
 //
-// Its contract with whoever writes the table (the sentry's loader):
+// Its contract with the sentry's loader, which writes the table:
 //  1. `SystemCallHandler.handle` answers `.exec(executableStack:)` to an execve. The kernel runs the trampoline with the
 //     guest's own argv and envp; all other threads of the group end.
 //  2. `imageReplaced(thread, former, stackPointer)` is called while the new image has not run one instruction. The stack is

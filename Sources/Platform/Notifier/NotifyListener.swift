@@ -49,7 +49,7 @@ struct NotifyListener: Sendable {
     return -Int(EINTR)
   }
 
-  /// All of them wait interruptibly, and whoever waits for the tracer interrupts it with a signal; interrupted, they have
+  /// All of them wait interruptibly, and a thread that waits for the tracer interrupts it with a signal; interrupted, they have
   /// done nothing.
   private static let patience = 1000
 

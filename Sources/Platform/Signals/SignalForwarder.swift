@@ -1,5 +1,5 @@
 // Signals sent to the supervisor by kill(2) are meant for the guest, and are passed on. The guest is in our process group:
-// signals of the terminal, and those that somebody sends to the whole group, have reached it by themselves. SIGQUIT is the
+// signals of the terminal, and those that another process sends to the whole group, have reached it by themselves. SIGQUIT is the
 // exception: sent to the supervisor alone it asks for an inspection. That of the terminal (Ctrl-\) goes to the group.
 //
 // What the command does about SIGTERM, SIGINT and SIGHUP is its own affair; that the run can be ended is not. So the same
@@ -128,7 +128,7 @@ final class SignalForwarder: Sendable {
     _ = vd_syscall(Int(SYS_exit_group), 128 + Int(signal), 0, 0, 0, 0, 0)
   }
 
-  /// The kernel tells the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
+  /// The kernel signals the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
   /// to the group the guest has its own by now. It is pending, or the tracer has seen it, or is about to.
   private func passOn(_ signal: CInt) {
     if hasReachedGuest(signal) { return }

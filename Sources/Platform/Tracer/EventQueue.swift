@@ -8,7 +8,7 @@ import LinuxABI
 enum TracerEvent {
   /// A wait status as wait4(2) gave it.
   case stop(ThreadID, CInt)
-  /// The parent has been resumed, its child waits for the handler to be told.
+  /// The parent has been resumed, its child waits until it has been reported to the handler.
   case birth(ThreadID, Tracee)
   /// An observed call returned.
   case completion(SystemCall, ThreadID, Int)

@@ -4,7 +4,7 @@ import CLinux
 import Gate
 import LinuxABI
 
-/// What the kernel tells of two threads.
+/// What the kernel says of two threads (kcmp(2), /proc/THREAD/status).
 enum ProcessTree {
   /// What two threads share, by kcmp(2); where it is refused, and the call that made one of them was not seen, threads of one
   /// group share everything and processes nothing.

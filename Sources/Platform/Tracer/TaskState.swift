@@ -1,4 +1,4 @@
-// What the kernel tells of one thread: its state (/proc/THREAD/stat), the call it is blocked in (/proc/THREAD/syscall), and its
+// What the kernel says of one thread: its state (/proc/THREAD/stat), the call it is blocked in (/proc/THREAD/syscall), and its
 // signals (/proc/THREAD/status).
 
 import CLinux

@@ -1,5 +1,5 @@
 // Births and deaths. A newborn's first stop and its parent's event come in either order; the newborn runs only when both
-// have been seen and the handler has been told.
+// have been seen and it has been reported to the handler.
 
 import CLinux
 import Gate
@@ -17,7 +17,7 @@ extension Tracer {
     parent.resume()
   }
 
-  /// Tells the handler of a new thread, and lets it run if it has stopped already.
+  /// Reports a new thread to the handler, and lets it run if it has stopped already.
   func announce(_ child: ThreadID, by parent: Tracee) {
     guard tracees[child] == nil else { return }
     vanished.remove(child)

@@ -164,7 +164,7 @@ extension Tracer {
     tracee.setRegisters(registers)
   }
 
-  /// ERESTARTSYS and its kin (512 ... 516) are the kernel's own and reach a program only as EINTR.
+  /// The restart errnos, ERESTARTSYS to ERESTART_RESTARTBLOCK (512 ... 516), are the kernel's own and reach a program only as EINTR.
   private static func visible(_ result: Int) -> Int { (-516 ... -512).contains(result) ? -Int(EINTR) : result }
 
   /// Ends the thread group by a signal, whatever it has done about that signal.

@@ -157,7 +157,7 @@ extension Tracer {
   /// Keeps an event for the main loop.
   func putOff(_ thread: ThreadID, _ status: CInt) { deferred.append(.stop(thread, status)) }
 
-  /// Tells the handler of an event; later, if an address space is being worked on: then the handler is in the middle of
+  /// Reports an event to the handler; later, if an address space is being worked on: then the handler is in the middle of
   /// something else, on this thread or another one.
   func report(_ event: TracerEvent) {
     if isWorking { return deferred.append(event) }

@@ -155,7 +155,7 @@ extension Tracer {
     }
   }
 
-  /// The moment since which the thread, now stopped, has slept, or a later one. Nil if that cannot be told.
+  /// The moment since which the thread, now stopped, has slept, or a later one. Nil if the kernel does not say.
   private func began(_ sleep: InterruptedSleep, in tracee: Tracee) -> UInt64? {
     // It went to sleep once more: for us.
     guard let text = SchedulerText(of: tracee.thread), text.sleeps == sleep.sleeps &+ 1 else { return nil }
