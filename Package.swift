@@ -80,7 +80,7 @@ let package = Package(
     tests(of: "DevFS", ["KernFS", "TestSupport"]),
     tests(of: "HostFS", ["CLinux", "TestSupport"]),
     tests(of: "OverlayFS", ["HostFS", "KernFS", "CLinux", "TestSupport"]),
-    tests(of: "Coherence", ["CLinux", "Gate", "LinuxABI", "TestSupport", "VFS"]),
+    tests(of: "Coherence", ["CLinux", "Gate", "Kernel", "LinuxABI", "TestSupport", "VFS"]),
     tests(
       of: "Sentry", ["CLinux", "Coherence", "CSeccomp", "Gate", "Kernel", "KernFS", "LinuxABI", "TestSupport", "VFS"]),
     tests(of: "Platform", ["CLinux", "Gate", "Kernel", "LinuxABI", "Sentry"]),

@@ -2,6 +2,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import Testing
 import VFS
