@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # all.sh : what `make test` runs, part by part: unit tests, conformance guests natively and inside, real programs.
 # Each part prints its totals; the last line is `N passed, N failed`, and .build/test-totals holds it too.
-# `make release checked faults` comes first. PARTS chooses parts (default: all).
+# `make release faults` comes first. PARTS chooses parts (default: all but `checked`, which takes `make checked`).
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
@@ -167,14 +167,8 @@ hostManifest() {
     )
     ctests/manifest.sh "${places[@]}" 2>/dev/null
 }
-# lane NAME BINARY : the scenarios and checks on one build; what they print in NAME's log, their status in NAME-status.
-lane() {
-    # A shell that is not interactive has SIGINT and SIGQUIT ignored in the background.
-    NO_COLOR=1 VEDETTE=$2 ${apart[@]+"${apart[@]}"} env --default-signal=INT,QUIT "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$1" 2>&1
-    echo $? >"$logs/$1-status"
-}
-# judgeLane TITLE NAME
-judgeLane() {
+# judgeEndToEnd TITLE LOG
+judgeEndToEnd() {
     local log=$logs/$2 status bad
     status=$(cat "$log-status")
     bad=$(count '^e2e .*: failed$' "$log")
@@ -186,11 +180,9 @@ judgeLane() {
     grep -E '^e2e .*: skipped' "$log"
     total "$1" "$(count '^e2e .*: passed$' "$log")" "$bad" "$(count '^e2e .*: skipped' "$log")"
 }
-# Real programs and checks, the whole of them on each build: the release, and the same with checks of exclusive access. Each lane
-# waits for its guests much of the time, so the two run side by side, each in a pid namespace of its own: checks look for processes
-# that were left. Who may make none runs one after the other.
+# endToEnd TITLE LOG BINARY : real programs and checks on one build.
 endToEnd() {
-    local bundle apart=()
+    local log=$2 bundle
     $SWIFT build --build-tests >"$logs/e2e-build" 2>&1 || {
         tail -40 "$logs/e2e-build"
         total 'real programs' 0 1 0
@@ -198,26 +190,19 @@ endToEnd() {
     }
     bundle=$($SWIFT build --show-bin-path)/vedettePackageTests.xctest
     hostManifest >"$logs/host-before"
-    if [ "$(id -u)" -eq 0 ] && unshare --pid --fork --mount-proc true 2>/dev/null; then
-        apart=(unshare --pid --fork --mount-proc --kill-child)
-        lane e2e "$root/.build/release/vedette" &
-        lane e2e-checked "$root/.build/checked/release/vedette" &
-        wait
-    else
-        lane e2e "$root/.build/release/vedette"
-        lane e2e-checked "$root/.build/checked/release/vedette"
-    fi
+    # A shell that is not interactive has SIGINT and SIGQUIT ignored in the background.
+    NO_COLOR=1 VEDETTE=$3 env --default-signal=INT,QUIT "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$log" 2>&1
+    echo $? >"$logs/$log-status"
     hostManifest >"$logs/host-after"
     if diff "$logs/host-before" "$logs/host-after" >"$logs/host-difference"; then
-        echo 'e2e host manifest: passed' >>"$logs/e2e"
+        echo 'e2e host manifest: passed' >>"$logs/$log"
     else
-        echo 'e2e host manifest: failed' >>"$logs/e2e"
-        echo 1 >"$logs/e2e-status"
+        echo 'e2e host manifest: failed' >>"$logs/$log"
+        echo 1 >"$logs/$log-status"
         echo 'the host was changed:'
         head -10 "$logs/host-difference"
     fi
-    judgeLane 'real programs' e2e
-    judgeLane 'real programs, exclusive access checked' e2e-checked
+    judgeEndToEnd "$1" "$log"
 }
 
 for part in $PARTS; do
@@ -236,7 +221,9 @@ for part in $PARTS; do
     escape) escape ;;
     differential) differential ;;
     fuzz) fuzz ;;
-    e2e) endToEnd ;;
+    e2e) endToEnd 'real programs' e2e "$root/.build/release/vedette" ;;
+    # What the release does without, exclusive access, is checked: a violation is to be found by a test, not by a guest.
+    checked) endToEnd 'real programs, exclusive access checked' e2e-checked "$root/.build/checked/release/vedette" ;;
     *)
         echo "all.sh: no part '$part'" >&2
         exit 2
