@@ -98,7 +98,7 @@ for rules in 312=1 438=1 '438=1 312=38'; do
     descriptors "refused-${numbers// /-}" refusing
 done
 # What a guest's other threads make of the message that a descriptor comes by; and nothing is left open by us.
-rules=(438=1 312=1)
+rules=("438=1" "312=1")
 for gate in trace notify; do
     rm -f raced own
     expect "message-race-$gate" 0 right bash -c 'ulimit -n 256; "$@"' bash timeout -k 5 100 ${as[@]+"${as[@]}"} "$work/under_filter" "${rules[@]}" -- "$VEDETTE" run --quiet --gate $gate -- "$work/message_race" 300
