@@ -2,6 +2,7 @@
 // number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step. What is done where no
 // duplicate can be taken is in Sentry, Duplicates.swift.
 
+internal import CLinux
 public import Kernel
 public import LinuxABI
 

@@ -2,6 +2,7 @@
 
 import Gate
 import Glibc
+import Kernel
 import LinuxABI
 import Testing
 
