@@ -64,7 +64,7 @@ final class HostDirectory: HostInode {
       CrashPoint.passed("make")
       do throws(Errno) {
         let stored = name.copy
-        try dress(stored, new, in: descriptor)
+        try applyMetadata(stored, new, in: descriptor)
         guard let inode = try find(name) else { throw .noSuchFileOrDirectory }
         return inode
       } catch {
@@ -97,7 +97,7 @@ final class HostDirectory: HostInode {
   }
 
   /// Gives a new file the owner and the mode asked for, where the host did not.
-  private func dress(_ name: [UInt8], _ new: NewInode, in descriptor: CInt) throws(Errno) {
+  private func applyMetadata(_ name: [UInt8], _ new: NewInode, in descriptor: CInt) throws(Errno) {
     let record = new.record
     if host.recordsAttributes {
       switch record.type {

@@ -196,7 +196,7 @@ public final class HostFilesystem: Filesystem {
         do throws(Errno) {
           record = try AttributeRecord.read(.child(of: parent, stored), of: .regular)
         } catch {
-          // The file tells of it itself.
+          // The file reports it itself.
           record = nil
         }
         if let record, record.type != .regular {

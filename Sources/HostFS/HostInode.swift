@@ -5,7 +5,7 @@ import Kernel
 import LinuxABI
 import VFS
 
-/// A file of the host. One object per file wherever that can be told apart (HostFilesystem.known).
+/// A file of the host. One object per file wherever files can be distinguished (HostFilesystem.known).
 class HostInode: Inode {
   /// A descriptor (O_PATH) of a file whose name is gone; -1 for others.
   final var held: CInt = -1
@@ -16,7 +16,7 @@ class HostInode: Inode {
   private var heldBytes: Int64 = 0
   final let hostDevice: UInt64
   final let hostNumber: UInt64
-  /// Its record means nothing: who may do what with the file cannot be told.
+  /// Its record means nothing: who may do what with the file is unknown.
   final var isDamaged = false
   /// What it holds is not shown: an empty directory, or a file that cannot be opened (PseudoFilesystems.swift).
   final var isHidden = false
@@ -36,7 +36,7 @@ class HostInode: Inode {
     set {}
   }
 
-  /// - Parameter type: nil for the type that the host tells.
+  /// - Parameter type: nil for the type that the host reports.
   init(host: HostFilesystem, _ facts: ExtendedStatus, parent: HostDirectory?, name: [UInt8], as type: FileType? = nil) {
     self.parent = parent
     self.name = name

@@ -5,7 +5,7 @@ import LinuxABI
 import VFS
 
 /// The directory that was read last, kept open so that a long listing goes on where it stopped, together with what the
-/// host has told and nobody has been shown yet: a reader's buffer is full in the midst of ours as a rule.
+/// host has listed and no guest has been shown yet: a reader's buffer is full in the midst of ours as a rule.
 ///
 /// Of an immutable tree a cursor is the count of entries before it: the order is the host's and never changes. So a merged
 /// directory can build its own list in the midst of an iteration without the reader's cursor going stale. Elsewhere

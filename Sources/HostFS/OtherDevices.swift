@@ -1,4 +1,4 @@
-// Devices below host mount points: inode numbers of several devices in one tree are told apart by their upper bits, which
+// Devices below host mount points: inode numbers of several devices in one tree differ in their upper bits, which
 // must be the same in the next run over the same upper directory, whatever is met first.
 
 import Kernel

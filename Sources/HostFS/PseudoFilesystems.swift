@@ -116,8 +116,8 @@ struct MountCrossings {
   /// Whether the mount whose root is at `name` in `directory` is kept from view. Of FUSE only what is mounted on the root
   /// itself (the same device) is shown.
   ///
-  /// Remembered by the mount's number, where that is never used again (STATX_MNT_ID_UNIQUE, Linux 6.8). What cannot be
-  /// told is hidden.
+  /// Remembered by the mount's number, where that is never used again (STATX_MNT_ID_UNIQUE, Linux 6.8). What is not
+  /// known is hidden.
   mutating func isHidden(_ name: UnsafePointer<CChar>, in directory: CInt, _ facts: ExtendedStatus) -> Bool {
     let isUnique = facts.mask & ExtendedStatus.uniqueMount != 0
     if isUnique, let known = verdicts[facts.mount] { return known }
@@ -148,7 +148,7 @@ struct MountCrossings {
 }
 
 extension HostFilesystem {
-  /// What `name` in `directory` is, mounts crossed; of a hidden mount only what tells one file from another is the host's.
+  /// What `name` in `directory` is, mounts crossed; of a hidden mount only what distinguishes files is the host's.
   ///
   /// - Throws: `.noSuchFileOrDirectory`; other errnos of `statx(2)`.
   func find(_ name: Name, in directory: CInt, of parent: HostDirectory) throws(Errno) -> FoundFile {
@@ -173,7 +173,7 @@ extension HostFilesystem {
     }
     if policy == .shared, !crossings.isLocal(facts.device) {
       let asked = try Host.statx(path, in: directory)
-      // Another mount has come in between: whoever asks again is told of it.
+      // Another mount has come in between: whoever asks again sees it.
       guard asked.mount == facts.mount, asked.device == facts.device else { throw .staleNFSFileHandle }
       facts = asked
     }

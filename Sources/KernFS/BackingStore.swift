@@ -44,7 +44,7 @@ public final class BackingStore {
     cache = DescriptorCache(capacity: cachedDescriptors)
   }
 
-  /// The device number of the file system that the store lies in: any descriptor with another one is none of ours.
+  /// The device number of the file system that the store lies in: a descriptor with another one is of no file of the store.
   public func deviceNumber() throws(Errno) -> UInt64 { try Host.stat(root.rawValue).device }
 
   /// `fstatfs(2)` of the store, with the bound that is measured and not the file system's.

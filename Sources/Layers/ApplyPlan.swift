@@ -10,14 +10,14 @@ public struct ApplyPlan {
   enum Step {
     /// A new name, or another file under an old one: built beside it and put in its place. A directory comes with all below.
     case put(place: Int, inode: Inode)
-    /// Other looks for a directory that stays.
-    case dress(place: Int, inode: Inode)
+    /// Other metadata for a directory that stays.
+    case metadata(place: Int, inode: Inode)
     case remove(place: Int)
 
     /// In `ApplyPlan.paths`.
     var place: Int {
       switch self {
-      case .put(let place, _), .dress(let place, _), .remove(let place): place
+      case .put(let place, _), .metadata(let place, _), .remove(let place): place
       }
     }
   }
@@ -72,7 +72,7 @@ public struct ApplyPlan {
       }
       countSetID(inode)
       if inode.isDirectory, change.kind == .modified, change.before?.isDirectory == true {
-        steps.append(.dress(place: change.place, inode: inode))
+        steps.append(.metadata(place: change.place, inode: inode))
       } else {
         steps.append(.put(place: change.place, inode: inode))
         if inode.isDirectory { whole.insert(change.place) }

@@ -15,7 +15,7 @@ struct ApplyTransaction {
   private let plan: ApplyPlan
   private let tree: HostTree
   private var progress: ProgressBar
-  /// Prepared entries: the step, its directory, the name beside it (nil for a directory's looks and removals).
+  /// Prepared entries: the step, its directory, the name beside it (nil for a directory's metadata and removals).
   private var prepared: [Prepared] = []
   private var counter = 0
   private var way: TreeWay
@@ -35,7 +35,7 @@ struct ApplyTransaction {
     case exchange(directory: Inode, name: [UInt8], beside: [UInt8])
     /// Moved back: from `name` to `beside`.
     case move(directory: Inode, from: [UInt8], to: [UInt8])
-    case dress(Inode, FileDress)
+    case metadata(Inode, FileMetadata)
   }
 
   init(_ plan: ApplyPlan) throws(ReportedError) {
@@ -78,14 +78,14 @@ struct ApplyTransaction {
       }
       progress.advance(1)
     }
-    // From here on nothing can be wrong but litter.
-    var litter = 0
+    // From here on nothing can be wrong but leftovers.
+    var leftovers = 0
     for entry in prepared where !entry.beside.isEmpty {
-      do throws(Errno) { try tree.remove(entry.beside, from: entry.directory) } catch { litter += 1 }
+      do throws(Errno) { try tree.remove(entry.beside, from: entry.directory) } catch { leftovers += 1 }
     }
     setTimes()
-    var notes = [tree.shortfall.description].compactMap(\.self)
-    if litter > 0 { notes.append("\(litter) old files could not be removed: their names begin with .vedette-apply-") }
+    var notes = [tree.missing.description].compactMap(\.self)
+    if leftovers > 0 { notes.append("\(leftovers) old files could not be removed: their names begin with .vedette-apply-") }
     return notes
   }
 
@@ -128,7 +128,7 @@ struct ApplyTransaction {
     prepared.append(Prepared(step: step, directory: directory, name: name, beside: beside))
     switch step {
     case .put(_, let inode): try build(inode, beside, in: directory)
-    case .dress:
+    case .metadata:
       guard try tree.child(name, of: directory)?.isDirectory == true else { throw .notDirectory }
     case .remove:
       if try tree.child(name, of: directory) == nil { prepared.removeLast() }
@@ -154,7 +154,7 @@ struct ApplyTransaction {
       }
     }
     // Children before parents: a directory without write permission would refuse them, and its times would move.
-    for (source, copy) in directories.reversed() { try tree.dress(copy, try dress(of: source)) }
+    for (source, copy) in directories.reversed() { try tree.applyMetadata(copy, try metadata(of: source)) }
   }
 
   private mutating func buildOne(_ source: Inode, _ name: [UInt8], in directory: Inode) throws(Errno) -> Inode? {
@@ -178,26 +178,26 @@ struct ApplyTransaction {
     guard let copy = try tree.make(name, kind, in: directory) else { return nil }
     if source.isDirectory { return copy }
     if source.type == .regular { try LayerData.copy(from: source, to: copy) }
-    try tree.dress(copy, try dress(of: source))
+    try tree.applyMetadata(copy, try metadata(of: source))
     if attributes.linkCount > 1 { links[source.number] = copy }
     return copy
   }
 
-  private func dress(of inode: Inode) throws(Errno) -> FileDress {
+  private func metadata(of inode: Inode) throws(Errno) -> FileMetadata {
     let attributes = try inode.attributes()
-    var dress = FileDress(
+    var metadata = FileMetadata(
       permissions: attributes.permissions, owner: attributes.owner, group: attributes.group,
       modificationTime: attributes.modificationTime)
     if plan.isOfFakeOwners {
-      dress.owner = Host.effectiveUser
-      dress.group = Host.effectiveGroup
+      metadata.owner = Host.effectiveUser
+      metadata.group = Host.effectiveGroup
     }
     for name in try inode.extendedAttributeNames()
     where HostTree.isCarried(name) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
-      dress.extendedAttributes.append((name, value))
+      metadata.extendedAttributes.append((name, value))
     }
-    return dress
+    return metadata
   }
 
   private func discardPrepared() {
@@ -208,11 +208,11 @@ struct ApplyTransaction {
 
   private func commit(_ entry: Prepared, _ undos: inout [Undo]) throws(Errno) {
     switch entry.step {
-    case .dress(_, let source):
+    case .metadata(_, let source):
       let target = entry.name.isEmpty ? tree.root : try tree.child(entry.name, of: entry.directory)
       guard let target, target.isDirectory else { throw .notDirectory }
-      undos.append(.dress(target, try tree.looks(of: target)))
-      try tree.redress(target, try dress(of: source))
+      undos.append(.metadata(target, try tree.metadata(of: target)))
+      try tree.replaceMetadata(target, try metadata(of: source))
     case .remove:
       guard try tree.child(entry.name, of: entry.directory) != nil else { return }
       try move(entry.name, to: entry.beside, in: entry.directory)
@@ -238,7 +238,7 @@ struct ApplyTransaction {
         switch undo {
         case .exchange(let directory, let name, let beside): try exchange(name, beside, in: directory)
         case .move(let directory, let from, let to): try move(from, to: to, in: directory)
-        case .dress(let inode, let old): try tree.redress(inode, old)
+        case .metadata(let inode, let old): try tree.replaceMetadata(inode, old)
         }
       } catch {
         left += 1

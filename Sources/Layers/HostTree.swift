@@ -7,7 +7,7 @@ import LinuxABI
 import VFS
 
 /// Owner, mode, times and attributes that a file shall have.
-struct FileDress {
+struct FileMetadata {
   var permissions: Permissions
   var owner: UInt32
   var group: UInt32
@@ -16,7 +16,7 @@ struct FileDress {
 }
 
 /// What could not be done for lack of rights.
-struct Shortfall {
+struct MissingPrivilege {
   var owners = 0
   var devices = 0
   var attributes = 0
@@ -36,7 +36,7 @@ struct Shortfall {
 final class HostTree {
   let filesystem: HostFilesystem
   var root: Inode { filesystem.root }
-  private(set) var shortfall = Shortfall()
+  private(set) var missing = MissingPrivilege()
   private let user = Host.effectiveUser
   private let group = Host.effectiveGroup
 
@@ -50,7 +50,7 @@ final class HostTree {
     try Name.with(name) { name throws(Errno) in try directory.lookup(name) }
   }
 
-  /// Makes a file that is ours alone until it is dressed. nil if this user may not make a device node.
+  /// Makes a file that is ours alone until it has its metadata. nil if this user may not make a device node.
   func make(_ name: [UInt8], _ kind: NewInode.Kind, in directory: Inode) throws(Errno) -> Inode? {
     // A directory with the set-group-ID bit passes its group on.
     let group = directory.permissions.contains(.setGroupID) ? directory.group : group
@@ -61,68 +61,68 @@ final class HostTree {
     } catch {
       guard error == .notPermitted, case .node(let type, _) = kind, type == .characterDevice || type == .blockDevice
       else { throw error }
-      shortfall.devices += 1
+      missing.devices += 1
       return nil
     }
   }
 
-  /// Gives a finished file its looks, the times last.
-  func dress(_ inode: Inode, _ dress: FileDress) throws(Errno) {
-    if inode.owner != dress.owner || inode.group != dress.group {
+  /// Gives a finished file its metadata, the times last.
+  func applyMetadata(_ inode: Inode, _ metadata: FileMetadata) throws(Errno) {
+    if inode.owner != metadata.owner || inode.group != metadata.group {
       var change = AttributeChange()
-      change.owner = dress.owner
-      change.group = dress.group
+      change.owner = metadata.owner
+      change.group = metadata.group
       do throws(Errno) {
         try inode.setAttributes(change)
       } catch {
         // EINVAL: an id that this user namespace does not know.
         guard error == .notPermitted || error == .invalidArgument else { throw error }
-        shortfall.owners += 1
+        missing.owners += 1
       }
     }
     if inode.type != .symlink {
       var change = AttributeChange()
-      change.permissions = dress.permissions
+      change.permissions = metadata.permissions
       try inode.setAttributes(change)
     }
-    for attribute in dress.extendedAttributes {
+    for attribute in metadata.extendedAttributes {
       do throws(Errno) {
         try Name.with(attribute.name) { name throws(Errno) in
           try inode.setExtendedAttribute(name, to: attribute.value, [])
         }
       } catch {
         guard error != .ioError, error != .noSpace || attribute.value.count > 1024 else { throw error }
-        shortfall.attributes += 1
+        missing.attributes += 1
       }
     }
     var times = AttributeChange()
-    times.accessTime = .set(dress.modificationTime)
-    times.modificationTime = .set(dress.modificationTime)
+    times.accessTime = .set(metadata.modificationTime)
+    times.modificationTime = .set(metadata.modificationTime)
     try inode.setAttributes(times)
   }
 
-  /// The looks of a directory that is there, with the attributes that are an overlay's guests' to set.
-  func looks(of inode: Inode) throws(Errno) -> FileDress {
+  /// The metadata of a directory that is there, with the attributes that are an overlay's guests' to set.
+  func metadata(of inode: Inode) throws(Errno) -> FileMetadata {
     let attributes = try inode.attributes()
-    var looks = FileDress(
+    var metadata = FileMetadata(
       permissions: attributes.permissions, owner: attributes.owner, group: attributes.group,
       modificationTime: attributes.modificationTime)
     for name in try inode.extendedAttributeNames() where Self.isCarried(name) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
-      looks.extendedAttributes.append((name, value))
+      metadata.extendedAttributes.append((name, value))
     }
-    return looks
+    return metadata
   }
 
-  /// Dresses a directory that is there anew: attributes that it should not have go.
-  func redress(_ inode: Inode, _ dress: FileDress) throws(Errno) {
+  /// Applies the metadata of a directory that is there anew: attributes that it should not have go.
+  func replaceMetadata(_ inode: Inode, _ metadata: FileMetadata) throws(Errno) {
     for name in try inode.extendedAttributeNames()
-    where Self.isCarried(name) && !dress.extendedAttributes.contains(where: { $0.name == name }) {
+    where Self.isCarried(name) && !metadata.extendedAttributes.contains(where: { $0.name == name }) {
       do throws(Errno) {
         try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
       } catch  where error == .noData {}
     }
-    try self.dress(inode, dress)
+    try self.applyMetadata(inode, metadata)
   }
 
   /// `security.*` and `trusted.*` of a guest are its own idea: they get no power on the host.

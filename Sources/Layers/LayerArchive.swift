@@ -16,7 +16,7 @@ enum LayerArchive {
     }
   }
 
-  /// Calls `body` with a reader of the archive at `path`, and a descriptor whose offset tells how far the archive has been
+  /// Calls `body` with a reader of the archive at `path`, and a descriptor whose offset shows how far the archive has been
   /// read; the program that decompresses it has ended well afterwards.
   static func read(
     _ path: ByteString, _ body: (inout TarReader, CInt) throws(ReportedError) -> Void

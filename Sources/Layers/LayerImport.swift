@@ -55,7 +55,7 @@ public struct LayerImport {
       } catch {
         throw ReportedError("import: '\(target)': \(error)")
       }
-      return [tree.shortfall.description].compactMap(\.self)
+      return [tree.missing.description].compactMap(\.self)
     } catch {
       _ = try? outer.remove(temporary, from: outer.root)
       throw error
@@ -154,7 +154,7 @@ public struct LayerImport {
     guard let name = components.last else {
       // The root itself.
       guard entry.kind == .directory else { throw Refusal("has no name") }
-      root.dress = dress(entry)
+      root.metadata = metadata(entry)
       return
     }
     let parents = components.dropLast()
@@ -172,7 +172,7 @@ public struct LayerImport {
           let here = place.child(name)
           here.layer = layer
           here.inode = old
-          here.dress = dress(entry)
+          here.metadata = metadata(entry)
           return
         }
         if case .link(let target) = entry.kind, (try? Self.components(target)) == parents + [name] {
@@ -209,21 +209,21 @@ public struct LayerImport {
     }
     if entry.kind == .directory {
       here.inode = inode
-      here.dress = dress(entry)
+      here.metadata = metadata(entry)
       return
     }
     if entry.kind == .regular { try fill(inode, entry, &reader) }
-    do throws(Errno) { try tree.dress(inode, dress(entry)) } catch { throw Refusal(error) }
+    do throws(Errno) { try tree.applyMetadata(inode, metadata(entry)) } catch { throw Refusal(error) }
   }
 
-  private func dress(_ entry: TarEntry) -> FileDress {
+  private func metadata(_ entry: TarEntry) -> FileMetadata {
     // Marks of an overlay are not an archive's to set.
     let attributes = entry.extendedAttributes.filter {
       !$0.name.starts(with: "user.overlay.".utf8) && !$0.name.starts(with: "trusted.overlay.".utf8)
         && !$0.name.starts(with: "user.vedette.".utf8) && !$0.name.contains(0) && !$0.name.isEmpty
         && $0.name.count <= Name.maximumLength
     }
-    return FileDress(
+    return FileMetadata(
       permissions: entry.permissions, owner: entry.owner, group: entry.group,
       modificationTime: entry.modificationTime, extendedAttributes: attributes)
   }
@@ -296,7 +296,7 @@ public struct LayerImport {
         var found = try tree.child(component, of: current)
         if found == nil {
           guard making, let new = try tree.make(component, .directory, in: current) else { return nil }
-          next.dress = FileDress(
+          next.metadata = FileMetadata(
             permissions: Permissions(rawValue: 0o755), owner: current.owner, group: current.group,
             modificationTime: .epoch)
           found = new
@@ -395,10 +395,10 @@ public struct LayerImport {
 
   // MARK: - The end
 
-  /// The looks of directories, children before parents.
+  /// The metadata of directories, children before parents.
   private mutating func finish() throws(ReportedError) {
-    if root.dress == nil {
-      root.dress = FileDress(
+    if root.metadata == nil {
+      root.metadata = FileMetadata(
         permissions: Permissions(rawValue: 0o755), owner: tree.root.owner, group: tree.root.group,
         modificationTime: Timestamp.now())
     }
@@ -410,9 +410,9 @@ public struct LayerImport {
       next += 1
     }
     for (name, place) in order.reversed() {
-      guard let inode = place.inode, let dress = place.dress else { continue }
+      guard let inode = place.inode, let metadata = place.metadata else { continue }
       do throws(Errno) {
-        try tree.dress(inode, dress)
+        try tree.applyMetadata(inode, metadata)
       } catch {
         throw ReportedError("import: a directory '\(PathText.string(name))': \(error)")
       }
@@ -427,8 +427,8 @@ private final class ImportedPlace {
   var inode: Inode?
   /// The last layer that made it: a layer's own whiteouts do not hide it.
   var layer = 0
-  /// The looks of a directory, given at the very end: until then we must be able to write in it.
-  var dress: FileDress?
+  /// The metadata of a directory, given at the very end: until then we must be able to write in it.
+  var metadata: FileMetadata?
 
   init(_ inode: Inode? = nil) { self.inode = inode }
 

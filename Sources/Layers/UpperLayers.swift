@@ -86,7 +86,7 @@ public struct UpperLayers: Sendable, Equatable {
     return layers
   }
 
-  /// Why this run may not have the upper that `recorded` tells of; nil if it may. Learns the format that it would write.
+  /// Why this run may not have the upper that `recorded` describes; nil if it may. Learns the format that it would write.
   private mutating func refusal(_ recorded: UpperLayers?, _ store: HostFilesystem) throws(Errno) -> String? {
     guard let work = try store.child("work") else { return nil }
     if let recorded, recorded.caller.uid != caller.uid {

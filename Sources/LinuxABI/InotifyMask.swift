@@ -1,6 +1,6 @@
 // The bits of inotify(7), with the kernel's values.
 
-/// What a watch asks for, and what an event tells (`include/uapi/linux/inotify.h`).
+/// What a watch asks for, and what an event reports (`include/uapi/linux/inotify.h`).
 public struct InotifyMask: OptionSet, Sendable, Hashable {
   public let rawValue: UInt32
   @inlinable
@@ -32,7 +32,7 @@ public struct InotifyMask: OptionSet, Sendable, Hashable {
   // Only in `inotify_add_watch(2)`.
   public static let onlyDirectory = InotifyMask(rawValue: 0x0100_0000)
   public static let dontFollow = InotifyMask(rawValue: 0x0200_0000)
-  /// IN_EXCL_UNLINK: what is done with a file whose name is gone is not told.
+  /// IN_EXCL_UNLINK: what is done with a file whose name is gone is not reported.
   public static let excludeUnlinked = InotifyMask(rawValue: 0x0400_0000)
   public static let maskCreate = InotifyMask(rawValue: 0x1000_0000)
   public static let maskAdd = InotifyMask(rawValue: 0x2000_0000)

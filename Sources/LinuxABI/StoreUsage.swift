@@ -22,7 +22,7 @@ public final class StoreUsage: Sendable {
   public var used: UInt64 { bytes.load(ordering: .relaxed) }
   public var isFull: Bool { used >= limit }
 
-  /// - Parameter whole: bytes in use on the whole file system, if it tells.
+  /// - Parameter whole: bytes in use on the whole file system, if it reports them.
   public func measured(_ used: UInt64, whole: UInt64 = .max) {
     bytes.store(used, ordering: .relaxed)
     wholeBytes.store(whole, ordering: .relaxed)
@@ -49,7 +49,7 @@ public final class StoreUsage: Sendable {
     return bytes
   }
 
-  /// What is in use now, as far as that can be told without measuring: all that the file system has grown by since the last
+  /// What is in use now, as far as that is known without measuring: all that the file system has grown by since the last
   /// measure is taken for the store's.
   public func used(whole: UInt64) -> UInt64 {
     let then = wholeBytes.load(ordering: .relaxed)

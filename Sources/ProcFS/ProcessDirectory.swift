@@ -174,7 +174,7 @@ final class TaskDirectory: DynamicDirectory {
     super.init(filesystem, number: number, owner: owner, group: group)
   }
 
-  /// The link count tells the number of threads; programs count on it.
+  /// The link count shows the number of threads; programs count on it.
   override func attributes() throws(Errno) -> Attributes {
     var result = try super.attributes()
     result.linkCount = 2 + UInt32(clamping: proc.source.threads(of: process).count)

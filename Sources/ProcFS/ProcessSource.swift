@@ -133,7 +133,7 @@ public protocol ProcessSource: AnyObject {
   /// The path of a position as the thread being served would name it, with ` (deleted)` where it has gone.
   func path(of position: Position) -> [UInt8]
 
-  /// The path inside of a file that is mapped somewhere: `device` in the encoding of `stat(2)`. nil if it is none of ours.
+  /// The path inside of a file that is mapped somewhere: `device` in the encoding of `stat(2)`. nil if it is no file of the tree.
   func mappedFile(device: UInt64, inode: UInt64) -> MappedFile?
 
   /// The text of `/proc/PID/mountinfo`, `mounts` and `mountstats`.

@@ -137,7 +137,7 @@ enum ProcessText {
 
   /// `/proc/PID/maps`, and `smaps`, whose lines between the headers stay: the names of files become those of the inside.
   ///
-  /// A mapping is told by the device and inode in its line; the host's name of a file is never shown.
+  /// A mapping is identified by the device and inode in its line; the host's name of a file is never shown.
   static func maps(_ host: [UInt8], _ source: any ProcessSource) -> [UInt8] {
     var text = TextBuilder()
     for line in host.split(separator: Text.newline, omittingEmptySubsequences: true) {
@@ -183,7 +183,7 @@ enum ProcessText {
     }
   }
 
-  /// `limits` with the core file size that guests have as far as they are told, none (fs/proc/base.c, `proc_pid_limits`).
+  /// `limits` with the core file size that guests are shown, none (fs/proc/base.c, `proc_pid_limits`).
   static func limits(_ text: [UInt8]) -> [UInt8] {
     var result = TextBuilder()
     for line in text.split(separator: Text.newline) {

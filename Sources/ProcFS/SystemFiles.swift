@@ -1,5 +1,5 @@
 // The files of /proc that are about the machine. What is passed through from the host is named here, file by file; a file
-// that is not named does not exist inside. None of them tells of the host's processes, keys, symbols or memory.
+// that is not named does not exist inside. None of them shows the host's processes, keys, symbols or memory.
 
 import KernFS
 import LinuxABI

@@ -131,7 +131,7 @@ struct CallContext {
     return .position(try vfs.resolve(path, task.caller, follow: follow))
   }
 
-  /// As above, of calls that take these two flags alone and follow symbolic links unless told.
+  /// As above, of calls that take these two flags alone and follow symbolic links unless one of them says so.
   func target(_ path: GuestString, at directory: DirectoryDescriptor, checking flags: AtFlags) throws(Errno) -> Target {
     guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
     return try target(path, at: directory, flags, follow: !flags.contains(.symlinkNoFollow))

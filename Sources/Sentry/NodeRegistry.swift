@@ -75,7 +75,7 @@ final class NodeRegistry {
 
   var count: Int { nodes.count }
 
-  /// The node a descriptor with this host status stands for; nil if the descriptor is none of ours.
+  /// The node a descriptor with this host status stands for; nil if the descriptor is not of a node of the tree.
   func node(_ status: FileStatus) -> Node? { nodes[BackingIdentity(status)] }
 
   func node(_ identity: BackingIdentity) -> Node? { nodes[identity] }

@@ -113,7 +113,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     recorder.record(record)
   }
 
-  /// What a trace line tells beyond the registers.
+  /// What a trace line shows beyond the registers.
   private struct Traced {
     var strings = TracedStrings()
     var insideThread: Int32 = 0

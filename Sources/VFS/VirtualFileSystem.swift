@@ -224,7 +224,7 @@ public final class VirtualFileSystem {
       ?? outside.withUTF8Buffer { Array($0) } + (path(of: position, from: self.root) ?? [0x2f])
   }
 
-  /// Whether the name of a position is gone. Only an empty directory can go, so one step tells it, whatever the depth; but
+  /// Whether the name of a position is gone. Only an empty directory can go, so one step shows it, whatever the depth; but
   /// on a bind mount the host may have taken a directory away together with what is below it.
   public func isUnlinked(_ position: Position) -> Bool {
     var next: Dentry? = position.dentry

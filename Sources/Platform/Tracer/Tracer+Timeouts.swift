@@ -3,7 +3,7 @@
 // When a thread went to sleep is in /proc/THREAD/sched, until it is woken: so it is read before the interruption (`noteTimeout`).
 // From the first interruption on the moment at which the call must end is known. The call is made again with a shorter
 // timeout (`again`), under PTRACE_SYSCALL, so that its entry (`waiting`) and its return are seen; there the guest's
-// own argument is put back. If it is interrupted once more (`interrupted`), the next stop tells what by: another remap makes
+// own argument is put back. If it is interrupted once more (`interrupted`), the next stop shows what by: another remap makes
 // it again, a signal leaves the EINTR.
 //
 // A socket's call has no argument to shorten: it is made again as it was, and interrupted when its time is over.

@@ -13,7 +13,7 @@ struct OpenedProgram: ~Copyable {
   /// Open for reading.
   var descriptor: OwnedDescriptor
   var position: Position
-  /// What the content can be told by; nil if it may change.
+  /// What identifies the content; nil if it may change.
   var stamp: FileStamp?
 
   init(descriptor: consuming OwnedDescriptor, position: Position, stamp: FileStamp? = nil) {

@@ -1,5 +1,5 @@
 // What the supervisor has to know of a process that has just become the trampoline: what is mapped, which descriptor
-// numbers are free, and whether its addresses are to be random. The kernel has told most of it in the block that it left
+// numbers are free, and whether its addresses are to be random. The kernel has reported most of it in the block that it left
 // on the stack, which nobody has written to yet; reading /proc/PID would cost ten times as much, once there and once more
 // when the process ends.
 

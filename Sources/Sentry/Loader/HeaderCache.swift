@@ -1,5 +1,5 @@
 // The headers of programs and interpreters that have been executed, so that the next exec of the same file reads nothing.
-// An entry holds as long as the host's file is the same by what stat(2) tells of its content.
+// An entry holds as long as the host's file is the same by what stat(2) reports of its content.
 
 import CLinux
 import LinuxABI

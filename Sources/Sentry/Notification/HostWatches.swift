@@ -88,7 +88,7 @@ final class HostWatches {
     try watch(reference.rawValue, inode, dentry, mask)
   }
 
-  /// `file` is the supervisor's own and will be closed: not to be told.
+  /// `file` is the supervisor's own and will be closed: not to be reported.
   func willClose(_ file: CInt) {
     guard let status = try? Host.stat(file), let number = numbers[BackingIdentity(status)],
       entries[number]?.mask.contains(.closeNoWrite) == true

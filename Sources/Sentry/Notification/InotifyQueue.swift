@@ -29,7 +29,7 @@ struct InotifyEvent {
     return bytes
   }
 
-  /// The same again is told once (`inotify_merge`; the cookie is not compared there either).
+  /// The same again is reported once (`inotify_merge`; the cookie is not compared there either).
   func repeats(_ other: InotifyEvent) -> Bool {
     !other.mask.contains(.ignored) && mask == other.mask && descriptor == other.descriptor && name == other.name
   }

@@ -3,7 +3,7 @@
 // first `inotify_init(2)` on.
 //
 // Part of the sentry's state, under the tree lock. A thread of the platform waits for the epoll instance, without the
-// lock, and then has `serve` called under it. Before a call is served what happened natively is told first, so events come
+// lock, and then has `serve` called under it. Before a call is served what happened natively is reported first, so events come
 // in the order of what they tell.
 
 import CLinux
@@ -18,7 +18,7 @@ final class Notifier: WatchKeeper {
   private let host: HostWatches
   private let epoll: OwnedDescriptor
   private var queues: [BackingIdentity: InotifyQueue] = [:]
-  /// What epoll tells of an instance: a number, and the instance's identity.
+  /// What epoll reports of an instance: a number, and the instance's identity.
   private var tokens: [UInt64: BackingIdentity] = [:]
   private var lastToken: UInt64 = 0
   /// Watched inodes without a name that somebody uses.
@@ -108,7 +108,7 @@ final class Notifier: WatchKeeper {
     let identity = BackingIdentity(try Host.stat(ends.write))
     lastToken += 1
     let token = lastToken
-    // Without any event asked for, that the last reader has gone is told all the same (`man 2 epoll_ctl`, EPOLLERR).
+    // Without any event asked for, that the last reader has gone is reported all the same (`man 2 epoll_ctl`, EPOLLERR).
     try control(Self.add, ends.write, token: token, 0)
     queue.onWaiting = { [unowned self, unowned queue] isWaiting in
       let events = isWaiting ? Self.writable : 0
@@ -130,7 +130,7 @@ final class Notifier: WatchKeeper {
     do throws(Errno) {
       try watchBacking(of: inode, position.dentry)
     } catch {
-      // At the host's limit the guest is told of its own; what cannot be opened, no guest can change natively either.
+      // At the host's limit the guest is answered with its own; what cannot be opened, no guest can change natively either.
       if error == .noSpace {
         try queue.remove(number)
         throw error
@@ -189,7 +189,7 @@ final class Notifier: WatchKeeper {
       if host.count >= sweepAt { sweep() }
       try host.watch(file, inode, position.dentry, mask)
     } catch {
-      // What will be done with this file cannot be told. Nobody can read what the caller cannot.
+      // What will be done with this file is unknown. No guest can read what the caller cannot.
       if error != .permissionDenied { for queue in queues.values { queue.overflow() } }
     }
   }
@@ -210,7 +210,7 @@ final class Notifier: WatchKeeper {
     }
   }
 
-  /// A descriptor of the supervisor's own will be closed: nobody is to be told of that.
+  /// A descriptor of the supervisor's own will be closed: that is reported to no watch.
   func willClose(_ file: CInt) { host.willClose(file) }
 
   /// Drops the watches of backing files that nobody asks for any more.
@@ -228,10 +228,10 @@ final class Notifier: WatchKeeper {
 
   // MARK: - Events
 
-  /// The call being served will do this to the backing file of `inode`; the VFS tells of it itself.
+  /// The call being served will do this to the backing file of `inode`; the VFS reports it itself.
   func willDo(_ mask: InotifyMask, to inode: Inode) { ownWork.append((inode, mask)) }
 
-  /// Before a call is served: what has happened until now is told first.
+  /// Before a call is served: what has happened until now is reported first.
   func beginCall() {
     if host.count > 0 { drain() }
   }

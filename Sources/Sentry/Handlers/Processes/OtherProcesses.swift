@@ -1,5 +1,5 @@
 // Calls that name another process by its number: signals, groups, priorities, clocks. Without a pid namespace a number may
-// be any process of the host: to guests there are none but guests, and nothing tells a process that is from one that is not.
+// be any process of the host: to guests there are none but guests, and nothing distinguishes a process that exists from one that does not.
 
 import CLinux
 import Gate

@@ -56,7 +56,7 @@ extension CallContext {
   }
 
   /// The connection is begun here, with our copy of the address on our duplicate of the socket. A guest that would wait for
-  /// its end waits in a poll(2) of its own, and then calls again: once the handshake is over, connect(2) tells its outcome
+  /// its end waits in a poll(2) of its own, and then calls again: once the handshake is over, connect(2) reports its outcome
   /// (`__inet_stream_connect`, the case SS_CONNECTING).
   private func connectInternet(
     _ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt, _ socket: CInt

@@ -187,7 +187,7 @@ extension CallContext {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
     try task.credentials.fileCredentials.check(.write, on: inode)
     guard inode.type == .socket, let entry = sockets.entry(of: inode) else { throw .connectionRefused }
-    // Abstract names are told apart by type, paths are not.
+    // Abstract names differ by type, paths are not.
     if entry.type != (try option(3 /* SO_TYPE */, of: socket)) { throw .protocolWrongTypeForSocket }
     return entry.address
   }
