@@ -47,7 +47,7 @@ units() {
     local room
     for room in Tests/*Tests; do
         room=$(basename "$room" Tests)
-        grep -q "tests(of: \"$room\"\|name: \"${room}Tests\"" Package.swift || {
+        grep -q "[( ]of: \"$room\"\|name: \"${room}Tests\"" Package.swift || {
             echo "FAIL ${room}Tests: no target"
             bad=$((bad + 1))
         }
