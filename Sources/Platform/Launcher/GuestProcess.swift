@@ -59,6 +59,9 @@ public final class GuestProcess {
   /// - Precondition: `checkKernel` has passed.
   public static func prepare(_ configuration: LaunchConfiguration) throws(LaunchError) -> GuestProcess {
     let chosen = configuration.isolation
+    // An attempt blocks the signals that are forwarded: the next one's guests have the caller's mask all the same.
+    var configuration = configuration
+    configuration.signalMask = configuration.signalMask ?? SignalForwarder.blocked
     do throws(LaunchError) {
       return try GuestProcess(configuration, isolation: chosen ?? .full)
     } catch {

@@ -42,11 +42,7 @@ final class LaunchPlan {
     plan.pointee.trampoline_image = (UnsafeRawPointer(images[0].0), UnsafeRawPointer(images[1].0))
     plan.pointee.trampoline_size = (images[0].1, images[1].1)
 
-    var mask: UInt64 = 0
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), 0, Int(bitPattern: $0), 8, 0, 0)
-    }
-    plan.pointee.signal_mask = configuration.signalMask ?? mask
+    plan.pointee.signal_mask = configuration.signalMask ?? SignalForwarder.blocked
     plan.pointee.resets_sigpipe = vd_ignore_sigpipe()
     if configuration.forwardsSignals { SignalForwarder.block() }
 

@@ -55,6 +55,15 @@ final class SignalForwarder: Sendable {
     }
   }
 
+  /// What the calling thread blocks.
+  static var blocked: UInt64 {
+    var mask: UInt64 = 0
+    _ = withUnsafeMutablePointer(to: &mask) {
+      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), 0, Int(bitPattern: $0), 8, 0, 0)
+    }
+    return mask
+  }
+
   static var mask: UInt64 { signals.reduce(0) { $0 | 1 << (UInt64($1) - 1) } }
 
   /// - Throws: `.system` if the system has no thread to give.

@@ -70,6 +70,9 @@ battery() {
     if [ $? -eq 4 ] && [ "$seen" = inside ] && [ "$(wc -l <"$work/stderr")" -eq 1 ] && grep -q '^vedette: warning: isolation is no-namespaces, which is weaker than full: ' "$work/stderr"; then
         ok "$name-starts"
     else fail "$name-starts" "printed '$seen', said $(head -3 "$work/stderr" | tr '\n' '|')"; fi
+    # It has tried another level first: the command has its caller's signals all the same.
+    expect "$name-signals" 0 "$("$@" grep -E 'Sig(Blk|Ign)' /proc/self/status)" "$@" "$VEDETTE" run --quiet -- grep -E 'Sig(Blk|Ign)' /proc/self/status
+    expect "$name-broken-pipe" 0 y "$@" "$VEDETTE" run --quiet -- bash -c 'yes | head -1; [ "${PIPESTATUS[0]}" -eq 141 ]'
     descriptors "$name" "$@"
     expect "$name-git" 0 'one commit' "$@" "$VEDETTE" run --quiet -- sh -c 'git init -q r && cd r && git config user.name n && git config user.email e && echo x >f && git add f && git commit -qm "one commit" && git log --format=%s && git gc -q'
     expect "$name-gcc" 0 42 "$@" "$VEDETTE" run --quiet -- sh -c 'printf "#include <stdio.h>\nint main(void){printf(\"%%d\\\\n\",42);}" >a.c && gcc a.c -o a && ./a'
