@@ -85,7 +85,9 @@ struct ApplyTransaction {
     }
     setTimes()
     var notes = [tree.missing.description].compactMap(\.self)
-    if leftovers > 0 { notes.append("\(leftovers) old files could not be removed: their names begin with .vedette-apply-") }
+    if leftovers > 0 {
+      notes.append("\(leftovers) old files could not be removed: their names begin with .vedette-apply-")
+    }
     return notes
   }
 
