@@ -5,6 +5,7 @@
 
 #define RACES 400
 #define STORMS 200
+#define STOPPERS 3
 
 static void prepare(void) {
     writeFile("file", "0123456789");
@@ -86,7 +87,7 @@ static void openedMeanwhile(void) {
     CHECK_EXITS_OK(child);
 }
 
-// The holder is stopped and continued all the time.
+// The holder is stopped and continued all the time, more often than one call of it takes.
 static void stopsAndGoes(void) {
     char name[32], byte;
     int ready[2], go[2], fds[STORMS];
@@ -105,20 +106,25 @@ static void stopsAndGoes(void) {
         _exit(0);
     }
     CHECK_EQ(read(ready[0], &byte, 1), 1);
-    pid_t stopper = fork();
-    if (stopper == 0)
-        for (;;) {
-            kill(holder, SIGSTOP);
-            kill(holder, SIGCONT);
-        }
+    pid_t stoppers[STOPPERS];
+    for (int s = 0; s < STOPPERS; s++) {
+        stoppers[s] = fork();
+        if (stoppers[s] == 0)
+            for (;;) {
+                kill(holder, SIGSTOP);
+                kill(holder, SIGCONT);
+            }
+    }
     for (int f = 0; f < STORMS; f++) {
         snprintf(name, sizeof name, "storm%d", f);
         int fd = (int)CHECK_OK(open(name, O_WRONLY));
         CHECK_EQ(write(fd, "new", 3), 3);
         close(fd);
     }
-    CHECK_OK(kill(stopper, SIGKILL));
-    statusOf(stopper);
+    for (int s = 0; s < STOPPERS; s++) {
+        CHECK_OK(kill(stoppers[s], SIGKILL));
+        statusOf(stoppers[s]);
+    }
     CHECK_OK(kill(holder, SIGCONT));
     close(go[0]);
     close(go[1]);

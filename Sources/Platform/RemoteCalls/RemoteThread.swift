@@ -132,11 +132,17 @@ struct RemoteThread: ~Copyable, StoppedThread {
 
   private mutating func waitForCallStop(_ deadline: inout StopDeadline) throws(RemoteCallError) {
     var signals = 0
+    var stops = 0
     while true {
       if tracee.isLost { throw lose() }
       switch Self.next(of: tracee, tracer, &deadline) {
       case .stopped(let status):
         let signal = (status >> 8) & 0xff
+        stops += 1
+        if stops % Self.stopLimit == 0 {
+          if deadline.isOver() { throw lose() }
+          tracer.holdOthers(than: tracee)
+        }
         if status >> 16 == 0 {
           if signal == SIGTRAP | 0x80 { return }
           // All others are blocked, so this is the thread's own fault, and would come again for ever; SIGSYS is a filter's
@@ -154,8 +160,11 @@ struct RemoteThread: ~Copyable, StoppedThread {
     }
   }
 
-  /// Guests can send each other SIGSTOP faster than a call is made.
+  /// Guests can send each other SIGSTOP and SIGCONT faster than a thread gets from one stop to its call: each SIGCONT is a stop
+  /// of its own (JOBCTL_TRAP_NOTIFY), SIGSTOP cannot be blocked.
   private static let signalLimit = 1000
+  /// So after this many the senders are held.
+  private static let stopLimit = 16
 
   /// What the thread does next.
   private enum Next {

@@ -75,6 +75,17 @@ extension Tracer {
     }
   }
 
+  /// Keeps every guest from running but this one, for as long as the tracer does not wait for them: each comes to an EVENT_STOP,
+  /// which the main loop ends. What can be disturbed by signals of other guests is done when they cannot send any.
+  func holdOthers(than tracee: Tracee) {
+    clocks.removeAll(keepingCapacity: true)
+    for other in tracees.values where other !== tracee && other !== current && !other.isLost && !other.isListening {
+      noteTimeout(of: other)
+      other.wasInterrupted = true
+      other.interrupt()
+    }
+  }
+
   /// An EINTR that our own PTRACE_INTERRUPT made of a call that the kernel never restarts (epoll_wait and others): unless
   /// a signal is on its way to the guest as well, the call is made again.
   func hideInterruption(of tracee: Tracee) {
