@@ -32,20 +32,61 @@ public struct SocketProtocol: Sendable {
   }
 }
 
-/// A descriptor table, shared by all tasks that CLONE_FILES ties together.
+/// A descriptor table (`struct files_struct`), shared by all tasks that CLONE_FILES ties together. It is looked at through one of
+/// them, so a task that may have got a table of its own is to leave before it can have.
 public final class DescriptorTable {
   private var directory: CInt = -1
   private var pidfd: CInt = -1
-  /// The thread through which the table is reached.
+  /// The thread through which the table is reached: a member, as long as there is one.
   private var thread: ThreadID
+  /// The threads whose table this is.
+  private var members: Set<ThreadID>
+  /// How many have left, and may come back.
+  private var awayCount = 0
 
-  /// The thread whose call is being served, or was last: it lives, while `thread` may have died unnoticed so far.
-  public var caller: ThreadID
+  /// The member whose call is being served, or was last: it lives, while `thread` may have died unnoticed so far.
+  public private(set) var caller: ThreadID
 
   public init(thread: ThreadID) {
     self.thread = thread
     caller = thread
+    members = [thread]
   }
+
+  // MARK: - Whose it is
+
+  /// Another task can change the table at any time.
+  public var isShared: Bool { members.count + awayCount > 1 }
+
+  /// `clone(2)` with CLONE_FILES has made another member.
+  public func join(_ thread: ThreadID) {
+    members.insert(thread)
+    if !members.contains(self.thread) { reach(through: thread) }
+    if !members.contains(caller) { caller = thread }
+  }
+
+  /// From now on nothing is looked at through this thread: it has gone, or may get another table.
+  public func leave(_ thread: ThreadID) {
+    members.remove(thread)
+    guard self.thread == thread || caller == thread, let other = members.first else { return }
+    if self.thread == thread { reach(through: other) }
+    if caller == thread { caller = other }
+  }
+
+  /// As `leave`, in a call that may fail and leave all as it was: `returned` follows.
+  public func leaveForACall(_ thread: ThreadID) {
+    leave(thread)
+    awayCount += 1
+  }
+
+  /// The call of `leaveForACall` is over.
+  public func returned(_ thread: ThreadID, isMember: Bool) {
+    awayCount -= 1
+    if isMember { join(thread) }
+  }
+
+  /// A call of this member is about to be served.
+  public func serves(_ thread: ThreadID) { caller = thread }
 
   deinit { forget() }
 
@@ -56,13 +97,14 @@ public final class DescriptorTable {
     pidfd = -1
   }
 
-  /// From now on the table is reached through `thread`: the former one has gone or has another table.
-  public func reach(through thread: ThreadID) {
+  private func reach(through thread: ThreadID) {
     if thread != self.thread {
       forget()
       self.thread = thread
     }
   }
+
+  // MARK: - What it holds
 
   /// The host's status of what a guest's descriptor refers to; its device and inode identify the backing file.
   ///
@@ -156,9 +198,27 @@ public final class DescriptorTable {
     return try Host.duplicate(number, from: pidfd)
   }
 
-  /// The numbers in use.
+  /// The numbers in use. A thread that has died, and been heard of by nobody yet, shows none: then the others are asked.
   public func numbers() throws(Errno) -> [CInt] {
-    if caller != thread, !Host.signalThread(thread, 0) { reach(through: caller) }
+    do throws(Errno) {
+      let found = try numbersOnce()
+      if !found.isEmpty { return found }
+    } catch {
+      if members.count < 2 { throw error }
+    }
+    for member in members where member != thread {
+      reach(through: member)
+      do throws(Errno) {
+        let found = try numbersOnce()
+        if !found.isEmpty { return found }
+      } catch {
+        // Gone as well.
+      }
+    }
+    return []
+  }
+
+  private func numbersOnce() throws(Errno) -> [CInt] {
     let listing = try Host.openTrusted("/proc/\(thread)/fd", [.directory])
     var numbers: [CInt] = []
     try Host.forEachName(in: listing.rawValue) { name in

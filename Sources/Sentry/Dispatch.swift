@@ -10,7 +10,7 @@ extension CallRoom {
     guard let task = tasks[thread] else { return .value(Errno.noSuchProcess.result) }
     begin(call, of: task, by: gate)
     let context = CallContext(call, of: task, by: gate, in: self)
-    task.descriptors.caller = thread
+    task.descriptors.serves(thread)
     // What it waited for at a FIFO is of no interest any more, unless this is the open made again.
     if !files.fifoWaits.isEmpty, !SystemCallTable.opens(call.number) { files.fifoWaits.forget(thread) }
     if task.isLoading { return context.serveLoading(call) }

@@ -6,7 +6,7 @@ import LinuxABI
 
 /// What a task's call is, as long as the kernel runs it.
 enum ObservedCall {
-  /// `unshare(2)`.
+  /// `unshare(2)`, and `close_range(2)` with CLOSE_RANGE_UNSHARE.
   case unshare(UnshareFlags)
   /// A filter is added, of the thread or of its whole group (`GuestFilter`).
   case filter(ofAllThreads: Bool)
@@ -20,6 +20,7 @@ extension CallContext {
   /// The kernel runs the call, and `completed` follows.
   func observe(_ call: ObservedCall) -> Outcome {
     task.observed = call
+    if case .unshare(let flags) = call, flags.contains(.files) { task.mayUnshareDescriptors() }
     return .observed
   }
 }
@@ -30,7 +31,7 @@ extension SentryState {
     guard let task = tasks[thread], let observed = task.observed.take() else { return }
     switch observed {
     case .unshare(let flags):
-      if result == 0 { unshared(task, flags) }
+      if result == 0 { unshared(task, flags) } else { task.keepsDescriptors() }
     case .filter(let ofAllThreads):
       if result == 0 { filterAdded(task, ofAllThreads: ofAllThreads) }
     case .rangeLock:
@@ -43,6 +44,6 @@ extension SentryState {
 
   private func unshared(_ task: Task, _ flags: UnshareFlags) {
     if flags.contains(.fileSystem) { task.context = task.context.copy() }
-    if flags.contains(.files) { task.descriptors = DescriptorTable(thread: task.thread) }
+    task.hasUnsharedDescriptors()
   }
 }

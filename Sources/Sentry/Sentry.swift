@@ -194,7 +194,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   public func execFailed(_ thread: ThreadID, errno: Errno) {
-    state.withLock { $0.tasks[thread]?.execPlan = nil }
+    state.withLock { $0.executionFailed(thread) }
   }
 
   /// Gives `body` the tree under its lock: for what is asked of it when the guests are gone.

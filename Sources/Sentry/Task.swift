@@ -17,7 +17,9 @@ final class Task {
   var context: FilesystemContext
   var credentials: TaskCredentials
   /// Shared as CLONE_FILES says.
-  var descriptors: DescriptorTable
+  private(set) var descriptors: DescriptorTable
+  /// The one that it shared before the call it is in, which may end that (unshare, close_range, execve).
+  private var formerDescriptors: DescriptorTable?
   /// Shared as CLONE_VM says.
   var space: MappedFiles
   /// Set between an `execve` stop and the start of the new image.
@@ -54,6 +56,43 @@ final class Task {
   }
 
   deinit { dropSent() }
+
+  // MARK: - Its descriptor table
+
+  /// A call begins that may give the task a table of its own. Between the kernel's doing so and our hearing of it nobody who
+  /// shares the table may be judged by what this task has; so it is taken for separate from now on.
+  func mayUnshareDescriptors() {
+    guard descriptors.isShared, formerDescriptors == nil else { return }
+    descriptors.leaveForACall(thread)
+    formerDescriptors = descriptors
+    descriptors = DescriptorTable(thread: thread)
+  }
+
+  /// That call has failed.
+  func keepsDescriptors() {
+    guard let former = formerDescriptors.take() else { return }
+    former.returned(thread, isMember: true)
+    descriptors = former
+  }
+
+  /// That call has succeeded.
+  func hasUnsharedDescriptors() {
+    formerDescriptors.take()?.returned(thread, isMember: false)
+  }
+
+  /// `execve(2)` has given it the number of its group's leader.
+  func renumber(_ thread: ThreadID) {
+    leaveDescriptors()
+    self.thread = thread
+    descriptors = DescriptorTable(thread: thread)
+    insideThread = nil
+  }
+
+  /// The task is gone.
+  func leaveDescriptors() {
+    hasUnsharedDescriptors()
+    descriptors.leave(thread)
+  }
 
   var memory: GuestMemory { GuestMemory(thread: thread) }
 

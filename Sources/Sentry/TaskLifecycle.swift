@@ -57,11 +57,17 @@ extension SentryState {
     files.notifier?.checkUnlinked()
   }
 
+  func executionFailed(_ thread: ThreadID) {
+    guard let task = tasks[thread] else { return }
+    task.execPlan = nil
+    task.keepsDescriptors()
+  }
+
   func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart {
     tasks.becomeLeader(thread, former: former)
     guard let task = tasks[thread], let plan = task.execPlan else { throw .noSuchProcess }
-    // exec ends sharing: the table is this task's own now (`man 2 execve`), and is reached anew.
-    task.descriptors = DescriptorTable(thread: thread)
+    // exec ends sharing: the table is this task's own now (`man 2 execve`).
+    task.hasUnsharedDescriptors()
     task.space = MappedFiles(store.budget)
     task.isLoading = true
     task.process.executable = plan.executable

@@ -53,6 +53,7 @@ final class TaskTable {
       space: sharing.contains(.memory) ? maker.space : maker.space.copy(budget))
     task.filter = maker.filter
     task.isFiltered = maker.isFiltered
+    if sharing.contains(.descriptors) { task.descriptors.join(child) }
     insert(task)
   }
 
@@ -66,26 +67,19 @@ final class TaskTable {
       processes.removeValue(forKey: task.process.leader)
       task.process.executable = nil
     }
-    // Whoever shares the table is reached through another thread from now on.
-    if let other = tasks.values.first(where: { $0.descriptors === task.descriptors }) {
-      task.descriptors.reach(through: other.thread)
-    }
+    task.leaveDescriptors()
     return task
   }
 
   /// `execve(2)` leaves one thread in the group: the caller, by the number of the leader.
   func becomeLeader(_ thread: ThreadID, former: ThreadID) {
     if former != thread, let task = tasks.removeValue(forKey: former) {
+      if let id = task.insideThread, byInsideID[id] == former { byInsideID.removeValue(forKey: id) }
+      tasks[thread]?.leaveDescriptors()
       tasks[thread] = task
-      task.thread = thread
-      task.insideThread = nil
+      task.renumber(thread)
     }
     if let task = tasks[thread] { task.process.threads = [thread] }
-  }
-
-  /// Another task can change the descriptor table of `task` at any time.
-  func sharesDescriptors(_ task: Task) -> Bool {
-    tasks.values.contains { $0 !== task && $0.descriptors === task.descriptors }
   }
 
   // MARK: - Numbers

@@ -218,13 +218,13 @@ final class ExtremeGuest {
   @discardableResult
   func call(_ number: CInt, _ arguments: [UInt64], by gate: GateKind = .trace) -> Int? {
     let call = Self.systemCall(number, arguments)
-    let context = (task.context, task.context.root, task.context.workingDirectory, task.descriptors)
+    let context = (task.context, task.context.root, task.context.workingDirectory)
     defer {
       task.context = context.0
       task.context.root = context.1
       task.context.workingDirectory = context.2
       task.context.umask = []
-      task.descriptors = context.3
+      task.keepsDescriptors()
       task.credentials = credentials
       task.execPlan = nil
       task.filter = nil

@@ -87,6 +87,7 @@ extension Arg where Value == InotifyFlags { static var inotifyFlags: Arg { Arg("
 extension Arg where Value == StatxMask { static var statxMask: Arg { Arg("mask") } }
 extension Arg where Value == Protection { static var protection: Arg { Arg("prot") } }
 extension Arg where Value == MapFlags { static var mapFlags: Arg { Arg("flags") } }
+extension Arg where Value == CloseRangeFlags { static var closeRangeFlags: Arg { Arg("flags") } }
 extension Arg where Value == UnshareFlags { static var unshareFlags: Arg { Arg("flags") } }
 extension Arg where Value == SyncFileRangeFlags { static var syncFileRangeFlags: Arg { Arg("flags") } }
 extension Arg where Value == MessageFlags { static var messageFlags: Arg { Arg("flags") } }

@@ -148,6 +148,13 @@ struct UnshareFlags: FlagArgument {
   }
 }
 
+/// CLOSE_RANGE_... of close_range(2).
+struct CloseRangeFlags: FlagArgument {
+  let rawValue: UInt32
+  static let unshare = CloseRangeFlags(rawValue: 2)
+  static var names: [(UInt32, StaticString)] { [(2, "CLOSE_RANGE_UNSHARE"), (4, "CLOSE_RANGE_CLOEXEC")] }
+}
+
 /// SYNC_FILE_RANGE_... of sync_file_range(2).
 struct SyncFileRangeFlags: FlagArgument {
   let rawValue: UInt32

@@ -1,6 +1,7 @@
 // Calls on descriptors that carry no path: the kernel's own affair.
 
 import CLinux
+import Gate
 import LinuxABI
 
 extension SystemCallTable {
@@ -15,7 +16,11 @@ extension SystemCallTable {
     native(33, "dup2", .descriptor("oldfd"), .descriptor("newfd"))
     native(292, "dup3", .descriptor("oldfd"), .descriptor("newfd"), .openFlags)
     native(187, "readahead", .fd, .offset("offset"), .size("count"))
-    native(436, "close_range", .int("first"), .int("last"), .int("flags"))
+    served(
+      436, "close_range", .int("first"), .int("last"), .closeRangeFlags,
+      as: .when(ArgumentRule(.trace, when: .anyBit(2, UInt32(CloseRangeFlags.unshare.rawValue))), otherwise: .native),
+      note: "one that ends the sharing of the table is seen"
+    ) { (call, _, _, _) throws(Errno) in call.observe(.unshare(.files)) }
     native(284, "eventfd", .int("initval"))
     native(290, "eventfd2", .int("initval"), .int("flags"))
   }

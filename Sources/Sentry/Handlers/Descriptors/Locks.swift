@@ -114,7 +114,7 @@ extension OpenFiles {
 extension CallContext {
   /// The host's status of a descriptor; of a duplicate, which is what is used then, if somebody else may change the table.
   func look(at descriptor: Descriptor) throws(Errno) -> (status: FileStatus, copy: CInt) {
-    if !tasks.sharesDescriptors(task) { return (try status(descriptor), -1) }
+    if !descriptors.isShared { return (try status(descriptor), -1) }
     let copy = try duplicate(descriptor)
     return (try Host.stat(copy.rawValue), copy.release())
   }

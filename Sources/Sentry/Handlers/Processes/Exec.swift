@@ -48,6 +48,7 @@ extension CallContext {
       }
     }
     task.execPlan = plan
+    task.mayUnshareDescriptors()
     return .exec(executableStack: plan.hasExecutableStack)
   }
 
