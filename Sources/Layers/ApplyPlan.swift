@@ -5,8 +5,8 @@ import LinuxABI
 import OverlayFS
 import VFS
 
-/// The steps of one apply.
-public struct ApplyPlan {
+/// Changes of one tree, in the order in which they are made.
+struct TreeChanges {
   enum Step {
     /// A new name, or another file under an old one: built beside it and put in its place. A directory comes with all below.
     case put(place: Int, inode: Inode)
@@ -14,7 +14,7 @@ public struct ApplyPlan {
     case metadata(place: Int, inode: Inode)
     case remove(place: Int)
 
-    /// In `ApplyPlan.paths`.
+    /// In `TreeChanges.paths`.
     var place: Int {
       switch self {
       case .put(let place, _), .metadata(let place, _), .remove(let place): place
@@ -22,20 +22,41 @@ public struct ApplyPlan {
     }
   }
 
-  let overlay: OverlayFilesystem
+  /// The command that makes them, for messages.
+  let word: String
   let target: ByteString
-  private(set) var steps: [Step] = []
-  let paths: PathTree
+  var steps: [Step] = []
+  var paths: PathTree
+  /// Owners inside are the run's own idea; on the host they mean the caller.
+  var isOfFakeOwners = false
+  /// Content that a step puts in place of its inode's.
+  var merged: [Int: [UInt8]] = [:]
+  /// A tree whose directories have the times that the changed ones shall get; nil to leave them.
+  var timesRoot: Inode?
+}
+
+/// The steps of one apply.
+public struct ApplyPlan {
+  typealias Step = TreeChanges.Step
+
+  private let upper: UpperDirectory
+  let overlay: OverlayFilesystem
+  private(set) var changes: TreeChanges
+  /// What the target has changed too, and what keeps this plan from being carried out.
+  public private(set) var conflicts: [ApplyConflict] = []
   /// The changes as `vedette diff` shows them.
   public private(set) var text: [UInt8] = []
   /// Files that the root of the target would run as somebody else.
   public private(set) var setIDs = 0
-  public var isEmpty: Bool { steps.isEmpty }
+  public var isEmpty: Bool { changes.steps.isEmpty }
+  /// One line for people if conflicts cannot be seen.
+  public private(set) var note: String?
 
   /// Compares the upper with its lowers.
   ///
   /// - Throws: `ReportedError` if there is a path that cannot be compared: half of the changes would be worse than none.
-  public init(_ upper: UpperDirectory, to target: ByteString) throws(ReportedError) {
+  public init(_ upper: UpperDirectory, to target: ByteString, _ policy: ConflictPolicy = .refuse) throws(ReportedError)
+  {
     do throws(Errno) {
       _ = try target.open([.path, .directory])
     } catch {
@@ -43,7 +64,7 @@ public struct ApplyPlan {
     }
     let layers = try upper.layers()
     overlay = try upper.overlay()
-    self.target = target
+    self.upper = upper
     let found: OverlayChanges
     do throws(Errno) {
       found = try OverlayChanges(of: overlay, .list)
@@ -51,36 +72,41 @@ public struct ApplyPlan {
       throw ReportedError("apply: cannot compare: \(error)")
     }
     let report = ChangeReport(found)
-    paths = found.paths
+    changes = TreeChanges(word: "apply", target: target, paths: found.paths)
     if let complaint = report.complaint { throw ReportedError("apply: \(complaint)") }
-    if layers.caller != layers.inside, layers.caller.uid != 0 {
-      // Owners inside are the run's own idea; on the host they mean the caller.
-      isOfFakeOwners = true
-    }
+    changes.isOfFakeOwners = layers.caller != layers.inside && layers.caller.uid != 0
+    changes.timesRoot = overlay.root
     text = report.text
+    enter(found)
+    do throws(Errno) {
+      try findConflicts(found, policy)
+    } catch {
+      throw ReportedError("apply: '\(target)' cannot be compared: \(error) (nothing was changed)")
+    }
+  }
+
+  private mutating func enter(_ found: OverlayChanges) {
     // A directory that is put brings what is below it; a list sorted by bytes has a parent before its children.
     var whole: Set<Int> = []
     for change in found.changes {
-      if change.place != 0, whole.contains(paths.parent(of: change.place)) {
+      if change.place != 0, whole.contains(changes.paths.parent(of: change.place)) {
         if change.inode?.isDirectory == true { whole.insert(change.place) }
         countSetID(change.inode)
         continue
       }
       guard let inode = change.inode else {
-        steps.append(.remove(place: change.place))
+        changes.steps.append(.remove(place: change.place))
         continue
       }
       countSetID(inode)
       if inode.isDirectory, change.kind == .modified, change.before?.isDirectory == true {
-        steps.append(.metadata(place: change.place, inode: inode))
+        changes.steps.append(.metadata(place: change.place, inode: inode))
       } else {
-        steps.append(.put(place: change.place, inode: inode))
+        changes.steps.append(.put(place: change.place, inode: inode))
         if inode.isDirectory { whole.insert(change.place) }
       }
     }
   }
-
-  private(set) var isOfFakeOwners = false
 
   private mutating func countSetID(_ inode: Inode?) {
     guard let inode, inode.type == .regular else { return }
@@ -91,9 +117,9 @@ public struct ApplyPlan {
 
   /// The question to a person, without its mark.
   public var question: String {
-    let count = steps.count
+    let count = changes.steps.count
     let special = setIDs > 0 ? ", \(setIDs) of them set-user-ID or set-group-ID" : ""
-    return "Carry \(count) change\(count == 1 ? "" : "s")\(special) to '\(target)'?"
+    return "Carry \(count) change\(count == 1 ? "" : "s")\(special) to '\(changes.target)'?"
   }
 
   /// Carries the changes out.
@@ -102,7 +128,61 @@ public struct ApplyPlan {
   /// - Throws: `ReportedError` that says whether the target is as it was.
   public func perform() throws(ReportedError) -> [String] {
     defer { overlay.close() }
-    var transaction = try ApplyTransaction(self)
-    return try transaction.perform()
+    let journal = try ApplyJournal(upper.path, for: changes)
+    var transaction = try ApplyTransaction(changes, journal)
+    var notes = try transaction.perform()
+    if try upper.isLayer(changes.target), !transaction.noteBases(in: overlay) {
+      notes.append("what was covered could not be written down: the next apply will find conflicts")
+    }
+    return notes
+  }
+
+  // MARK: - Conflicts
+
+  private mutating func findConflicts(_ found: OverlayChanges, _ policy: ConflictPolicy) throws(Errno) {
+    var finder = try ConflictFinder(changes.target, overlay.readBases())
+    if !finder.bases.isComplete {
+      note =
+        "the upper is older than the record of what it covers: what '\(changes.target)' has changed is not seen everywhere"
+    }
+    let before = Dictionary(found.changes.map { ($0.place, $0.before) }, uniquingKeysWith: { first, _ in first })
+    var dropped: Set<Int> = []
+    for (index, step) in changes.steps.enumerated() {
+      var now: Inode?
+      var onlyMetadata = false
+      switch step {
+      case .put(_, let inode): now = inode
+      case .metadata(_, let inode): (now, onlyMetadata) = (inode, true)
+      case .remove: break
+      }
+      let lower = before[step.place] ?? nil
+      let found = try finder.conflicts(
+        at: step.place, now: now, before: lower, onlyMetadata: onlyMetadata, &changes.paths)
+      if found.isEmpty { continue }
+      switch policy {
+      case .ours: continue
+      case .theirs: dropped.insert(index)
+      case .merge, .refuse:
+        if policy == .merge, found.count == 1, found[0].place == step.place,
+          let content = try finder.merged(at: step.place, now: now, before: lower, in: changes.paths)
+        {
+          changes.merged[step.place] = content
+        } else {
+          conflicts += found.map { ApplyConflict(place: $0.place, step: index, reason: $0.reason) }
+        }
+      }
+    }
+    changes.steps = changes.steps.enumerated().filter { !dropped.contains($0.offset) }.map(\.element)
+  }
+
+  /// A line for each conflict: C, the path, why.
+  public var conflictText: [UInt8] {
+    var result: [UInt8] = []
+    for conflict in conflicts {
+      result += Array("C /".utf8)
+      PathText.append(changes.paths.shownPath(of: conflict.place), to: &result)
+      result += Array(" (\(conflict.reason.rawValue))\n".utf8)
+    }
+    return result
   }
 }

@@ -12,7 +12,8 @@ import VFS
 
 /// One apply.
 struct ApplyTransaction {
-  private let plan: ApplyPlan
+  private let plan: TreeChanges
+  private let journal: ApplyJournal?
   private let tree: HostTree
   private var progress: ProgressBar
   /// Prepared entries: the step, its directory, the name beside it (nil for a directory's metadata and removals).
@@ -22,8 +23,9 @@ struct ApplyTransaction {
   /// The first copy of each file with several links, by number.
   private var links: [UInt64: Inode] = [:]
 
-  private struct Prepared {
-    var step: ApplyPlan.Step
+  /// A step that is ready to be taken.
+  struct Prepared {
+    var step: TreeChanges.Step
     var directory: Inode
     var name: [UInt8]
     var beside: [UInt8]
@@ -38,23 +40,27 @@ struct ApplyTransaction {
     case metadata(Inode, FileMetadata)
   }
 
-  init(_ plan: ApplyPlan) throws(ReportedError) {
+  /// - Parameter journal: where it is written down, so that it can be undone.
+  init(_ plan: TreeChanges, _ journal: ApplyJournal?) throws(ReportedError) {
     self.plan = plan
+    self.journal = journal
     do throws(Errno) {
       tree = try HostTree(try plan.target.open([.path, .directory]))
     } catch {
-      throw ReportedError("apply: '\(plan.target)': \(error)")
+      throw ReportedError("\(plan.word): '\(plan.target)': \(error)")
     }
     way = TreeWay(from: tree.root)
-    progress = ProgressBar("apply", total: Int64(plan.steps.count * 2), countsBytes: false)
+    progress = ProgressBar(plan.word, total: Int64(plan.steps.count * 2), countsBytes: false)
   }
 
-  private func failure(_ step: ApplyPlan.Step, _ errno: Errno, _ rest: String) -> ReportedError {
-    ReportedError("apply: '/\(PathText.string(plan.paths.shownPath(of: step.place)))': \(errno): \(rest)")
+  private func failure(_ step: TreeChanges.Step, _ errno: Errno, _ rest: String) -> ReportedError {
+    ReportedError("\(plan.word): '/\(PathText.string(plan.paths.shownPath(of: step.place)))': \(errno): \(rest)")
   }
 
   mutating func perform() throws(ReportedError) -> [String] {
     defer { progress.finish() }
+    // For tests, as for a run (docc page TheUpperDirectory).
+    if let place = Host.environmentValue("VEDETTE_CRASH_POINT").flatMap({ Int($0) }) { CrashPoint.arm(at: place) }
     for step in plan.steps {
       do throws(Errno) {
         try prepare(step)
@@ -65,6 +71,14 @@ struct ApplyTransaction {
       }
       progress.advance(1)
     }
+    do throws(Errno) {
+      try journal?.begin(prepared, tree, plan.paths)
+    } catch {
+      discardPrepared()
+      journal?.discard()
+      throw ReportedError("\(plan.word): cannot write down how to undo it: \(error): nothing was changed")
+    }
+    CrashPoint.passed("applied record")
     var undos: [Undo] = []
     for entry in prepared {
       do throws(Errno) {
@@ -72,19 +86,29 @@ struct ApplyTransaction {
       } catch {
         let left = undo(undos)
         discardPrepared()
+        if left == 0 { journal?.discard() }
         throw failure(
           entry.step, error,
           left == 0 ? "all that was done before it has been undone" : "\(left) changes could not be undone")
       }
       progress.advance(1)
+      CrashPoint.passed("applied step")
     }
     // From here on nothing can be wrong but leftovers.
+    var notes = [tree.missing.description].compactMap(\.self)
+    if let journal {
+      do throws(Errno) {
+        try journal.commit(prepared, tree, plan.paths)
+      } catch {
+        notes.append("this apply cannot be undone: \(error)")
+        journal.discard()
+      }
+    }
     var leftovers = 0
     for entry in prepared where !entry.beside.isEmpty {
       do throws(Errno) { try tree.remove(entry.beside, from: entry.directory) } catch { leftovers += 1 }
     }
     setTimes()
-    var notes = [tree.missing.description].compactMap(\.self)
     if leftovers > 0 {
       notes.append("\(leftovers) old files could not be removed: their names begin with .vedette-apply-")
     }
@@ -94,8 +118,9 @@ struct ApplyTransaction {
   /// Directories in which names came and went get the times that they have inside. The last step, for every one before
   /// it moves them; a time that cannot be set is no reason to take all back.
   private mutating func setTimes() {
+    guard let root = plan.timesRoot else { return }
     var seen: Set<Int> = []
-    way = TreeWay(from: plan.overlay.root)
+    way = TreeWay(from: root)
     for entry in prepared {
       let place = entry.step.place
       guard place != 0, seen.insert(plan.paths.parent(of: place)).inserted else { continue }
@@ -112,7 +137,7 @@ struct ApplyTransaction {
 
   // MARK: - Preparing
 
-  private mutating func prepare(_ step: ApplyPlan.Step) throws(Errno) {
+  private mutating func prepare(_ step: TreeChanges.Step) throws(Errno) {
     if step.place == 0 {
       // The root itself.
       prepared.append(Prepared(step: step, directory: tree.root, name: [], beside: []))
@@ -129,7 +154,10 @@ struct ApplyTransaction {
     // Entered before it is built, so that a failure in the middle finds it.
     prepared.append(Prepared(step: step, directory: directory, name: name, beside: beside))
     switch step {
-    case .put(_, let inode): try build(inode, beside, in: directory)
+    case .put(let place, let inode):
+      try build(inode, beside, in: directory, plan.merged[place])
+      // A device node that this user may not make.
+      if try tree.child(beside, of: directory) == nil { prepared.removeLast() }
     case .metadata:
       guard try tree.child(name, of: directory)?.isDirectory == true else { throw .notDirectory }
     case .remove:
@@ -138,11 +166,15 @@ struct ApplyTransaction {
   }
 
   /// Copies a file or a whole directory of the overlay; a stack and no recursion.
-  private mutating func build(_ inode: Inode, _ name: [UInt8], in directory: Inode) throws(Errno) {
+  ///
+  /// - Parameter content: of the file, in place of its own.
+  private mutating func build(
+    _ inode: Inode, _ name: [UInt8], in directory: Inode, _ content: [UInt8]?
+  ) throws(Errno) {
     var stack: [(source: Inode, name: [UInt8], directory: Inode)] = [(inode, name, directory)]
     var directories: [(Inode, Inode)] = []
     while let (source, name, directory) = stack.popLast() {
-      guard let copy = try buildOne(source, name, in: directory) else { continue }
+      guard let copy = try buildOne(source, name, in: directory, content) else { continue }
       guard source.isDirectory else { continue }
       directories.append((source, copy))
       var names: [[UInt8]] = []
@@ -159,9 +191,11 @@ struct ApplyTransaction {
     for (source, copy) in directories.reversed() { try tree.applyMetadata(copy, try metadata(of: source)) }
   }
 
-  private mutating func buildOne(_ source: Inode, _ name: [UInt8], in directory: Inode) throws(Errno) -> Inode? {
+  private mutating func buildOne(
+    _ source: Inode, _ name: [UInt8], in directory: Inode, _ content: [UInt8]?
+  ) throws(Errno) -> Inode? {
     let attributes = try source.attributes()
-    if !source.isDirectory, attributes.linkCount > 1, let first = links[source.number] {
+    if content == nil, !source.isDirectory, attributes.linkCount > 1, let first = links[source.number] {
       do throws(Errno) {
         try Name.with(name) { name throws(Errno) in try directory.link(name, to: first) }
         return first
@@ -179,9 +213,11 @@ struct ApplyTransaction {
     }
     guard let copy = try tree.make(name, kind, in: directory) else { return nil }
     if source.isDirectory { return copy }
-    if source.type == .regular { try LayerData.copy(from: source, to: copy) }
+    if source.type == .regular {
+      if let content { try LayerData.write(content, to: copy) } else { try LayerData.copy(from: source, to: copy) }
+    }
     try tree.applyMetadata(copy, try metadata(of: source))
-    if attributes.linkCount > 1 { links[source.number] = copy }
+    if content == nil, attributes.linkCount > 1 { links[source.number] = copy }
     return copy
   }
 
@@ -204,6 +240,42 @@ struct ApplyTransaction {
 
   private func discardPrepared() {
     for entry in prepared where !entry.beside.isEmpty { _ = try? tree.remove(entry.beside, from: entry.directory) }
+  }
+
+  /// What the changed names show now is what the upper covers from here on.
+  ///
+  /// - Returns: false if that cannot be written down.
+  func noteBases(in overlay: OverlayFilesystem) -> Bool {
+    do throws(Errno) {
+      for entry in prepared where entry.step.place != 0 { try noteBases(entry, in: overlay) }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private func noteBases(_ entry: Prepared, in overlay: OverlayFilesystem) throws(Errno) {
+    let path = plan.paths.path(of: entry.step.place)
+    guard let top = try tree.child(entry.name, of: entry.directory) else {
+      var base = OverlayBase(try entry.directory.attributes())
+      base.state = .absent
+      return try overlay.setBase(base, at: path)
+    }
+    var source: Inode = top
+    if case .put(_, let inode) = entry.step { source = inode }
+    var stack: [(path: [UInt8], inode: Inode, source: Inode)] = [(path, top, source)]
+    while let (path, inode, source) = stack.popLast() {
+      // A directory that was moved with all that its lowers held: they are there no more, so the upper covers nothing.
+      if source.isDirectory, (source as? OverlayDirectory)?.lower != nil, case .put = entry.step { continue }
+      try overlay.setBase(OverlayBase(try inode.attributes()), at: path)
+      guard inode.isDirectory, case .put = entry.step else { continue }
+      for name in try TreeCompare.names(in: inode) {
+        guard let child = try tree.child(name, of: inode), let from = try TreeCompare.child(name, of: source) else {
+          continue
+        }
+        stack.append((path + [0x2f] + name, child, from))
+      }
+    }
   }
 
   // MARK: - Moving into place
@@ -272,6 +344,11 @@ struct ApplyTransaction {
 
 /// Content of regular files, holes kept.
 enum LayerData {
+  static func write(_ bytes: [UInt8], to target: Inode) throws(Errno) {
+    let file = try target.open(.writeOnly)
+    try Host.writeAll(bytes, to: file.rawValue)
+  }
+
   static func copy(from source: Inode, to target: Inode) throws(Errno) {
     let from = try source.open([])
     let to = try target.open(.writeOnly)

@@ -106,7 +106,7 @@ public struct UpperDirectory: Sendable {
       let name = entry.name
       result =
         name.equals(Array("lock".utf8)) || name.equals(Array("overflow".utf8)) || name.equals(Array("index".utf8))
-        || name.hasPrefix("prepared-")
+        || name.equals(Array("bases".utf8)) || name.hasPrefix("prepared-")
       return result
     }
     return result
@@ -115,6 +115,18 @@ public struct UpperDirectory: Sendable {
   private static func ownership(_ layers: UpperLayers) -> IdentityMap {
     IdentityMap(
       hostUser: layers.caller.uid, hostGroup: layers.caller.gid, user: layers.inside.uid, group: layers.inside.gid)
+  }
+
+  /// Whether a directory is one of the lowers, or the root of them: then what is applied to it shows through the upper.
+  func isLayer(_ directory: ByteString) throws(ReportedError) -> Bool {
+    let layers = try layers()
+    guard let wanted = Self.identity(directory) else { return false }
+    return (layers.lowers + [layers.rootfs]).contains { Self.identity($0) == wanted }
+  }
+
+  private static func identity(_ path: ByteString) -> FileIdentity? {
+    guard let directory = try? path.open([.path, .directory]) else { return nil }
+    return try? Host.stat(directory.rawValue).identity
   }
 
   /// The lowers, topmost first.

@@ -157,7 +157,7 @@ public struct UpperLayers: Sendable, Equatable {
     CrashPoint.passed("rename")
   }
 
-  private static func absolute(_ path: ByteString) -> ByteString {
+  static func absolute(_ path: ByteString) -> ByteString {
     if path.isAbsolute { return path }
     guard let directory = try? Host.readlink("/proc/self/cwd", in: AtFlags.currentDirectory) else { return path }
     return ByteString(directory + [0x2f] + path.bytes)

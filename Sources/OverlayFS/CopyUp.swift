@@ -73,6 +73,7 @@ extension OverlayInode {
           try setTimes(of: copy, from)
         }
         try marks.setOrigin(number, of: copy)
+        if let parent { try Name.with(name) { name throws(Errno) in try overlay.cover(lower, name, in: parent, from) } }
         if isLinked || links != nil, links != 0,
           try marks.enterIndex(self, copy, links: links ?? from.linkCount, overlay.temporaryName())
         {

@@ -274,7 +274,8 @@ public struct OverlayCheck {
       let place = paths.add(name, below: top)
       guard let inode = try Self.child(name, of: work) else { continue }
       switch (String(decoding: name, as: UTF8.self), inode.type) {
-      case ("lock", .regular), ("layers", .regular): continue
+      case ("lock", .regular), ("layers", .regular), ("bases", .regular): continue
+      case ("applied", .directory), ("applied-new", .directory): continue
       case ("intent", .regular): try readIntent(inode)
       case ("overflow", .directory): directory = inode
       case ("index", .directory): try checkIndex(inode, place)

@@ -212,6 +212,7 @@ public final class OverlayDirectory: OverlayInode {
         if entry.isDirectory { try upper.removeDirectory(name, entry) } else { try upper.unlink(name, entry) }
       }
     } else {
+      try overlay.cover(inode.lower, name, in: self)
       try overlay.commit(.isWhiteout, name, in: self, followUps) { () throws(Errno) in try whiteOut(name) }
       touch()
     }

@@ -55,6 +55,8 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
   private(set) var marks: OverlayMarks?
   /// What must follow a step of ours (OverlayIntent.swift); nil in memory.
   private(set) var intents: IntentLog?
+  /// What the lowers showed where the upper covers them (OverlayBases.swift); nil in memory.
+  private(set) var bases: BaseLog?
   private var lock: CInt = -1
   private(set) var rootDirectory: OverlayDirectory?
   private var temporaryCounter: UInt64 = 0
@@ -124,6 +126,10 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
         // Whatever the last run was preparing when it ended was never seen.
         if isPersistent { try discardPreparations(in: work) }
         let existing = try Name.with("upper") { name throws(Errno) in try store.lookup(name) }
+        if isPersistent {
+          bases = BaseLog(in: work)
+          if existing == nil { try bases?.open(isNew: true) }
+        }
         let root: Inode
         if let existing { root = existing } else { root = try makeUpperRoot(in: store, like: lowerRoots.first) }
         upperRoot = root

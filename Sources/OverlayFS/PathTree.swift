@@ -24,6 +24,11 @@ public struct PathTree: Sendable, Equatable {
     return nodes.count - 1
   }
 
+  /// Adds a path of names that slashes divide, each anew; its place. 0 for an empty one.
+  public mutating func add(path: [UInt8]) -> Int {
+    path.split(separator: 0x2f).reduce(0) { add($1, below: $0) }
+  }
+
   public func parent(of place: Int) -> Int { nodes[place].parent }
 
   public func name(of place: Int) -> ArraySlice<UInt8> {

@@ -39,6 +39,8 @@ struct RenameTransaction {
     from.willChange()
     to.willChange()
 
+    try coverMoved(inode, from: from, name)
+    if isExchange { try coverMoved(replaced, from: to, newName) }
     try takeLowersAlong(inode, to: to, newName)
     if isExchange, let replaced { try takeLowersAlong(replaced, to: from, name) }
     if to.lower == nil && inode.hasOrigin { try from.overlay.marks?.setImpure(toUpper) }
@@ -47,6 +49,7 @@ struct RenameTransaction {
 
     var upperReplaced = oldEntry
     if upperReplaced == nil { upperReplaced = try toUpper.lookup(newName) }
+    if upperReplaced == nil { try from.overlay.cover(replaced?.lower, newName, in: to) }
     let followUps =
       if !isExchange, let replaced { from.overlay.followUps(ofLosing: replaced, entry: upperReplaced) } else {
         [OverlayIntent.FollowUp]()
@@ -68,6 +71,12 @@ struct RenameTransaction {
     if let entry = try directory.lookup(name) { return entry }
     try directory.link(name, to: upper)
     return upper
+  }
+
+  /// A directory that leaves its lowers' place. One that was moved before has left it.
+  private func coverMoved(_ inode: OverlayInode?, from directory: OverlayDirectory, _ name: Name) throws(Errno) {
+    guard let moved = inode as? OverlayDirectory, moved.redirect == nil else { return }
+    try directory.overlay.cover(moved.lower, name, in: directory, nil, .movedDirectory)
   }
 
   /// A directory that goes where another one's lowers would show below it, or whose own would not, gets its lowers written down.

@@ -10,19 +10,35 @@ struct ApplyCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply",
     abstract: "Apply what a persistent upper directory changes to a host tree.",
-    usage: "vedette apply DIR --to ROOT [--dry-run] [--yes] [--rootfs DIR] [--lower DIR]...",
+    usage:
+      "vedette apply DIR --to ROOT [--ours | --theirs | --merge] [--dry-run] [--yes] [--rootfs DIR] [--lower DIR]...",
     discussion: """
       Shows the changes and asks first; without a terminal to ask, --yes is needed. Everything is built beside its place, \
       then renamed into it; on failure what was done is undone and a line says so. Other writers of ROOT are not kept out. \
       DIR stays as it is. Extended attributes security.* and trusted.* set inside are not carried over.
 
-      Exit status: 0; 1 if the answer was no; 125 with one line on standard error on failure.
+      Three-way: what ROOT has changed, lost or got since DIR covered it is a conflict. Conflicts are listed, C and the path, \
+      and nothing is applied, unless an option says what to do. vedette undo DIR takes the last apply back.
+
+      Exit status: 0; 1 if the answer was no; 2 for conflicts, and nothing was changed; 125 with one line on standard error on failure.
 
       Example: vedette apply ./changes --to / --dry-run
       """)
 
   @Option(help: ArgumentHelp("The host tree to change. Example: --to /srv/debian", valueName: "root"))
   var to: String
+
+  @Flag(help: "Conflicts: what DIR has goes over what ROOT has. Example: --ours")
+  var ours = false
+
+  @Flag(help: "Conflicts: what ROOT has stays; all else is applied. Example: --theirs")
+  var theirs = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Conflicts in text files: merge them line by line where that is clear. Needs the lower as it was. Example: --merge"
+    ))
+  var merge = false
 
   @Flag(help: "Only list what would change. Example: --dry-run")
   var dryRun = false
@@ -33,20 +49,22 @@ struct ApplyCommand: GuestlessCommand {
   @OptionGroup var layers: LayerOptions
 
   func perform() throws(SandboxError) -> CInt {
-    let plan = try ApplyPlan(layers.upper, to: ArgumentBytes.bytes(of: to))
-    if dryRun { return answer(plan.text) }
-    if plan.isEmpty { return 0 }
-    if !yes {
-      guard Host.isTerminal(0), Host.isTerminal(2) else {
-        throw SandboxError("apply: there is no terminal to ask (look with --dry-run, then say --yes)")
-      }
-      StandardStreams.write(plan.text, to: 2)
-      StandardStreams.write(plan.question + " [y/N] ", to: 2)
-      guard let line = readLine(), ["y", "yes"].contains(line.lowercased()) else {
-        StandardStreams.complain("apply: nothing was changed")
-        return 1
-      }
+    if [ours, theirs, merge].count(where: { $0 }) > 1 {
+      throw SandboxError("apply: --ours, --theirs and --merge exclude each other (say one of them)")
     }
+    let policy: ConflictPolicy = ours ? .ours : theirs ? .theirs : merge ? .merge : .refuse
+    let plan = try ApplyPlan(layers.upper, to: ArgumentBytes.bytes(of: to), policy)
+    if let note = plan.note { StandardStreams.complain("apply: \(note)") }
+    let status = dryRun ? answer(plan.text) : 0
+    if !plan.conflicts.isEmpty {
+      StandardStreams.write(plan.conflictText, to: 2)
+      let advice = merge ? "--ours or --theirs" : "--ours, --theirs or --merge"
+      let count = "\(plan.conflicts.count) conflict\(plan.conflicts.count == 1 ? "" : "s")"
+      StandardStreams.complain("apply: \(count) with '\(ArgumentBytes.bytes(of: to))', nothing was changed (\(advice))")
+      return status == 0 ? conflictStatus : status
+    }
+    if dryRun || plan.isEmpty { return status }
+    if !yes, try !StandardStreams.ask(plan.question, for: "apply", showing: plan.text) { return 1 }
     for note in try plan.perform() { StandardStreams.complain("apply: \(note)") }
     return 0
   }

@@ -33,6 +33,21 @@ enum StandardStreams {
     } catch { return false }
   }
 
+  /// Asks a person; false for anything but yes.
+  ///
+  /// - Throws: `SandboxError` where there is no terminal to ask.
+  static func ask(_ question: String, for command: String, showing text: [UInt8] = []) throws(SandboxError) -> Bool {
+    guard Host.isTerminal(0), Host.isTerminal(2) else {
+      throw SandboxError(
+        "\(command): there is no terminal to ask (say --yes\(command == "apply" ? ", --dry-run to look" : ""))")
+    }
+    write(text, to: 2)
+    write(question + " [y/N] ", to: 2)
+    if let line = readLine(), ["y", "yes"].contains(line.lowercased()) { return true }
+    complain("\(command): nothing was changed")
+    return false
+  }
+
   /// One line for people: `vedette: …`.
   static func complain(_ message: String) {
     write("vedette: " + message.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n", to: 2)

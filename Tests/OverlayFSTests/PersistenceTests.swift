@@ -210,7 +210,7 @@ import VFS
     #expect(try stage.client.list("d") == ["e", "f"])
     #expect(throws: Errno(rawValue: EUCLEAN)) { try stage.client.list("r") }
     #expect(try stage.client.list("") == ["d", "r"])
-    #expect(stage.upperTree.output("ls work") == "index\nlock\noverflow\n")
+    #expect(stage.upperTree.output("ls work") == "bases\nindex\nlock\noverflow\n")
   }
 
   /// A lower on tmpfs holds attributes that no ext4 inode has room for.

@@ -126,7 +126,7 @@ refused apply-asks 125 'no terminal' x apply up --to target </dev/null
 diff -r --no-dereference low target >/dev/null && ok dry-run-changes-nothing || fail dry-run-changes-nothing different
 mv target/opq target/away
 cp -a target "$work/asWas"
-refused apply-to-another-tree 125 'nothing was changed' x apply up --to target --yes
+refused apply-to-another-tree 125 'nothing was changed' x apply up --to target --yes --ours
 diff -r --no-dereference "$work/asWas" target >/dev/null && ok failed-apply-changes-nothing || fail failed-apply-changes-nothing different
 mv target/away target/opq
 expect apply 0 '' x apply up --to target --yes
