@@ -38,7 +38,7 @@ public struct ChangeReport: Sendable {
   public func path(of line: Line) -> [UInt8] { [0x2f] + paths.path(of: line.place) }
 
   /// - Throws: `ReportedError` for a directory that is no upper, is busy, or whose lowers cannot be read.
-  public init(_ upper: UpperDirectory) throws(ReportedError) {
+  public init(_ upper: UpperDirectory, _ patterns: PathPatterns = PathPatterns()) throws(ReportedError) {
     let overlay = try upper.overlay()
     defer { overlay.close() }
     do throws(Errno) {
@@ -46,6 +46,7 @@ public struct ChangeReport: Sendable {
     } catch {
       throw ReportedError("'\(upper.path)': cannot compare: \(error)")
     }
+    if !patterns.isEmpty { lines = lines.filter { patterns.wants(paths.path(of: $0.place)) } }
   }
 
   package init(_ overlay: OverlayFilesystem) throws(Errno) {
@@ -94,24 +95,6 @@ public struct ChangeReport: Sendable {
     var result: [UInt8] = []
     writeText { result += $0 }
     return result
-  }
-
-  /// One JSON array of objects with `change`, `path` and `type`; bytes that are not UTF-8 as `JSONLine` writes them.
-  public var json: [UInt8] {
-    var result = JSONLine()
-    result.append("[")
-    for (place, line) in lines.enumerated() {
-      result.append(place == 0 ? "\n" : ",\n")
-      result.append("{\"change\":")
-      result.append(bytes: Array(line.change.rawValue.utf8))
-      result.append(",\"path\":")
-      result.append(bytes: path(of: line))
-      result.append(",\"type\":")
-      result.append(bytes: Array(Self.word(line.type).utf8))
-      result.append("}")
-    }
-    result.append(lines.isEmpty ? "]\n" : "\n]\n")
-    return result.text
   }
 
   /// One line for people if something could not be compared.

@@ -69,6 +69,7 @@ private struct SandboxSession {
       configuration.confinesProcess ? try InheritedDescriptors(keeping: configuration.extraDescriptors) : nil
     let recorder = try SandboxRecorder(configuration)
     do throws(LaunchError) { try GuestProcess.checkKernel() } catch { throw SandboxError(error.description) }
+    try configuration.makeUpper()
     let layers = try HostLayers(configuration)
     let guest: GuestProcess
     do throws(LaunchError) {

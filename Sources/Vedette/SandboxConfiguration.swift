@@ -178,7 +178,13 @@ extension SandboxConfiguration {
   }
 
   private func validate(upper: ByteString) throws(ConfigurationError) {
-    try Self.requireDirectory(upper, at: "--upper")
+    try Self.refuseNUL(in: upper, at: "--upper")
+    if upper.isMissing {
+      // The run makes it (`makeUpper`) once all else is right.
+      try Self.requireDirectory(upper.parent, at: "--upper")
+    } else {
+      try Self.requireDirectory(upper, at: "--upper")
+    }
     let identity = Self.status(upper)
     for lower in [rootfs] + lowers {
       guard let identity, let other = Self.status(lower) else { continue }

@@ -22,7 +22,7 @@ struct SandboxConfigurationTests {
     #expect(problem { $0.rootfs = "/no/such" } == "--rootfs: '/no/such' does not exist")
     #expect(problem { $0.lowers = ["/etc/passwd"] } == "--lower: '/etc/passwd' is not a directory")
     #expect(problem { $0.rootfs = "" } == "--rootfs: the directory name is empty")
-    #expect(problem { $0.upper = .directory("/no/such") } == "--upper: '/no/such' does not exist")
+    #expect(problem { $0.upper = .directory("/no/such") } == "--upper: '/no' does not exist")
     #expect(problem { $0.upper = .directory("/") }?.contains("also a lower") == true)
   }
 

@@ -6,7 +6,7 @@
 refused missing-rootfs 125 "'/no/such/dir' does not exist" v --rootfs /no/such/dir -- true
 refused rootfs-is-a-file 125 'not a directory' v --rootfs /etc/passwd -- true
 refused lower-is-a-file 125 'not a directory' v --lower /etc/passwd -- true
-refused missing-upper 125 'does not exist' v --upper ./nope -- true
+refused missing-upper 125 "'./nope' does not exist" v --upper ./nope/deeper -- true
 refused upper-is-lower 125 'own' v --rootfs "$work/here" --upper "$work/here" -- true
 refused missing-bind 125 'does not exist' v --bind /no/such/file -- true
 refused relative-bind 125 'absolute' v --bind /etc:etc -- true
