@@ -390,9 +390,13 @@ static int attend(struct arena *a, const struct entry *e, pid_t child, int from,
         }
         if (fds[0].revents & (POLLHUP | POLLERR) && !(fds[0].revents & POLLIN)) usleep(5000);
     }
-    for (ssize_t got; fcntl(from, F_SETFL, O_NONBLOCK) == 0 && outputSize < sizeof output - 1 &&
-                      (got = read(from, output + outputSize, sizeof output - 1 - outputSize)) > 0;)
-        outputSize += (size_t)got;
+    // What came between the last look and the end.
+    for (int i = 0; i < 2; i++) {
+        struct pollfd rest = {i == 0 ? from : a->ptyMaster, POLLIN, 0};
+        ssize_t got = 1;
+        while (got > 0 && outputSize < sizeof output - 1 && poll(&rest, 1, 0) == 1 && rest.revents & POLLIN)
+            if ((got = read(rest.fd, output + outputSize, sizeof output - 1 - outputSize)) > 0) outputSize += (size_t)got;
+    }
     output[outputSize] = 0;
     if (asked != 0 && !(seen & SAW_DENY)) found(SAW_DENY, "no end after %.0f s", deadline);
     if (worst > 128 * 1024) found(SAW_DENY, "supervisor and store took %ld MB", worst / 1024);
