@@ -24,13 +24,17 @@ public struct GatePolicy: Sendable {
   public var gate: GateKind
   /// What the mmap calls of the trampoline's table carry.
   public var layout: TrampolineLayout
+  /// There is a limit for how many threads guests may have: each new one is asked for.
+  public var countsTasks: Bool
 
   public init(
-    isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, layout: TrampolineLayout
+    isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, layout: TrampolineLayout,
+    countsTasks: Bool = false
   ) {
     self.isolation = isolation
     self.network = network
     self.gate = gate
     self.layout = layout
+    self.countsTasks = countsTasks
   }
 }

@@ -11,6 +11,7 @@ extension CallRoom {
     begin(call, of: task, by: gate)
     let context = CallContext(call, of: task, by: gate, in: self)
     task.descriptors.serves(thread)
+    tasks.serves(thread)
     // What it waited for at a FIFO is of no interest any more, unless this is the open made again.
     if !files.fifoWaits.isEmpty, !SystemCallTable.opens(call.number) { files.fifoWaits.forget(thread) }
     if task.isLoading { return context.serveLoading(call) }

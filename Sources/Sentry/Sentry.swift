@@ -197,6 +197,9 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     state.withLock { $0.executionFailed(thread) }
   }
 
+  /// How often guests were refused a thread or process more (`SentryState.taskLimit`).
+  public var refusedTasks: Int { state.withLock { $0.tasks.refusedCount } }
+
   /// Gives `body` the tree under its lock: for what is asked of it when the guests are gone.
   public func withTree<Result: Sendable, Failure: Error>(
     _ body: (VirtualFileSystem) throws(Failure) -> Result

@@ -34,6 +34,11 @@ public final class SentryState {
   /// Where the first guest starts, and its umask.
   public var workingDirectory: [UInt8] = [0x2f]
   public var umask = Permissions(rawValue: 0o022)
+  /// How many threads guests may have together; nil for as many as there is memory for.
+  public var taskLimit: Int? {
+    get { tasks.limit }
+    set { tasks.limit = newValue }
+  }
   /// Where calls are served.
   private(set) lazy var room = CallRoom(self)
 

@@ -18,6 +18,13 @@ final class TaskTable {
   /// Threads by the number guests know them by.
   private var byInsideID: [Int32: ThreadID] = [:]
 
+  /// How many tasks there may be; nil for as many as there is memory for.
+  var limit: Int?
+  /// How often one more was refused.
+  private(set) var refusedCount = 0
+  /// Threads that have been let into a call which makes a task, until that has been announced.
+  private var makers: Set<ThreadID> = []
+
   init(hasPidNamespace: Bool) { self.hasPidNamespace = hasPidNamespace }
 
   subscript(thread: ThreadID) -> Task? { tasks[thread] }
@@ -26,6 +33,23 @@ final class TaskTable {
   var count: Int { tasks.count }
 
   // MARK: - Coming and going
+
+  /// `thread` is about to make a task.
+  ///
+  /// - Throws: `.resourceTemporarilyUnavailable` where there are as many as there may be, as from a cgroup's pids.max
+  ///   (Documentation/admin-guide/cgroup-v2.rst).
+  func admit(_ thread: ThreadID) throws(Errno) {
+    guard let limit else { return }
+    makers.insert(thread)
+    if tasks.count + makers.count > limit {
+      makers.remove(thread)
+      refusedCount = refusedCount.addingClamped(1)
+      throw .resourceTemporarilyUnavailable
+    }
+  }
+
+  /// A call of `thread` is served: one that was to make a task is over, whatever has come of it.
+  func serves(_ thread: ThreadID) { if !makers.isEmpty { makers.remove(thread) } }
 
   /// Enters a task, and its process.
   func insert(_ task: Task) {
@@ -54,12 +78,14 @@ final class TaskTable {
     task.filter = maker.filter
     task.isFiltered = maker.isFiltered
     if sharing.contains(.descriptors) { task.descriptors.join(child) }
+    makers.remove(maker.thread)
     insert(task)
   }
 
   /// The thread is gone.
   @discardableResult
   func remove(_ thread: ThreadID) -> Task? {
+    makers.remove(thread)
     guard let task = tasks.removeValue(forKey: thread) else { return nil }
     task.process.threads.remove(thread)
     if let id = task.insideThread, byInsideID[id] == thread { byInsideID.removeValue(forKey: id) }

@@ -105,7 +105,21 @@ private struct SandboxSession {
     recorder?.finish()
     if let changes { try printChanges(changes) }
     try reportMappings(sentry)
+    try reportLimits(sentry, guest)
     return status
+  }
+
+  /// What the guests were refused, or ended for.
+  private func reportLimits(_ sentry: Sentry, _ guest: GuestProcess) throws(SandboxError) {
+    let refused = sentry.refusedTasks
+    if refused > 0, !configuration.quiet, let limit = configuration.taskLimit {
+      let times = refused == 1 ? "once" : "\(refused) times"
+      let line = "vedette: --pids: one thread or process more than \(limit) was refused \(times)\n"
+      DescriptorOutput.write(Array(line.utf8), to: 2)
+    }
+    if guest.hasTimedOut, let timeout = configuration.timeout {
+      throw SandboxError("--timeout: ended after \(DurationText.seconds(timeout)) s", status: GuestProcess.timeStatus)
+    }
   }
 
   /// `VEDETTE_CHECK=mappings` in the caller's environment, for tests: the record of file mappings is compared with the
@@ -170,6 +184,11 @@ private struct SandboxSession {
     launch.storeSize = bounds.bytes
     launch.storeInodes = bounds.inodes
     launch.descriptors = configuration.extraDescriptors
+    launch.timeLimit = configuration.timeout
+    launch.countsTasks = configuration.taskLimit != nil
+    launch.resourceLimits = configuration.lastLimits.map {
+      ResourceLimit(resource: $0.resource.number, soft: $0.soft, hard: $0.hard)
+    }
     launch.confinesProcess = configuration.confinesProcess
     launch.keptCapabilities = keptCapabilities
     launch.shown = layers.shown
@@ -220,6 +239,7 @@ private struct SandboxSession {
     }
     state.workingDirectory = directory
     state.umask = umask
+    state.taskLimit = configuration.taskLimit
     state.control = guest.control
     if Self.checksMappings { state.coherence.check = MappingCheck() }
     try tree.mountExtras(in: vfs, plan)

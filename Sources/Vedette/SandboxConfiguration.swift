@@ -116,6 +116,13 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var network: Network = .none
   public var isolation: Isolation = .auto
   public var gate: GateChoice = .trace
+  /// Nanoseconds that the run may take: then the command is sent SIGTERM, five seconds later all is killed, and the status
+  /// is 124. Nil for no limit.
+  public var timeout: UInt64?
+  /// Limits that the command starts with, and can only lower; of two for one resource the last counts.
+  public var limits: [ResourceLimits] = []
+  /// How many threads there may be inside at a time, processes counted by theirs; one more is EAGAIN. Nil for no limit.
+  public var taskLimit: Int?
   /// Descriptors of the caller, besides 0, 1 and 2, that the guest gets under the same numbers.
   public var extraDescriptors: [CInt] = []
   /// Before the command runs, this whole process gives up for good what a supervisor does not need: capabilities, new
@@ -174,6 +181,7 @@ extension SandboxConfiguration {
     }
     for variable in environment { try Self.validate(variable) }
     try validateDescriptors()
+    try validateLimits()
     if let traceFile, traceFile.isEmpty { throw ConfigurationError(at: "--trace", "the file name is empty") }
   }
 

@@ -14,7 +14,7 @@ struct RunCommand: ParsableCommand {
       memory and gone when the command ends. When it ends, every process it left is ended too.
 
       Exit status: the command's own; 128+N if signal N ended it; 127 if it was not found; 126 if it cannot be executed; \
-      125 if vedette itself failed, with one line on standard error.
+      125 if vedette itself failed, 124 if --timeout ended it, each with one line on standard error.
 
       Examples:
         vedette run -- rm -rf /etc              nothing happens to the host's /etc
@@ -108,6 +108,33 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      """
+      Ask the command to end (SIGTERM) after this time, and kill everything five seconds later: seconds, or with ms, s, m, h \
+      or d. Exit status 124. Example: --timeout 10m
+      """, valueName: "time"))
+  var timeout: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      A resource limit that the command starts with, by its name of setrlimit(2) in small letters; 'unlimited' for none. \
+      Repeatable. Example: --ulimit nofile=256:1024 --ulimit cpu=60
+      """, valueName: "name=soft[:hard]"))
+  var ulimit: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The largest that a file may grow inside, as --ulimit fsize. Example: --max-file 100M", valueName: "bytes"))
+  var maxFile: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How many threads there may be inside at a time, each process's counted; one more is refused. Example: --pids 100",
+      valueName: "n"))
+  var pids: String?
+
+  @Option(
+    help: ArgumentHelp(
       "Pass on descriptor N besides 0, 1 and 2; repeatable. Example: --fd 3 -- cat /dev/fd/3 3<notes.txt",
       valueName: "n"))
   var fd: [String] = []
@@ -153,7 +180,8 @@ struct RunCommand: ParsableCommand {
 
   /// The order in which `Setting.apply` sees the options.
   static let order: [RunOption] = [
-    .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .fd, .trace,
+    .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .timeout,
+    .ulimit, .maxFile, .pids, .fd, .trace,
     .clearEnv,
     .fakeRoot, .traceBegin, .stats, .changes, .quiet,
   ]
@@ -183,6 +211,10 @@ struct RunCommand: ParsableCommand {
       case .net: [net].compactMap(\.self)
       case .isolation: [isolation].compactMap(\.self)
       case .gate: [gate].compactMap(\.self)
+      case .timeout: [timeout].compactMap(\.self)
+      case .ulimit: ulimit
+      case .maxFile: [maxFile].compactMap(\.self)
+      case .pids: [pids].compactMap(\.self)
       case .fd: fd
       case .trace: [trace].compactMap(\.self)
       case .clearEnv: [clearEnv].compactMap { $0?.description }

@@ -7,6 +7,8 @@ import Vedette
 /// An option of `vedette run`; the raw value is its name on the command line (after `--`) and in a configuration file.
 enum RunOption: String, CaseIterable {
   case rootfs, lower, upper, size, bind, tmpfs, workdir, env
+  case timeout, ulimit, pids
+  case maxFile = "max-file"
   case clearEnv = "clear-env"
   case user
   case fakeRoot = "fake-root"
@@ -24,8 +26,9 @@ enum RunOption: String, CaseIterable {
   var kind: Kind {
     switch self {
     case .rootfs, .upper, .workdir, .net, .isolation, .gate, .trace: .text
-    case .size, .user: .textOrNumber
-    case .lower, .bind, .tmpfs, .env: .texts
+    case .size, .user, .timeout, .maxFile: .textOrNumber
+    case .lower, .bind, .tmpfs, .env, .ulimit: .texts
+    case .pids: .number
     case .fd: .numbers
     case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet: .flag
     }
@@ -74,6 +77,12 @@ struct Setting: Equatable {
     case .fd:
       let descriptor = CInt(truncatingIfNeeded: try number(value.bytes[...], limit: UInt64(CInt.max)))
       if !configuration.extraDescriptors.contains(descriptor) { configuration.extraDescriptors.append(descriptor) }
+    case .timeout: configuration.timeout = try duration()
+    case .ulimit: configuration.limits.append(try limits())
+    case .maxFile:
+      let size = try byteCount()
+      configuration.limits.append(ResourceLimits(.fsize, soft: size, hard: size))
+    case .pids: configuration.taskLimit = Int(try number(value.bytes[...], limit: UInt64(Int32.max)))
     case .trace: configuration.traceFile = try nonEmpty()
     case .traceBegin: configuration.traceBeginnings = value == "true"
     case .stats: configuration.statistics = value == "true"
@@ -109,13 +118,64 @@ struct Setting: Equatable {
     return result
   }
 
-  /// `4096`, `64K`, `512M`, `2G`, `1T`: powers of 1024; `KiB` and the like are taken too.
-  private func byteCount() throws(ConfigurationError) -> UInt64 {
+  /// `10`, `1.5`, `90s`, `5m`, `2h`, `1d`, `200ms`, as for `timeout(1)`: in nanoseconds.
+  private func duration() throws(ConfigurationError) -> UInt64 {
     let bytes = value.bytes
+    let whole = bytes.prefix { (0x30...0x39).contains($0) }
+    var rest = bytes[whole.endIndex...]
+    var fraction: ArraySlice<UInt8> = []
+    if rest.first == 0x2e {
+      fraction = rest.dropFirst().prefix { (0x30...0x39).contains($0) }
+      rest = rest[fraction.endIndex...]
+    }
+    let units: [String: UInt64] = [
+      "": 1_000_000_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000,
+      "d": 86_400_000_000_000,
+    ]
+    guard let unit = units[String(decoding: rest, as: UTF8.self)], !(whole.isEmpty && fraction.isEmpty) else {
+      throw error("'\(value)' is not a time", advice: "seconds, or 90s, 5m, 2h, 1d, 200ms")
+    }
+    var result = whole.isEmpty ? 0 : try number(whole, limit: UInt64(Int64.max) / unit) * unit
+    var place = unit
+    for digit in fraction {
+      place /= 10
+      result = result.addingClamped(UInt64(digit - 0x30) * place)
+    }
+    return result
+  }
+
+  /// `NAME=SOFT[:HARD]`; HARD is SOFT if left out.
+  private func limits() throws(ConfigurationError) -> ResourceLimits {
+    let parts = value.bytes.split(separator: 0x3d, maxSplits: 1, omittingEmptySubsequences: false)
+    let name = String(decoding: parts[0], as: UTF8.self).lowercased()
+    guard let resource = LimitedResource(rawValue: name) else {
+      let names = LimitedResource.allCases.map(\.rawValue).joined(separator: ", ")
+      throw error(
+        "'\(ByteString([UInt8](parts[0])))' is no resource", advice: "NAME=SOFT[:HARD]; NAME is one of \(names)")
+    }
+    let values = parts.count < 2 ? [] : parts[1].split(separator: 0x3a, omittingEmptySubsequences: false)
+    guard values.count == 1 || values.count == 2 else {
+      throw error("'\(value)' is not a limit", advice: "write \(name)=SOFT[:HARD]; 'unlimited' for none")
+    }
+    return ResourceLimits(
+      resource, soft: try limit(values[0]), hard: try limit(values[values.count - 1]))
+  }
+
+  private func limit(_ text: ArraySlice<UInt8>) throws(ConfigurationError) -> UInt64 {
+    if text.elementsEqual("unlimited".utf8) || text.elementsEqual("-1".utf8) { return ResourceLimits.unlimited }
+    return try byteCount(text)
+  }
+
+  /// `4096`, `64K`, `512M`, `2G`, `1T`: powers of 1024; `KB`, `KiB` and the like are taken too.
+  private func byteCount() throws(ConfigurationError) -> UInt64 { try byteCount(value.bytes[...]) }
+
+  private func byteCount(_ bytes: ArraySlice<UInt8>) throws(ConfigurationError) -> UInt64 {
     let digits = bytes.prefix { (0x30...0x39).contains($0) }
     let suffix = String(decoding: bytes[digits.endIndex...], as: UTF8.self).lowercased()
     let shifts = ["": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40]
-    let unit = suffix.hasSuffix("ib") ? String(suffix.dropLast(2)) : suffix
+    let unit =
+      suffix.hasSuffix("ib")
+      ? String(suffix.dropLast(2)) : suffix.count == 2 && suffix.hasSuffix("b") ? String(suffix.dropLast()) : suffix
     guard let shift = shifts[unit], !digits.isEmpty else {
       throw error("'\(value)' is not a size", advice: "a number of bytes, or 64K, 512M, 2G, 1T")
     }

@@ -49,6 +49,22 @@ import Testing
 
   // MARK: - Ending a run
 
+  @Test func timeIsOverTwice() {
+    var limit = TimeLimit(10 * Self.second, now: 5)
+    #expect(limit.wait(atMost: Self.second, now: 5) == Self.second)
+    #expect(limit.wait(atMost: Self.second, now: 10 * Self.second) == 5)
+    #expect(limit.due(now: 10 * Self.second + 4) == nil)
+    #expect(limit.due(now: 10 * Self.second + 5) == .terminate)
+    #expect(limit.due(now: 10 * Self.second + 6) == nil)
+    #expect(limit.due(now: 15 * Self.second + 5) == .kill)
+    #expect(limit.due(now: .max) == nil)
+    #expect(limit.wait(atMost: 7, now: .max) == 7)
+    var none = TimeLimit(nil)
+    #expect(none.due(now: .max) == nil)
+    var endless = TimeLimit(.max, now: 7)
+    #expect(endless.due(now: .max - 1) == nil)
+  }
+
   @Test func threeSignalsApartFromEachOtherEndARun() {
     var rule = EndingRule([])
     for moment in 0..<3 {

@@ -14,10 +14,12 @@ import Testing
 
   static let policies: [GatePolicy] = IsolationLevel.allCases.flatMap { isolation in
     NetworkAccess.allCases.flatMap { network in
-      [GateKind.trace, .notify].map { gate in
-        GatePolicy(
-          isolation: isolation, network: network, gate: gate,
-          layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41))
+      [GateKind.trace, .notify].flatMap { gate in
+        [false, true].map { countsTasks in
+          GatePolicy(
+            isolation: isolation, network: network, gate: gate,
+            layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41), countsTasks: countsTasks)
+        }
       }
     }
   }

@@ -44,8 +44,8 @@ struct CommandLineTests {
     let all = try configuration(
       "--rootfs", "/r", "--lower", "/a", "--lower", "/b", "--upper", "/u", "--size", "64K", "--bind", "/s:/d:ro",
       "--tmpfs", "/t", "--workdir", "/w", "--env", "A=b=c", "--clear-env", "--user", "1:2", "--fake-root", "--net",
-      "host", "--isolation", "no-namespaces", "--gate", "notify", "--fd", "5", "--trace", "f", "--stats", "--changes",
-      "x")
+      "host", "--isolation", "no-namespaces", "--gate", "notify", "--timeout", "1.5s", "--ulimit",
+      "nofile=64:128", "--max-file", "1KB", "--pids", "9", "--fd", "5", "--trace", "f", "--stats", "--changes", "x")
     var wanted = SandboxConfiguration(command: ["x"])
     wanted.rootfs = "/r"
     wanted.lowers = ["/a", "/b"]
@@ -61,6 +61,9 @@ struct CommandLineTests {
     wanted.network = .host
     wanted.isolation = .noNamespaces
     wanted.gate = .notify
+    wanted.timeout = 1_500_000_000
+    wanted.limits = [.init(.nofile, soft: 64, hard: 128), .init(.fsize, soft: 1024, hard: 1024)]
+    wanted.taskLimit = 9
     wanted.extraDescriptors = [5]
     // The command's process is for this run alone.
     wanted.confinesProcess = true
@@ -76,6 +79,7 @@ struct CommandLineTests {
       ["--stats", "--no-changes", "--fake-root", "--clear-env"], ["--config", "a", "--net", "host", "--config", "b"],
       ["--fd", "5", "--trace", "f", "--gate", "notify", "--fd", "6"], ["--workdir", ""],
       ["--bind", "a:b", "--user", "x"],
+      ["--ulimit", "cpu=1", "--pids", "3", "--timeout", "1", "--ulimit", "cpu=2", "--max-file", "4K"],
       ["--upper", "memory", "--isolation", "full", "--tmpfs", "/t"],
     ] as [[ByteString]])
   func plainOptionsAreReadAsArgumentParserReadsThem(_ words: [ByteString]) throws {
@@ -102,9 +106,32 @@ struct CommandLineTests {
     #expect(refusal("run", "--bind", ":/b", "x")?.contains("SRC[:DST][:ro]") == true)
   }
 
+  @Test func times() throws {
+    let times: [(ByteString, UInt64)] = [
+      ("1", 1_000_000_000), ("1.5", 1_500_000_000), (".25s", 250_000_000), ("200ms", 200_000_000),
+      ("2m", 120_000_000_000), ("1h", 3_600_000_000_000), ("1d", 86_400_000_000_000), ("0", 0),
+      ("0.0000000019", 1), ("9223372036", 9_223_372_036_000_000_000),
+    ]
+    for (text, nanoseconds) in times { #expect(try configuration("--timeout", text, "x").timeout == nanoseconds) }
+    for text in ["", ".", "s", "1w", "1.2.3", "-1", "9223372037", "99999999999999999999", "1e3"] as [ByteString] {
+      #expect(refusal("run", "--timeout", text, "x") != nil, "\(text)")
+    }
+  }
+
+  @Test func limits() throws {
+    let limits: [(ByteString, ResourceLimits)] = [
+      ("nofile=5", .init(.nofile, soft: 5, hard: 5)), ("AS=1G:2G", .init(.addressSpace, soft: 1 << 30, hard: 2 << 30)),
+      ("cpu=unlimited", .init(.cpu, soft: .max, hard: .max)), ("nproc=7:-1", .init(.nproc, soft: 7, hard: .max)),
+    ]
+    for (text, limit) in limits { #expect(try configuration("--ulimit", text, "x").limits == [limit]) }
+    for text in ["", "=", "nofile", "nofile=", "nofile=1:", "nofile=1:2:3", "files=1", "cpu=x"] as [ByteString] {
+      #expect(refusal("run", "--ulimit", text, "x") != nil, "\(text)")
+    }
+  }
+
   @Test func sizes() throws {
     let sizes: [(ByteString, UInt64)] = [
-      ("65536", 65536), ("64k", 65536), ("1MiB", 1 << 20), ("2G", 2 << 30), ("1T", 1 << 40), ("7b", 7),
+      ("65536", 65536), ("64k", 65536), ("1MiB", 1 << 20), ("2G", 2 << 30), ("1T", 1 << 40), ("7b", 7), ("3KB", 3072),
     ]
     for (text, bytes) in sizes { #expect(try configuration("--size", text, "x").size == bytes) }
     for text in ["", "K", "1X", "1.5G", "0x10", "99999999999999999999", "9000000000G"] as [ByteString] {

@@ -48,7 +48,8 @@ import Testing
     (SYS_fallocate, "fioo"),
     (SYS_fdatasync, "f"), (SYS_sync_file_range, "fzzi"),
     (SYS_fadvise64, "fzzi"), (SYS_syncfs, "f"),
-    (SYS_unshare, "i"), (436, "iii"), (SYS_mmap, "bziilz"), (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),
+    (SYS_unshare, "i"), (SYS_fork, ""), (SYS_vfork, ""), (SYS_clone, "zz"), (436, "iii"), (SYS_mmap, "bziilz"),
+    (SYS_seccomp, "iis"), (SYS_prctl, "iisii"),
     (451, "fssi"), (457, "sbzi"), (458, "sbzi"),
     (SYS_inotify_init, ""), (SYS_inotify_init1, "i"), (SYS_inotify_add_watch, "cpi"), (SYS_inotify_rm_watch, "ci"),
   ]

@@ -29,6 +29,11 @@ public final class GuestProcess {
   /// What stands and what does not.
   public let walls: Walls
 
+  /// The run has taken longer than `LaunchConfiguration.timeLimit`. Known when it has ended.
+  public private(set) var hasTimedOut = false
+  /// The exit status for that.
+  public static var timeStatus: CInt { SignalForwarder.timeStatus }
+
   private let requests = TracerRequests()
   private let storeWatch: StoreWatch?
 
@@ -104,7 +109,8 @@ public final class GuestProcess {
     devpts = launcher.devpts
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
     policy = GatePolicy(
-      isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout)
+      isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout,
+      countsTasks: configuration.countsTasks)
   }
 
   /// Runs a command and waits for its end; then ends every process it left.
@@ -165,6 +171,7 @@ public final class GuestProcess {
     launcher.finish(initIsReaped: tracer.initIsReaped)
     // Until now a signal can end what takes too long.
     forwarder?.stop()
+    hasTimedOut = forwarder?.hasTimedOut ?? false
     if let storeWatch, storeWatch.hasOutgrown {
       throw LaunchError(
         .system,
@@ -179,7 +186,8 @@ public final class GuestProcess {
   private func forwarder(to guest: ThreadID, past arrivals: SignalArrivals, _ inspector: Inspector) -> SignalForwarder {
     let terminal = launcher.terminal
     return SignalForwarder(
-      to: guest, past: arrivals, initProcess: launcher.initProcess, requests, inspector: inspector
+      to: guest, past: arrivals, initProcess: launcher.initProcess, requests, inspector: inspector,
+      timeLimit: configuration.timeLimit
     ) {
       terminal.takeBack()
     }

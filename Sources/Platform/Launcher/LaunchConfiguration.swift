@@ -31,6 +31,12 @@ public struct LaunchConfiguration: Sendable {
   var makesTreesItself = true
   /// Limits of the guest; RLIMIT_CORE is 1, which is shown as 0, unless it is named here.
   public var resourceLimits: [ResourceLimit] = []
+  /// Nanoseconds that the run may take: then the command is sent SIGTERM, and everything is killed five seconds later.
+  ///
+  /// - Precondition: `forwardsSignals`, whose thread keeps the time.
+  public var timeLimit: UInt64?
+  /// fork, vfork and clone are asked about (`GatePolicy.countsTasks`).
+  public var countsTasks = false
   /// The signal mask the guest starts with, bit N - 1 for signal N; nil for the calling thread's. A thread pool's threads
   /// block everything, which no program expects.
   public var signalMask: UInt64?

@@ -266,7 +266,10 @@ final class Launcher {
     case VD_STAGE_DESCRIPTORS:
       return LaunchError(.unsupported, "close_range was refused: the guest would inherit our descriptors", errno: errno)
     case VD_STAGE_LANDLOCK: return LaunchError(.unsupported, "Landlock refused the rules", errno: errno)
-    case VD_STAGE_RLIMIT: return LaunchError(.system, "a resource limit cannot be set (see --limit)", errno: errno)
+    case VD_STAGE_RLIMIT:
+      return LaunchError(
+        .system, "a limit cannot be set (--ulimit, --max-file: a hard limit above the caller's needs privileges)",
+        errno: errno)
     case VD_STAGE_FORK: return LaunchError(.system, "fork of the guest", errno: errno)
     case VD_STAGE_CONFINED:
       return LaunchError(

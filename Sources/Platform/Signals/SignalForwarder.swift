@@ -4,7 +4,8 @@
 //
 // What the command does about SIGTERM, SIGINT and SIGHUP is its own affair; that the run can be ended is not. So the same
 // thread ends it by force, with the status of a command that the signal has ended, if a thread that serves guests is found
-// stuck within ten seconds of the signal, or if such signals are sent three times within five seconds. Guests are killed,
+// stuck within ten seconds of the signal, or if such signals are sent three times within five seconds; and when a run has had
+// its time. Guests are killed,
 // and if the run is not over two seconds later the process exits, which ends whatever is left (PTRACE_O_EXITKILL).
 
 import CLinux
@@ -29,16 +30,20 @@ final class SignalForwarder: Sendable {
   private let inspector: Inspector
   private let beforeExit: @Sendable () -> Void
   private let stopping = Atomic<Bool>(false)
+  private let timeLimit: UInt64?
+  private let isOverTime = Atomic<Bool>(false)
   private let thread = Lock<WorkerThread?>(.signalThread, nil)
 
   /// - Parameters:
   ///   - arrivals: what the tracer has seen reach `guest`.
   ///   - initProcess: whose end ends every guest, if there is one.
+  ///   - timeLimit: nanoseconds that the run may take, from `start` on; nil for no limit.
   ///   - beforeExit: called before the process exits by force.
   init(
     to guest: pid_t, past arrivals: SignalArrivals, initProcess: ThreadID?, _ requests: TracerRequests,
-    inspector: Inspector, beforeExit: @escaping @Sendable () -> Void
+    inspector: Inspector, timeLimit: UInt64? = nil, beforeExit: @escaping @Sendable () -> Void
   ) {
+    self.timeLimit = timeLimit
     self.guest = guest
     self.initProcess = initProcess
     self.arrivals = arrivals
@@ -72,6 +77,9 @@ final class SignalForwarder: Sendable {
     thread.withLock { $0 = worker }
   }
 
+  /// The run has not ended within its time, and was asked or made to end.
+  var hasTimedOut: Bool { isOverTime.load(ordering: .acquiring) }
+
   func stop() {
     stopping.store(true, ordering: .releasing)
     thread.withLock { $0.take() }?.stop()
@@ -87,9 +95,11 @@ final class SignalForwarder: Sendable {
     let threads = [requests.tracerProgress, requests.workerProgress]
     var ending = EndingRule(threads)
     var watch = ProgressWatch(threads)
+    var timeLimit = TimeLimit(timeLimit)
     while !stopping.load(ordering: .acquiring) {
       var information = siginfo_t()
-      var limit = timespec(tv_sec: 0, tv_nsec: ending.isWatching ? 250_000_000 : 500_000_000)
+      let patience = timeLimit.wait(atMost: ending.isWatching ? 250_000_000 : 500_000_000)
+      var limit = timespec(tv_sec: 0, tv_nsec: Int(patience))
       let signal = withUnsafeMutablePointer(to: &mask) { mask in
         withUnsafeMutablePointer(to: &information) { information in
           withUnsafeMutablePointer(to: &limit) { limit in
@@ -110,7 +120,8 @@ final class SignalForwarder: Sendable {
           passOn(signal)
         }
       }
-      if let signal = ending.isDue() { end(by: signal) }
+      if let signal = ending.isDue() { end(by: signal, status: 128 + signal) }
+      if let step = timeLimit.due() { timeIsOver(step) }
       for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
     }
   }
@@ -119,8 +130,21 @@ final class SignalForwarder: Sendable {
   /// file that guests can make blocking again, or give a time to linger, at any instant.
   private static let waitLimit: UInt64 = 1_000_000_000
 
+  /// A command that is stopped gets the SIGTERM when it goes on.
+  private func timeIsOver(_ step: TimeLimit.Step) {
+    isOverTime.store(true, ordering: .releasing)
+    switch step {
+    case .terminate:
+      for signal in [SIGTERM, SIGCONT] { _ = vd_syscall(Int(SYS_kill), Int(guest), Int(signal), 0, 0, 0, 0) }
+    case .kill: end(by: SIGKILL, status: Self.timeStatus)
+    }
+  }
+
+  /// The status of a run whose time was over: that of `timeout(1)`.
+  static let timeStatus: CInt = 124
+
   /// Ends the run. Does not return, unless the run ends in an orderly way.
-  private func end(by signal: CInt) {
+  private func end(by signal: CInt, status: CInt) {
     requests.end(by: signal)
     // The tracer kills the others; where it is stuck, this may be what it waits for.
     if let initProcess { Tracer.killSurely(initProcess) }
@@ -134,7 +158,7 @@ final class SignalForwarder: Sendable {
     beforeExit()
     let line: StaticString = "vedette: ended by force: the supervisor did not answer\n"
     _ = vd_syscall(Int(SYS_write), 2, Int(bitPattern: line.utf8Start), line.utf8CodeUnitCount, 0, 0, 0)
-    _ = vd_syscall(Int(SYS_exit_group), 128 + Int(signal), 0, 0, 0, 0, 0)
+    _ = vd_syscall(Int(SYS_exit_group), Int(status), 0, 0, 0, 0, 0)
   }
 
   /// The kernel signals the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal

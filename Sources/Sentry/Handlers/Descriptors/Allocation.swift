@@ -58,9 +58,8 @@ extension CallContext {
     }
     task.measureRequest = nil
     guard let copy else { return .native }
-    // `inode_newsize_ok`.
     if let range, !mode.contains(.keepSize), range.upperBound > Int64(status.st_size) {
-      guard UInt64(clamping: range.upperBound) <= (try fileSizeLimit()) else { throw .fileTooLarge }
+      try checkNewSize(range.upperBound)
     }
     return .value(
       vd_syscall(
@@ -87,6 +86,15 @@ extension CallContext {
     let hasHoles = Int64(status.st_blocks).multipliedClamped(by: 512) < size
     let first = hasHoles ? range.lowerBound : max(range.lowerBound, min(size, range.upperBound))
     return UInt64(clamping: range.upperBound.subtractingClamped(first))
+  }
+
+  /// What `inode_newsize_ok` (fs/attr.c) does about a file that a call of ours makes larger.
+  ///
+  /// - Throws: `.fileTooLarge`, with SIGXFSZ for the caller, above its soft RLIMIT_FSIZE.
+  func checkNewSize(_ size: Int64) throws(Errno) {
+    guard UInt64(clamping: size) > (try fileSizeLimit()) else { return }
+    Host.signalThread(task.thread, SIGXFSZ)
+    throw .fileTooLarge
   }
 
   /// The soft RLIMIT_FSIZE (`man 2 prlimit`).

@@ -111,6 +111,10 @@ extension CallContext {
     let position = try position(path)
     if let inode = position.dentry.inode {
       if isExecuting(inode) { throw .textFileBusy }
+      if inode.type == .regular, size > (try inode.attributes().size) {
+        try task.credentials.fileCredentials.check(.write, on: inode)
+        try checkNewSize(size)
+      }
       // The backing file is opened for it.
       notifier?.willDo([.modify, .closeWrite], to: inode)
     }

@@ -6,8 +6,9 @@ import LinuxABI
 
 extension SystemCallTable {
   mutating func addProcesses() {
-    native(57, "fork")
-    native(58, "vfork")
+    let note = "asked for where --pids bounds their number"
+    served(57, "fork", as: .birth, note: note) { (call) throws(Errno) in try call.mayBear() }
+    served(58, "vfork", as: .birth, note: note) { (call) throws(Errno) in try call.mayBear() }
     native(60, "exit", .int("status"))
     native(231, "exit_group", .int("status"))
     native(61, "wait4", .pid, .bytes("wstatus"), .int("options"), .bytes("rusage"))
@@ -25,9 +26,15 @@ extension SystemCallTable {
     let newNamespaces: UInt32 = 0x7e02_0000
     // CLONE_UNTRACED would make a child that nothing stops.
     let untraced: UInt32 = 0x0080_0000
-    filtered(
-      56, "clone", "no new namespaces, and no child without the tracer", .word("flags"), .word("stack"),
-      treatment: .when(ArgumentRule(.errno(EPERM), when: .anyBit(0, newNamespaces | untraced)), otherwise: .native))
+    served(
+      56, "clone", .word("flags"), .word("stack"),
+      as: .depends {
+        CallPolicy(
+          [ArgumentRule(.errno(EPERM), when: .anyBit(0, newNamespaces | untraced))],
+          otherwise: $0.countsTasks ? .trace : .native)
+      },
+      note: "no new namespaces, and no child without the tracer; \(note)"
+    ) { (call, _, _) throws(Errno) in try call.mayBear() }
     refused(
       435, "clone3", ENOSYS, "its flags lie in memory, where the filter cannot see them; libraries fall back to clone",
       .bytes("cl_args"), .size)
@@ -96,5 +103,17 @@ extension CallContext {
   fileprivate func addFilter(_ program: Pointer<FilterHeader>, ofAllThreads: Bool) -> Outcome {
     state.willAddFilter(task, program)
     return observe(.filter(ofAllThreads: ofAllThreads))
+  }
+}
+
+extension Treatment {
+  /// Makes a process or a thread.
+  fileprivate static var birth: Treatment { .depends { CallPolicy(otherwise: $0.countsTasks ? .trace : .native) } }
+}
+
+extension CallContext {
+  fileprivate func mayBear() throws(Errno) -> Outcome {
+    try tasks.admit(task.thread)
+    return .native
   }
 }

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# --timeout, --ulimit, --max-file and --pids: what is over a limit is refused or ended, reported in one line, and nothing is left.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# reports NAME STATUS TEXT COMMAND... : status, and standard error holds the line.
+reports() {
+    local name=$1 status=$2 text=$3 result
+    shift 3
+    "$@" >"$work/stdout" 2>"$work/stderr"
+    result=$?
+    if [ $result -ne "$status" ]; then
+        fail "$name" "status $result, not $status: $(head -3 "$work/stderr" | tr '\n' ' ')"
+    elif ! grep -qxF -- "$text" "$work/stderr"; then
+        fail "$name" "no line '$text' but '$(head -3 "$work/stderr" | tr '\n' ' ')'"
+    else
+        ok "$name"
+    fi
+}
+mark=vedette-limits-$$
+over='vedette: --timeout: ended after 0.3 s'
+reports timeout 124 "$over" v --timeout 0.3 -- sleep 1000.$$
+reports timeout-gate 124 "$over" v --gate notify --timeout 300ms -- sleep 1000.$$
+reports timeout-busy 124 "$over" v --timeout 0.3 -- sh -c 'while :; do stat /etc >/dev/null; done'
+# The command's own handler runs; its status does not matter.
+reports timeout-handler 124 "$over" v --timeout 0.3 -- bash -c 'trap "echo got TERM; exit 7" TERM; while :; do sleep 0.05; done'
+grep -q 'got TERM' "$work/stdout" && ok timeout-handler-ran || fail timeout-handler-ran "no SIGTERM"
+began=$SECONDS
+reports timeout-deaf 124 "$over" v --timeout 0.3 -- bash -c 'trap "" TERM; (while :; do sleep 1; done) & while :; do sleep 1; done'
+[ $((SECONDS - began)) -ge 4 ] && ok timeout-grace || fail timeout-grace "ended after $((SECONDS - began)) s"
+reports timeout-stopped 124 "$over" v --timeout 0.3 -- sh -c 'kill -STOP $$; sleep 1000'
+pgrep -f "sleep 1000.$$" >/dev/null && fail timeout-left 'a guest is left' || ok timeout-left
+expect timeout-unused 3 'in time' v --timeout 1h -- sh -c 'echo in time; exit 3'
+printf 'timeout = "300ms"\n' >"$work/limits.toml"
+reports timeout-by-file 124 "$over" v --config "$work/limits.toml" -- sleep 1000
+
+expect ulimit 0 '64 128' v --ulimit nofile=64:128 -- sh -c 'echo $(ulimit -Sn) $(ulimit -Hn)'
+expect ulimit-last 0 60 v --ulimit cpu=50 --ulimit cpu=60 -- sh -c 'ulimit -St'
+expect ulimit-unlimited 0 unlimited v --ulimit fsize=unlimited -- sh -c 'ulimit -Sf'
+expect ulimit-descriptors 0 refused v --ulimit nofile=20 -- bash -c 'for i in $(seq 3 40); do eval "exec $i</etc/passwd" 2>/dev/null || { echo refused; exit; }; done'
+expect ulimit-cpu 137 '' v --ulimit cpu=1 -- sh -c 'trap "" XCPU; while :; do :; done'
+
+expect max-file-write 153 '' v --max-file 64K -- python3 -c 'import os, signal; signal.signal(signal.SIGXFSZ, signal.SIG_DFL); f = os.open("f", os.O_CREAT | os.O_WRONLY)
+while True: os.write(f, b"x" * 4096)'
+expect max-file-errno 0 'EFBIG EFBIG EFBIG 65536' v --max-file 64KB -- python3 -c 'import errno, os
+f = os.open("f", os.O_CREAT | os.O_WRONLY)
+def refused(call):
+    try: call()
+    except OSError as error: return errno.errorcode[error.errno]
+    return "allowed"
+print(refused(lambda: os.ftruncate(f, 65537)), refused(lambda: os.truncate("f", 65537)), refused(lambda: os.posix_fallocate(f, 0, 65537)), end=" ")
+os.truncate("f", 65536)
+print(os.stat("f").st_size)'
+expect max-file-signal 0 XFSZ v --max-file 64K -- python3 -c 'import os, signal
+open("f", "w").close()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGXFSZ])
+try: os.truncate("f", 1 << 20)
+except OSError: print(*(s.name[3:] for s in signal.sigpending()))'
+
+# A bomb of at most 2000 processes, which refuses to run anywhere else.
+bomb='import os, sys, time
+if not os.path.exists("/inside-only"): sys.exit("this is not a sandbox")
+made = 0
+for i in range(2000):
+    try: child = os.fork()
+    except BlockingIOError: break
+    if child == 0:
+        time.sleep(1000)
+        os._exit(0)
+    made += 1
+print(made)'
+for gate in trace notify; do
+    expect pids-$gate 0 19 v --gate $gate --quiet --tmpfs /inside-only --pids 20 -- python3 -c "$bomb"
+done
+reports pids-report 0 'vedette: --pids: one thread or process more than 20 was refused once' v --tmpfs /inside-only --pids 20 -- python3 -c "$bomb"
+expect pids-threads 0 refused v --quiet --pids 10 -- python3 -c 'import threading
+wait = threading.Event()
+started = []
+try:
+    for i in range(50):
+        thread = threading.Thread(target=wait.wait)
+        thread.start()
+        started.append(thread)
+except RuntimeError: print("refused" if len(started) == 9 else len(started))
+wait.set()'
+expect pids-again 0 done v --pids 8 -- sh -c 'for i in $(seq 100); do /bin/true || exit 1; (exit 0) || exit 1; done; echo done'
+# Everybody forks at once.
+expect pids-storm 0 bounded v --quiet --tmpfs /inside-only --pids 40 -- python3 -c 'import os, sys, time
+if not os.path.exists("/inside-only"): sys.exit("this is not a sandbox")
+top = os.getpid()
+for i in range(6):
+    try: os.fork()
+    except BlockingIOError: pass
+most = 0
+if os.getpid() == top:
+    for i in range(20):
+        most = max(most, sum(name.isdigit() for name in os.listdir("/proc")))
+        time.sleep(0.01)
+    print("bounded" if most <= 40 else most)
+else: time.sleep(1)'
+
+# wrong TEXT OPTION... : one line, status 125.
+wrong() {
+    local text=$1
+    shift
+    reports "wrong $*" 125 "vedette: $text" v "$@" -- true
+    [ "$(grep -c . "$work/stderr")" -eq 1 ] || fail "one line for $*" "$(cat "$work/stderr")"
+}
+wrong "--timeout: 'soon' is not a time (seconds, or 90s, 5m, 2h, 1d, 200ms)" --timeout soon
+wrong '--timeout: there is no time at all (leave it out for no limit)' --timeout 0
+wrong "--timeout: '99999999999999999999' is too large (at most 9223372036)" --timeout 99999999999999999999
+wrong "--ulimit: 'nofiles' is no resource (NAME=SOFT[:HARD]; NAME is one of cpu, fsize, data, stack, core, rss, nproc, nofile, memlock, as, locks, sigpending, msgqueue, nice, rtprio, rttime)" --ulimit nofiles=3
+wrong "--ulimit: 'nofile' is not a limit (write nofile=SOFT[:HARD]; 'unlimited' for none)" --ulimit nofile
+wrong '--ulimit: nofile: the soft limit is above the hard one (write nofile=SOFT:HARD)' --ulimit nofile=30:20
+wrong '--ulimit: core: there are no core files inside (core=0, or leave it out)' --ulimit core=unlimited
+wrong '--ulimit: nofile: 3 is too few for any program (at least 16)' --ulimit nofile=3
+wrong "--max-file: 'big' is not a size (a number of bytes, or 64K, 512M, 2G, 1T)" --max-file big
+wrong "--pids: 'many' is not a number" --pids many
+wrong '--pids: the command itself is one (at least 1)' --pids 0
+finish
