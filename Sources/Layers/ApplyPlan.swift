@@ -42,6 +42,11 @@ public struct ApplyPlan {
   private let upper: UpperDirectory
   let overlay: OverlayFilesystem
   private(set) var changes: TreeChanges
+  private let policy: ConflictPolicy
+  /// What the lowers alone show, by place.
+  private let before: [Int: Inode?]
+  /// All steps, also those that a policy leaves out.
+  private var planned: [Step] = []
   /// What the target has changed too, and what keeps this plan from being carried out.
   public private(set) var conflicts: [ApplyConflict] = []
   /// The changes as `vedette diff` shows them.
@@ -55,8 +60,12 @@ public struct ApplyPlan {
   /// Compares the upper with its lowers.
   ///
   /// - Throws: `ReportedError` if there is a path that cannot be compared: half of the changes would be worse than none.
-  public init(_ upper: UpperDirectory, to target: ByteString, _ policy: ConflictPolicy = .refuse) throws(ReportedError)
-  {
+  ///
+  /// - Parameter patterns: which paths are applied.
+  public init(
+    _ upper: UpperDirectory, to target: ByteString, _ policy: ConflictPolicy = .refuse,
+    _ patterns: PathPatterns = PathPatterns()
+  ) throws(ReportedError) {
     do throws(Errno) {
       _ = try target.open([.path, .directory])
     } catch {
@@ -76,22 +85,36 @@ public struct ApplyPlan {
     if let complaint = report.complaint { throw ReportedError("apply: \(complaint)") }
     changes.isOfFakeOwners = layers.caller != layers.inside && layers.caller.uid != 0
     changes.timesRoot = overlay.root
-    text = report.text
-    enter(found)
+    text = report.filtered(patterns).text
+    self.policy = policy
+    before = Dictionary(found.changes.map { ($0.place, $0.before) }, uniquingKeysWith: { first, _ in first })
+    try enter(found, patterns)
     do throws(Errno) {
-      try findConflicts(found, policy)
+      try findConflicts()
     } catch {
       throw ReportedError("apply: '\(target)' cannot be compared: \(error) (nothing was changed)")
     }
   }
 
-  private mutating func enter(_ found: OverlayChanges) {
+  private mutating func enter(_ found: OverlayChanges, _ patterns: PathPatterns) throws(ReportedError) {
     // A directory that is put brings what is below it; a list sorted by bytes has a parent before its children.
-    var whole: Set<Int> = []
+    // With it, whether it is wanted.
+    var whole: [Int: Bool] = [:]
     for change in found.changes {
-      if change.place != 0, whole.contains(changes.paths.parent(of: change.place)) {
-        if change.inode?.isDirectory == true { whole.insert(change.place) }
-        countSetID(change.inode)
+      let isWanted = patterns.isEmpty || patterns.wants(changes.paths.path(of: change.place))
+      if change.place != 0, let isAboveWanted = whole[changes.paths.parent(of: change.place)] {
+        if isWanted != isAboveWanted {
+          throw ReportedError(
+            "apply: '/\(PathText.string(changes.paths.shownPath(of: change.place)))' comes or stays with the new directory "
+              + "that it is in (say that one)")
+        }
+        if change.inode?.isDirectory == true { whole[change.place] = isWanted }
+        if isWanted { countSetID(change.inode) }
+        continue
+      }
+      if !isWanted {
+        let isKept = change.kind == .modified && change.before?.isDirectory == true
+        if change.inode?.isDirectory == true, !isKept { whole[change.place] = false }
         continue
       }
       guard let inode = change.inode else {
@@ -103,7 +126,7 @@ public struct ApplyPlan {
         changes.steps.append(.metadata(place: change.place, inode: inode))
       } else {
         changes.steps.append(.put(place: change.place, inode: inode))
-        if inode.isDirectory { whole.insert(change.place) }
+        if inode.isDirectory { whole[change.place] = true }
       }
     }
   }
@@ -122,12 +145,33 @@ public struct ApplyPlan {
     return "Carry \(count) change\(count == 1 ? "" : "s")\(special) to '\(changes.target)'?"
   }
 
+  /// Compares once more: a person who is asked has time, and so has the target.
+  private func requireUnchanged() throws(ReportedError) {
+    var again = self
+    again.changes.steps = planned
+    again.changes.merged = [:]
+    again.conflicts = []
+    do throws(Errno) {
+      try again.findConflicts()
+    } catch {
+      throw ReportedError("apply: '\(changes.target)' cannot be compared: \(error) (nothing was changed)")
+    }
+    if again.conflicts.isEmpty, again.changes.merged == changes.merged,
+      again.changes.steps.map(\.place) == changes.steps.map(\.place)
+    {
+      return
+    }
+    throw ReportedError("apply: '\(changes.target)' was changed meanwhile: nothing was applied", status: 2)
+  }
+
   /// Carries the changes out.
   ///
+  /// - Parameter afterAsking: a person was asked, so the target is compared once more.
   /// - Returns: lines for people on what could not be set.
   /// - Throws: `ReportedError` that says whether the target is as it was.
-  public func perform() throws(ReportedError) -> [String] {
+  public func perform(afterAsking: Bool = false) throws(ReportedError) -> [String] {
     defer { overlay.close() }
+    if afterAsking { try requireUnchanged() }
     let journal = try ApplyJournal(upper.path, for: changes)
     var transaction = try ApplyTransaction(changes, journal)
     var notes = try transaction.perform()
@@ -139,13 +183,13 @@ public struct ApplyPlan {
 
   // MARK: - Conflicts
 
-  private mutating func findConflicts(_ found: OverlayChanges, _ policy: ConflictPolicy) throws(Errno) {
+  private mutating func findConflicts() throws(Errno) {
+    planned = changes.steps
     var finder = try ConflictFinder(changes.target, overlay.readBases())
     if !finder.bases.isComplete {
       note =
         "the upper is older than the record of what it covers: what '\(changes.target)' has changed is not seen everywhere"
     }
-    let before = Dictionary(found.changes.map { ($0.place, $0.before) }, uniquingKeysWith: { first, _ in first })
     var dropped: Set<Int> = []
     for (index, step) in changes.steps.enumerated() {
       var now: Inode?

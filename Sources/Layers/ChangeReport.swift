@@ -46,11 +46,19 @@ public struct ChangeReport: Sendable {
     } catch {
       throw ReportedError("'\(upper.path)': cannot compare: \(error)")
     }
-    if !patterns.isEmpty { lines = lines.filter { patterns.wants(paths.path(of: $0.place)) } }
+    self = filtered(patterns)
   }
 
   package init(_ overlay: OverlayFilesystem) throws(Errno) {
     self.init(try OverlayChanges(of: overlay, .list, keepsInodes: false))
+  }
+
+  /// Only the lines of paths that are wanted.
+  func filtered(_ patterns: PathPatterns) -> ChangeReport {
+    if patterns.isEmpty { return self }
+    var report = self
+    report.lines = lines.filter { patterns.wants(paths.path(of: $0.place)) }
+    return report
   }
 
   init(_ found: OverlayChanges) {

@@ -11,7 +11,7 @@ struct ApplyCommand: GuestlessCommand {
     commandName: "apply",
     abstract: "Apply what a persistent upper directory changes to a host tree.",
     usage:
-      "vedette apply DIR --to ROOT [--ours | --theirs | --merge] [--dry-run] [--yes] [--rootfs DIR] [--lower DIR]...",
+      "vedette apply DIR --to ROOT [--ours | --theirs | --merge] [--include PATTERN]... [--exclude PATTERN]... [--dry-run] [--yes] [--rootfs DIR] [--lower DIR]...",
     discussion: """
       Shows the changes and asks first; without a terminal to ask, --yes is needed. Everything is built beside its place, \
       then renamed into it; on failure what was done is undone and a line says so. Other writers of ROOT are not kept out. \
@@ -46,6 +46,8 @@ struct ApplyCommand: GuestlessCommand {
   @Flag(help: "Do not ask. Example: --yes")
   var yes = false
 
+  @OptionGroup var patterns: PatternOptions
+
   @OptionGroup var layers: LayerOptions
 
   func perform() throws(SandboxError) -> CInt {
@@ -53,7 +55,7 @@ struct ApplyCommand: GuestlessCommand {
       throw SandboxError("apply: --ours, --theirs and --merge exclude each other (say one of them)")
     }
     let policy: ConflictPolicy = ours ? .ours : theirs ? .theirs : merge ? .merge : .refuse
-    let plan = try ApplyPlan(layers.upper, to: ArgumentBytes.bytes(of: to), policy)
+    let plan = try ApplyPlan(layers.upper, to: ArgumentBytes.bytes(of: to), policy, patterns.patterns)
     if let note = plan.note { StandardStreams.complain("apply: \(note)") }
     let status = dryRun ? answer(plan.text) : 0
     if !plan.conflicts.isEmpty {
@@ -65,7 +67,7 @@ struct ApplyCommand: GuestlessCommand {
     }
     if dryRun || plan.isEmpty { return status }
     if !yes, try !StandardStreams.ask(plan.question, for: "apply", showing: plan.text) { return 1 }
-    for note in try plan.perform() { StandardStreams.complain("apply: \(note)") }
+    for note in try plan.perform(afterAsking: !yes) { StandardStreams.complain("apply: \(note)") }
     return 0
   }
 }

@@ -27,6 +27,23 @@ struct LayerOptions: ParsableArguments {
   }
 }
 
+/// Which paths a command is about.
+struct PatternOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Only paths of the pattern; repeatable. Example: --include '*.conf'", valueName: "pattern"))
+  var include: [String] = []
+
+  @Option(
+    help: ArgumentHelp("No paths of the pattern; repeatable. Example: --exclude /var/cache", valueName: "pattern"))
+  var exclude: [String] = []
+
+  var patterns: PathPatterns {
+    PathPatterns(
+      include: include.map { ArgumentBytes.bytes(of: $0).bytes },
+      exclude: exclude.map { ArgumentBytes.bytes(of: $0).bytes })
+  }
+}
+
 /// The command line of `vedette diff`.
 struct DiffCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
@@ -64,13 +81,7 @@ struct DiffCommand: GuestlessCommand {
   @Flag(help: "R OLD -> NEW for what was renamed. Example: --renames")
   var renames = false
 
-  @Option(
-    help: ArgumentHelp("Only paths of the pattern; repeatable. Example: --include '*.conf'", valueName: "pattern"))
-  var include: [String] = []
-
-  @Option(
-    help: ArgumentHelp("No paths of the pattern; repeatable. Example: --exclude /var/cache", valueName: "pattern"))
-  var exclude: [String] = []
+  @OptionGroup var patterns: PatternOptions
 
   @OptionGroup var layers: LayerOptions
 
@@ -79,9 +90,7 @@ struct DiffCommand: GuestlessCommand {
     if [json, patch, stat, renames].count(where: { $0 }) > 1 {
       throw SandboxError("diff: --json, --patch, --stat and --renames exclude each other (say one of them)")
     }
-    let patterns = PathPatterns(
-      include: include.map { ArgumentBytes.bytes(of: $0).bytes },
-      exclude: exclude.map { ArgumentBytes.bytes(of: $0).bytes })
+    let patterns = patterns.patterns
     if json || patch || stat || renames { return try showDetails(patterns) }
     let report = try ChangeReport(layers.upper, patterns)
     let status = answer(report.text)

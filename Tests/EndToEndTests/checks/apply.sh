@@ -145,6 +145,53 @@ for point in $(seq 100); do
 done
 [ $status -eq 0 ] && [ $kills -ge 5 ] && ok "killed at each of $kills steps" || fail killed "status $status after $kills: $(cat "$work/stderr")"
 
+# Some of the changes, by pattern.
+fresh
+inside "$change"
+expect apply-some 0 '' x apply up --to low --yes --include '/etc' --exclude 'c'
+[ "$(cat low/etc/a)" = ours ] && [ ! -e low/etc/b ] && [ "$(head -1 low/etc/c)" = 'c 1' ] && [ -e low/gone ] && [ ! -e low/made ] && ok some-are-applied || fail some-are-applied "$(ls low low/etc | tr '\n' ' ')"
+refused part-of-a-new-directory 125 'comes or stays with the new directory' x apply up --to low --yes --include file
+
+# Review: the answers are typed on a terminal of its own.
+cat >"$work/typed.py" <<'END'
+# typed.py ANSWERS COMMAND... : runs a command on a terminal, gives one answer to each prompt, prints what showed and the status.
+import os, pty, sys
+answers, command = sys.argv[1].split(','), sys.argv[2:]
+pid, terminal = pty.fork()
+if pid == 0: os.execvp(command[0], command)
+seen, asked = b'', 0
+while True:
+    try: data = os.read(terminal, 4096)
+    except OSError: break
+    if not data: break
+    seen += data
+    if asked < len(answers) and seen.rstrip(b' ').endswith((b'?', b']', b':')) and seen.endswith(b' '):
+        os.write(terminal, answers[asked].encode() + b'\n'); asked += 1
+sys.stdout.buffer.write(seen.replace(b'\r', b'')); print('status', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+END
+chmod 644 "$work/typed.py"
+python=$(PATH=/usr/bin:/bin command -v python3)
+if [ -n "$python" ]; then
+    typed() { timeout -k 5 60 ${as[@]+"${as[@]}"} "$python" "$work/typed.py" "$1" "$VEDETTE" review up --to low >"$work/out" 2>&1; }
+    fresh
+    inside "$change; printf 'new\033[2Jline\n' >/etc/f\$(printf '\033')x"
+    x review up --to low >"$work/out" 2>"$work/stderr" </dev/null
+    [ $? -eq 0 ] && grep -q "kept in 'up'" "$work/stderr" && [ ! -s "$work/out" ] && ok review-without-a-terminal || fail review-without-a-terminal "$(tail -2 "$work/stderr")"
+    typed p,k
+    grep -q '/moved -> /went/' "$work/out" && grep -q '^  /etc/a  5 bytes' "$work/out" && grep -q '^+ours' "$work/out" && grep -q 'status 0' "$work/out" && [ -e low/etc/b ] && ok review-keeps || fail review-keeps "$(tail -5 "$work/out")"
+    grep -q $'\033' "$work/out" && fail review-escapes "a raw escape" || ok review-escapes
+    typed s,/etc/b,y
+    [ ! -e low/etc/b ] && [ "$(head -1 low/etc/a)" = 'a 1' ] && ok review-applies-some || fail review-applies-some "$(tail -3 "$work/out")"
+    host 'echo host >>etc/a'
+    typed a
+    grep -q '^C /etc/a (changed there since)' "$work/out" && grep -q 'status 2' "$work/out" && ok review-shows-conflicts || fail review-shows-conflicts "$(tail -3 "$work/out")"
+    typed w,patch-of-it,t,n,t,y
+    grep -q '^+ours' patch-of-it && [ ! -e up/upper ] && [ -d up ] && [ -e low/moved/sub/m ] && ok review-throws-away || fail review-throws-away "$(tail -3 "$work/out")"
+    expect thrown-away-is-new 0 'a 1' v --rootfs "$PWD/low" --bind /usr:/usr:ro --upper "$PWD/up" -- head -1 /etc/a
+else
+    skip review 'needs python3'
+fi
+
 # Mistakes.
 fresh
 refused undo-of-no-upper 125 'no upper directory' x undo up --yes

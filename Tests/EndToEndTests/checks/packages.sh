@@ -27,7 +27,7 @@ grep -q '^#compdef vedette' "$work/staged/usr/local/share/zsh/site-functions/_ve
 # Every option of every command is in the man page, and the page is good roff.
 gunzip -c "$work/staged/usr/local/share/man/man1/vedette.1.gz" >"$work/vedette.1"
 missing=
-for command in run diff export import apply undo fsck doctor; do
+for command in run diff export import review apply undo fsck doctor; do
     for option in $("$VEDETTE" "$command" --help | grep -oE '^  --[a-z-]+'); do grep -qF -- "\"${option//-/\\-}" "$work/vedette.1" || missing+=" $command:$option"; done
 done
 [ -z "$missing" ] && ok manual-has-every-option || fail manual-has-every-option "missing:$missing"
