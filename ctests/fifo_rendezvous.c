@@ -1,6 +1,7 @@
 // FIFOs, lower and new: opens meet each other, a signal interrupts a waiting open, O_NONBLOCK, data, end of file, SIGPIPE.
 #include "harness.h"
 #include <poll.h>
+#include <setjmp.h>
 #include <sys/time.h>
 
 static void prepare(void) { MUST(mkfifo("lower", 0644)); }
@@ -48,6 +49,68 @@ static void interrupted(const char *path) {
     sleepMilliseconds(40);
     kill(child, SIGKILL);
     CHECK_EQ(statusOf(child), SIGKILL);
+}
+
+static sigjmp_buf place;
+static void jumps(int number) {
+    (void)number;
+    siglongjmp(place, 1);
+}
+
+// Until the parent sleeps in a call of its own.
+static void awaitParentAsleep(void) {
+    char name[64], text[512];
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)getppid());
+    for (int tries = 0; tries < 3000; tries++) {
+        int fd = (int)MUST(open(name, O_RDONLY));
+        ssize_t count = read(fd, text, sizeof text - 1);
+        close(fd);
+        text[count < 0 ? 0 : count] = 0;
+        const char *end = strrchr(text, ')');
+        if (end && !strncmp(end, ") S", 3)) return;
+        sleepMilliseconds(10);
+    }
+    CHECK(false);
+}
+
+// A handler jumps out of an open that waits: nobody waits then, whoever asks, though the thread has made no other call.
+static void left(const char *path, int access) {
+    int gone[2];
+    MUST(pipe(gone));
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        CHECK_EQ(read(gone[0], &byte, 1), 1);
+        awaitParentAsleep();
+        if (access == O_RDONLY) {
+            CHECK_ERRNO(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
+        } else {
+            // Without a writer there is nothing to wait for.
+            int fd = (int)CHECK_OK(open(path, O_RDONLY | O_NONBLOCK));
+            CHECK_EQ(read(fd, &byte, 1), 0);
+            close(fd);
+        }
+        _exit(0);
+    }
+    struct sigaction action = {.sa_handler = jumps};
+    struct itimerval soon = {.it_value = {0, 50000}};
+    sigaction(SIGALRM, &action, NULL);
+    if (sigsetjmp(place, 1) == 0) {
+        setitimer(ITIMER_REAL, &soon, NULL);
+        open(path, access);
+        CHECK(false);
+    }
+    MUST(write(gone[1], "g", 1));
+    CHECK_EXITS_OK(child);
+    close(gone[0]);
+    close(gone[1]);
+    // Nor does the thread itself.
+    if (sigsetjmp(place, 1) == 0) {
+        setitimer(ITIMER_REAL, &soon, NULL);
+        open(path, access);
+        CHECK(false);
+    }
+    CHECK_ERRNO(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
 }
 
 static void rendezvous(const char *path) {
@@ -108,6 +171,8 @@ static void scenario(void) {
     interrupted("lower");
     CHECK_OK(mkfifo("upper", 0600));
     rendezvous("upper");
+    left("upper", O_RDONLY);
+    left("upper", O_WRONLY);
     interrupted("upper");
     CHECK_OK(chmod("lower", 0600));
     rendezvous("lower");

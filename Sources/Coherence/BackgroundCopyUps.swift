@@ -30,6 +30,9 @@ public final class BackgroundCopyUps {
   public weak var owner: (any CoherenceOwner)?
   /// A thread that has made this many other calls will not come back: a handler has jumped out of the call it waited in.
   private static let patience = 1000
+  /// A handler that jumps out of one wait after another leaves each behind as long as the copying lasts: of so many calls of one
+  /// thread the oldest is forgotten. If it comes back after all, it waits anew.
+  static let limitPerThread = 16
 
   init(_ source: (any CopyUpSource)?) { self.source = source }
 
@@ -71,6 +74,13 @@ public final class BackgroundCopyUps {
       waiters.append(Waiter(thread: thread, call: call, copyUp: copyUp))
     }
     remove { $0.isIn(call, of: thread) && $0.copyUp !== copyUp }
+    var excess = waiters.lazy.filter { $0.thread == thread }.count - Self.limitPerThread
+    guard excess > 0 else { return }
+    remove { waiter in
+      guard excess > 0, waiter.thread == thread else { return false }
+      excess -= 1
+      return true
+    }
   }
 
   /// A call has been answered: the one the thread waited in, or one that a signal's handler makes meanwhile.

@@ -15,7 +15,8 @@ struct OtherDevices {
 
   init() {
     var keys: [UInt64: [UInt8]] = [:]
-    for mount in MountInfo.all() {
+    // Without the list the numbers are those of the order they are met in.
+    for mount in (try? MountInfo.all()) ?? [] {
       guard let device = mount.device else { continue }
       if keys[device] == nil { keys[device] = [UInt8](device >> 32 == 0 ? mount.mountPoint : mount.deviceText) }
     }

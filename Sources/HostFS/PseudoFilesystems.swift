@@ -37,7 +37,7 @@ public enum PseudoFilesystem {
   ///
   /// - Parameter mayWait: the user has named it.
   static func kind(of descriptor: CInt, device: UInt64, mayWait: Bool) throws(Errno) -> Kind {
-    let type = mountedType(of: device)
+    let type = try mountedType(of: device)
     if let type {
       if type == Array("virtiofs".utf8) { return .remote }
       if type.starts(with: Array("fuse".utf8)), type != Array("fusectl".utf8), !mayWait { return .fuse }
@@ -51,8 +51,8 @@ public enum PseudoFilesystem {
   }
 
   /// The type of the file system on `device`, as /proc/self/mountinfo has it: after the separator ` - `.
-  private static func mountedType(of device: UInt64) -> [UInt8]? {
-    let mounts = MountInfo.all().lazy.filter { $0.device == device }
+  private static func mountedType(of device: UInt64) throws(Errno) -> [UInt8]? {
+    let mounts = try MountInfo.all().lazy.filter { $0.device == device }
     return mounts.compactMap(\.type).first.map { [UInt8]($0) }
   }
 

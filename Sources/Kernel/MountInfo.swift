@@ -6,9 +6,11 @@ import LinuxABI
 public struct MountInfo {
   private let fields: [ArraySlice<UInt8>]
 
-  /// The mounts that this process sees; none if they cannot be read.
-  public static func all() -> [MountInfo] {
-    let text = (try? Host.readFile("/proc/self/mountinfo")) ?? []
+  /// The mounts that this process sees.
+  ///
+  /// - Throws: what reading the list fails with. It may be long, and who looks for a mount must not take it for absent then.
+  public static func all() throws(Errno) -> [MountInfo] {
+    let text = try Host.readFile("/proc/self/mountinfo")
     return text.split(separator: 0x0a).compactMap { MountInfo($0) }
   }
 

@@ -35,18 +35,22 @@ final class FIFOWaits {
       self.descriptor = consume descriptor
     }
   }
-  private var waiters: [Waiter] = []
+  /// A thread waits in one open at a time.
+  private var waiters: [ThreadID: Waiter] = [:]
 
   var isEmpty: Bool { waiters.isEmpty }
 
   /// The opens that wait still, for an inspection.
   func forEachWaiting(_ body: (_ thread: ThreadID, _ position: Position, _ isReader: Bool, _ since: UInt64) -> Void) {
-    for waiter in waiters where !waiter.isReady { body(waiter.thread, waiter.position, waiter.isReader, waiter.since) }
+    for waiter in waiters.values where !waiter.isReady {
+      body(waiter.thread, waiter.position, waiter.isReader, waiter.since)
+    }
   }
 
   /// What `thread` waited for is of no interest any more: it has gone, or makes another call.
   func forget(_ thread: ThreadID, but inode: Inode? = nil) {
-    waiters.removeAll { $0.thread == thread && (inode == nil || $0.inode !== inode) }
+    guard let waiter = waiters[thread], inode == nil || waiter.inode !== inode else { return }
+    waiters[thread] = nil
   }
 
   /// The open file, or nil if the thread has to sleep first.
@@ -56,19 +60,24 @@ final class FIFOWaits {
     _ inode: Inode, at position: Position, _ flags: OpenFlags, by thread: ThreadID, wake: (ThreadID) -> Void
   ) throws(Errno) -> OwnedDescriptor? {
     forget(thread, but: inode)
-    if let index = waiters.firstIndex(where: { $0.thread == thread }) {
-      guard waiters[index].isReady else { return nil }
-      return waiters.remove(at: index).descriptor.take()
-    }
-    // A signal may have ended a wait without our knowing: such a thread is somewhere else by now.
-    waiters.removeAll { $0.inode === inode && !$0.isReady && !Self.isAsleep($0.thread) }
     let isBlocking = !flags.contains(.nonBlocking)
+    // Another open than the one that waited: a handler has jumped out of that.
+    if let waiter = waiters[thread], !isBlocking || flags.access != (waiter.isReader ? .read : .write) {
+      forget(thread)
+    }
+    if let waiter = waiters[thread] {
+      guard waiter.isReady else { return nil }
+      waiters[thread] = nil
+      return waiter.descriptor.take()
+    }
+    if flags.access != .write { dropStale(inode, readers: false) }
+    if flags.access != .read { dropStale(inode, readers: true) }
     if flags.access == .read {
       let end = try inode.open(flags)
       let met = try complete(inode, readers: false, wake)
       if !isBlocking || met { return end }
       if try Self.hasWriter(end.rawValue) { return end }
-      waiters.append(Waiter(thread, inode, at: position, isReader: true, end))
+      waiters[thread] = Waiter(thread, inode, at: position, isReader: true, end)
       return nil
     }
     if flags.access == .write {
@@ -78,7 +87,7 @@ final class FIFOWaits {
         return end
       } catch {
         guard error == .noSuchAddressOrDevice, isBlocking else { throw error }
-        waiters.append(Waiter(thread, inode, at: position, isReader: false, nil))
+        waiters[thread] = Waiter(thread, inode, at: position, isReader: false, nil)
         return nil
       }
     }
@@ -88,10 +97,18 @@ final class FIFOWaits {
     return both
   }
 
+  /// A signal may have ended a wait without our knowing: such a thread is somewhere else by now. Of the side that an open is
+  /// about to meet, which waits no more after it, so that each wait is asked about once however many there are.
+  private func dropStale(_ inode: Inode, readers: Bool) {
+    for waiter in waiters.values where waiter.inode === inode && waiter.isReader == readers && !waiter.isReady {
+      if !Self.isAsleep(waiter.thread) { waiters[waiter.thread] = nil }
+    }
+  }
+
   /// Lets go on who waited for the other end that has just come. True if anybody did.
   private func complete(_ inode: Inode, readers: Bool, _ wake: (ThreadID) -> Void) throws(Errno) -> Bool {
     var found = false
-    for waiter in waiters where waiter.inode === inode && waiter.isReader == readers && !waiter.isReady {
+    for waiter in waiters.values where waiter.inode === inode && waiter.isReader == readers && !waiter.isReady {
       if !waiter.isReader { waiter.descriptor = try inode.open(.writeOnly) }
       waiter.isReady = true
       found = true

@@ -129,16 +129,19 @@ final class NodeRegistry {
   }
 
   /// Drops the nodes that no guest has open. Of lower files the identity stays: a descriptor in flight is in no table.
-  func sweep(_ open: Set<BackingIdentity>, _ filesystem: Filesystem) {
+  ///
+  /// - Parameter cost: how many descriptors were looked at for it. A guest that has many pays for the next look with as many nodes
+  ///   or nameless files, a sixteenth of them.
+  func sweep(_ open: Set<BackingIdentity>, _ filesystem: Filesystem, cost: Int) {
     nodes = nodes.filter { identity, node in
       if open.contains(identity) { return true }
       if node.isLower { forgotten.insert(identity) }
       return false
     }
     placeholders = placeholders.filter { open.contains($0.value.identity) }
-    sweepAtNodes = max(4096, nodes.count * 2)
+    sweepAtNodes = max(4096, nodes.count * 2, cost / 16)
     let left = orphans(filesystem)
-    sweepAtOrphans = max(64, left.count * 2)
+    sweepAtOrphans = max(64, left.count * 2, cost / 16)
     sweepAtBytes = max(64 << 20, left.bytes.multipliedClamped(by: 2))
     leastBytes = max(256 << 10, left.bytes.multipliedClamped(by: 2))
   }

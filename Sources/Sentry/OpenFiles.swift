@@ -147,23 +147,30 @@ final class OpenFiles {
   func reclaim() {
     let filesystem = vfs.root.mount.filesystem
     guard registry.isSweepDue(filesystem) else { return }
-    registry.sweep(openIdentities(), filesystem)
+    let (open, cost) = lookAtDescriptors()
+    registry.sweep(open, filesystem, cost: cost)
     coherence.removeFinal()
   }
 
   /// What stands in any guest's descriptor table.
-  func openIdentities() -> Set<BackingIdentity> {
+  func openIdentities() -> Set<BackingIdentity> { lookAtDescriptors().open }
+
+  /// The same, and how many descriptors and tables had to be looked at.
+  private func lookAtDescriptors() -> (open: Set<BackingIdentity>, cost: Int) {
     var open: Set<BackingIdentity> = []
+    var cost = 0
     var seen: Set<ObjectIdentifier> = []
     for task in tasks.values where seen.insert(ObjectIdentifier(task.descriptors)).inserted {
+      cost += 1
       do throws(Errno) {
         for number in try task.descriptors.numbers() {
+          cost += 1
           do throws(Errno) { open.insert(BackingIdentity(try task.descriptors.stat(number))) } catch {}
         }
       } catch {
         // A task that is going away: what only it had open need not be known.
       }
     }
-    return open
+    return (open, cost)
   }
 }

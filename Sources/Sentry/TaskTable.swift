@@ -114,6 +114,8 @@ final class TaskTable {
   func insideID(of task: Task) -> Int32 {
     if let known = task.insideThread { return known }
     let id = hasPidNamespace ? insideID(ofHost: task.thread) : task.thread
+    // It is about to go, or cannot be looked at: no number is not a number to be found by.
+    if id == 0 { return 0 }
     task.insideThread = id
     byInsideID[id] = task.thread
     return id

@@ -62,6 +62,19 @@ import TestSupport
     #expect(waits.isEmpty && source.cancelled.first === copyUp)
   }
 
+  /// A handler that jumps out of one wait into the next leaves all of them while the copying lasts.
+  @Test func aThreadWaitsInSoManyCallsOnly() {
+    wait(8, open, copyUp)
+    for path in 0..<1000 { wait(7, Self.call(SYS_openat, UInt64(path)), copyUp) }
+    #expect(waits.threads(waitingFor: copyUp).count == 1 + BackgroundCopyUps.limitPerThread)
+    // The last of them is waited for still, and so is the other thread's.
+    waits.answered(Self.call(SYS_openat, 999), of: 7)
+    #expect(waits.threads(waitingFor: copyUp).count == BackgroundCopyUps.limitPerThread)
+    #expect(waits.threads(waitingFor: copyUp).contains(8) && source.cancelled.isEmpty)
+    waits.exited(7)
+    #expect(waits.threads(waitingFor: copyUp) == [8])
+  }
+
   @Test func theDeadDoNotWait() throws {
     let other = try Self.make(1, filesystem)
     wait(7, open, copyUp)

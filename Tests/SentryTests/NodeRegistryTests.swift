@@ -56,7 +56,7 @@ import VFS
     let (lower, upper, open) = (BackingIdentity(status(5)), BackingIdentity(status(6)), BackingIdentity(status(7)))
     #expect(registry.isLower(lower) && !registry.isLower(upper) && !registry.hasForgotten(lower))
     for _ in 0..<3 {
-      registry.sweep([open], filesystem)
+      registry.sweep([open], filesystem, cost: 3)
       #expect(registry.node(lower) == nil && registry.node(upper) == nil && registry.node(open) != nil)
       #expect(registry.hasForgotten(lower) && registry.isLower(lower))
       #expect(!registry.hasForgotten(upper) && !registry.hasForgotten(open))
@@ -65,6 +65,23 @@ import VFS
     // Opened again it is a node again; copied up, its number may be a file's that guests write to.
     try register(5, isLower: true)
     #expect(registry.node(lower) != nil)
+  }
+
+  /// Looking at a million descriptors again costs more than 4096 nodes.
+  @Test func aDearSweepIsSeldom() throws {
+    func add(_ numbers: Range<UInt64>) throws { for number in numbers { try register(number, isLower: false) } }
+    try add(1..<4096)
+    #expect(!registry.isSweepDue(filesystem))
+    try add(4096..<4097)
+    #expect(registry.isSweepDue(filesystem))
+    registry.sweep([], filesystem, cost: 5000 * 16)
+    try add(1..<5000)
+    #expect(!registry.isSweepDue(filesystem))
+    try add(5000..<5001)
+    #expect(registry.isSweepDue(filesystem))
+    registry.sweep([], filesystem, cost: 1)
+    try add(1..<4097)
+    #expect(registry.isSweepDue(filesystem))
   }
 
   /// Hundreds of thousands of them, at the price of the numbers alone.

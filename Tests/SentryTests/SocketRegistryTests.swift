@@ -1,5 +1,7 @@
 // Entries of bound Unix sockets end with their sockets, as the kernel's list tells.
 
+import CLinux
+import Gate
 import Kernel
 import LinuxABI
 import Testing
@@ -43,5 +45,36 @@ struct SocketRegistryTests {
     #expect(registry.entry(of: kept) != nil && registry.entry(of: gone) == nil && registry.entry(of: stored) == nil)
     #expect(throws: Errno.noSuchFileOrDirectory) { _ = try Host.openTrusted(path, []) }
     #expect(budget.used == used + MemoryCost.socket)
+  }
+
+  /// A guest that has used up its room can ask for a sweep with every bind.
+  @Test func sweepsWithoutRoomTakeAPartOfTheTime() throws {
+    let scratch = try Scratch(memory: 1 << 20)
+    final class Time { var now: UInt64 = 1000 }
+    let time = Time()
+    // Each look at the clock finds it later: a sweep takes 10.
+    let registry = SocketRegistry(scratch.store, abstractNamesAreScoped: true) {
+      time.now += 10
+      return time.now
+    }
+    let filesystem = Nowhere(typeName: "nowhere")
+    func enter(_ number: UInt64) {
+      let inode = Node(filesystem: filesystem, type: .socket, number: number, permissions: [], owner: 0, group: 0)
+      let name = [0] + Array("vedette-gone-\(number)".utf8)
+      registry.enter(.init(inode: inode, address: name, guestPath: [0x2f], type: 1, number: nil))
+    }
+    let thread = ThreadID(getpid())
+    let full = scratch.store.budget.limit * 2
+    scratch.store.budget.take(full)
+    defer { scratch.store.budget.giveBack(full) }
+    enter(1)
+    #expect(throws: Errno.noSpace) { try registry.makeRoom(askedThrough: thread) }
+    #expect(registry.count == 0)
+    enter(2)
+    #expect(throws: Errno.noSpace) { try registry.makeRoom(askedThrough: thread) }
+    #expect(registry.count == 1)
+    time.now += 150
+    #expect(throws: Errno.noSpace) { try registry.makeRoom(askedThrough: thread) }
+    #expect(registry.count == 0)
   }
 }

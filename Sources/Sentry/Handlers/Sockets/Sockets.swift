@@ -165,10 +165,11 @@ extension CallContext {
       throw error == .fileExists ? .addressInUse : error
     }
     do throws(Errno) {
-      let (address, number) = try sockets.newAddress(isAbstract: hasPidNamespace)
-      try Self.call(SYS_bind, socket.rawValue, address)
+      // The kernel's bind is the last that can fail: a socket that has an address is known by it.
       guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
       let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
+      let (address, number) = try sockets.newAddress(isAbstract: hasPidNamespace)
+      try Self.call(SYS_bind, socket.rawValue, address)
       sockets.enter(
         SocketRegistry.Entry(inode: inode, address: address, guestPath: guestPath, type: type, number: number))
       return .value(0)
