@@ -25,6 +25,8 @@ struct TreeChanges {
   /// The command that makes them, for messages.
   let word: String
   let target: ByteString
+  /// Whose names beside the files these are: the same after a kill, so that the next one finds what that has left.
+  var owner: UInt64 = 0
   var steps: [Step] = []
   var paths: PathTree
   /// Owners inside are the run's own idea; on the host they mean the caller.
@@ -33,6 +35,13 @@ struct TreeChanges {
   var merged: [Int: [UInt8]] = [:]
   /// A tree whose directories have the times that the changed ones shall get; nil to leave them.
   var timesRoot: Inode?
+
+  /// The name under which what goes to a path is built, and what was there put aside.
+  func beside(_ path: [UInt8]) -> [UInt8] {
+    var sum = FNV()
+    sum.add(path)
+    return Array(".vedette-\(word)-\(String(owner, radix: 16))-\(String(sum.value, radix: 16))".utf8)
+  }
 }
 
 /// The steps of one apply.
@@ -85,6 +94,7 @@ public struct ApplyPlan {
     if let complaint = report.complaint { throw ReportedError("apply: \(complaint)") }
     changes.isOfFakeOwners = layers.caller != layers.inside && layers.caller.uid != 0
     changes.timesRoot = overlay.root
+    changes.owner = try upper.owner()
     text = report.filtered(patterns).text
     self.policy = policy
     before = Dictionary(found.changes.map { ($0.place, $0.before) }, uniquingKeysWith: { first, _ in first })

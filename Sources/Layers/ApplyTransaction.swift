@@ -3,7 +3,7 @@
 //
 // What can fail for lack of space or rights fails while the target is still untouched. A failure in the second part is
 // undone in reverse order; each undo is a rename back. A power cut between two renames leaves the rest to a person: all
-// names of ours begin with `.vedette-apply-`.
+// names of ours begin with `.vedette-apply-` or `.vedette-undo-`.
 
 import Kernel
 import LinuxABI
@@ -18,7 +18,6 @@ struct ApplyTransaction {
   private var progress: ProgressBar
   /// Prepared entries: the step, its directory, the name beside it (nil for a directory's metadata and removals).
   private var prepared: [Prepared] = []
-  private var counter = 0
   private var way: TreeWay
   /// The first copy of each file with several links, by number.
   private var links: [UInt64: Inode] = [:]
@@ -110,7 +109,7 @@ struct ApplyTransaction {
     }
     setTimes()
     if leftovers > 0 {
-      notes.append("\(leftovers) old files could not be removed: their names begin with .vedette-apply-")
+      notes.append("\(leftovers) old files could not be removed: their names begin with .vedette-")
     }
     return notes
   }
@@ -149,8 +148,9 @@ struct ApplyTransaction {
       if case .remove = step { return }
       throw .noSuchFileOrDirectory
     }
-    counter += 1
-    let beside = Array(".vedette-apply-\(Host.ownProcess)-\(counter)".utf8)
+    let beside = plan.beside(plan.paths.path(of: step.place))
+    // Left by one of the same upper that was killed: never in place, or kept for an undo that this one replaces.
+    try tree.remove(beside, from: directory)
     // Entered before it is built, so that a failure in the middle finds it.
     prepared.append(Prepared(step: step, directory: directory, name: name, beside: beside))
     switch step {

@@ -42,6 +42,7 @@ public struct UndoPlan {
     (name, record, directory) = found
     changes = TreeChanges(word: "undo", target: ByteString(record.target), paths: PathTree())
     let isSame: Bool
+    changes.owner = try upper.owner()
     do throws(Errno) {
       let target = try changes.target.open([.path, .directory])
       isSame = try Host.stat(target.rawValue).identity == record.identity
@@ -145,7 +146,10 @@ public struct UndoPlan {
   /// What a kill has left beside the files.
   private func removeAsides(_ tree: HostTree) throws(Errno) {
     for step in record.steps where !step.beside.isEmpty {
-      if let parent = try Self.directory(above: step.path, in: tree) { try tree.remove(step.beside, from: parent) }
+      guard let parent = try Self.directory(above: step.path, in: tree) else { continue }
+      try tree.remove(step.beside, from: parent)
+      // Of an undo that was killed: what it was building, or what the apply had put there and the upper still has.
+      try tree.remove(changes.beside(step.path), from: parent)
     }
   }
 

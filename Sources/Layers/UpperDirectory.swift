@@ -124,6 +124,15 @@ public struct UpperDirectory: Sendable {
     return (layers.lowers + [layers.rootfs]).contains { Self.identity($0) == wanted }
   }
 
+  /// A number for this directory, in names on the host.
+  func owner() throws(ReportedError) -> UInt64 {
+    guard let identity = Self.identity(path) else { throw ReportedError("'\(path)' cannot be read") }
+    var sum = FNV()
+    sum.add(identity.device)
+    sum.add(identity.number)
+    return sum.value
+  }
+
   private static func identity(_ path: ByteString) -> FileIdentity? {
     guard let directory = try? path.open([.path, .directory]) else { return nil }
     return try? Host.stat(directory.rawValue).identity

@@ -131,7 +131,7 @@ x apply up --to copy --merge --yes >"$work/out" 2>"$work/stderr"
 
 # Killed behind each step of an apply: undo gives back what was there.
 kills=0
-for point in $(seq 100); do
+for point in $(seq 1 2 100); do
     fresh
     tree >"$work/before"
     inside 'echo ours >/etc/a; rm /etc/b; rm -r /gone; mkdir /made; chmod 700 /etc'
@@ -139,11 +139,28 @@ for point in $(seq 100); do
     status=$?
     [ $status -ne 0 ] || break
     kills=$((kills + 1))
+    # Killed while it was building: what it has built the next apply removes.
     if tree | grep -v vedette-apply | diff -q "$work/before" - >/dev/null && [ ! -e up/work/applied-new/record ]; then continue; fi
     x undo up --yes >"$work/out" 2>"$work/stderr" || fail "killed-$point" "undo: $(cat "$work/stderr")"
     tree | diff "$work/before" - >"$work/difference" || fail "killed-$point" "$(head -4 "$work/difference" | tr '\n' '|')"
 done
 [ $status -eq 0 ] && [ $kills -ge 5 ] && ok "killed at each of $kills steps" || fail killed "status $status after $kills: $(cat "$work/stderr")"
+
+# The same for an undo: the next one finishes it, and nothing of it is left.
+kills=0
+for point in $(seq 2 3 100); do
+    fresh
+    tree >"$work/before"
+    inside 'echo ours >/etc/a; rm /etc/b; rm -r /gone; mkdir /made; chmod 700 /etc'
+    x apply up --to low --yes || fail "undo-killed-$point" "no apply"
+    VEDETTE_CRASH_POINT=$point x undo up --yes >"$work/out" 2>"$work/stderr"
+    status=$?
+    [ $status -ne 0 ] || break
+    kills=$((kills + 1))
+    [ ! -e up/work/applied/record ] || x undo up --yes >"$work/out" 2>"$work/stderr" || fail "undo-killed-$point" "$(cat "$work/stderr")"
+    tree | diff "$work/before" - >"$work/difference" || fail "undo-killed-$point" "$(head -4 "$work/difference" | tr '\n' '|')"
+done
+[ $status -eq 0 ] && [ $kills -ge 5 ] && ok "undo killed at $kills steps" || fail undo-killed "status $status after $kills: $(cat "$work/stderr")"
 
 # Some of the changes, by pattern.
 fresh
