@@ -199,23 +199,28 @@ public final class DescriptorTable {
   }
 
   /// The numbers in use. A thread that has died, and been heard of by nobody yet, shows none: then the others are asked.
+  ///
+  /// - Throws: `.noSuchFileOrDirectory` or `.noSuchProcess` if the last member has gone; what else opening and reading
+  ///   /proc/TID/fd fails with, and then the table may hold anything.
   public func numbers() throws(Errno) -> [CInt] {
-    do throws(Errno) {
-      let found = try numbersOnce()
-      if !found.isEmpty { return found }
-    } catch {
-      if members.count < 2 { throw error }
-    }
-    for member in members where member != thread {
+    let first = thread
+    var failure: Errno?
+    for member in [first] + members.filter({ $0 != first }) {
       reach(through: member)
       do throws(Errno) {
         let found = try numbersOnce()
         if !found.isEmpty { return found }
       } catch {
-        // Gone as well.
+        if failure == nil || !Self.isGone(error) { failure = error }
       }
     }
+    if let failure { throw failure }
     return []
+  }
+
+  /// What the kernel says of a task's directory when the task has been released.
+  public static func isGone(_ error: Errno) -> Bool {
+    error == .noSuchFileOrDirectory || error == .noSuchProcess
   }
 
   private func numbersOnce() throws(Errno) -> [CInt] {

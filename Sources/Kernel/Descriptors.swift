@@ -27,7 +27,8 @@ extension Host {
     while done < bytes.count {
       let count = raw(.write, Int(descriptor), Int(bitPattern: bytes.baseAddress) + done, bytes.count - done)
       if count == Errno.interrupted.result { continue }
-      if try check(.write, count) == 0 { throw .ioError }
+      // 0, 1 and 2 are the user's, who may have closed them.
+      if try (descriptor <= 2 ? Errno.check(count) : check(.write, count)) == 0 { throw .ioError }
       done += count
     }
   }

@@ -85,10 +85,10 @@ struct ConflictFinder {
     var found: [(place: Int, reason: ApplyConflict.Reason)] = []
     var stack: [(theirs: Inode, before: Inode?, place: Int)] = [(top, before, place)]
     while let (directory, lower, above) = stack.popLast() {
-      for name in try TreeCompare.names(in: directory) {
-        guard let child = try TreeCompare.child(name, of: directory) else { continue }
+      for name in try directory.sortedNames() {
+        guard let child = try directory.child(name) else { continue }
         var below: Inode?
-        if let lower, lower.isDirectory { below = try TreeCompare.child(name, of: lower) }
+        if let lower, lower.isDirectory { below = try lower.child(name) }
         let place = paths.add(name, below: above)
         let base = bases.base(at: paths.path(of: place)) ?? below.flatMap { bases.base(numbered: $0.number) }
         if let reason = try Self.reason(base, now: nil, theirs: child, before: below, bases.isComplete) {

@@ -104,18 +104,20 @@ final class ApplyJournal {
   static let newName = Array("applied-new".utf8)
   static let name = Array("applied".utf8)
 
-  /// - Throws: `ReportedError` if an apply was interrupted, which must be undone first.
+  /// - Throws: `ReportedError` if an apply was interrupted, which must be undone first, or if that cannot be seen.
   init(_ upper: ByteString, for changes: TreeChanges) throws(ReportedError) {
+    let left: AppliedRecord?
     do throws(Errno) {
       store = try HostTree(try ByteString(upper.bytes + Array("/work".utf8)).open([.path, .directory]))
       let target = try changes.target.open([.path, .directory])
       record = AppliedRecord(
         isCommitted: false, target: UpperLayers.absolute(changes.target).bytes,
         identity: try Host.stat(target.rawValue).identity, steps: [])
+      left = try Self.read(Self.newName, store)?.record
     } catch {
       throw ReportedError("apply: '\(upper)' cannot be written: \(error)")
     }
-    if let left = try? Self.read(Self.newName, store), !left.record.isCommitted {
+    if let left, !left.isCommitted {
       throw ReportedError("apply: an apply of '\(upper)' was interrupted (vedette undo takes it back)")
     }
   }
@@ -250,8 +252,8 @@ struct TreeCopy {
       if source.type == .regular { try LayerData.copy(from: source, to: copy) }
       if source.isDirectory {
         directories.append((source, copy))
-        for name in try TreeCompare.names(in: source) {
-          if let child = try TreeCompare.child(name, of: source) { stack.append((child, name, copy)) }
+        for name in try source.sortedNames() {
+          if let child = try source.child(name) { stack.append((child, name, copy)) }
         }
       } else {
         try tree.applyMetadata(copy, try tree.metadata(of: source))

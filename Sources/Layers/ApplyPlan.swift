@@ -48,6 +48,9 @@ struct TreeChanges {
 public struct ApplyPlan {
   typealias Step = TreeChanges.Step
 
+  /// The exit status of `apply` and `undo` where the target was changed, so that nothing was done.
+  public static let conflictStatus: Int32 = 2
+
   private let upper: UpperDirectory
   let overlay: OverlayFilesystem
   private(set) var changes: TreeChanges
@@ -171,7 +174,8 @@ public struct ApplyPlan {
     {
       return
     }
-    throw ReportedError("apply: '\(changes.target)' was changed meanwhile: nothing was applied", status: 2)
+    throw ReportedError(
+      "apply: '\(changes.target)' was changed meanwhile: nothing was applied", status: Self.conflictStatus)
   }
 
   /// Carries the changes out.

@@ -177,11 +177,7 @@ struct ApplyTransaction {
       guard let copy = try buildOne(source, name, in: directory, content) else { continue }
       guard source.isDirectory else { continue }
       directories.append((source, copy))
-      var names: [[UInt8]] = []
-      try source.iterate(from: 0) { entry in
-        names.append(entry.name.copy)
-        return true
-      }
+      let names = try source.listedNames()
       for name in names {
         let child = try Name.with(name) { name throws(Errno) in try source.lookup(name) }
         if let child { stack.append((child, name, copy)) }
@@ -269,8 +265,8 @@ struct ApplyTransaction {
       if source.isDirectory, (source as? OverlayDirectory)?.lower != nil, case .put = entry.step { continue }
       try overlay.setBase(OverlayBase(try inode.attributes()), at: path)
       guard inode.isDirectory, case .put = entry.step else { continue }
-      for name in try TreeCompare.names(in: inode) {
-        guard let child = try tree.child(name, of: inode), let from = try TreeCompare.child(name, of: source) else {
+      for name in try inode.sortedNames() {
+        guard let child = try tree.child(name, of: inode), let from = try source.child(name) else {
           continue
         }
         stack.append((path + [0x2f] + name, child, from))

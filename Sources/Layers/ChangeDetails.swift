@@ -70,8 +70,8 @@ public struct ChangeDetails {
     while let (name, inode) = stack.popLast() {
       entries.append(Entry(kind: .deleted, path: name, before: inode, isImplied: name != path))
       guard let inode, inode.isDirectory, name.count < PathTree.longest else { continue }
-      for child in try TreeCompare.names(in: inode).reversed() {
-        stack.append((name + [0x2f] + child, try TreeCompare.child(child, of: inode)))
+      for child in try inode.sortedNames().reversed() {
+        stack.append((name + [0x2f] + child, try inode.child(child)))
       }
     }
   }

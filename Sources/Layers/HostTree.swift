@@ -47,7 +47,7 @@ final class HostTree {
   }
 
   func child(_ name: [UInt8], of directory: Inode) throws(Errno) -> Inode? {
-    try Name.with(name) { name throws(Errno) in try directory.lookup(name) }
+    try directory.child(name)
   }
 
   /// Makes a file that is ours alone until it has its metadata. nil if this user may not make a device node.
@@ -162,11 +162,6 @@ final class HostTree {
       change.permissions = directory.permissions.union(Permissions(rawValue: 0o700))
       try directory.setAttributes(change)
     }
-    var names: [[UInt8]] = []
-    try directory.iterate(from: 0) { entry in
-      names.append(entry.name.copy)
-      return true
-    }
-    return names
+    return try directory.listedNames()
   }
 }

@@ -24,10 +24,10 @@ enum TreeCompare {
         if first.device != second.device { return false }
       case .fifo, .socket: continue
       case .directory:
-        let names = try names(in: a)
-        if try names != Self.names(in: b) { return false }
+        let names = try a.sortedNames()
+        if try names != b.sortedNames() { return false }
         for name in names {
-          guard let x = try child(name, of: a), let y = try child(name, of: b) else { return false }
+          guard let x = try a.child(name), let y = try b.child(name) else { return false }
           stack.append((x, y))
         }
       }
@@ -67,41 +67,11 @@ enum TreeCompare {
         if !isTop || withChangeTime { sum.add(attributes.changeTime) }
         continue
       }
-      for name in try names(in: inode) {
+      for name in try inode.sortedNames() {
         sum.add(name + [0])
-        if let child = try child(name, of: inode) { stack.append((child, false)) }
+        if let child = try inode.child(name) { stack.append((child, false)) }
       }
     }
     return sum.value
-  }
-
-  /// Sorted by their bytes.
-  static func names(in directory: Inode) throws(Errno) -> [[UInt8]] {
-    var names: [[UInt8]] = []
-    try directory.iterate(from: 0) { entry in
-      names.append(entry.name.copy)
-      return true
-    }
-    return names.sorted { $0.lexicographicallyPrecedes($1) }
-  }
-
-  static func child(_ name: [UInt8], of directory: Inode) throws(Errno) -> Inode? {
-    try Name.with(name) { name throws(Errno) in try directory.lookup(name) }
-  }
-}
-
-/// FNV-1a, 64 bits: against oversight, not against malice.
-struct FNV {
-  private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
-
-  mutating func add(_ bytes: some Sequence<UInt8>) {
-    for byte in bytes { value = (value ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
-  }
-
-  mutating func add(_ number: UInt64) { withUnsafeBytes(of: number.littleEndian) { add($0) } }
-
-  mutating func add(_ time: Timestamp) {
-    add(UInt64(bitPattern: time.seconds))
-    add(UInt64(time.nanoseconds))
   }
 }

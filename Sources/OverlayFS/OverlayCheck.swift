@@ -78,10 +78,6 @@ public struct OverlayCheck {
     try Name.with(name) { name throws(Errno) in try directory.lookup(name) }
   }
 
-  private static func child(_ name: [UInt8], of directory: Inode) throws(Errno) -> Inode? {
-    try Name.with(name) { name throws(Errno) in try directory.lookup(name) }
-  }
-
   private static func lock(in work: Inode) throws(Errno) -> CInt {
     guard let file = try child("lock", of: work), file.type == .regular else { return -1 }
     let descriptor = try file.open(.readWrite)
@@ -120,7 +116,7 @@ public struct OverlayCheck {
         }
         for name in names.sorted(by: { $1.lexicographicallyPrecedes($0) }) {
           do throws(Errno) {
-            guard let child = try Self.child(name, of: inode) else { continue }
+            guard let child = try inode.child(name) else { continue }
             stack.append((paths.add(name, below: place), child))
           } catch {
             note(paths.add(name, below: place), "cannot be looked at: \(error)")
@@ -197,7 +193,7 @@ public struct OverlayCheck {
           return true
         }
         for name in directories {
-          guard let child = try? Self.child(name, of: directory), child.isDirectory else { continue }
+          guard let child = try? directory.child(name), child.isDirectory else { continue }
           wanted[child.number | bits] = nil
           if child.number >> 48 == 0 { stack.append(child) }
         }
@@ -255,7 +251,7 @@ public struct OverlayCheck {
       var current: Inode? = lowers[target.layer].root
       for component in target.path.split(separator: 0x2f) {
         guard let directory = current, directory.isDirectory else { break }
-        do throws(Errno) { current = try Self.child([UInt8](component), of: directory) } catch { current = nil }
+        do throws(Errno) { current = try directory.child([UInt8](component)) } catch { current = nil }
       }
       if current?.isDirectory != true {
         return "its redirect leads to '\(Self.text(target.path))' of layer \(target.layer), which is no directory"
@@ -270,9 +266,9 @@ public struct OverlayCheck {
     var directory: Inode?
     let top = paths.add("work".utf8, below: 0)
     overflow = try OverflowStore(readIn: work)
-    for name in try names(in: work) {
+    for name in try work.sortedNames() {
       let place = paths.add(name, below: top)
-      guard let inode = try Self.child(name, of: work) else { continue }
+      guard let inode = try work.child(name) else { continue }
       switch (String(decoding: name, as: UTF8.self), inode.type) {
       case ("lock", .regular), ("layers", .regular), ("bases", .regular): continue
       case ("applied", .directory), ("applied-new", .directory): continue
@@ -282,7 +278,9 @@ public struct OverlayCheck {
       case (let word, _) where word.hasPrefix("prepared-"):
         // Its marks go with it when the next run discards it.
         alive[inode.number] = inode.type
-        if inode.isDirectory, try !names(in: inode).isEmpty { note(place, "is not empty, so no run has prepared it") }
+        if inode.isDirectory, try !inode.sortedNames().isEmpty {
+          note(place, "is not empty, so no run has prepared it")
+        }
       default: note(place, "does not belong there")
       }
     }
@@ -299,19 +297,10 @@ public struct OverlayCheck {
     }
   }
 
-  private func names(in directory: Inode) throws(Errno) -> [[UInt8]] {
-    var names: [[UInt8]] = []
-    try directory.iterate(from: 0) { entry in
-      names.append(entry.name.copy)
-      return true
-    }
-    return names.sorted { $0.lexicographicallyPrecedes($1) }
-  }
-
   private mutating func checkOverflow(_ directory: Inode, _ top: Int) throws(Errno) {
-    for name in try names(in: directory) {
+    for name in try directory.sortedNames() {
       let place = paths.add(name, below: top)
-      guard let file = try Self.child(name, of: directory) else { continue }
+      guard let file = try directory.child(name) else { continue }
       let remove = { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try directory.unlink(name, file) }
       }
@@ -358,9 +347,9 @@ public struct OverlayCheck {
   }
 
   private mutating func checkIndex(_ directory: Inode, _ top: Int) throws(Errno) {
-    for name in try names(in: directory) {
+    for name in try directory.sortedNames() {
       let place = paths.add(name, below: top)
-      guard let entry = try Self.child(name, of: directory) else { continue }
+      guard let entry = try directory.child(name) else { continue }
       let remove = { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try directory.unlink(name, entry) }
       }

@@ -112,10 +112,7 @@ struct OverlayIntent: Equatable {
     (0..<4).reduce(0) { $0 | UInt64(bytes[offset + $1]) << (8 * $1) }
   }
 
-  /// FNV-1a: against torn writes, not against malice.
-  static func checksum(_ bytes: [UInt8]) -> UInt64 {
-    bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
-  }
+  static func checksum(_ bytes: [UInt8]) -> UInt64 { FNV(bytes).value }
 }
 
 /// The file `work/intent`.

@@ -147,16 +147,19 @@ final class OpenFiles {
   func reclaim() {
     let filesystem = vfs.root.mount.filesystem
     guard registry.isSweepDue(filesystem) else { return }
-    let (open, cost) = lookAtDescriptors()
+    // A table that cannot be looked at may hold anything: nothing is dropped then.
+    guard let (open, cost) = try? lookAtDescriptors() else { return }
     registry.sweep(open, filesystem, cost: cost)
     coherence.removeFinal()
   }
 
   /// What stands in any guest's descriptor table.
-  func openIdentities() -> Set<BackingIdentity> { lookAtDescriptors().open }
+  ///
+  /// - Throws: what keeps us from looking: `.tooManyOpenFiles`, `.noMemory`.
+  func openIdentities() throws(Errno) -> Set<BackingIdentity> { try lookAtDescriptors().open }
 
   /// The same, and how many descriptors and tables had to be looked at.
-  private func lookAtDescriptors() -> (open: Set<BackingIdentity>, cost: Int) {
+  private func lookAtDescriptors() throws(Errno) -> (open: Set<BackingIdentity>, cost: Int) {
     var open: Set<BackingIdentity> = []
     var cost = 0
     var seen: Set<ObjectIdentifier> = []
@@ -165,10 +168,16 @@ final class OpenFiles {
       do throws(Errno) {
         for number in try task.descriptors.numbers() {
           cost += 1
-          do throws(Errno) { open.insert(BackingIdentity(try task.descriptors.stat(number))) } catch {}
+          do throws(Errno) {
+            open.insert(BackingIdentity(try task.descriptors.stat(number)))
+          } catch {
+            // Closed meanwhile.
+            if error != .badFileDescriptor { throw error }
+          }
         }
       } catch {
         // A task that is going away: what only it had open need not be known.
+        if !DescriptorTable.isGone(error) { throw error }
       }
     }
     return (open, cost)

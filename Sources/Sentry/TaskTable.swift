@@ -24,6 +24,9 @@ final class TaskTable {
   private(set) var refusedCount = 0
   /// Threads that have been let into a call which makes a task, until that has been announced.
   private var makers: Set<ThreadID> = []
+  /// Where there is a limit: leaders of thread groups that have ended, and have a number until their parents wait for them. The
+  /// kernel's pids controller counts them too (`release_task`).
+  private var zombies: [ThreadID] = []
 
   init(hasPidNamespace: Bool) { self.hasPidNamespace = hasPidNamespace }
 
@@ -41,11 +44,19 @@ final class TaskTable {
   func admit(_ thread: ThreadID) throws(Errno) {
     guard let limit else { return }
     makers.insert(thread)
-    if tasks.count + makers.count > limit {
+    if tasks.count + makers.count + zombies.count > limit { dropReleased() }
+    if tasks.count + makers.count + zombies.count > limit {
       makers.remove(thread)
       refusedCount = refusedCount.addingClamped(1)
       throw .resourceTemporarilyUnavailable
     }
+  }
+
+  /// A part of them at a time, however many there are: who is refused can ask again.
+  private func dropReleased() {
+    let looked = zombies.prefix(64)
+    zombies.removeFirst(looked.count)
+    zombies += looked.filter { tasks[$0] == nil && !Host.isGone($0) }
   }
 
   /// A call of `thread` is served: one that was to make a task is over, whatever has come of it.
@@ -87,6 +98,7 @@ final class TaskTable {
   func remove(_ thread: ThreadID) -> Task? {
     makers.remove(thread)
     guard let task = tasks.removeValue(forKey: thread) else { return nil }
+    if limit != nil, thread == task.process.leader { zombies.append(thread) }
     task.process.threads.remove(thread)
     if let id = task.insideThread, byInsideID[id] == thread { byInsideID.removeValue(forKey: id) }
     if task.process.threads.isEmpty {

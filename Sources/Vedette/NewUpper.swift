@@ -6,16 +6,27 @@ import LinuxABI
 extension SandboxConfiguration {
   /// Makes the upper directory if nothing has its name: one that is for the caller alone.
   ///
+  /// - Returns: whether it is this one's.
   /// - Throws: one line for people if it cannot be made.
-  func makeUpper() throws(SandboxError) {
-    guard case .directory(let path) = upper, path.isMissing else { return }
+  func makeUpper() throws(SandboxError) -> Bool {
+    guard case .directory(let path) = upper, path.isMissing else { return false }
     do throws(Errno) {
       try path.withCString { name throws(Errno) in
         try Host.makeDirectory(name, in: AtFlags.currentDirectory, mode: 0o700)
       }
+      return true
     } catch {
       // Another run may have been first.
       if error != .fileExists { throw SandboxError("--upper: '\(path)' cannot be made: \(error)") }
+      return false
+    }
+  }
+
+  /// Takes back what `makeUpper` has made, for a run that did not begin: only an empty directory goes.
+  func removeUpper() {
+    guard case .directory(let path) = upper else { return }
+    _ = try? path.withCString { name throws(Errno) in
+      try Host.unlink(name, in: AtFlags.currentDirectory, .removeDirectory)
     }
   }
 }

@@ -69,13 +69,19 @@ private struct SandboxSession {
       configuration.confinesProcess ? try InheritedDescriptors(keeping: configuration.extraDescriptors) : nil
     let recorder = try SandboxRecorder(configuration)
     do throws(LaunchError) { try GuestProcess.checkKernel() } catch { throw SandboxError(error.description) }
-    try configuration.makeUpper()
-    let layers = try HostLayers(configuration)
+    let isUpperNew = try configuration.makeUpper()
+    let layers: HostLayers
     let guest: GuestProcess
-    do throws(LaunchError) {
-      guest = try GuestProcess.prepare(launchConfiguration(layers))
+    do throws(SandboxError) {
+      layers = try HostLayers(configuration)
+      do throws(LaunchError) {
+        guest = try GuestProcess.prepare(launchConfiguration(layers))
+      } catch {
+        throw SandboxError(error.description)
+      }
     } catch {
-      throw SandboxError(error.description)
+      if isUpperNew { configuration.removeUpper() }
+      throw error
     }
     if let warning = guest.warning, !configuration.quiet {
       DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2)
@@ -112,7 +118,7 @@ private struct SandboxSession {
   /// What the guests were refused, or ended for.
   private func reportLimits(_ sentry: Sentry, _ guest: GuestProcess) throws(SandboxError) {
     let refused = sentry.refusedTasks
-    if refused > 0, !configuration.quiet, let limit = configuration.taskLimit {
+    if refused > 0, let limit = configuration.taskLimit {
       let times = refused == 1 ? "once" : "\(refused) times"
       let line = "vedette: --pids: one thread or process more than \(limit) was refused \(times)\n"
       DescriptorOutput.write(Array(line.utf8), to: 2)

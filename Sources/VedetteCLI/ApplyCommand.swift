@@ -63,7 +63,7 @@ struct ApplyCommand: GuestlessCommand {
       let advice = merge ? "--ours or --theirs" : "--ours, --theirs or --merge"
       let count = "\(plan.conflicts.count) conflict\(plan.conflicts.count == 1 ? "" : "s")"
       StandardStreams.complain("apply: \(count) with '\(ArgumentBytes.bytes(of: to))', nothing was changed (\(advice))")
-      return status == 0 ? conflictStatus : status
+      return status == 0 ? ApplyPlan.conflictStatus : status
     }
     if dryRun || plan.isEmpty { return status }
     if !yes, try !StandardStreams.ask(plan.question, for: "apply", showing: plan.text) { return 1 }

@@ -28,18 +28,10 @@ struct ReviewCommand: GuestlessCommand {
 
   func perform() throws(SandboxError) -> CInt {
     let upper = layers.upper
-    var details = try ChangeDetails(upper, PathPatterns())
-    let overview: [UInt8]
-    let patch: [UInt8]
-    do throws(SandboxError) {
-      overview = try details.overview()
-      patch = try details.patch()
-      details.close()
-    } catch {
-      details.close()
-      throw error
+    let overview = try details { (details) throws(SandboxError) in
+      if let complaint = details.complaint { throw SandboxError("review: \(complaint)") }
+      return try details.overview()
     }
-    if let complaint = details.complaint { throw SandboxError("review: \(complaint)") }
     StandardStreams.write(overview, to: 2)
     guard Host.isTerminal(0), Host.isTerminal(2) else {
       StandardStreams.complain("review: there is no terminal to ask: the changes are kept in '\(upper.path)'")
@@ -55,12 +47,12 @@ struct ReviewCommand: GuestlessCommand {
         guard let pattern = readLine(), !pattern.isEmpty else { continue }
         return try apply(PathPatterns(include: [Array(pattern.utf8)]))
       // What a guest wrote may hold what a terminal obeys.
-      case "p": StandardStreams.write(ChangeDetails.escaped(patch), to: 2)
+      case "p": StandardStreams.write(ChangeDetails.escaped(try patch()), to: 2)
       case "w":
         StandardStreams.write("File: ", to: 2)
         guard let name = readLine(), !name.isEmpty else { continue }
         do throws(SandboxError) {
-          try PatchFile.write(patch, to: ByteString(Array(name.utf8)))
+          try PatchFile.write(try patch(), to: ByteString(Array(name.utf8)))
         } catch {
           StandardStreams.complain(error.message)
         }
@@ -77,13 +69,26 @@ struct ReviewCommand: GuestlessCommand {
     }
   }
 
+  private func patch() throws(SandboxError) -> [UInt8] {
+    try details { (details) throws(SandboxError) in try details.patch() }
+  }
+
+  /// The upper is not held between two looks: the apply takes it for itself.
+  private func details<Result>(
+    _ body: (inout ChangeDetails) throws(SandboxError) -> Result
+  ) throws(SandboxError) -> Result {
+    var details = try ChangeDetails(layers.upper, PathPatterns())
+    defer { details.close() }
+    return try body(&details)
+  }
+
   private func apply(_ patterns: PathPatterns) throws(SandboxError) -> CInt {
     let plan = try ApplyPlan(layers.upper, to: ArgumentBytes.bytes(of: to), .refuse, patterns)
     if let note = plan.note { StandardStreams.complain("review: \(note)") }
     if !plan.conflicts.isEmpty {
       StandardStreams.write(plan.conflictText, to: 2)
       StandardStreams.complain("review: the changes are kept: see vedette apply --ours, --theirs, --merge")
-      return conflictStatus
+      return ApplyPlan.conflictStatus
     }
     if plan.isEmpty {
       StandardStreams.complain("review: there is nothing to apply; the changes are kept")

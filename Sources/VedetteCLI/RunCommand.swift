@@ -181,9 +181,7 @@ struct RunCommand: ParsableCommand {
   /// The order in which `Setting.apply` sees the options.
   static let order: [RunOption] = [
     .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .timeout,
-    .ulimit, .maxFile, .pids, .fd, .trace,
-    .clearEnv,
-    .fakeRoot, .traceBegin, .stats, .changes, .quiet,
+    .ulimit, .maxFile, .pids, .fd, .trace, .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet,
   ]
 
   /// What was said on the command line, as `PlainOptions` has it where it understands the words.

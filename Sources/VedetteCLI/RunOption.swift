@@ -173,9 +173,10 @@ struct Setting: Equatable {
     let digits = bytes.prefix { (0x30...0x39).contains($0) }
     let suffix = String(decoding: bytes[digits.endIndex...], as: UTF8.self).lowercased()
     let shifts = ["": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40]
-    let unit =
-      suffix.hasSuffix("ib")
-      ? String(suffix.dropLast(2)) : suffix.count == 2 && suffix.hasSuffix("b") ? String(suffix.dropLast()) : suffix
+    // K, KB and KiB are one.
+    var unit = suffix
+    if unit.count > 1, unit.hasSuffix("b") { unit.removeLast() }
+    if unit.count > 1, unit.hasSuffix("i") { unit.removeLast() }
     guard let shift = shifts[unit], !digits.isEmpty else {
       throw error("'\(value)' is not a size", advice: "a number of bytes, or 64K, 512M, 2G, 1T")
     }

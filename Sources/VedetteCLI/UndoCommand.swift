@@ -32,7 +32,7 @@ struct UndoCommand: GuestlessCommand {
     if plan.hasConflicts {
       StandardStreams.write(plan.conflictText, to: 2)
       StandardStreams.complain("undo: '\(plan.target)' was changed since the apply: nothing was done")
-      return conflictStatus
+      return ApplyPlan.conflictStatus
     }
     if !yes {
       let question = "Take \(plan.count) change\(plan.count == 1 ? "" : "s") back from '\(plan.target)'?"

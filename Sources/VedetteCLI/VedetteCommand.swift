@@ -15,9 +15,7 @@ struct VedetteCommand: ParsableCommand {
     version: "vedette \(Version.current)",
     subcommands: [
       RunCommand.self, DiffCommand.self, ExportCommand.self, ImportCommand.self, ReviewCommand.self, ApplyCommand.self,
-      UndoCommand.self,
-      FsckCommand.self,
-      InspectCommand.self, DoctorCommand.self, CallsCommand.self,
+      UndoCommand.self, FsckCommand.self, InspectCommand.self, DoctorCommand.self, CallsCommand.self,
     ])
 }
 

@@ -6,9 +6,6 @@ import Vedette
 /// Our own failure, whatever it is.
 let ownFailure: CInt = 125
 
-/// `apply` and `undo`: the target was changed, so nothing was done.
-let conflictStatus: CInt = 2
-
 /// Prints what was asked for; the result is the exit status.
 func answer(_ text: String) -> CInt {
   if StandardStreams.write(text, to: 1) { return 0 }

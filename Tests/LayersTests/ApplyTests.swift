@@ -117,7 +117,7 @@ import VFS
     #expect(bases.isComplete)
     for name in ["copied", "deleted", "replaced"] {
       let found = bases.base(at: Array(name.utf8))
-      let lower = try TreeCompare.child(Array(name.utf8), of: low.root)
+      let lower = try low.root.child(Array(name.utf8))
       #expect(try lower.map { (lower) throws in try found?.matches(lower.attributes()) } == true, "\(name)")
     }
     #expect(bases.base(at: Array("moved".utf8))?.state == .movedDirectory)

@@ -163,6 +163,8 @@ public final class GuestProcess {
     }
     launcher.letGo()
     let status = tracer.run(endingWith: launcher.initProcess)
+    forwarder?.stopTiming()
+    hasTimedOut = forwarder?.hasTimedOut ?? false
     storeWatch?.stop()
     measuring?.stop()
     worker.stop()
@@ -171,7 +173,6 @@ public final class GuestProcess {
     launcher.finish(initIsReaped: tracer.initIsReaped)
     // Until now a signal can end what takes too long.
     forwarder?.stop()
-    hasTimedOut = forwarder?.hasTimedOut ?? false
     if let storeWatch, storeWatch.hasOutgrown {
       throw LaunchError(
         .system,

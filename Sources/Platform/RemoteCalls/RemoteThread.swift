@@ -22,6 +22,7 @@ struct RemoteThread: ~Copyable, StoppedThread {
   /// No call can be run in the thread any more: it is dead, or lost.
   private var isOver = false
   private var visit: Placement.Visit?
+  private var areOthersHeld = false
 
   /// The thread is at an EVENT_STOP, with these registers. Nil if it is gone.
   init?(_ tracer: Tracer, _ tracee: Tracee, _ registers: vd_registers, instruction: UInt64) {
@@ -141,7 +142,9 @@ struct RemoteThread: ~Copyable, StoppedThread {
         stops += 1
         if stops % Self.stopLimit == 0 {
           if deadline.isOver() { throw lose() }
-          tracer.holdOthers(than: tracee)
+          // They stay where they are until the main loop goes on.
+          if !areOthersHeld { tracer.holdOthers(than: tracee) }
+          areOthersHeld = true
         }
         if status >> 16 == 0 {
           if signal == SIGTRAP | 0x80 { return }

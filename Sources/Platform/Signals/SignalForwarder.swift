@@ -5,8 +5,8 @@
 // What the command does about SIGTERM, SIGINT and SIGHUP is its own affair; that the run can be ended is not. So the same
 // thread ends it by force, with the status of a command that the signal has ended, if a thread that serves guests is found
 // stuck within ten seconds of the signal, or if such signals are sent three times within five seconds; and when a run has had
-// its time. Guests are killed,
-// and if the run is not over two seconds later the process exits, which ends whatever is left (PTRACE_O_EXITKILL).
+// its time. Guests are killed, and if the run is not over two seconds later the process exits, which ends whatever is left
+// (PTRACE_O_EXITKILL).
 
 import CLinux
 import Gate
@@ -32,6 +32,7 @@ final class SignalForwarder: Sendable {
   private let stopping = Atomic<Bool>(false)
   private let timeLimit: UInt64?
   private let isOverTime = Atomic<Bool>(false)
+  private let isTimed = Atomic<Bool>(true)
   private let thread = Lock<WorkerThread?>(.signalThread, nil)
 
   /// - Parameters:
@@ -80,6 +81,9 @@ final class SignalForwarder: Sendable {
   /// The run has not ended within its time, and was asked or made to end.
   var hasTimedOut: Bool { isOverTime.load(ordering: .acquiring) }
 
+  /// The command has ended: what is left to be done has its own time.
+  func stopTiming() { isTimed.store(false, ordering: .releasing) }
+
   func stop() {
     stopping.store(true, ordering: .releasing)
     thread.withLock { $0.take() }?.stop()
@@ -121,7 +125,7 @@ final class SignalForwarder: Sendable {
         }
       }
       if let signal = ending.isDue() { end(by: signal, status: 128 + signal) }
-      if let step = timeLimit.due() { timeIsOver(step) }
+      if let step = timeLimit.due(), isTimed.load(ordering: .acquiring) { timeIsOver(step) }
       for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
     }
   }
@@ -130,7 +134,7 @@ final class SignalForwarder: Sendable {
   /// file that guests can make blocking again, or give a time to linger, at any instant.
   private static let waitLimit: UInt64 = 1_000_000_000
 
-  /// A command that is stopped gets the SIGTERM when it goes on.
+  /// A command that is stopped goes on, and gets its SIGTERM.
   private func timeIsOver(_ step: TimeLimit.Step) {
     isOverTime.store(true, ordering: .releasing)
     switch step {

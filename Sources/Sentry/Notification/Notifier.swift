@@ -165,7 +165,7 @@ final class Notifier: WatchKeeper {
       // What is open in it already, and itself.
       let nodes = files.registry.nodes { $0.inode === inode || $0.position.dentry.parent?.inode === inode }
       if nodes.isEmpty { return }
-      let open = files.openIdentities()
+      let open = try files.openIdentities()
       for (identity, node) in nodes where open.contains(identity) && !node.isPath {
         let mask = interest(node.inode, node.position.dentry)
         if mask.isEmpty { continue }
@@ -221,7 +221,7 @@ final class Notifier: WatchKeeper {
 
   /// Drops the watches of files that are watched for their directories only and are open no more.
   private func sweep() {
-    let open = files.openIdentities()
+    guard let open = try? files.openIdentities() else { return }
     host.keep { identity, inode, _ in !inode.watches.isEmpty || open.contains(identity) }
     sweepAt = max(1024, host.count * 2)
   }
@@ -274,7 +274,9 @@ final class Notifier: WatchKeeper {
       }
     }
     let nodes = files.registry.nodes { $0.inode === inode }
-    return !nodes.isEmpty && !files.openIdentities().isDisjoint(with: nodes.map(\.0))
+    if nodes.isEmpty { return false }
+    guard let open = try? files.openIdentities() else { return true }
+    return !open.isDisjoint(with: nodes.map(\.0))
   }
 
   func awaitLastUse(of inode: Inode) { unlinked.append(inode) }

@@ -15,7 +15,6 @@ reports() {
         ok "$name"
     fi
 }
-mark=vedette-limits-$$
 over='vedette: --timeout: ended after 0.3 s'
 reports timeout 124 "$over" v --timeout 0.3 -- sleep 1000.$$
 reports timeout-gate 124 "$over" v --gate notify --timeout 300ms -- sleep 1000.$$
@@ -71,6 +70,20 @@ for gate in trace notify; do
     expect pids-$gate 0 19 v --gate $gate --quiet --tmpfs /inside-only --pids 20 -- python3 -c "$bomb"
 done
 reports pids-report 0 'vedette: --pids: one thread or process more than 20 was refused once' v --tmpfs /inside-only --pids 20 -- python3 -c "$bomb"
+# What has ended and was not waited for has a number still; once it is waited for there is room again.
+expect pids-zombies 0 '19 19' v --quiet --tmpfs /inside-only --pids 20 -- python3 -c 'import os, sys
+if not os.path.exists("/inside-only"): sys.exit("this is not a sandbox")
+def bear():
+    made = 0
+    for i in range(2000):
+        try: child = os.fork()
+        except BlockingIOError: break
+        if child == 0: os._exit(0)
+        made += 1
+    return made
+first = bear()
+for i in range(first): os.wait()
+print(first, bear())'
 expect pids-threads 0 refused v --quiet --pids 10 -- python3 -c 'import threading
 wait = threading.Event()
 started = []
@@ -81,7 +94,7 @@ try:
         started.append(thread)
 except RuntimeError: print("refused" if len(started) == 9 else len(started))
 wait.set()'
-expect pids-again 0 done v --pids 8 -- sh -c 'for i in $(seq 100); do /bin/true || exit 1; (exit 0) || exit 1; done; echo done'
+expect pids-again 0 'done' v --pids 8 -- sh -c 'for i in $(seq 100); do /bin/true || exit 1; (exit 0) || exit 1; done; echo done'
 # Everybody forks at once.
 expect pids-storm 0 bounded v --quiet --tmpfs /inside-only --pids 40 -- python3 -c 'import os, sys, time
 if not os.path.exists("/inside-only"): sys.exit("this is not a sandbox")
