@@ -98,7 +98,8 @@ for gate in trace notify; do
     kill -STOP $reader
     inspect $pid
     shows "stopped-reader-$gate" "^supervisor $pid\$"
-    kill -KILL $reader
+    # Killed it would leave its socket behind, if it had made that before it was stopped.
+    kill -CONT $reader
     wait $reader 2>/dev/null
     end
 
