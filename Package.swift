@@ -47,7 +47,7 @@ let package = Package(
     room("HostFS", ["LinuxABI", "Kernel", "VFS"]),
     room("OverlayFS", ["LinuxABI", "Kernel", "VFS"]),
     room("Layers", ["HostFS", "Kernel", "LinuxABI", "OverlayFS", "VFS"]),
-    room("Gate", ["LinuxABI", "Kernel", "CLinux"]),
+    room("Gate", ["LinuxABI", "Kernel"]),
     room("Coherence", ["LinuxABI", "Kernel", "CLinux", "VFS", "Gate"]),
     room(
       "Sentry",

@@ -6,7 +6,6 @@
 // refused call is an error like any other, nothing that a filter says lets a call past ours, and the strictest of all
 // filters decides in the kernel, whatever is thought here.
 
-import CLinux
 package import Gate
 package import LinuxABI
 package import VFS
@@ -26,7 +25,7 @@ public final class GuestFilter: Sendable {
 
   /// - Throws: `.noSpace` if the budget has no room.
   package init(_ program: FilterProgram, after former: GuestFilter?, _ budget: MemoryBudget) throws(Errno) {
-    charge = try MemoryCharge(256 + program.instructions.count * MemoryLayout<sock_filter>.size, of: budget)
+    charge = try MemoryCharge(256 + program.instructions.count * MemoryLayout<FilterInstruction>.size, of: budget)
     self.program = program
     self.former = former
     count = (former?.count ?? 0) + 1

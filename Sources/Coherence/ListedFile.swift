@@ -28,10 +28,9 @@ struct ListedFile: Sendable, Hashable {
     }
     if Self.plainFilesystems.contains(Int(filesystem.f_type)) {
       let status = try Host.stat(descriptor)
-      let device = UInt64(status.st_dev)
       self.init(
-        device: UInt64(DeviceNumber.major(device)) << 32 | UInt64(DeviceNumber.minor(device)),
-        number: UInt64(status.st_ino))
+        device: UInt64(DeviceNumber.major(status.device)) << 32 | UInt64(DeviceNumber.minor(status.device)),
+        number: status.inode)
       return
     }
     let address = UInt64(

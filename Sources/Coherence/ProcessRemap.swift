@@ -105,7 +105,7 @@ struct ProcessRemap: ThreadWork {
     }
     guard let source = borrowed ?? own else { return }
     let size = try kernel { () throws(Errno) in
-      UInt64(clamping: try Host.stat(remap.upperDescriptor).st_size)
+      UInt64(clamping: try Host.stat(remap.upperDescriptor).size)
     }
     let mapper = MappingRemap(source: source, size: size, calls: calls)
     for mapping in mappings { try mapper.replace(mapping, locked: locked, in: &guest) }

@@ -2,7 +2,6 @@
 // number stands for, and a pidfd gets a duplicate. Nothing is cached, so nothing can be out of step. What is done where no
 // duplicate can be taken is in Sentry, Duplicates.swift.
 
-internal import CLinux
 public import Kernel
 public import LinuxABI
 
@@ -167,15 +166,11 @@ public final class DescriptorTable {
     _ = try stat(number)
     var name: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     let count = withUnsafeMutableBytes(of: &name) { name in
-      "/proc/\(thread)/fd/\(number)".withCString { path in
-        "system.sockprotoname".withCString {
-          vd_syscall(
-            Int(SYS_getxattr), Int(bitPattern: path), Int(bitPattern: $0), Int(bitPattern: name.baseAddress),
-            name.count, 0, 0)
-        }
+      Host.withProcessPath(thread, "fd/", number) { path in
+        try? Host.extendedAttribute("system.sockprotoname", following: path, into: name)
       }
     }
-    return withUnsafeBytes(of: name) { SocketProtocol(name: $0.prefix(max(count, 0))) }
+    return withUnsafeBytes(of: name) { SocketProtocol(name: $0.prefix(count ?? 0)) }
   }
 
   /// The file position of a guest's descriptor.

@@ -1,7 +1,7 @@
 // What the filter does with every system call number. It comes from the sentry's table of system calls; Platform compiles it
 // and asks it. Everything it does not name gets ENOSYS.
 
-internal import CLinux
+internal import LinuxABI
 
 /// The policy of every system call number, in one sandbox.
 public struct DispositionTable: Sendable {
@@ -15,7 +15,9 @@ public struct DispositionTable: Sendable {
 
   /// What applies to this call.
   public func disposition(of call: SystemCall) -> Disposition {
-    guard call.number >= 0, call.number < Self.count, let policy = policies[call.number] else { return .errno(ENOSYS) }
+    guard call.number >= 0, call.number < Self.count, let policy = policies[call.number] else {
+      return .errno(Errno.noFunction.rawValue)
+    }
     return policy.disposition(of: call)
   }
 

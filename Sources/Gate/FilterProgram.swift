@@ -1,12 +1,12 @@
 // Classic BPF as seccomp(2) runs it: what a filter says of one call.
 
-package import CLinux
+package import LinuxABI
 
 /// A filter's program. The kernel's rules for one are in net/core/filter.c and kernel/seccomp.c.
 package struct FilterProgram: Sendable {
-  package let instructions: [sock_filter]
+  package let instructions: [FilterInstruction]
 
-  package init(_ instructions: [sock_filter]) { self.instructions = instructions }
+  package init(_ instructions: [FilterInstruction]) { self.instructions = instructions }
 
   /// The 32-bit result, or nil if the program is not a valid one (a jump out of it, an unknown instruction, no return).
   ///
@@ -21,53 +21,53 @@ package struct FilterProgram: Sendable {
     var memory = InlineArray<16, UInt32>(repeating: 0)
     var position = 0
     while position < instructions.count {
-      let (code, k) = (CInt(instructions[position].code), instructions[position].k)
-      let (yes, no) = (Int(instructions[position].jt), Int(instructions[position].jf))
+      let (code, k) = (instructions[position].code, instructions[position].operand)
+      let (yes, no) = (Int(instructions[position].jumpTrue), Int(instructions[position].jumpFalse))
       position += 1
       switch code & 7 {
-      case BPF_LD, BPF_LDX:
+      case BPF.load, BPF.loadIndex:
         let value: UInt32
         switch code & ~7 {
-        case BPF_W | BPF_ABS where code & 7 == BPF_LD:
+        case BPF.word | BPF.absolute where code & 7 == BPF.load:
           guard let word = Self.word(at: k, call, instructionPointer, architecture) else { return nil }
           value = word
-        case BPF_W | BPF_LEN: value = 64
-        case BPF_IMM: value = k
-        case BPF_MEM:
+        case BPF.word | BPF.length: value = 64
+        case BPF.immediate: value = k
+        case BPF.memory:
           guard k < 16 else { return nil }
           value = memory[Int(k)]
         default: return nil
         }
-        if code & 7 == BPF_LD { accumulator = value } else { index = value }
-      case BPF_ST, BPF_STX:
+        if code & 7 == BPF.load { accumulator = value } else { index = value }
+      case BPF.store, BPF.storeIndex:
         guard code & ~7 == 0, k < 16 else { return nil }
-        memory[Int(k)] = code & 7 == BPF_ST ? accumulator : index
-      case BPF_ALU:
-        let operand = code & BPF_X != 0 ? index : k
+        memory[Int(k)] = code & 7 == BPF.store ? accumulator : index
+      case BPF.arithmetic:
+        let operand = code & BPF.index != 0 ? index : k
         // A division by zero ends the program with 0.
-        if code & 0xf0 == BPF_DIV, operand == 0 { return 0 }
+        if code & 0xf0 == BPF.divide, operand == 0 { return 0 }
         guard let result = Self.compute(code & 0xf0, accumulator, operand) else { return nil }
         accumulator = result
-      case BPF_JMP:
-        let operand = code & BPF_X != 0 ? index : k
+      case BPF.jump:
+        let operand = code & BPF.index != 0 ? index : k
         switch code & 0xf0 {
-        case BPF_JA: position += Int(k)
-        case BPF_JEQ: position += accumulator == operand ? yes : no
-        case BPF_JGT: position += accumulator > operand ? yes : no
-        case BPF_JGE: position += accumulator >= operand ? yes : no
-        case BPF_JSET: position += accumulator & operand != 0 ? yes : no
+        case BPF.always: position += Int(k)
+        case BPF.equal: position += accumulator == operand ? yes : no
+        case BPF.greater: position += accumulator > operand ? yes : no
+        case BPF.atLeast: position += accumulator >= operand ? yes : no
+        case BPF.anyBit: position += accumulator & operand != 0 ? yes : no
         default: return nil
         }
-      case BPF_RET:
+      case BPF.return:
         switch code & ~7 {
-        case BPF_K: return k
-        case BPF_A: return accumulator
+        case BPF.constant: return k
+        case BPF.accumulator: return accumulator
         default: return nil
         }
       default:
         switch code & 0xf8 {
-        case BPF_TAX: index = accumulator
-        case BPF_TXA: accumulator = index
+        case BPF.accumulatorToIndex: index = accumulator
+        case BPF.indexToAccumulator: accumulator = index
         default: return nil
         }
       }
@@ -75,18 +75,18 @@ package struct FilterProgram: Sendable {
     return nil
   }
 
-  private static func compute(_ operation: CInt, _ a: UInt32, _ b: UInt32) -> UInt32? {
+  private static func compute(_ operation: UInt16, _ a: UInt32, _ b: UInt32) -> UInt32? {
     switch operation {
-    case BPF_ADD: a &+ b
-    case BPF_SUB: a &- b
-    case BPF_MUL: a &* b
-    case BPF_DIV: a / b
-    case BPF_AND: a & b
-    case BPF_OR: a | b
-    case BPF_XOR: a ^ b
-    case BPF_LSH: a &<< b
-    case BPF_RSH: a &>> b
-    case BPF_NEG: 0 &- a
+    case BPF.add: a &+ b
+    case BPF.subtract: a &- b
+    case BPF.multiply: a &* b
+    case BPF.divide: a / b
+    case BPF.and: a & b
+    case BPF.or: a | b
+    case BPF.exclusiveOr: a ^ b
+    case BPF.shiftLeft: a &<< b
+    case BPF.shiftRight: a &>> b
+    case BPF.negate: 0 &- a
     default: nil
     }
   }
@@ -109,16 +109,15 @@ package struct FilterProgram: Sendable {
 
 extension SystemCall {
   /// The call that is injected for a descriptor to be installed by its answer (`StoppedThread.replaceDescriptor`).
-  package static let descriptorCarrier = SystemCall(
-    number: Int(SYS_openat), arguments: (UInt64.max, 0, 0, 0, 0, 0))
+  package static let descriptorCarrier = SystemCall(.openat, .max)
 
   /// The call that is injected for a descriptor to be sent to us (`StoppedThread.sendDescriptor`).
   package static func descriptorSender(_ socket: CInt, message: UInt64) -> SystemCall {
-    SystemCall(number: Int(SYS_sendmsg), arguments: (UInt64(socket), message, UInt64(MSG_NOSIGNAL), 0, 0, 0))
+    SystemCall(.sendmsg, UInt64(socket), message, UInt64(MessageFlags.noSignal.rawValue))
   }
 
   /// The end of such a socket in the guest.
   package static func close(_ number: CInt) -> SystemCall {
-    SystemCall(number: Int(SYS_close), arguments: (UInt64(number), 0, 0, 0, 0, 0))
+    SystemCall(.close, UInt64(number))
   }
 }

@@ -1,7 +1,6 @@
 // Reading and writing a guest's memory. Everything the sentry decides on is read here once into our own memory and
 // never again for the same decision.
 
-internal import CLinux
 import Kernel
 public import LinuxABI
 
@@ -21,24 +20,22 @@ public struct GuestMemory: Sendable {
   /// - Throws: `.badAddress` if not one byte is readable, `.noSuchProcess` if the guest is gone.
   public func readPrefix(of buffer: UnsafeMutableRawBufferPointer, at address: UInt64) throws(Errno) -> Int {
     if buffer.count == 0 { return 0 }
-    var local = iovec(iov_base: buffer.baseAddress, iov_len: buffer.count)
     // The kernel stops at the first unreadable iovec element, so one element a page gives the longest prefix.
     let pageSize = 4096
     let first = min(buffer.count, pageSize - Int(address % UInt64(pageSize)))
     return try withUnsafeTemporaryAllocation(
-      of: iovec.self, capacity: 1 + (buffer.count - first + pageSize - 1) / pageSize
+      of: IOVector.self, capacity: 1 + (buffer.count - first + pageSize - 1) / pageSize
     ) {
       remote throws(Errno) in
       var count = 0
       var offset = 0
       while offset < buffer.count {
         let length = count == 0 ? first : min(pageSize, buffer.count - offset)
-        remote[count] = iovec(
-          iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address &+ UInt64(offset))), iov_len: length)
+        remote[count] = IOVector(address: address &+ UInt64(offset), count: length)
         count += 1
         offset += length
       }
-      return try Self.transfer(SYS_process_vm_readv, thread, &local, remote.baseAddress, count)
+      return try Self.read(UnsafeBufferPointer(rebasing: remote[..<count]), of: thread, into: buffer)
     }
   }
 
@@ -66,14 +63,13 @@ public struct GuestMemory: Sendable {
     let page = 4096 - Int(address % 4096)
     let near = min(256, buffer.count, page)
     var count = try readPrefix(of: UnsafeMutableRawBufferPointer(rebasing: buffer[..<near]), at: address)
-    guard let base = buffer.baseAddress else { throw .fileNameTooLong }
-    if let end = memchr(base, 0, count) { return UnsafeRawPointer(end) - UnsafeRawPointer(base) }
+    if let end = UnsafeRawBufferPointer(rebasing: buffer[..<count]).offset(of: 0) { return end }
     if count == near, count < buffer.count {
       let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[near...])
       do throws(Errno) { count += try readPrefix(of: rest, at: address &+ UInt64(near)) } catch {
         if error != .badAddress { throw error }
       }
-      if let end = memchr(base + near, 0, count - near) { return UnsafeRawPointer(end) - UnsafeRawPointer(base) }
+      if let end = UnsafeRawBufferPointer(rebasing: buffer[near..<count]).offset(of: 0) { return near + end }
     }
     throw count == buffer.count ? .fileNameTooLong : .badAddress
   }
@@ -83,9 +79,11 @@ public struct GuestMemory: Sendable {
   /// - Throws: `.badAddress` unless every byte was written, `.noSuchProcess` if the guest is gone.
   public func write(_ bytes: UnsafeRawBufferPointer, at address: UInt64) throws(Errno) {
     if bytes.count == 0 { return }
-    var local = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
-    var remote = iovec(iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: bytes.count)
-    if try Self.transfer(SYS_process_vm_writev, thread, &local, &remote, 1) != bytes.count { throw .badAddress }
+    var remote = IOVector(address: address, count: bytes.count)
+    let count = try withUnsafePointer(to: &remote) { remote throws(Errno) in
+      try Self.write(UnsafeBufferPointer(start: remote, count: 1), of: thread, from: bytes)
+    }
+    if count != bytes.count { throw .badAddress }
   }
 
   /// Writes whole words at a word's boundary as a debugger does: past page protection, and a stack grows to reach them. The
@@ -97,10 +95,8 @@ public struct GuestMemory: Sendable {
   public func poke(_ bytes: UnsafeRawBufferPointer, at address: UInt64) throws(Errno) {
     guard bytes.count % 8 == 0, address % 8 == 0 else { throw .invalidArgument }
     for offset in stride(from: 0, to: bytes.count, by: 8) {
-      let word = bytes.loadUnaligned(fromByteOffset: offset, as: Int.self)
-      let place = Int(bitPattern: UInt(address)) &+ offset
-      _ = try Errno.check(
-        vd_syscall(Int(SYS_ptrace), Int(VD_PTRACE_POKEDATA), Int(thread), place, word, 0, 0))
+      let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      try Host.pokeData(of: thread, at: address &+ UInt64(offset), to: word)
     }
   }
 
@@ -108,16 +104,15 @@ public struct GuestMemory: Sendable {
   ///
   /// - Throws: `.badAddress` unless every byte was written, `.noSuchProcess` if the guest is gone.
   public func clear(_ ranges: [Range<UInt64>]) throws(Errno) {
-    // IOV_MAX is 1024 (`man 2 process_vm_readv`).
-    for first in stride(from: 0, to: ranges.count, by: 1024) {
-      var remote = ranges[first..<min(first + 1024, ranges.count)].map { range in
-        iovec(iov_base: UnsafeMutableRawPointer(bitPattern: UInt(range.lowerBound)), iov_len: range.count)
-      }
-      let total = remote.reduce(0) { $0 + $1.iov_len }
+    for first in stride(from: 0, to: ranges.count, by: IOVector.limit) {
+      let part = ranges[first..<min(first + IOVector.limit, ranges.count)]
+      let remote = part.map { IOVector(address: $0.lowerBound, count: $0.count) }
+      let total = part.reduce(0) { $0 + $1.count }
       try withUnsafeTemporaryAllocation(byteCount: total, alignment: 16) { zeros throws(Errno) in
         zeros.initializeMemory(as: UInt8.self, repeating: 0)
-        var local = iovec(iov_base: zeros.baseAddress, iov_len: total)
-        let count = try Self.transfer(SYS_process_vm_writev, thread, &local, &remote, remote.count)
+        let count = try remote.withUnsafeBufferPointer { remote throws(Errno) in
+          try Self.write(remote, of: thread, from: UnsafeRawBufferPointer(zeros))
+        }
         if count != total { throw .badAddress }
       }
     }
@@ -133,65 +128,66 @@ public struct GuestMemory: Sendable {
   }
 
   /// Whether the kernel, and the filters above us, let the two calls through; else /proc/TID/mem is what is used.
-  public static let isDirect = [SYS_process_vm_readv, SYS_process_vm_writev].allSatisfy { number in
-    let result = vd_syscall(Int(number), 0, 0, 0, 0, 0, 0)
-    return result != -Int(EPERM) && result != -Int(ENOSYS)
+  public static var isDirect: Bool { Host.accessesMemory }
+
+  private static func read(
+    _ remote: UnsafeBufferPointer<IOVector>, of thread: ThreadID, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> Int {
+    do throws(Errno) { return try Host.readMemory(of: thread, remote, into: buffer) } catch {
+      guard isRefused(error) else { throw error }
+      return try byFile(remote, of: thread, []) { (file, part, address) throws(Errno) in
+        try Host.read(
+          into: UnsafeMutableRawBufferPointer(rebasing: buffer[part]), from: file, at: Int64(bitPattern: address))
+      }
+    }
   }
 
-  private static func transfer(
-    _ number: CInt, _ thread: ThreadID, _ local: UnsafeMutablePointer<iovec>, _ remote: UnsafeMutablePointer<iovec>?,
-    _ remoteCount: Int
+  private static func write(
+    _ remote: UnsafeBufferPointer<IOVector>, of thread: ThreadID, from bytes: UnsafeRawBufferPointer
   ) throws(Errno) -> Int {
-    let result = vd_syscall(
-      Int(number), Int(thread), Int(bitPattern: local), 1, Int(bitPattern: remote), remoteCount, 0)
-    // Another filter above us refuses the call (EPERM, ENOSYS); for a thread of ours nothing else does.
-    if result == -Int(EPERM) || result == -Int(ENOSYS) {
-      return try transferByFile(number == SYS_process_vm_writev, thread, local, remote, remoteCount)
+    do throws(Errno) { return try Host.writeMemory(of: thread, remote, from: bytes) } catch {
+      guard isRefused(error) else { throw error }
+      return try byFile(remote, of: thread, .writeOnly) { (file, part, address) throws(Errno) in
+        try Host.write(
+          once: UnsafeRawBufferPointer(rebasing: bytes[part]), to: file, at: Int64(bitPattern: address))
+      }
     }
-    return try Errno.check(result)
   }
+
+  /// Another filter above us refuses the call; for a thread of ours nothing else does.
+  private static func isRefused(_ error: Errno) -> Bool { error == .notPermitted || error == .noFunction }
 
   /// The same by /proc/TID/mem (`man 5 proc_pid_mem`), opened for this once: an exec gives a thread another memory. It
   /// writes past page protection: a guest's own private page, which no layer shares.
-  private static func transferByFile(
-    _ isWriting: Bool, _ thread: ThreadID, _ local: UnsafeMutablePointer<iovec>,
-    _ remote: UnsafeMutablePointer<iovec>?, _ remoteCount: Int
+  ///
+  /// - Parameter transfer: transfers as much as it can between this part of our memory and that address.
+  private static func byFile(
+    _ remote: UnsafeBufferPointer<IOVector>, of thread: ThreadID, _ flags: OpenFlags,
+    _ transfer: (CInt, Range<Int>, UInt64) throws(Errno) -> Int
   ) throws(Errno) -> Int {
     let file: OwnedDescriptor
     do throws(Errno) {
-      file = try withPath(thread) { path throws(Errno) in
-        try Host.openTrusted(path, isWriting ? [.writeOnly] : [])
-      }
+      file = try Host.withProcessPath(thread, "mem") { path throws(Errno) in try Host.openTrusted(path, flags) }
     } catch {
       throw error == .noSuchFileOrDirectory ? .noSuchProcess : error
     }
     var done = 0
-    for index in 0..<remoteCount {
-      guard let part = remote?[index], let start = local.pointee.iov_base else { break }
-      let wanted = min(part.iov_len, local.pointee.iov_len - done)
-      let result = vd_syscall(
-        Int(isWriting ? SYS_pwrite64 : SYS_pread64), Int(file.rawValue), Int(bitPattern: start + done), wanted,
-        Int(bitPattern: part.iov_base), 0, 0)
-      if result <= 0 {
+    for piece in remote {
+      let wanted = Int(piece.count)
+      let count: Int
+      // EIO is a hole.
+      do throws(Errno) { count = try transfer(file.rawValue, done..<done + wanted, piece.address) } catch {
         if done > 0 { return done }
-        // Without memory (the process is ending) there is nothing to read; EIO is a hole.
-        throw result == 0 ? .noSuchProcess : .badAddress
+        throw .badAddress
       }
-      done += result
-      if result < wanted { break }
+      // Without memory (the process is ending) there is nothing to read.
+      if count == 0 {
+        if done > 0 { return done }
+        throw .noSuchProcess
+      }
+      done += count
+      if count < wanted { break }
     }
     return done
-  }
-
-  private static func withPath<T: ~Copyable>(
-    _ thread: ThreadID, _ body: (UnsafePointer<CChar>) throws(Errno) -> T
-  ) throws(Errno) -> T {
-    try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 40) { path throws(Errno) in
-      guard let start = path.baseAddress else { throw .noMemory }
-      strcpy(start, "/proc/")
-      Digits.withDecimal(UInt64(max(thread, 0))) { _ = strcat(start, $0) }
-      strcat(start, "/mem")
-      return try body(start)
-    }
   }
 }

@@ -1,6 +1,5 @@
 // Single numbers of /proc/PID/status, without a String.
 
-internal import CLinux
 import Kernel
 public import LinuxABI
 
@@ -15,8 +14,8 @@ public struct ProcessStatus: Sendable {
     text.withUnsafeBytes { text in
       let length = name.utf8CodeUnitCount
       var line = text[...]
-      while line.count > length, let base = line.base.baseAddress {
-        if memcmp(base + line.startIndex, name.utf8Start, length) == 0 {
+      while line.count > length {
+        if text.contains(name, at: line.startIndex) {
           var value = 0
           for byte in line.dropFirst(length).prefix(while: { $0 != 0x0a }) where byte >= 0x30 && byte <= 0x39 {
             value = value &* 10 &+ Int(byte - 0x30)

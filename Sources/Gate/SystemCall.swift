@@ -1,7 +1,7 @@
 // What the platform and the sentry agree on, part one: a system call as the gate saw it, by register values only.
 
 public import Kernel
-import LinuxABI
+public import LinuxABI
 
 /// The number of a thread in the supervisor's pid namespace.
 public typealias ThreadID = Int32
@@ -16,6 +16,15 @@ public struct SystemCall: Sendable {
   public init(number: Int, arguments: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)) {
     self.number = number
     self.arguments = arguments
+  }
+
+  /// A call of ours.
+  @inlinable
+  public init(
+    _ number: SystemCallNumber, _ a: UInt64 = 0, _ b: UInt64 = 0, _ c: UInt64 = 0, _ d: UInt64 = 0, _ e: UInt64 = 0,
+    _ f: UInt64 = 0
+  ) {
+    self.init(number: number.index, arguments: (a, b, c, d, e, f))
   }
 }
 

@@ -1,6 +1,5 @@
 // What the platform and the sentry agree on, part two: whom the platform asks, and what it may be asked.
 
-internal import CLinux
 public import LinuxABI
 
 /// What a new thread shares with its maker. Asked of the kernel (`kcmp(2)`), never read from guest memory.

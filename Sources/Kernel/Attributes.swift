@@ -76,6 +76,15 @@ extension Host {
     }
   }
 
+  /// `getxattr(2)` of a path of ours, following it: the count; ERANGE if the value has more bytes than there is room.
+  public static func extendedAttribute(
+    _ name: StaticString, following path: UnsafePointer<CChar>, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> Int {
+    try call(
+      .getxattr, Int(bitPattern: path), Int(bitPattern: name.utf8Start), Int(bitPattern: buffer.baseAddress),
+      buffer.count)
+  }
+
   /// `setxattr(2)`.
   public static func setExtendedAttribute(
     _ name: UnsafePointer<CChar>, at path: ProcPath, to value: [UInt8], _ flags: XattrFlags

@@ -45,6 +45,13 @@ extension Host {
     try call(.write, Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count)
   }
 
+  /// `pwrite64(2)`, once: the count that was written.
+  public static func write(once bytes: UnsafeRawBufferPointer, to descriptor: CInt, at offset: Int64) throws(Errno)
+    -> Int
+  {
+    try call(.pwrite64, Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count, Int(offset))
+  }
+
   /// `pread64(2)`; returns the count, 0 at the end.
   @inlinable
   public static func read(into buffer: UnsafeMutableRawBufferPointer, from descriptor: CInt, at offset: Int64)

@@ -1,7 +1,5 @@
 // What getdents64(2) fills a buffer with, and the names in a host directory.
 
-public import Glibc
-
 /// One `struct linux_dirent64` in a buffer.
 public struct DirectoryRecord {
   /// Borrows the buffer. Nobody has looked whether it has a slash, or is empty.
@@ -25,8 +23,7 @@ public struct DirectoryRecord {
     number = buffer.loadUnaligned(fromByteOffset: begin, as: UInt64.self)
     offset = buffer.loadUnaligned(fromByteOffset: begin + 8, as: Int64.self)
     type = buffer[begin + 18]
-    let start = base + begin + 19
-    let count = memchr(start, 0, length - 19).map { UnsafeRawPointer($0) - start }
-    name = Name(UnsafeRawBufferPointer(start: start, count: count ?? length - 19))
+    let room = UnsafeRawBufferPointer(start: base + begin + 19, count: length - 19)
+    name = Name(UnsafeRawBufferPointer(rebasing: room[..<(room.offset(of: 0) ?? room.count)]))
   }
 }

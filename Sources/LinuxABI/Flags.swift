@@ -101,3 +101,14 @@ public struct XattrFlags: OptionSet, Sendable {
   public static let create = XattrFlags(rawValue: 1)
   public static let replace = XattrFlags(rawValue: 2)
 }
+
+/// The flags of `send(2)` and `recv(2)`.
+public struct MessageFlags: OptionSet, Sendable {
+  public let rawValue: UInt32
+  @inlinable
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// MSG_DONTWAIT.
+  public static let doNotWait = MessageFlags(rawValue: 0x40)
+  /// MSG_NOSIGNAL: no SIGPIPE.
+  public static let noSignal = MessageFlags(rawValue: 0x4000)
+}

@@ -64,8 +64,7 @@ public struct Name {
 
   @inlinable
   public func hasPrefix(_ prefix: StaticString) -> Bool {
-    bytes.count >= prefix.utf8CodeUnitCount
-      && bytes.baseAddress.map { memcmp($0, prefix.utf8Start, prefix.utf8CodeUnitCount) == 0 } ?? false
+    bytes.contains(prefix)
   }
 
   /// Calls `body` with the bytes as a C string on the stack.

@@ -17,7 +17,7 @@ extension SentryState {
       let header = try task.memory.load(program)
       let count = Int(header.count)
       guard count > 0, count + 4 + (task.filter?.size ?? 0) <= GuestFilter.sizeLimit else { return }
-      let instructions = try withUnsafeTemporaryAllocation(of: sock_filter.self, capacity: count) {
+      let instructions = try withUnsafeTemporaryAllocation(of: FilterInstruction.self, capacity: count) {
         buffer throws(Errno) in
         try task.memory.read(into: UnsafeMutableRawBufferPointer(buffer), at: header.address)
         return Array(buffer)

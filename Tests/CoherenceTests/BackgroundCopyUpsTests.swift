@@ -147,7 +147,7 @@ import TestSupport
   @Test func aSliceIsNotTheWhole() throws {
     let (copyUp, target) = try make(40)
     #expect(copyUp.copySlice() && !copyUp.hasEnded)
-    let blocks = try Host.stat(target.file.rawValue).st_blocks
+    let blocks = try Host.stat(target.file.rawValue).blocks
     #expect(blocks == 16 << 11)
     #expect(copyUp.copySlice() && !copyUp.copySlice() && copyUp.hasEnded)
   }
@@ -157,7 +157,7 @@ import TestSupport
     #expect(copyUp.copySlice())
     copyUp.finish()
     #expect(copyUp.hasEnded && !copyUp.copySlice())
-    #expect(try Host.stat(target.file.rawValue).st_blocks == 40 << 11)
+    #expect(try Host.stat(target.file.rawValue).blocks == 40 << 11)
   }
 
   /// The holder of the tree lock waits for a step, and not for the slice that the thread is in.
@@ -165,13 +165,13 @@ import TestSupport
     let (copyUp, target) = try make(40)
     copyUp.takeOver()
     #expect(copyUp.copySlice() && !copyUp.hasEnded)
-    #expect(try Host.stat(target.file.rawValue).st_blocks <= 1 << 11)
+    #expect(try Host.stat(target.file.rawValue).blocks <= 1 << 11)
     copyUp.finish()
     guard case .success = copyUp.result else {
       Issue.record("not copied")
       return
     }
-    #expect(try Host.stat(target.file.rawValue).st_blocks == 40 << 11)
+    #expect(try Host.stat(target.file.rawValue).blocks == 40 << 11)
   }
 
   @Test func aCancelledCopyEndsWithoutItsContent() throws {
@@ -182,6 +182,6 @@ import TestSupport
       Issue.record("cancelled, and yet copied")
       return
     }
-    #expect(try Host.stat(target.file.rawValue).st_blocks == 0)
+    #expect(try Host.stat(target.file.rawValue).blocks == 0)
   }
 }

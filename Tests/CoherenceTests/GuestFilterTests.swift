@@ -7,12 +7,12 @@ import Testing
 
 @testable import Coherence
 
-private func instruction(_ code: CInt, _ k: UInt32 = 0, _ yes: UInt8 = 0, _ no: UInt8 = 0) -> sock_filter {
-  sock_filter(code: UInt16(code), jt: yes, jf: no, k: k)
+private func instruction(_ code: CInt, _ k: UInt32 = 0, _ yes: UInt8 = 0, _ no: UInt8 = 0) -> FilterInstruction {
+  FilterInstruction(UInt16(code), k, jumpTrue: yes, jumpFalse: no)
 }
 
 /// Works on `value` in the accumulator and gives it back.
-private func result(_ value: UInt32, _ work: sock_filter...) -> UInt32? {
+private func result(_ value: UInt32, _ work: FilterInstruction...) -> UInt32? {
   let program = [instruction(BPF_LD | BPF_IMM, value)] + work + [instruction(BPF_RET | BPF_A)]
   return FilterProgram(program).run(SystemCall(number: 0, arguments: (0, 0, 0, 0, 0, 0)))
 }

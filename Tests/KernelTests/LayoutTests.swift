@@ -78,4 +78,16 @@ import Testing
     ]
     for (ours, theirs) in pairs { #expect(ours != nil && ours == theirs) }
   }
+
+  @Test func vector() {
+    #expect(MemoryLayout<IOVector>.size == MemoryLayout<iovec>.size)
+    #expect(MemoryLayout<IOVector>.offset(of: \.count) == MemoryLayout<iovec>.offset(of: \.iov_len))
+  }
+
+  @Test func filterInstruction() {
+    #expect(MemoryLayout<FilterInstruction>.size == MemoryLayout<sock_filter>.size)
+    #expect(MemoryLayout<FilterInstruction>.offset(of: \.jumpTrue) == MemoryLayout<sock_filter>.offset(of: \.jt))
+    #expect(MemoryLayout<FilterInstruction>.offset(of: \.jumpFalse) == MemoryLayout<sock_filter>.offset(of: \.jf))
+    #expect(MemoryLayout<FilterInstruction>.offset(of: \.operand) == MemoryLayout<sock_filter>.offset(of: \.k))
+  }
 }

@@ -16,8 +16,7 @@ import Testing
   init() throws {
     let program = try SupervisorCalls.filter()
     #expect(program.count <= FilterCompiler.limit)
-    filter = FilterProgram(
-      program.map { sock_filter(code: $0.code, jt: $0.jumpTrue, jf: $0.jumpFalse, k: $0.operand) })
+    filter = FilterProgram(program)
   }
 
   private func run(_ number: CInt, _ first: UInt64 = 0, _ second: UInt64 = 0, _ third: UInt64 = 0) -> UInt32? {
@@ -122,7 +121,7 @@ import Testing
       "Sentry",
     ]
     let direct = /(?:vd_syscall\(\s*Int\(|[cC]all\(\s*|transfer\(\s*)SYS_([a-z0-9_]+)/
-    let typed = /(?:(?:raw|call|callForGuest)\(\s*\.|SystemCallNumber\.)([a-z0-9_]+)/
+    let typed = /(?:(?:raw|call|callForGuest|transfer)\(\s*\.|SystemCallNumber\.)([a-z0-9_]+)/
     var numbers: [String: Int] = [:]
     for number in 0..<DispositionTable.count {
       if let name = SystemCallTable.name(of: number) { numbers["\(name)"] = number }

@@ -125,9 +125,9 @@ import TestSupport
     let constants = Extreme.values.map { UInt32(truncatingIfNeeded: $0) }
     for _ in 0..<20000 {
       let program = (0..<8).map { _ in
-        sock_filter(
-          code: codes.randomElement(using: &chance) ?? 0, jt: UInt8(truncatingIfNeeded: chance.next()),
-          jf: UInt8(truncatingIfNeeded: chance.next()), k: constants.randomElement(using: &chance) ?? 0)
+        FilterInstruction(
+          codes.randomElement(using: &chance) ?? 0, constants.randomElement(using: &chance) ?? 0,
+          jumpTrue: UInt8(truncatingIfNeeded: chance.next()), jumpFalse: UInt8(truncatingIfNeeded: chance.next()))
       }
       _ = FilterProgram(program).run(SystemCall(number: .max, arguments: (.max, 1 << 63, 0, 0, 0, 0)))
     }

@@ -237,7 +237,7 @@ private struct Files {
     #expect(headers.program(FileStamp(status))?.interpreterPath == program.interpreterPath)
     #expect(headers.interpreter(FileStamp(status))?.entry == program.file.entry)
     #expect(headers.program(nil) == nil)
-    status.st_ctim.tv_nsec ^= 1
+    status.changeTime = Timestamp(seconds: status.changeTime.seconds, nanoseconds: status.changeTime.nanoseconds ^ 1)
     #expect(headers.program(FileStamp(status)) == nil)
     #expect(headers.interpreter(FileStamp(status)) == nil)
   }

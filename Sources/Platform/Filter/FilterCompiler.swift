@@ -4,8 +4,8 @@
 //
 // Shape: architecture, x32 bit, a binary search over the numbers, then the rules of the one call in order.
 
-import CLinux
 import Gate
+import LinuxABI
 
 /// Compiles a `DispositionTable`.
 package enum FilterCompiler {
@@ -17,19 +17,19 @@ package enum FilterCompiler {
   static let traceData: UInt32 = 0x100
 
   /// The filter program of guests.
-  package static func compile(_ table: DispositionTable) -> [sock_filter] {
-    compile(table.policies, otherwise: .errno(ENOSYS))
+  package static func compile(_ table: DispositionTable) -> [FilterInstruction] {
+    compile(table.policies, otherwise: .errno(Errno.noFunction.rawValue))
   }
 
   /// The filter program of a list indexed by number; `otherwise` is what applies to the numbers that have no policy.
-  package static func compile(_ policies: [CallPolicy?], otherwise: Disposition) -> [sock_filter] {
-    var program: [sock_filter] = []
+  package static func compile(_ policies: [CallPolicy?], otherwise: Disposition) -> [FilterInstruction] {
+    var program: [FilterInstruction] = []
     program.append(load(offset: 4))
     program.append(jump(.equal, UInt32(bitPattern: Int32(bitPattern: 0xc000_003e)), 1, 0))
     program.append(result(.kill))
     program.append(load(offset: 0))
     program.append(jump(.anyBit, 0x4000_0000, 0, 1))
-    program.append(result(.errno(ENOSYS)))
+    program.append(result(.errno(Errno.noFunction.rawValue)))
     program += search(ranges(of: policies, CallPolicy(otherwise: otherwise))[...])
     return program
   }
@@ -50,7 +50,7 @@ package enum FilterCompiler {
     return runs
   }
 
-  private static func search(_ runs: ArraySlice<Run>) -> [sock_filter] {
+  private static func search(_ runs: ArraySlice<Run>) -> [FilterInstruction] {
     guard runs.count > 1 else { return runs.first.map { leaf($0.policy) } ?? [result(.kill)] }
     let middle = runs.startIndex + runs.count / 2
     let below = search(runs[..<middle])
@@ -61,8 +61,8 @@ package enum FilterCompiler {
     return [jump(.atLeast, pivot, 0, 1), jumpAlways(UInt32(below.count))] + below + above
   }
 
-  private static func leaf(_ policy: CallPolicy) -> [sock_filter] {
-    var program: [sock_filter] = []
+  private static func leaf(_ policy: CallPolicy) -> [FilterInstruction] {
+    var program: [FilterInstruction] = []
     for rule in policy.rules {
       // Each test leaves the rule by jumping over the rest of it: built from the end.
       var body = [result(rule.disposition)]
@@ -73,7 +73,7 @@ package enum FilterCompiler {
   }
 
   /// The code of a test, followed by `then` if it holds; past `then` if not.
-  private static func code(for test: ArgumentTest, then: [sock_filter]) -> [sock_filter] {
+  private static func code(for test: ArgumentTest, then: [FilterInstruction]) -> [FilterInstruction] {
     let past = UInt8(then.count)
     switch test {
     case .oneOf(_, []):
@@ -97,7 +97,7 @@ package enum FilterCompiler {
       }
       return program
     case .different(let argument, let mask, let value):
-      var tests: [sock_filter] = []
+      var tests: [FilterInstruction] = []
       let used = halves(argument).filter { UInt32(truncatingIfNeeded: mask >> $0.1) != 0 }
       for (index, (offset, half)) in used.enumerated().reversed() {
         let tail = UInt8(tests.count)
@@ -118,34 +118,39 @@ package enum FilterCompiler {
 
   private static func lowOffset(_ argument: Int) -> Int { 16 + 8 * argument }
 
-  private static func loadMasked(_ offset: Int, _ mask: UInt32) -> [sock_filter] {
-    mask == .max ? [load(offset: offset)] : [load(offset: offset), instruction(BPF_ALU | BPF_AND | BPF_K, mask)]
+  private static func loadMasked(_ offset: Int, _ mask: UInt32) -> [FilterInstruction] {
+    mask == .max
+      ? [load(offset: offset)] : [load(offset: offset), instruction(BPF.arithmetic | BPF.and | BPF.constant, mask)]
   }
 
   private enum Comparison {
     case equal, atLeast, anyBit
-    var code: CInt {
+    var code: UInt16 {
       switch self {
-      case .equal: BPF_JEQ
-      case .atLeast: BPF_JGE
-      case .anyBit: BPF_JSET
+      case .equal: BPF.equal
+      case .atLeast: BPF.atLeast
+      case .anyBit: BPF.anyBit
       }
     }
   }
 
-  private static func instruction(_ code: CInt, _ k: UInt32, _ yes: UInt8 = 0, _ no: UInt8 = 0) -> sock_filter {
-    sock_filter(code: UInt16(code), jt: yes, jf: no, k: k)
+  private static func instruction(_ code: UInt16, _ k: UInt32, _ yes: UInt8 = 0, _ no: UInt8 = 0) -> FilterInstruction {
+    FilterInstruction(code, k, jumpTrue: yes, jumpFalse: no)
   }
 
-  private static func load(offset: Int) -> sock_filter { instruction(BPF_LD | BPF_W | BPF_ABS, UInt32(offset)) }
-
-  private static func jump(_ comparison: Comparison, _ value: UInt32, _ yes: UInt8, _ no: UInt8) -> sock_filter {
-    instruction(BPF_JMP | comparison.code | BPF_K, value, yes, no)
+  private static func load(offset: Int) -> FilterInstruction {
+    instruction(BPF.load | BPF.word | BPF.absolute, UInt32(offset))
   }
 
-  private static func jumpAlways(_ distance: UInt32) -> sock_filter { instruction(BPF_JMP | BPF_JA, distance) }
+  private static func jump(_ comparison: Comparison, _ value: UInt32, _ yes: UInt8, _ no: UInt8) -> FilterInstruction {
+    instruction(BPF.jump | comparison.code | BPF.constant, value, yes, no)
+  }
 
-  private static func result(_ disposition: Disposition) -> sock_filter {
+  private static func jumpAlways(_ distance: UInt32) -> FilterInstruction {
+    instruction(BPF.jump | BPF.always, distance)
+  }
+
+  private static func result(_ disposition: Disposition) -> FilterInstruction {
     let value: UInt32 =
       switch disposition {
       case .native: 0x7fff_0000
@@ -154,6 +159,6 @@ package enum FilterCompiler {
       case .errno(let errno): 0x0005_0000 | UInt32(errno)
       case .kill: 0x8000_0000
       }
-    return instruction(BPF_RET | BPF_K, value)
+    return instruction(BPF.return | BPF.constant, value)
   }
 }

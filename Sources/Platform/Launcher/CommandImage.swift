@@ -8,7 +8,7 @@ import LinuxABI
 enum CommandImage {
   /// A descriptor of the memory file.
   static func make(
-    filter: [sock_filter], path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]
+    filter: [FilterInstruction], path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]
   ) throws(LaunchError) -> OwnedDescriptor {
     var bytes = [UInt8](repeating: 0, count: MemoryLayout<vd_command>.size)
     var command = vd_command()
