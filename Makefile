@@ -11,7 +11,7 @@ VERSION := $(shell sed -n 's/.*current = "\(.*\)"/\1/p' Sources/Vedette/Version.
 STATIC_FLAGS := -c release --product vedette --static-swift-stdlib -Xswiftc -static-executable \
 	-Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
 RELEASE_FLAGS := $(STATIC_FLAGS) -Xswiftc -enforce-exclusivity=unchecked
-# No target imports what is nobody's dependency. That each declares what it imports itself is SourceRulesTests' to see.
+# No target imports what no target declares. That each declares what it imports itself is SourceRulesTests' to see.
 IMPORT_CHECK := --explicit-target-dependency-import-check error
 # In a static executable glibc warns about its name-service and dlopen functions; the supervisor calls none of them.
 QUIET_LINK := 2> >(grep -v -e 'in statically linked applications requires at runtime' >&2)

@@ -191,7 +191,7 @@ static void inheritance(void) {
     CHECK_STR(text("moved/minimal", DEFAULT), "u7 g1 o4");
 }
 
-// Copy-up carries the list along.
+// Copy-up copies the list too.
 static void copyUp(void) {
     CHECK_STR(text("lower", ACCESS), "u7 u1000:6 g4 g2000:0 m6 o0");
     int fd = (int)CHECK_OK(open("lower", O_RDWR));

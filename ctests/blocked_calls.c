@@ -12,7 +12,7 @@
 
 #define PAGE 4096
 #define FILES 12
-// Milliseconds: how long each waits, and how much longer is too long. What begins anew at each move waits for twice as long.
+// Milliseconds: how long each waits, and how much longer is too long. What begins anew at each remap waits for twice as long.
 #define WAIT 1500
 #define SLACK 900
 

@@ -14,7 +14,7 @@ OUT=$(readlink -f "${OUT:-$here/../.build/ctests}")
 VEDETTE=$(readlink -f "${VEDETTE:-$here/../.build/release/vedette}")
 COUNT=${COUNT:-2500} CHUNK=${CHUNK:-4}
 touch "$log" || exit 2
-# Copies: a build in the meantime must not change what is tested, and nobody must reach it.
+# Copies: a build in the meantime must not change what is tested, and uid 65534 must reach it.
 copy=$(mktemp -d "${TMPDIR:-/tmp}/vedette-campaign.XXXXXX") || exit 2
 cp -r "$here" "$copy/ctests"
 cp "$OUT/differential" "$copy/"

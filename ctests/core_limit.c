@@ -1,5 +1,5 @@
 // RLIMIT_CORE as a process under `ulimit -c 0` has it: none, soft and hard, and it cannot be raised; by every call that
-// tells of it or sets it.
+// shows it or sets it.
 #include "harness.h"
 #include <sys/resource.h>
 #include <sys/syscall.h>

@@ -81,7 +81,7 @@ static void shutDirectory(void) {
     CHECK_ERRNO(openat2_(AT_FDCWD, "shut/file", 0, 0, 0), EACCES);
 }
 
-// A directory that may not be written: what exists says EEXIST first, and what cannot be so is told before EACCES.
+// A directory that may not be written: what exists says EEXIST first, and what cannot be so has its errno before EACCES.
 static void fixedDirectory(bool owner) {
     struct timespec times[2] = {{1, 0}, {2, 0}};
     CHECK_ERRNO(mkdir("fixed/file", 0700), EEXIST);

@@ -73,7 +73,7 @@ static void awaitParentAsleep(void) {
     CHECK(false);
 }
 
-// A handler jumps out of an open that waits: nobody waits then, whoever asks, though the thread has made no other call.
+// A handler jumps out of an open that waits: it waits no more for any opener, though the thread has made no other call.
 static void left(const char *path, int access) {
     int gone[2];
     MUST(pipe(gone));

@@ -1,5 +1,5 @@
 // A process that does not exist: every call that takes a process's number says so. Inside a sandbox the same holds for
-// each process of the host, to the very error: nothing tells one that is there from one that is not.
+// each process of the host, to the very error: nothing distinguishes one that is there from one that is not.
 #include "harness.h"
 #include <linux/netlink.h>
 #include <sched.h>
@@ -116,7 +116,7 @@ static void scenario(void) {
                 harnessCheck(__LINE__, NULL, present[i] == absent[i], "call %d: %s of process %d, %s of none", i, errnoName(present[i]), others[o],
                              errnoName(absent[i]));
         }
-        // Of a network without a namespace nothing is told: here there is either one or no such socket.
+        // Of a network without a namespace nothing is shown: here there is either one or no such socket.
         if (!isBound) CHECK_ERRNO(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), EAFNOSUPPORT);
         for (int family = 1; family < 32; family++) CHECK(socket(AF_NETLINK, SOCK_RAW, family) == -1);
         CHECK_ERRNO(syscall(435 /* clone3 */, NULL, 0), ENOSYS);

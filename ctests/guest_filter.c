@@ -150,7 +150,7 @@ static void lies(void) {
         change(name);
         CHECK(isNew(honest));
         letGo(both);
-        // Its own filter may have killed it: nobody else is concerned.
+        // Its own filter may have killed it: no other process is concerned.
         int status = statusOf(child);
         CHECK(status == 0 || (isInside() && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
         if (status != 0) CHECK_EQ(read(both.go[0], &byte, 1), 1);

@@ -48,7 +48,7 @@ static void plain(void) {
     CHECK_EQ(read(other, text, 8), 5);
     close(other);
     close(fd);
-    // Refused: nobody listens there.
+    // Refused: no socket listens there.
     int silent = bound(SOCK_STREAM, &unused);
     fd = (int)CHECK_OK(socket(AF_INET, SOCK_STREAM, 0));
     CHECK_ERRNO(connectTo(fd, unused), ECONNREFUSED);
@@ -88,7 +88,7 @@ static void plain(void) {
     CHECK_ERRNO(connect(999, (struct sockaddr *)&address, sizeof address), EBADF);
     CHECK_ERRNO(bind(receiver, (struct sockaddr *)&address, sizeof address), EINVAL);
     CHECK_ERRNO(bind(fd, (struct sockaddr *)&address, 4), EINVAL);
-    address.sin_addr.s_addr = htonl(0xc0000201);  // 192.0.2.1 is nobody's.
+    address.sin_addr.s_addr = htonl(0xc0000201);  // 192.0.2.1 is no host's (RFC 5737).
     CHECK_ERRNO(bind(fd, (struct sockaddr *)&address, sizeof address), EADDRNOTAVAIL);
     close(fd);
     close(receiver);

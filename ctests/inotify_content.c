@@ -1,5 +1,5 @@
-// What is told of a file's content: reads, writes, truncation and closes, by whatever process and descriptor, before and
-// after the file's bytes have moved to the upper layer. The watch is on the inode (kubernetes/test-infra#5859).
+// What is reported of a file's content: reads, writes, truncation and closes, by whatever process and descriptor, before and
+// after the file's copy-up. The watch is on the inode (kubernetes/test-infra#5859).
 #include "inotify_events.h"
 
 static void prepare(void) {
@@ -149,7 +149,7 @@ static void directories(void) {
     CHECK_EVENTS(&queue, "OPEN|DIR\nACCESS|DIR\nCLOSE_NOWRITE|DIR\n");
     close(queue.fd);
 
-    // A watch on a file and one on its directory, in one instance: both are told, the directory first.
+    // A watch on a file and one on its directory, in one instance: both are notified, the directory first.
     queue = queueOf("both", IN_MODIFY);
     CHECK_EQ(inotify_add_watch(queue.fd, "both/one", IN_MODIFY), 2);
     IN_CHILD(append("both/one", "x"));

@@ -87,7 +87,7 @@ static inline const char *eventsOf(struct Queue *queue, int wd, const char *want
             if (wd && event->wd != wd) continue;
             char line[512];
             describeEvent(queue, event, line, sizeof line);
-            // Two reads or writes in a row may be told once or twice: it depends on when the first is read.
+            // Two reads or writes in a row may be reported once or twice: it depends on when the first is read.
             bool mayRepeat = (event->mask & (IN_ACCESS | IN_MODIFY)) != 0;
             if (mayRepeat && strcmp(line, last) == 0) continue;
             strcpy(last, line);

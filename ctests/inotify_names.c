@@ -1,4 +1,4 @@
-// What a watched directory is told of its names, and an inode of its own: creation, deletion, renames, links, attributes.
+// What is reported of the names of a watched directory, and an inode of its own: creation, deletion, renames, links, attributes.
 #include "inotify_events.h"
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -72,7 +72,7 @@ static void renames(void) {
     writeFile("elsewhere/new", "");
     CHECK_EVENTS(&dir, "CREATE new\n");
     CHECK_OK(mkdir("dir", 0755));
-    writeFile("dir/not-told", "");
+    writeFile("dir/not-reported", "");
     CHECK_EVENTS(&dir, "");
     struct Queue sub = queueOf("elsewhere/sub", IN_MOVE_SELF | IN_CREATE);
     CHECK_OK(rename("elsewhere/sub", "other/sub"));

@@ -152,7 +152,7 @@ static void reading(void) {
         text;
     }));
 
-    // The same again is told once, as long as it is the last that waits.
+    // The same again is reported once, as long as it is the last that waits.
     CHECK_EQ(inotify_add_watch(queue.fd, "file", IN_ATTRIB), 2);
     for (int i = 0; i < 5; i++) CHECK_OK(chmod("file", 0644));
     CHECK_EVENTS(&queue, "ATTRIB\n");

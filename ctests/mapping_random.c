@@ -1,5 +1,5 @@
 // A random walk over descriptors and mappings of lower files. Several processes open, map, unmap, move, write and fork, as
-// one of them tells each what to do; the one that tells keeps a model of what each must see, and compares. Beside them
+// one of them sends each its commands, keeps a model of what each must see, and compares. Beside them
 // another process causes copy-ups all the time, with threads that look on. MAPPING_RANDOM_STEPS, _SEED and _FILES set the
 // length, the start and how many lower files there are (the last at prepare too): a file is in use for 50 steps.
 #include "harness.h"
@@ -44,9 +44,9 @@ static void prepare(void) {
     }
 }
 
-// MARK: - The actors: they do as they are told, and know nothing
+// MARK: - The actors: they perform commands, and know nothing
 
-enum Op { OPEN, MAP, UNMAP, MOVE, PEEK, POKE, READ, WRITE, SEEK, CLOSE, PROTECT, FORK, EMPTY, GIVEUP, QUIT };
+enum Op { OPEN, MAP, UNMAP, MOVE, PEEK, POKE, READ, WRITE, SEEK, CLOSE, PROTECT, FORK, EMPTY, DISCARD, QUIT };
 struct Command {
     enum Op op;
     int file, flags, fd, target;
@@ -88,7 +88,7 @@ static long obey(const struct Command *c) {
             return close(c->fd);
         case PROTECT:
             return mprotect(c->at, (size_t)c->length, (int)c->value);
-        case GIVEUP:
+        case DISCARD:
             return madvise(c->at, (size_t)c->length, MADV_DONTNEED);
         case EMPTY:
             snprintf(name, sizeof name, "walk%d", c->file);
@@ -100,13 +100,13 @@ static long obey(const struct Command *c) {
 
 static void act(int self) {
     struct Command c;
-    // The end of the one that tells is the end of all.
+    // The end of the one that sends the commands is the end of all.
     for (int a = 0; a < ACTORS; a++) close(commands[a][1]);
     while (read(commands[self][0], &c, sizeof c) == sizeof c) {
         struct Reply reply = {0};
         if (c.op == QUIT) _exit(write(replies[self][1], &reply, sizeof reply) < 0);
         if (c.op == FORK) {
-            // The middle one goes, so that the new actor is nobody's child to wait for.
+            // The middle one goes, so that the new actor is no actor's child to wait for.
             pid_t middle = fork();
             if (middle == 0) {
                 if (fork() != 0) _exit(0);
@@ -134,7 +134,7 @@ static struct Reply ask(int actor, struct Command c) {
     }
     return reply;
 }
-static long tell(int actor, struct Command c) { return ask(actor, c).result; }
+static long perform(int actor, struct Command c) { return ask(actor, c).result; }
 
 // MARK: - The model
 
@@ -193,13 +193,13 @@ static void checkAll(long step) {
 static void closeFd(int a, int i) {
     struct Actor *actor = &actors[a];
     if (actor->fd[i] < 0) return;
-    CHECK_EQ(tell(a, (struct Command){.op = CLOSE, .fd = actor->fd[i]}), 0);
+    CHECK_EQ(perform(a, (struct Command){.op = CLOSE, .fd = actor->fd[i]}), 0);
     descriptions[actor->description[i]].references--;
     actor->fd[i] = -1;
 }
 
 static void unmap(int a, struct Mapping *m) {
-    if (m->used) CHECK_EQ(tell(a, (struct Command){.op = UNMAP, .at = m->at, .length = m->count * PAGE}), 0);
+    if (m->used) CHECK_EQ(perform(a, (struct Command){.op = UNMAP, .at = m->at, .length = m->count * PAGE}), 0);
     m->used = false;
 }
 
@@ -210,9 +210,9 @@ static void forkActor(int a) {
         for (int i = 0; i < FDS; i++)
             if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references--;
         // Answered, so that its successor does not read this command.
-        CHECK_EQ(tell(b, (struct Command){.op = QUIT}), 0);
+        CHECK_EQ(perform(b, (struct Command){.op = QUIT}), 0);
     }
-    CHECK_EQ(tell(a, (struct Command){.op = FORK, .target = b}), 0);
+    CHECK_EQ(perform(a, (struct Command){.op = FORK, .target = b}), 0);
     actors[b] = actors[a];
     for (int i = 0; i < FDS; i++)
         if (actors[b].fd[i] >= 0) descriptions[actors[b].description[i]].references++;
@@ -232,7 +232,7 @@ static void step(long number) {
             closeFd(a, i);
             int slot = freeDescription();
             bool writes = pick(5) == 0;
-            actor->fd[i] = (int)CHECK_OK(tell(a, (struct Command){.op = OPEN, .file = file, .flags = writes ? O_RDWR : O_RDONLY}));
+            actor->fd[i] = (int)CHECK_OK(perform(a, (struct Command){.op = OPEN, .file = file, .flags = writes ? O_RDWR : O_RDONLY}));
             descriptions[slot] = (struct Description){.file = file, .references = 1, .writes = writes};
             actor->description[i] = slot;
             break;
@@ -245,12 +245,12 @@ static void step(long number) {
             *m = (struct Mapping){.used = true, .shared = pick(2), .file = d->file, .first = (int)pick(PAGES)};
             m->count = 1 + (int)pick((uint32_t)(PAGES - m->first));
             m->writes = !m->shared || d->writes;
-            m->at = (char *)tell(a, (struct Command){.op = MAP,
-                                                     .length = m->count * PAGE,
-                                                     .value = PROT_READ | (m->writes ? PROT_WRITE : 0),
-                                                     .fd = actor->fd[i],
-                                                     .flags = m->shared ? MAP_SHARED : MAP_PRIVATE,
-                                                     .offset = m->first * PAGE});
+            m->at = (char *)perform(a, (struct Command){.op = MAP,
+                                                        .length = m->count * PAGE,
+                                                        .value = PROT_READ | (m->writes ? PROT_WRITE : 0),
+                                                        .fd = actor->fd[i],
+                                                        .flags = m->shared ? MAP_SHARED : MAP_PRIVATE,
+                                                        .offset = m->first * PAGE});
             CHECK((long)m->at > 0);
             break;
         }
@@ -260,12 +260,12 @@ static void step(long number) {
         case 7:  // The tail goes.
             if (!m->used || m->count < 2) break;
             m->count--;
-            CHECK_EQ(tell(a, (struct Command){.op = UNMAP, .at = m->at + m->count * PAGE, .length = PAGE}), 0);
+            CHECK_EQ(perform(a, (struct Command){.op = UNMAP, .at = m->at + m->count * PAGE, .length = PAGE}), 0);
             break;
         case 8:
             // mremap takes one kernel mapping at a time, and what is protected in part is several.
             if (!m->used || m->opaque) break;
-            m->at = (char *)tell(a, (struct Command){.op = MOVE, .at = m->at, .length = m->count * PAGE});
+            m->at = (char *)perform(a, (struct Command){.op = MOVE, .at = m->at, .length = m->count * PAGE});
             CHECK((long)m->at > 0);
             break;
         case 9:
@@ -274,7 +274,7 @@ static void step(long number) {
             int p = (int)pick((uint32_t)m->count);
             if (m->opaque >> p & 1) break;
             uint32_t value = fresh++;
-            tell(a, (struct Command){.op = POKE, .at = m->at + p * PAGE, .value = value});
+            perform(a, (struct Command){.op = POKE, .at = m->at + p * PAGE, .value = value});
             if (m->shared) content[m->file][m->first + p] = value;
             else m->dirty[p] = true, m->own[p] = value;
             break;
@@ -283,7 +283,7 @@ static void step(long number) {
         case 12: {
             if (!d || !d->writes) break;
             int p = (int)pick(PAGES);
-            CHECK_EQ(tell(a, (struct Command){.op = WRITE, .fd = actor->fd[i], .value = fresh, .offset = p * PAGE}), 4);
+            CHECK_EQ(perform(a, (struct Command){.op = WRITE, .fd = actor->fd[i], .value = fresh, .offset = p * PAGE}), 4);
             content[d->file][p] = fresh++;
             break;
         }
@@ -292,9 +292,9 @@ static void step(long number) {
             // The position is shared by every copy of the description, wherever it has gone.
             if (pick(2) || d->offset % PAGE || d->offset / PAGE >= PAGES) {
                 d->offset = (long)pick(PAGES) * PAGE;
-                CHECK_EQ(tell(a, (struct Command){.op = SEEK, .fd = actor->fd[i], .offset = d->offset}), d->offset);
+                CHECK_EQ(perform(a, (struct Command){.op = SEEK, .fd = actor->fd[i], .offset = d->offset}), d->offset);
             }
-            CHECK_EQ(tell(a, (struct Command){.op = READ, .fd = actor->fd[i]}), content[d->file][d->offset / PAGE]);
+            CHECK_EQ(perform(a, (struct Command){.op = READ, .fd = actor->fd[i]}), content[d->file][d->offset / PAGE]);
             d->offset += 4;
             break;
         }
@@ -303,20 +303,20 @@ static void step(long number) {
             int p = (int)pick((uint32_t)m->count);
             bool hidden = m->opaque >> p & 1;
             int protection = hidden ? PROT_READ | (m->writes ? PROT_WRITE : 0) : PROT_NONE;
-            CHECK_EQ(tell(a, (struct Command){.op = PROTECT, .at = m->at + p * PAGE, .length = PAGE, .value = (uint32_t)protection}), 0);
+            CHECK_EQ(perform(a, (struct Command){.op = PROTECT, .at = m->at + p * PAGE, .length = PAGE, .value = (uint32_t)protection}), 0);
             m->opaque ^= 1 << p;
             break;
         }
         case 15:
             if (pick(4) == 0) forkActor(a);
             // truncate(2) to the size it has copies up and changes nothing.
-            else if (pick(8) == 0) CHECK_EQ(tell(a, (struct Command){.op = EMPTY, .file = file, .length = PAGES * PAGE}), 0);
+            else if (pick(8) == 0) CHECK_EQ(perform(a, (struct Command){.op = EMPTY, .file = file, .length = PAGES * PAGE}), 0);
             break;
         case 16: {
-            // A private page that is given up is the file's again, as it is now.
+            // A private page that is discarded is the file's again, as it is now.
             if (!m->used) break;
             int p = (int)pick((uint32_t)m->count);
-            CHECK_EQ(tell(a, (struct Command){.op = GIVEUP, .at = m->at + p * PAGE, .length = PAGE}), 0);
+            CHECK_EQ(perform(a, (struct Command){.op = DISCARD, .at = m->at + p * PAGE, .length = PAGE}), 0);
             m->dirty[p] = false;
             break;
         }
@@ -374,7 +374,7 @@ static void noise(int end) {
         if (!CHECK(at != MAP_FAILED)) break;
         watched = at;
         uint32_t value = fresh++;
-        // The writer is a vforked child: its parent is in the kernel and cannot be asked to move anything until it ends.
+        // The writer is a vforked child: its parent is in the kernel and cannot be asked to remap anything until it ends.
         pid_t child = vfork();
         if (child == 0) {
             int writer = open(name, O_WRONLY);
@@ -426,7 +426,7 @@ static void scenario(void) {
         if (number % 100 == 99) checkAll(number);
     }
     checkAll(steps());
-    for (int a = 0; a < ACTORS; a++) CHECK_EQ(tell(a, (struct Command){.op = QUIT}), 0);
+    for (int a = 0; a < ACTORS; a++) CHECK_EQ(perform(a, (struct Command){.op = QUIT}), 0);
     CHECK_EQ(write(end[1], "x", 1), 1);
     CHECK_EXITS_OK(beside);
 }

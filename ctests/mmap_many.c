@@ -272,7 +272,7 @@ static void killed(void) {
     }
 }
 
-// Mapping and unmapping all the time in threads while the file moves.
+// Mapping and unmapping all the time in threads while the file is copied up.
 static void *churn(void *argument) {
     int fd = *(int *)argument;
     while (!over) {

@@ -6,7 +6,7 @@
 #define PAGE 4096
 #define PAGES 8
 
-static const char *const names[] = {"given-up", "moved", "protected", "locked", "truncated", "emptied", "many", "code", "forked", "regrown", "denied"};
+static const char *const names[] = {"discarded", "moved", "protected", "locked", "truncated", "emptied", "many", "code", "forked", "regrown", "denied"};
 
 static void prepare(void) {
     char page[PAGE];
@@ -55,11 +55,11 @@ static void scenario(void) {
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGSEGV, &action, NULL);
 
-    // A dirty page that is given up shows the file as it is now.
-    char *at = map("given-up", PROT_READ | PROT_WRITE);
+    // A dirty page that is discarded (MADV_DONTNEED) shows the file as it is now.
+    char *at = map("discarded", PROT_READ | PROT_WRITE);
     at[PAGE] = 'p';
     at[2 * PAGE + 1] = 'q';
-    otherWrites("given-up", 'X');
+    otherWrites("discarded", 'X');
     CHECK_EQ(at[PAGE], 'p');
     CHECK_EQ(at[PAGE + 1], 'b');
     CHECK_EQ(at[2 * PAGE], 'c');
@@ -96,7 +96,7 @@ static void scenario(void) {
     CHECK_EQ(grown[3 * PAGE], 'G');
     close(fd);
 
-    // Own pages that cannot be read or written at the moment.
+    // Copied pages that cannot be read or written at the moment.
     at = map("protected", PROT_READ | PROT_WRITE);
     for (int i = 0; i < 4; i++) at[i * PAGE + 1] = 'p';
     CHECK_OK(mprotect(at, PAGE, PROT_NONE));
@@ -143,7 +143,7 @@ static void scenario(void) {
     CHECK_OK(munlock(at, 4 * PAGE));
     CHECK_OK(madvise(at, PAGE, MADV_DONTNEED));
 
-    // Truncation takes own pages behind the new end too, and what comes back is zeros.
+    // Truncation takes copied pages behind the new end too, and what comes back is zeros.
     at = map("truncated", PROT_READ | PROT_WRITE);
     at[PAGE] = 'p';
     at[5 * PAGE] = 'p';
@@ -171,7 +171,7 @@ static void scenario(void) {
     IN_CHILD(int code = (int)CHECK_OK(open("code", O_RDWR)); char *text = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, code, 0); text[1] = 3);
     CHECK_EQ(function(), 3);
 
-    // A forked child has its own pages, and both have them after the copy-up.
+    // A forked child has copied pages of its own, and both have theirs after the copy-up.
     at = map("forked", PROT_READ | PROT_WRITE);
     at[0] = 'p';
     struct Turns both = turns();
@@ -194,7 +194,7 @@ static void scenario(void) {
     CHECK_EQ(at[0], 'p');
     CHECK_EQ(at[PAGE], 'F');
 
-    // Own pages by the thousand, more than are carried over at a time, beside clean ones.
+    // Copied pages by the thousand, more than are written back at a time, beside clean ones.
     fd = (int)CHECK_OK(open("large", O_RDONLY));
     at = mmap(NULL, 4096 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     CHECK(at != MAP_FAILED);

@@ -64,7 +64,7 @@ static void sharedAndPrivate(void) {
 
 static void splitAndMoved(void) {
     char *split = map("split", PROT_READ, MAP_SHARED);
-    // A hole in the middle, and a foreign page put into it: neither may be touched when the mapping moves to the new file.
+    // A hole in the middle, and a foreign page put into it: neither may be touched when the mapping is remapped to the new file.
     CHECK_OK(munmap(split + 2 * PAGE, 2 * PAGE));
     char *foreign = mmap(split + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     CHECK(foreign == split + 2 * PAGE);
@@ -172,7 +172,7 @@ static void writersMap(void) {
     CHECK_OK(truncate("truncated", PAGE));
 }
 
-// Nobody has read the file since its times were set, whoever has it mapped (`man 2 mmap`: st_atime).
+// No process has read the file since its times were set, whichever has it mapped (`man 2 mmap`: st_atime).
 static void timesStay(const char *name, int isOpen) {
     int fd = isOpen ? (int)CHECK_OK(open(name, O_RDONLY)) : -1;
     char *at = map(name, PROT_READ, MAP_SHARED);

@@ -1,4 +1,4 @@
-// /proc/self and /proc/PID: that every file a program reads is there, in the kernel's format, and tells the truth.
+// /proc/self and /proc/PID: that every file a program reads is there, in the kernel's format, and shows the truth.
 #include "harness.h"
 #include <dirent.h>
 #include <pthread.h>

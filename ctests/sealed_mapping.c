@@ -1,4 +1,4 @@
-// Mappings that nobody may replace (mseal(2), Linux 6.10) and parts that fault (MADV_GUARD_INSTALL, Linux 6.13), while others
+// Mappings that may not be replaced (mseal(2), Linux 6.10) and parts that fault (MADV_GUARD_INSTALL, Linux 6.13), while others
 // change the file. What lies beside them is not their business.
 #include "harness.h"
 
@@ -62,7 +62,7 @@ static void guarded(void) {
     CHECK_EQ(beside[0], 'n');
     CHECK_EQ(own[3 * PAGE], 'p');
     CHECK_LABEL("guarded", own[0] == 'n' && own[2 * PAGE] == 'n');
-    // Nobody gets to what is guarded.
+    // No access gets to what is guarded.
     pid_t child = fork();
     if (child == 0) _exit(*(volatile char *)(own + PAGE) == 0);
     int status = statusOf(child);

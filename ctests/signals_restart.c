@@ -203,7 +203,7 @@ static void delivery(void) {
     CHECK_EQ(statusOf(child), SIGTERM);
 }
 
-// A signal that is ignored wakes nobody: not the end of a child, nor one sent by hand.
+// A signal that is ignored wakes no thread: not the end of a child, nor one sent by hand.
 static void ignored(void) {
     int epoll = (int)CHECK_OK(epoll_create1(0)), pipe[2];
     struct epoll_event event = {.events = EPOLLIN};

@@ -14,7 +14,7 @@
 #define FILES 160
 // Milliseconds. The files of the first part are copied up at 0.5, 1.0 ... 2.5 s: what began anew each time would end after 5.5 s.
 #define WAIT 3000
-#define MOVES 5
+#define CHANGES 5
 #define LATEST 4400
 #define SIGNAL_AT 1700
 
@@ -23,7 +23,7 @@
 #endif
 
 static volatile char *at[FILES];
-static int moved;
+static int changed;
 static int orders[2], answers[2];
 static struct timespec duration = {WAIT / 1000, WAIT % 1000 * 1000000L};
 static int quiet, loud[2], semaphores = -1;
@@ -56,8 +56,8 @@ static void prepare(void) {
 }
 
 // Another process changes one more of the files; our mapping of it shows that.
-static void move(void) {
-    int f = moved++;
+static void changeNext(void) {
+    int f = changed++;
     char done = 0;
     MUST(write(orders[1], &f, sizeof f));
     CHECK_EQ(read(answers[0], &done, 1), 1);
@@ -100,7 +100,7 @@ static long wait_(enum Call which, int set, const struct timespec *time, bool *i
     struct iovec vector = {block, sizeof block};
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
     long arguments[CALLS][6] = {
-        // The upper half of an int argument is nobody's business, and stays too.
+        // The upper half of an int argument is not looked at, and stays too.
         {set, (long)&event, 1, milliseconds | 0x77L << 32, 0x15, 0x16},
         {set, (long)&event, 1, milliseconds, 0, 8},
         {set, (long)&event, 1, (long)time, 0, 8},
@@ -162,16 +162,16 @@ static void oneDeadline(void) {
     double began = seconds();
     for (size_t i = 0; i < count; i++) MUST(pthread_create(&waiters[i].thread, NULL, run, &waiters[i]));
     size_t signalled = 0;
-    for (int m = 1; m <= MOVES; m++) {
-        if (m * WAIT / (MOVES + 1) > SIGNAL_AT && !signalled) {
+    for (int m = 1; m <= CHANGES; m++) {
+        if (m * WAIT / (CHANGES + 1) > SIGNAL_AT && !signalled) {
             sleepMilliseconds(SIGNAL_AT - (long)((seconds() - began) * 1000));
             for (size_t i = 0; i < count; i++)
                 if (waiters[i].end == HANDLER) MUST(-pthread_kill(waiters[i].thread, SIGUSR1)), signalled++;
             MUST(write(loud[1], "d", 1));
         }
-        long rest = m * WAIT / (MOVES + 1) - (long)((seconds() - began) * 1000);
+        long rest = m * WAIT / (CHANGES + 1) - (long)((seconds() - began) * 1000);
         if (rest > 0) sleepMilliseconds(rest);
-        move();
+        changeNext();
     }
     for (size_t i = 0; i < count; i++) {
         struct Waiter *w = &waiters[i];
@@ -232,7 +232,7 @@ static void neverEarly(void) {
             if (isThere(c) && m % 3 == 1) CHECK_OK(sched_setaffinity(sleepers[c], sizeof all, &all));
         }
         sleepMilliseconds(m % 7 * 4);
-        move();
+        changeNext();
     }
     isOver = true;
     for (enum Call c = 0; c < CALLS; c++)
@@ -250,7 +250,7 @@ static void *waitLong(void *unused) {
     return unused;
 }
 
-static pid_t startWaiting(enum End end, int *told) {
+static pid_t startWaiting(enum End end, int *reports) {
     int pipe_[2];
     MUST(pipe(pipe_));
     pid_t child = (pid_t)MUST(fork());
@@ -272,7 +272,7 @@ static pid_t startWaiting(enum End end, int *told) {
         _exit(0);
     }
     close(pipe_[1]);
-    *told = pipe_[0];
+    *reports = pipe_[0];
     return child;
 }
 
@@ -282,7 +282,7 @@ static void signalsAndEnds(void) {
     pid_t dies = startWaiting(HANDLER, &killed), executes = startWaiting(DATA, &replaced);
     for (int i = 0; i < 8; i++) {
         sleepMilliseconds(60);
-        if (i % 2) move();
+        if (i % 2) changeNext();
         MUST(kill(ignores, SIGUSR2));
         if (i == 3) MUST(kill(dies, SIGKILL));
         if (i == 5) MUST(kill(stops, SIGSTOP));

@@ -99,7 +99,7 @@ static void scenario(void) {
     CHECK_ERRNO(open("dir/s", O_RDWR), ENXIO);
     if (!isWithoutNamespaces()) CHECK_ERRNO(connectTo((int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0)), "dir/s"), EPROTOTYPE);
 
-    // The name moves with its inode; a symlink is followed; without a name nobody finds it.
+    // The name moves with its inode; a symlink is followed; without a name it is not found.
     CHECK_OK(rename("dir/s", "moved"));
     CHECK_OK(symlink("moved", "link"));
     CHECK_OK(connectTo(stream(), "link"));

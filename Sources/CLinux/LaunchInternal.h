@@ -26,10 +26,10 @@ static inline void vd_wait_go(int socket) {
 /// Sends the trees of the plan, a message each.
 void vd_send_trees(const struct vd_plan *plan);
 
-/// Gives up every capability, for good.
+/// Drops every capability, for good.
 long vd_drop_capabilities(void);
 
-/// Maps the command, gives up every privilege, loads the filter, executes the guest's command. `devpts` may be -1.
+/// Maps the command, drops every privilege, loads the filter, executes the guest's command. `devpts` may be -1.
 _Noreturn void vd_become_guest(const struct vd_plan *plan, int command, int devpts);
 
 #endif

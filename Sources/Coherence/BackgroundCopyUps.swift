@@ -64,10 +64,10 @@ public final class BackgroundCopyUps {
   /// A call is about to be served.
   public func callBegins() { if needed != nil { needed = nil } }
 
-  /// The call being served cannot be served before a copy-up has ended: it is to be given up, whatever its handler answers.
+  /// The call being served cannot be served before a copy-up has ended: it is to be interrupted, whatever its handler answers.
   public var isNeeded: Bool { needed != nil }
 
-  /// The call has been given up: the thread sleeps in it until the copy has ended.
+  /// The call has been interrupted: the thread sleeps in it until the copy has ended.
   public func wait(_ thread: ThreadID, in call: SystemCall) {
     guard let copyUp = needed.take() else { return }
     if !waiters.contains(where: { $0.isIn(call, of: thread) && $0.copyUp === copyUp }) {

@@ -43,7 +43,7 @@ public protocol CoherentGuests: AnyObject {
   /// The call that is being served has come by the notify gate.
   var isServedByNotify: Bool { get }
 
-  /// The thread whose call is being served, if that call can be given up here and made again later.
+  /// The thread whose call is being served, if that call can be interrupted here and made again later.
   var restartableThread: ThreadID? { get }
 
   /// inotify watches of the host file go to the upper one.

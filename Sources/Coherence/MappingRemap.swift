@@ -62,7 +62,7 @@ struct MappingRemap {
   private static let pieceSize: UInt64 = 4 << 20
 
   /// A private mapping's copied pages are written back over the new file's: so the whole of it stays one mapping, and what
-  /// becomes of a page that is given up (`man 2 madvise`, MADV_DONTNEED) is the new file's.
+  /// becomes of a page that is discarded (`man 2 madvise`, MADV_DONTNEED) is the new file's.
   private func replacePrivate<Thread: StoppedThread & ~Copyable>(
     _ mapping: KernelMapping, in guest: inout Thread
   ) throws(RemoteCallError) {

@@ -193,7 +193,7 @@ public final class DescriptorTable {
     return try Host.duplicate(number, from: pidfd)
   }
 
-  /// The numbers in use. A thread that has died, and been heard of by nobody yet, shows none: then the others are asked.
+  /// The numbers in use. A thread that has died, and has not been reported yet, shows none: then the others are asked.
   ///
   /// - Throws: `.noSuchFileOrDirectory` or `.noSuchProcess` if the last member has gone; what else opening and reading
   ///   /proc/TID/fd fails with, and then the table may hold anything.

@@ -160,7 +160,7 @@ final class DirectoryDescriptors {
     }
   }
 
-  /// Frees one slot that nobody uses; none if all are in use.
+  /// Frees one slot that is not in use; none if all are in use.
   private func evict() {
     for _ in 0..<(2 * slots.count) {
       if hand >= slots.count { hand = 1 }

@@ -11,7 +11,7 @@ public import VFS
 public final class HostFilesystem: Filesystem {
   /// What may be believed of the host.
   public enum Policy: Sendable {
-    /// Nobody else changes the tree: what was seen once is cached for ever. For lower layers and for a store of ours.
+    /// No other process changes the tree: what was seen once is cached for ever. For lower layers and for a store of ours.
     case immutable
     /// The host may change it at any time: names and attributes are asked for anew. For bind mounts.
     case shared

@@ -127,7 +127,7 @@ class HostInode: Inode {
     return try host.descriptors.with(parent) { descriptor throws(Errno) in try body(.child(descriptor, name)) }
   }
 
-  /// The file has a name again, or nobody asks for it any more.
+  /// The file has a name again, or no task uses it any more.
   final func letGo() {
     guard held >= 0 else { return }
     _ = OwnedDescriptor(held)

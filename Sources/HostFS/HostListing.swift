@@ -15,7 +15,7 @@ final class HostListing {
   private var key = FileIdentity(device: 0, number: 0)
   /// The cursor that comes next: how many entries have been shown (immutable trees), or the host's own.
   private var next: Int64 = 0
-  /// The records from `rest.lowerBound` on have been read and not been shown. Only of a tree that nobody but us changes.
+  /// The records from `rest.lowerBound` on have been read and not been shown. Only of a tree that only we change.
   private var buffer: UnsafeMutableRawBufferPointer?
   private var rest = 0..<0
   /// How often the tree has been changed.
@@ -124,7 +124,7 @@ final class HostListing {
 }
 
 extension HostDirectory {
-  /// The type of a child whose `d_type` the host does not tell.
+  /// The type of a child whose `d_type` the host leaves unknown (DT_UNKNOWN).
   fileprivate func typeOfChild(_ name: Name) -> FileType {
     do throws(Errno) {
       return try lookup(name)?.type ?? .regular

@@ -143,7 +143,7 @@ final class HostNode: HostInode {
 
   /// Opens a FIFO of a writable tree, without waiting for the other end: that is the sentry's to do.
   ///
-  /// - Throws: `.noSuchAddressOrDevice` for a socket, a FIFO of a lower layer, and for O_WRONLY while nobody reads;
+  /// - Throws: `.noSuchAddressOrDevice` for a socket, a FIFO of a lower layer, and for O_WRONLY while no task reads;
   ///   `.permissionDenied` for a device.
   override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     guard type == .fifo else { throw type == .socket ? .noSuchAddressOrDevice : .permissionDenied }

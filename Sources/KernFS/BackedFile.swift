@@ -17,7 +17,7 @@ public final class BackedFile: KernInode {
   /// Bytes when the last name went; nil while there is one, and for a file made without.
   private var orphanBytes: Int64?
 
-  /// The last to open it for writing has no CAP_FSETID inside. Nobody has it on the host, so where a write is not to
+  /// The last to open it for writing has no CAP_FSETID inside. No task has it on the host, so where a write is not to
   /// clear set-id bits the store's file goes without them.
   private var clearsSetIDs = true
 

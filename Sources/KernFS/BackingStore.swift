@@ -27,7 +27,7 @@ public final class BackingStore {
   public internal(set) var orphanCount = 0
   public internal(set) var orphanBytes: Int64 = 0
 
-  /// Takes over the directory `root`, empty and reachable by nobody else.
+  /// Takes over the directory `root`, empty and reachable by no other process.
   ///
   /// - Parameters:
   ///   - budget: of the sandbox.
@@ -261,7 +261,7 @@ public final class BackingStore {
   }
 }
 
-/// For cleaning up, where there is nobody left to tell.
+/// For cleaning up, where there is no caller left to report to.
 private func ignoringErrors(_ body: () throws(Errno) -> Void) {
   do throws(Errno) { try body() } catch {}
 }

@@ -25,7 +25,7 @@ open class DynamicFile: KernInode {
 
   /// A descriptor for an open that writes. What is written into the default one is lost.
   ///
-  /// - Throws: `.permissionDenied` if nobody may write, whatever the capabilities.
+  /// - Throws: `.permissionDenied` if no task may write, whatever the capabilities.
   open func openForWriting(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     if permissions.rawValue & 0o222 == 0 { throw .permissionDenied }
     return try kernel.store.temporaryFile(containing: flags.access.contains(.read) ? try content() : [], flags)

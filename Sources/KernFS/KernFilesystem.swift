@@ -69,7 +69,7 @@ open class KernFilesystem: Filesystem {
     }
   }
 
-  /// Lets go of every inode that nobody else holds, and with them of the store's files. A file system and its root hold
+  /// Lets go of every inode that nothing else holds, and with them of the store's files. A file system and its root hold
   /// each other, so without this they live as long as the process, which is right for a program that runs one sandbox.
   ///
   /// - Postcondition: the file system is not used again.

@@ -34,7 +34,7 @@ public final class FIFO: KernInode {
 
   /// Opens without waiting for the other end (`man 7 fifo`): that is the caller's to do, outside the tree lock.
   ///
-  /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY while nobody reads.
+  /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY while no task reads.
   public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     if flags.contains(.path) { return try kernel.store.open(place, flags) }
     return try Host.withoutWaiting(flags.subtracting(.truncate)) { flags throws(Errno) in

@@ -9,7 +9,7 @@ import CLinux
 public import LinuxABI
 
 extension Host {
-  /// Gives up all capabilities but those of `kept` (bit N for capability N) of the calling thread and those it makes: the
+  /// Drops all capabilities but those of `kept` (bit N for capability N) of the calling thread and those it makes: the
   /// effective, permitted and inheritable ones, the ambient ones, and the bounding set as far as that is allowed.
   public static func limitCapabilities(to kept: UInt64) throws(Errno) {
     guard let state = cap_get_proc() else { throw Errno(rawValue: vd_errno()) }

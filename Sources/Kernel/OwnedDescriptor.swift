@@ -5,7 +5,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
   /// The number in the supervisor's descriptor table; valid while this value lives.
   public let rawValue: CInt
 
-  /// Takes over `rawValue`, which nobody else closes from now on.
+  /// Takes over `rawValue`, which nothing else closes from now on.
   public init(_ rawValue: CInt) { self.rawValue = rawValue }
 
   deinit { Host.close(rawValue) }

@@ -225,7 +225,7 @@ final class ApplyJournal {
     }
   }
 
-  /// Nothing was changed, or all of it has been taken back.
+  /// Nothing was changed, or all of it has been undone.
   func discard() { _ = try? store.remove(Self.newName, from: store.root) }
 }
 

@@ -59,7 +59,7 @@ public struct ApplyPlan {
   private let before: [Int: Inode?]
   /// All steps, also those that a policy leaves out.
   private var planned: [Step] = []
-  /// What the target has changed too, and what keeps this plan from being carried out.
+  /// What the target has changed too, and what keeps this plan from being applied.
   public private(set) var conflicts: [ApplyConflict] = []
   /// The changes as `vedette diff` shows them.
   public private(set) var text: [UInt8] = []
@@ -178,7 +178,7 @@ public struct ApplyPlan {
       "apply: '\(changes.target)' was changed meanwhile: nothing was applied", status: Self.conflictStatus)
   }
 
-  /// Carries the changes out.
+  /// Applies the changes.
   ///
   /// - Parameter afterAsking: a person was asked, so the target is compared once more.
   /// - Returns: lines for people on what could not be set.

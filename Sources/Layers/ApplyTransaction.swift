@@ -1,4 +1,4 @@
-// Carrying changes to a host tree: first everything new is built beside its place, under names nobody uses; then it is
+// Applying changes to a host tree: first everything new is built beside its place, under names that are not in use; then it is
 // moved into place, one rename each, what was there moved aside; at the end what was moved aside is removed.
 //
 // What can fail for lack of space or rights fails while the target is still untouched. A failure in the second part is
@@ -30,7 +30,7 @@ struct ApplyTransaction {
     var beside: [UInt8]
   }
 
-  /// What a failure takes back.
+  /// What a failure undoes.
   private enum Undo {
     /// The name is where `beside` stood before; both exist.
     case exchange(directory: Inode, name: [UInt8], beside: [UInt8])
@@ -115,7 +115,7 @@ struct ApplyTransaction {
   }
 
   /// Directories in which names came and went get the times that they have inside. The last step, for every one before
-  /// it moves them; a time that cannot be set is no reason to take all back.
+  /// it moves them; a time that cannot be set is no reason to undo all.
   private mutating func setTimes() {
     guard let root = plan.timesRoot else { return }
     var seen: Set<Int> = []
@@ -300,7 +300,7 @@ struct ApplyTransaction {
     }
   }
 
-  /// Returns how many could not be taken back.
+  /// Returns how many could not be undone.
   private func undo(_ undos: [Undo]) -> Int {
     var left = 0
     for undo in undos.reversed() {

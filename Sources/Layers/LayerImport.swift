@@ -260,7 +260,7 @@ public struct LayerImport {
 
   // MARK: - Names
 
-  /// How deep a tree may be. Deeper ones are nobody's, and a name of a few megabytes could ask for a million directories.
+  /// How deep a tree may be. No true layer is deeper, and a name of a few megabytes could ask for a million directories.
   private static let maximumDepth = 10_000
 
   /// The components of a member's name.
@@ -388,7 +388,7 @@ public struct LayerImport {
   }
 
   private func removeTree(_ name: [UInt8], of place: ImportedPlace, from directory: Inode) throws(Errno) {
-    // First forgotten: a directory that nobody knows needs no descriptor when its name goes.
+    // First forgotten: a directory that is not known needs no descriptor when its name goes.
     place.children.removeValue(forKey: name)?.takeApart()
     try tree.remove(name, from: directory)
   }

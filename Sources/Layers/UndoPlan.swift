@@ -28,7 +28,7 @@ public struct UndoPlan {
   /// - Throws: `ReportedError` if nothing was applied, or it cannot be undone.
   public init(_ upper: UpperDirectory) throws(ReportedError) {
     self.upper = upper
-    // Nobody may apply, run or check meanwhile.
+    // No run, apply or check may use the upper meanwhile.
     let overlay = try upper.overlay()
     defer { overlay.close() }
     let found: (name: [UInt8], record: AppliedRecord, directory: Inode)?
@@ -166,7 +166,7 @@ public struct UndoPlan {
       try removeAsides(tree)
       try store.remove(name, from: store.root)
     } catch {
-      throw ReportedError("undo: '\(changes.target)': \(error): what was interrupted is not taken back whole")
+      throw ReportedError("undo: '\(changes.target)': \(error): what was interrupted is not undone whole")
     }
     return []
   }

@@ -154,7 +154,7 @@ public struct UpperDirectory: Sendable {
     return result
   }
 
-  /// The overlay of the upper over its lowers, as the next run would see it. Nobody else may use it meanwhile.
+  /// The overlay of the upper over its lowers, as the next run would see it. No other process may use it meanwhile.
   func overlay() throws(ReportedError) -> OverlayFilesystem {
     let layers = try layers()
     let store = try store(inside: layers)

@@ -1,4 +1,4 @@
-// `DIR/work/layers`: what a persistent upper directory lies over, who wrote it and how, so that nobody has to say it again,
+// `DIR/work/layers`: what a persistent upper directory lies over, who wrote it and how, so that it need not be said again,
 // and so that a run under which its marks would mean something else is refused.
 
 import HostFS

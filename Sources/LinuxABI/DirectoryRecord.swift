@@ -2,7 +2,7 @@
 
 /// One `struct linux_dirent64` in a buffer.
 public struct DirectoryRecord {
-  /// Borrows the buffer. Nobody has looked whether it has a slash, or is empty.
+  /// Borrows the buffer. It may hold a slash, or be empty.
   public let name: Name
   public let number: UInt64
   /// `d_off`.

@@ -43,7 +43,7 @@ public struct OverlayBase: Sendable, Equatable {
     changeTime = attributes.changeTime
   }
 
-  /// Whether a file is the one that was covered, and nobody has changed it since. Of a directory, whose times move with each
+  /// Whether a file is the one that was covered, and no process has changed it since. Of a directory, whose times move with each
   /// name in it, only the mode counts.
   public func matches(_ attributes: Attributes) -> Bool {
     if state == .absent || type != attributes.type { return false }
@@ -127,7 +127,7 @@ public struct OverlayBases: Sendable {
       if base.type != .directory, base.state == .present { byNumber[base.number] = base }
       offset += length
     }
-    // Behind damage there may be records that nobody can read any more.
+    // Behind damage there may be records that cannot be read any more.
     if offset < bytes.count { isComplete = false }
   }
 

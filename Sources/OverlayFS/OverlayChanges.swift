@@ -251,7 +251,7 @@ public struct OverlayChanges {
 
   // MARK: - One file
 
-  /// Whether a guest could tell the two apart by anything but times of directories, link counts and inode numbers.
+  /// Whether a guest could distinguish the two by anything but times of directories, link counts and inode numbers.
   private func differs(_ now: OverlayInode, _ before: OverlayInode?) throws(Errno) -> Bool {
     guard let before else { return true }
     if now.type != before.type { return true }

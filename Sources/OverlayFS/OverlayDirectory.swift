@@ -153,7 +153,7 @@ public final class OverlayDirectory: OverlayInode {
   public override func create(_ name: Name, _ new: NewInode) throws(Errno) -> Inode {
     let upper = try copiedUp()
     willChange()
-    // A store that may not make device nodes keeps them as something else: its own listing does not tell their type.
+    // A store that may not make device nodes keeps them as something else: its own listing does not show their type.
     if new.type == .characterDevice || new.type == .blockDevice { try overlay.marks?.setImpure(upper) }
     let child = try overlay.makeUpperChild(name, new, in: upper)
     let inode = try make(name, upper: child, lowers: [], number: OverlayFilesystem.born(child.number))

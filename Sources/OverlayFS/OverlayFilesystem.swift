@@ -63,7 +63,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
 
   /// Every live inode by its number: one object per file, however it is reached.
   private var byNumber: [UInt64: Unmanaged<OverlayInode>] = [:]
-  /// Inodes that know what their layers do not tell: copied up, moved, or with links counted by us.
+  /// Inodes that know what their layers do not show: copied up, moved, or with links counted by us.
   private var kept: [UInt64: OverlayInode] = [:]
   /// The numbers of kept inodes by the numbers of their upper inodes.
   private var numberOfUpper: [UInt64: UInt64] = [:]

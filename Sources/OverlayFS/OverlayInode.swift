@@ -5,7 +5,7 @@ public import VFS
 
 /// A file of an overlay. `upper` is set once, by copy-up (CopyUp.swift), and never again; `number` never changes.
 public class OverlayInode: Inode {
-  /// The link count where the layers do not tell it: some names are the upper's, some a lower's.
+  /// The link count where the layers do not show it: some names are the upper's, some a lower's.
   final var links: UInt32?
   /// Regular files only: the upper inode has the attributes, the lower one still the content.
   final var isMetadataOnly = false
@@ -96,7 +96,7 @@ public class OverlayInode: Inode {
     }
   }
 
-  /// The link count that is ours to tell, once a name has gone; nil if the layers tell it. Written down before that
+  /// The link count that the overlay counts, once a name has gone; nil if the layers show it. Written down before that
   /// (OverlayFilesystem.followUps).
   final var linksWithoutOneName: UInt32? {
     if let links { return links > 0 ? links - 1 : 0 }

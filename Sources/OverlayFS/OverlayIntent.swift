@@ -11,7 +11,7 @@ import VFS
 
 /// Steps to be taken once another step has been.
 struct OverlayIntent: Equatable {
-  /// How to tell that the step has been taken.
+  /// What shows that the step has been taken.
   enum Proof: Equatable {
     /// It has.
     case taken

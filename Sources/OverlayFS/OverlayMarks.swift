@@ -306,7 +306,7 @@ struct OverlayMarks {
     return UInt32(String(decoding: value, as: UTF8.self))
   }
 
-  /// Writes down the link count that the layers do not tell.
+  /// Writes down the link count that the layers do not show.
   func setLinks(_ number: UInt64, to count: UInt32) throws(Errno) {
     guard let index else { return }
     let entry = try Name.with(Self.indexName(number)) { name throws(Errno) in try index.lookup(name) }

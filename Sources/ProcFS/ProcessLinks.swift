@@ -127,7 +127,7 @@ final class DescriptorLink: DynamicLink {
 
   override var size: Int64 { 64 }
 
-  /// The permissions tell how the descriptor is open: `lr-x------`, `l-wx------`, `lrwx------`.
+  /// The permissions show how the descriptor is open: `lr-x------`, `l-wx------`, `lrwx------`.
   override func attributes() throws(Errno) -> Attributes {
     var result = try super.attributes()
     let information = try proc.source.descriptorInformation(descriptor, of: thread)

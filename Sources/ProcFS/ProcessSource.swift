@@ -90,7 +90,7 @@ public protocol ProcessSource: AnyObject {
   /// Who owns the files of `/proc/PID`: the effective ids, or 0:0 for a process that is not dumpable (`man 5 proc`).
   func owner(of thread: ProcessThread) -> (user: UInt32, group: UInt32)
 
-  /// The thread is in a group stop (SIGSTOP and the like), which under a tracer the host does not tell from its stops.
+  /// The thread is in a group stop (SIGSTOP and the like), which under a tracer the host does not distinguish from its stops.
   func isStopped(_ thread: ProcessThread) -> Bool
 
   /// Guests have no network, but the network namespace is the host's.

@@ -12,7 +12,7 @@ extension SentryState {
     // Before the kernel adds it, and of all threads: SECCOMP_FILTER_FLAG_TSYNC. If it fails nothing is lost but time.
     task.isFiltered = true
     for thread in task.process.threads { tasks[thread]?.isFiltered = true }
-    // What cannot be read cannot be installed either, or is not known then: the count will tell.
+    // What cannot be read cannot be installed either, or is not known then: the count will show.
     do throws(Errno) {
       let header = try task.memory.load(program)
       let count = Int(header.count)

@@ -26,7 +26,7 @@ extension CallRoom {
     } catch {
       files.notifier?.finishCall()
       if wantedDescriptor != nil { return .sleep(isSlow: false) }
-      // A copy-up is needed that takes long. Whatever the error is, nothing has been changed: the call is given up.
+      // A copy-up is needed that takes long. Whatever the error is, nothing has been changed: the call will be made again.
       if copyUps.isNeeded {
         copyUps.wait(thread, in: call)
         return .sleep(isSlow: false)

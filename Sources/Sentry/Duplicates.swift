@@ -22,7 +22,7 @@ struct DescriptorCursor: ~Copyable {
     known = 0
   }
 
-  /// Without a duplicate it can be read, and the guest's own descriptor is moved.
+  /// Without a duplicate the position can be read, and is set by the guest's own descriptor.
   init(position: Int64) {
     copy = -1
     known = position

@@ -47,7 +47,7 @@ final class NodeRegistry {
   private var sweepAtNodes = 4096
   private var sweepAtOrphans = 64
   private var sweepAtBytes: Int64 = 64 << 20
-  /// At fewer of their bytes nobody asks how full the file system is.
+  /// At fewer of their bytes it is not asked how full the file system is.
   private var leastBytes: Int64 = 256 << 10
 
   /// Whether nodes should be forgotten: there are many of them, or what they keep is much, or much of what is left.

@@ -59,7 +59,7 @@ final class Task {
 
   // MARK: - Its descriptor table
 
-  /// A call begins that may give the task a table of its own. Between the kernel's doing so and our hearing of it nobody who
+  /// A call begins that may give the task a table of its own. Between the kernel's doing so and our hearing of it no task that
   /// shares the table may be judged by what this task has; so it is taken for separate from now on.
   func mayUnshareDescriptors() {
     guard descriptors.isShared, formerDescriptors == nil else { return }

@@ -17,6 +17,6 @@ public protocol CopyUpObserver: AnyObject {
 
   /// The call that is being served needs the content of `copyUp`: true if the content is going to be copied in the background,
   /// and the call made again when it has been. The operation then fails, before anything was changed: with EAGAIN, but whatever
-  /// error arrives at the dispatch, the call is given up.
+  /// error arrives at the dispatch, the call is interrupted.
   func mayWait(for copyUp: BackgroundCopyUp) -> Bool
 }

@@ -215,7 +215,7 @@ final class DentryCache {
       let wasReferenced = dentry.isReferenced
       dentry.isReferenced = false
       if !wasReferenced {
-        // The cache's own reference is given up for the moment, to see whether it was the only other one.
+        // The cache's own reference is released for the moment, to see whether it was the only other one.
         candidate.release()
         let isAlone = isKnownUniquelyReferenced(&dentry)
         _ = candidate.retain()

@@ -217,7 +217,7 @@ public final class VirtualFileSystem {
     return path
   }
 
-  /// The path as getcwd(2) and the links of /proc tell it (`d_path`): from the root of everything, behind `outside`, if
+  /// The path as getcwd(2) and the links of /proc show it (`d_path`): from the root of everything, behind `outside`, if
   /// `root` is not above the position. It may be longer than PATH_MAX; those two say ENAMETOOLONG then.
   public func shownPath(of position: Position, from root: Position, outside: StaticString = "") -> [UInt8] {
     path(of: position, from: root)

@@ -62,9 +62,9 @@ extension VirtualFileSystem {
     if watchCount == 0 { return }
     let isExcluded = dentry?.isDeleted == true && !event.isDisjoint(with: Self.ofOpenFiles)
     if let dentry, let directory = dentry.parent?.inode, !directory.watches.isEmpty {
-      tell(directory, marked(event, inode), name: dentry.name, isExcluded: isExcluded)
+      notify(directory, marked(event, inode), name: dentry.name, isExcluded: isExcluded)
     }
-    tell(inode, marked(event, inode), isExcluded: isExcluded)
+    notify(inode, marked(event, inode), isExcluded: isExcluded)
   }
 
   /// Events that carry an open file, which IN_EXCL_UNLINK applies to.
@@ -72,13 +72,13 @@ extension VirtualFileSystem {
 
   /// A name in `directory` came or went; not reported to the inode behind it.
   func report(_ event: InotifyMask, of name: [UInt8], _ inode: Inode, in directory: Inode, cookie: UInt32 = 0) {
-    tell(directory, marked(event, inode), name: name, cookie: cookie)
+    notify(directory, marked(event, inode), name: name, cookie: cookie)
   }
 
   /// The number of names of `inode` has changed. With the last one it is deleted, unless a task has it open.
   func reportLinks(of inode: Inode) {
     if inode.watches.isEmpty { return }
-    if !inode.isDirectory { tell(inode, .attributes) }
+    if !inode.isDirectory { notify(inode, .attributes) }
     var count: UInt32 = 0
     if !inode.isDirectory {
       do throws(Errno) { count = try inode.attributes().linkCount } catch {}
@@ -90,7 +90,7 @@ extension VirtualFileSystem {
 
   /// The inode is deleted and no task has it open any more: IN_DELETE_SELF, and the end of its watches.
   public func reportDeletion(of inode: Inode) {
-    tell(inode, .deleteSelf)
+    notify(inode, .deleteSelf)
     for watch in inode.watches { watch.receiver.inodeIsGone(watch) }
   }
 
@@ -103,14 +103,14 @@ extension VirtualFileSystem {
     report(.movedFrom, of: oldName, inode, in: oldDirectory, cookie: moveCookie)
     report(.movedTo, of: newName, inode, in: newDirectory, cookie: moveCookie)
     if let replaced { reportLinks(of: replaced) }
-    tell(inode, .moveSelf)
+    notify(inode, .moveSelf)
   }
 
   private func marked(_ event: InotifyMask, _ inode: Inode) -> InotifyMask {
     inode.isDirectory ? event.union(.isDirectory) : event
   }
 
-  private func tell(
+  private func notify(
     _ inode: Inode, _ event: InotifyMask, name: [UInt8] = [], cookie: UInt32 = 0, isExcluded: Bool = false
   ) {
     // A copy: a receiver may end the watch.

@@ -22,7 +22,7 @@ extension SandboxConfiguration {
     }
   }
 
-  /// Takes back what `makeUpper` has made, for a run that did not begin: only an empty directory goes.
+  /// Removes what `makeUpper` has made, for a run that did not begin: only an empty directory goes.
   func removeUpper() {
     guard case .directory(let path) = upper else { return }
     _ = try? path.withCString { name throws(Errno) in

@@ -129,7 +129,7 @@ private struct SandboxSession {
   }
 
   /// `VEDETTE_CHECK=mappings` in the caller's environment, for tests: the record of file mappings is compared with the
-  /// kernel's list at each `mmap` and each move. Each difference is a line on standard error, and ends in status 125.
+  /// kernel's list at each `mmap` and each remap. Each difference is a line on standard error, and ends in status 125.
   private static var checksMappings: Bool {
     guard let environment = try? Host.readFile("/proc/self/environ") else { return false }
     return environment.split(separator: 0).contains { $0.elementsEqual("VEDETTE_CHECK=mappings".utf8) }

@@ -11,7 +11,7 @@ struct SandboxBounds {
   let inodes: UInt64
   /// Bytes of names, inodes, attributes and the like in the supervisor's memory (MemoryBudget).
   let memory: Int
-  /// Dentries that are kept although nobody holds them; twice as many if guests hold them all.
+  /// Dentries that are kept although nothing holds them; twice as many if guests hold them all.
   let names: Int
 
   /// As asked, or as tmpfs has it by default, half of the memory (`man 5 tmpfs`).

@@ -125,7 +125,7 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var taskLimit: Int?
   /// Descriptors of the caller, besides 0, 1 and 2, that the guest gets under the same numbers.
   public var extraDescriptors: [CInt] = []
-  /// Before the command runs, this whole process gives up for good what a supervisor does not need: capabilities, new
+  /// Before the command runs, this whole process drops for good what a supervisor does not need: capabilities, new
   /// privileges, and most calls, `execve` and `fork` among them. For a process that does nothing else afterwards, such as
   /// the command line's.
   public var confinesProcess = false

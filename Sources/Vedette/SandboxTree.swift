@@ -17,7 +17,7 @@ struct SandboxTree {
   let layers: HostLayers
   let store: BackingStore
   let identity: IdentityMap
-  /// How many dentries are kept that nobody holds.
+  /// How many dentries are kept that nothing holds.
   let cachedNames: Int
 
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.

@@ -15,7 +15,7 @@ struct ApplyCommand: GuestlessCommand {
     discussion: """
       Shows the changes and asks first; without a terminal to ask, --yes is needed. Everything is built beside its place, \
       then renamed into it; on failure what was done is undone and a line says so. Other writers of ROOT are not kept out. \
-      DIR stays as it is. Extended attributes security.* and trusted.* set inside are not carried over.
+      DIR stays as it is. Extended attributes security.* and trusted.* set inside are not applied.
 
       Three-way: what ROOT has changed, lost or got since DIR covered it is a conflict. Conflicts are listed, C and the path, \
       and nothing is applied, unless an option says what to do. vedette undo DIR takes the last apply back.

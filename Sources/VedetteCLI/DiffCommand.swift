@@ -11,7 +11,7 @@ struct LayerOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The lowest layer, if it is not the last run's (DIR/work/layers tells). Example: --rootfs /srv/debian",
+      "The lowest layer, if it is not the last run's (DIR/work/layers names it). Example: --rootfs /srv/debian",
       valueName: "dir"))
   var rootfs: String?
 
@@ -60,7 +60,7 @@ struct DiffCommand: GuestlessCommand {
       A pattern covers what it matches and all below that. With a slash in it it is matched from the root, without one against \
       each name; *, ?, [a-z] do not match a slash, a ** between slashes matches any number of names.
 
-      Exit status: 0, whether there are changes or not; 125 with one line on standard error if that cannot be told.
+      Exit status: 0, whether there are changes or not; 125 with one line on standard error if that cannot be found out.
 
       Examples:
         vedette run --upper ./changes -- make install; vedette diff ./changes

@@ -17,7 +17,7 @@ struct ImportCommand: GuestlessCommand {
 
       Refused: names that are absolute or hold '..', hard links and relative symlinks that point out of the tree, names that \
       lead through a symlink. Of two members with one name the last counts. What this user may not set (owners, \
-      device nodes) is told in one line at the end.
+      device nodes) is reported in one line at the end.
 
       Exit status: 0; 125 with one line on standard error on failure.
 

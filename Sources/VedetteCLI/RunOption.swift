@@ -57,7 +57,7 @@ struct Setting: Equatable {
     ConfigurationError(at: place, problem, advice: advice)
   }
 
-  /// Carries the setting into `configuration`. Of two values for one thing the later wins; lists grow.
+  /// Applies the setting to `configuration`. Of two values for one thing the later wins; lists grow.
   func apply(to configuration: inout SandboxConfiguration) throws(ConfigurationError) {
     switch option {
     case .rootfs: configuration.rootfs = try nonEmpty()

@@ -9,12 +9,12 @@ import Vedette
 struct UndoCommand: GuestlessCommand {
   static let configuration = CommandConfiguration(
     commandName: "undo",
-    abstract: "Take back what vedette apply has done.",
+    abstract: "Undo what vedette apply has done.",
     usage: "vedette undo DIR [--yes] [--rootfs DIR] [--lower DIR]...",
     discussion: """
       The host tree gets back what the last apply of DIR replaced, removed or added, as long as it shows what the apply has \
       left: a path that was changed since is listed, and nothing is done. DIR keeps its changes. An apply that was killed is \
-      taken back too. What was replaced is kept in DIR until the next apply.
+      undone too. What was replaced is kept in DIR until the next apply.
 
       Exit status: 0; 1 if the answer was no; 2 if something was changed since the apply; 125 with one line on standard \
       error on failure.

@@ -32,7 +32,7 @@ import TestSupport
   }
   private let open = call(SYS_openat, 0x1000)
 
-  /// The thread's call needs the copy-up, and is given up.
+  /// The thread's call needs the copy-up, and is interrupted.
   private func wait(_ thread: ThreadID, _ call: SystemCall, _ copyUp: BackgroundCopyUp) {
     #expect(waits.begin(copyUp, control))
     waits.wait(thread, in: call)

@@ -24,7 +24,7 @@ struct BackingStoreTests {
     scratch.store.remove(number)
   }
 
-  /// The second question opens a descriptor, the third uses it; what it tells is never old.
+  /// The second question opens a descriptor, the third uses it; what it answers is never old.
   @Test func hotStatusIsNeverStale() throws {
     let scratch = try Scratch()
     let number = try scratch.store.createFile()

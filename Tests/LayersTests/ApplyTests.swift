@@ -26,7 +26,7 @@ import VFS
 
   @Test func whatMeetsIsNotMerged() {
     #expect(merge("1\n2\n3\n", "1\na\n3\n", "1\nb\n3\n") == nil)
-    // Side by side: which comes first is nobody's to say.
+    // Side by side: which comes first does not matter.
     #expect(merge("1\n2\n", "1\na\n2\n", "1\nb\n2\n") == nil)
     #expect(merge("1\n2\n3\n", "a\n2\n3\n", "1\nb\n3\n") == nil)
   }

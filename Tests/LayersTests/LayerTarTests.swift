@@ -1,4 +1,4 @@
-// The archive format: what is written is read back, numbers and names at their limits, damage is told.
+// The archive format: what is written is read back, numbers and names at their limits, damage is reported.
 
 import CLinux
 import Kernel

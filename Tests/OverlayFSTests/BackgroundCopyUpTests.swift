@@ -20,7 +20,7 @@ import VFS
     let client: Client
     let content: String
     let observer: Observer
-    /// The copy-ups that calls were given up for, in order.
+    /// The copy-ups that calls were interrupted for, in order.
     var copies: [BackgroundCopyUp] { observer.background }
     var canWait: Bool {
       get { observer.canWait }

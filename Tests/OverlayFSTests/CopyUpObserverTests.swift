@@ -13,7 +13,7 @@ final class Observer: CopyUpObserver {
   /// The content's copy-ups.
   private(set) var count = 0
   var onCopyUp: ((_ file: OverlayRegularFile, _ lower: Inode, _ upper: Inode) -> Void)?
-  /// The copy-ups that calls were given up for, in order.
+  /// The copy-ups that calls were interrupted for, in order.
   private(set) var background: [BackgroundCopyUp] = []
   var canWait = false
 

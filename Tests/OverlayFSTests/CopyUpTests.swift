@@ -6,7 +6,7 @@ import OverlayFS
 import Testing
 import VFS
 
-/// What copy-up carries along, what it leaves out, and what a failure leaves behind.
+/// What copy-up copies, what it leaves out, and what a failure leaves behind.
 @Suite struct CopyUpTests {
   static let kinds = UpperKind.allCases
 

@@ -200,7 +200,7 @@ import VFS
     let store = Client(try HostFilesystem.store(stage.upperTree))
     let prefix = "trusted.overlay."
     try store.setAttribute("upper/d/f", prefix + "origin", "not a number")
-    // A directory whose lowers cannot be told would show less than it holds.
+    // A directory whose lowers are not known would show less than it holds.
     try store.setAttribute("upper/r", prefix + "redirect", "77/nowhere\0" + "x/y\0" + "0/../../etc")
     try store.setAttribute("upper/d", prefix + "links", "\u{1}\u{2}")
     stage.upperTree("printf 'garbage that is no record' > work/overflow/ff")

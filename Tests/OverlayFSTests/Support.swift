@@ -11,7 +11,7 @@ import VFS
 /// A client of a file system: resolves paths one component at a time, and does what the VFS would do around each call.
 final class Client {
   let filesystem: Filesystem
-  /// The VFS's cache: without it every inode that nobody else holds is made anew at each step.
+  /// The VFS's cache: without it every inode that nothing else holds is made anew at each step.
   var cache: [String: Inode]?
 
   init(_ filesystem: Filesystem, caching: Bool = false) {

@@ -4,7 +4,7 @@ import Testing
 @testable import Platform
 
 @Suite struct CPUMaskTests {
-  /// On a thread of its own: where it may run is nobody else's affair.
+  /// On a thread of its own: where it may run concerns no other thread.
   @Test func threadGoesWhereItsMaskSays() throws {
     let all = try #require(CPUMask(of: 0))
     let worker = try WorkerThread.start {

@@ -1,5 +1,5 @@
 // A sentry in miniature for the platform's own tests: it answers from the host's file system, without any isolation, and
-// has a loader that knows static and dynamic programs. It counts what it is told.
+// has a loader that knows static and dynamic programs. It counts what is reported to it.
 
 import CLinux
 import Gate

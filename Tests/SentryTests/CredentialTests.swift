@@ -209,7 +209,7 @@ struct CredentialTests {
       set(0x2008_0522, -1)
       #expect(caller.call(SYS_capget, header, data) == invalid)
 
-      // Give up all but CAP_SETUID and CAP_KILL, and only the latter effective.
+      // Drop all but CAP_SETUID and CAP_KILL, and only the latter effective.
       set(0x2008_0522, 7)
       let sets: [UInt32] = [1 << 5, 1 << 5 | 1 << 7, 1 << 7, 0, 0, 0]
       for (index, value) in sets.enumerated() {

@@ -1,5 +1,5 @@
 // The queue of an inotify instance: the records' bytes, merging, order over a full pipe, overflow, the end of watches; and
-// whom the VFS tells.
+// to whom the VFS reports.
 
 import CLinux
 import Kernel
@@ -87,13 +87,13 @@ private final class Instance {
   @Test func eventsKeepTheirOrderWhenThePipeIsFull() throws {
     let instance = try Instance()
     let watch = try instance.watch(.allEvents)
-    var told: [Bool] = []
-    instance.queue.onWaiting = { told.append($0) }
+    var reported: [Bool] = []
+    instance.queue.onWaiting = { reported.append($0) }
     let count = 1000
     for index in 0..<count {
       instance.queue.receive(.modify, cookie: UInt32(index), name: Array("\(index)".utf8), from: watch)
     }
-    #expect(told == [true])
+    #expect(reported == [true])
     var seen = 0
     while seen < count {
       guard let event = instance.next() else {
@@ -105,7 +105,7 @@ private final class Instance {
     }
     instance.queue.feed()
     #expect(instance.next() == nil)
-    #expect(told == [true, false])
+    #expect(reported == [true, false])
   }
 
   @Test func aQueueThatIsFullEndsWithOneOverflow() throws {

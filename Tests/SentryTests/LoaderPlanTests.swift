@@ -178,7 +178,7 @@ private struct Files {
     try unmap(block)
   }
 
-  /// What the block on the stack tells is what /proc/PID/maps and /proc/PID/personality would.
+  /// What the block on the stack says is what /proc/PID/maps and /proc/PID/personality would.
   @Test func knowsWhatTheKernelHasMapped() throws {
     let words = try Host.readFile("/proc/self/auxv").withUnsafeBytes { [UInt64]($0.bindMemory(to: UInt64.self)) }
     let entries = stride(from: 0, to: words.count, by: 2).map {

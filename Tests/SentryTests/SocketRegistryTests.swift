@@ -1,4 +1,4 @@
-// Entries of bound Unix sockets end with their sockets, as the kernel's list tells.
+// Entries of bound Unix sockets end with their sockets, as the kernel's list shows.
 
 import CLinux
 import Gate

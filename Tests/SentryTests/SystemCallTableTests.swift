@@ -26,7 +26,7 @@ import Testing
 
   @Test func everyNumberHasOneRow() {
     #expect(SystemCallTable.all.conflicts == [])
-    // 337 ... 423 are nobody's on x86-64.
+    // 337 ... 423 are no calls on x86-64.
     for number in 0..<DispositionTable.count {
       #expect((rows[number] != nil) == !(337...423).contains(number), "\(number)")
     }
@@ -43,7 +43,7 @@ import Testing
     #expect(compared > 350)
   }
 
-  /// A call that a gate stops and nobody serves would be refused; a handler that no gate asks would be dead.
+  /// A call that a gate stops and no handler serves would be refused; a handler that no gate asks would be dead.
   @Test func whatAGateStopsHasAHandlerAndTheOtherWayRound() {
     let tables = Self.policies.map { SystemCallTable.dispositions($0) }
     for case let row? in rows {

@@ -1,4 +1,4 @@
-// The bound of the dentry cache: what nobody holds goes, what somebody holds stays the one dentry of its name.
+// The bound of the dentry cache: what nothing holds goes, what is held stays the one dentry of its name.
 
 import LinuxABI
 import Testing

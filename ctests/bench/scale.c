@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void tell(const char *name, uint64_t nanoseconds) {
+static void report(const char *name, uint64_t nanoseconds) {
     printf("%s %llu\n", name, (unsigned long long)nanoseconds);
     fflush(stdout);
 }
@@ -89,7 +89,7 @@ static void stop(void) {
     for (int i = 0; i < 2000; i++) umask(022);
     uint64_t begin = now();
     for (int i = 0; i < count; i++) umask(022);
-    tell("stop", (now() - begin) / count);
+    report("stop", (now() - begin) / count);
 }
 
 static void lookup(unsigned count) {
@@ -103,7 +103,7 @@ static void lookup(unsigned count) {
         if (stat(name, &status) != 0) fail(name);
     }
     sprintf(label, "first-%u", count);
-    if (new) tell(label, (now() - begin) / new);
+    if (new) report(label, (now() - begin) / new);
     uint64_t samples[7];
     unsigned seed = 12345, each = 10000;
     for (int round = 0; round < 7; round++) {
@@ -116,7 +116,7 @@ static void lookup(unsigned count) {
         samples[round] = (now() - begin) / each;
     }
     sprintf(label, "stat-%u", count);
-    tell(label, median(samples, 7));
+    report(label, median(samples, 7));
     char line[16];
     if (!fgets(line, sizeof line, stdin)) exit(0);
 }
@@ -141,7 +141,7 @@ static void readDirectory(const char *directory) {
     for (int round = 0; round < 9; round++) samples[round] = pass(directory, &count);
     char label[32];
     sprintf(label, "readdir-%u", count - 2);
-    tell(label, median(samples, 9));
+    report(label, median(samples, 9));
 }
 
 static void renameDirectory(const char *directory, const char *first, const char *again) {
@@ -156,10 +156,10 @@ static void renameDirectory(const char *directory, const char *first, const char
             fail("rename");
         }
         uint64_t took = now() - begin;
-        if (round == 0) tell(first, took);
+        if (round == 0) report(first, took);
         else samples[round - 1] = took;
     }
-    tell(again, median(samples, 101));
+    report(again, median(samples, 101));
 }
 
 static void delete (unsigned count, const char *label) {
@@ -169,14 +169,14 @@ static void delete (unsigned count, const char *label) {
         nameOf(name, i);
         if (unlink(name) != 0) fail(name);
     }
-    tell(label, now() - begin);
+    report(label, now() - begin);
 }
 
 static void churn(const char *directory, unsigned count) {
     enter(directory);
     uint64_t begin = now();
     fill(count);
-    tell("create", now() - begin);
+    report("create", now() - begin);
     readDirectory(".");
     if (chdir("..") != 0) fail("..");
     const char *name = strrchr(directory, '/') ? strrchr(directory, '/') + 1 : directory;
@@ -189,7 +189,7 @@ static void touch(const char *path) {
     uint64_t begin = now();
     int descriptor = open(path, O_WRONLY | O_CLOEXEC);
     if (descriptor < 0 || pwrite(descriptor, "x", 1, 0) != 1 || close(descriptor) != 0) fail(path);
-    tell("copy-up", now() - begin);
+    report("copy-up", now() - begin);
 }
 
 // A stat every millisecond, until the other end of the pipe `over` is closed; one byte to `ready` after the first.
@@ -205,7 +205,7 @@ static void watch(const char *path, int ready, int over) {
         if (ready >= 0 && (write(ready, "r", 1) != 1 || close(ready) != 0)) fail("ready");
         ready = -1;
     } while (poll(&end, 1, 1) == 0);
-    tell("longest-stat", longest);
+    report("longest-stat", longest);
 }
 
 static void beside(const char *path, const char *other) {

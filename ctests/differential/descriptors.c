@@ -21,7 +21,7 @@ void op_open_(void) {
     static const int modes[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
     static const int extra[] = {O_CREAT, O_CREAT,  O_CREAT, O_CREAT,  O_CREAT,     O_CREAT,    O_EXCL,
                                 O_TRUNC, O_APPEND, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_NOATIME};
-    // O_NONBLOCK always: a FIFO that nobody else holds would end the run.
+    // O_NONBLOCK always: a FIFO that no other process holds would end the run.
     int i = slotToOpen(), flags = modes[below(4)] | O_NONBLOCK, n = (int)below(4);
     while (n--) flags |= extra[below(sizeof extra / sizeof *extra)];
     struct Place p = place();
@@ -274,7 +274,7 @@ void op_procLink(void) {
     int i = slot();
     snprintf(link, sizeof link, "/proc/self/fd/%d", slots[i]);
     struct stat s;
-    // Of a file that has or had several names /proc tells the one it was opened by, and we one that led to it.
+    // Of a file that has or had several names /proc shows the one it was opened by, and we one that led to it.
     if (fstat(slots[i], &s) != 0 || !S_ISDIR(s.st_mode)) {
         say(" none");
         return;

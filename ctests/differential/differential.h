@@ -1,5 +1,5 @@
 // What the parts of the random differential test share: the sequence and its arguments (generator.c), the operations
-// (operations.h, operations.c), and what is told of inodes and trees (tree.c).
+// (operations.h, operations.c), and what is logged of inodes and trees (tree.c).
 #ifndef DIFFERENTIAL_H
 #define DIFFERENTIAL_H
 #ifndef _GNU_SOURCE

@@ -67,7 +67,7 @@ void op_mapWrite(void) {
         say(" none");
         return;
     }
-    // Bytes beyond the end of the file in its last page are nobody's; what becomes of them is not defined.
+    // Bytes beyond the end of the file in its last page are not the file's; what becomes of them is not defined.
     if (maps[m].offset + at + size > s.st_size) {
         say(" beyond");
         return;

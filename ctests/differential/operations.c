@@ -112,7 +112,7 @@ void step(int depth) {
     unsigned i;
     do i = below(sizeof operations / sizeof *operations);
     while (depth && (operations[i].run == op_child || operations[i].run == op_asOther || operations[i].run == op_pass));
-    // The working directory may have been carried above the root of the test by somebody's rename.
+    // The working directory may have been moved above the root of the test by somebody's rename.
     say(" %s", operations[i].name);
     errno = 0;
     operations[i].run();

@@ -1,4 +1,4 @@
-// What is told of inodes, directories and the whole tree, and the populations that lower layers are made of.
+// What is logged of inodes, directories and the whole tree, and the populations that lower layers are made of.
 //
 // Inodes are named by the held descriptors that are the same inode and, for even seeds, by the order in which they were
 // first seen; each such inode is pinned by a descriptor, for a file system may use a freed number again. Odd seeds pin
@@ -147,7 +147,7 @@ void sayEntries(int fd) {
     forget(&whole);
 }
 
-// The order of entries is the file system's own; what holds on all of them is checked and told: behind a position of
+// The order of entries is the file system's own; what holds on all of them is checked and logged: behind a position of
 // telldir stand the entries that stood there, an entry that is there throughout is returned exactly once.
 void sayTail(int fd) {
     int missing = 0, again = 0, wrong = 0;

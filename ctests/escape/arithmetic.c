@@ -187,7 +187,7 @@ ATTACK(limits_at_ends, deny, NUMBERS, "setrlimit and prlimit with each pair, the
           execl(in("/bin/attacker"), "x", "--list", NULL));
     served();
 }
-ATTACK(locks_at_ends, deny, NUMBERS, "fcntl locks with each start and length, then a copy-up that carries them over") {
+ATTACK(locks_at_ends, deny, NUMBERS, "fcntl locks with each start and length, then a copy-up") {
     int fd = open(in("/lower/victim"), O_RDONLY);
     EACH_END(i) EACH_END(n) {
         struct flock l = {.l_type = F_RDLCK, .l_whence = (short)(n % 3), .l_start = (off_t)ends[i], .l_len = (off_t)ends[n]};

@@ -228,7 +228,7 @@ ATTACK(in_flight, deny, MANY, "descriptors in flight in sockets that are in flig
     }
     say("sent", n);
 }
-ATTACK(many_watches, deny, MANY, "inotify instances and watches, with events that nobody reads") {
+ATTACK(many_watches, deny, MANY, "inotify instances and watches, with events that no process reads") {
     int n = 0;
     FOR_SECONDS(2) {
         int fd = inotify_init1(IN_NONBLOCK);

@@ -189,7 +189,7 @@ ATTACK(vdso_unmapped, deny, NO_SUPERVISOR, "the vdso unmapped, or something of t
         waitpid(c, NULL, 0);
     }
 }
-ATTACK(clone_untraced, leak, 0, "clone and clone3 with CLONE_UNTRACED and CLONE_PTRACE: a child that nobody traces; natively any child") {
+ATTACK(clone_untraced, leak, 0, "clone and clone3 with CLONE_UNTRACED and CLONE_PTRACE: a child that is not traced; natively any child") {
     static const unsigned long flags[] = {0x800000, 0x2000, 0x802000, 0x8000, 0x808000, 0x4000 | 0x100 | 0x800000};
     for (int i = 0; i < 5; i++) {
         long c = syscall(SYS_clone, flags[i] | SIGCHLD, 0, 0, 0, 0);
@@ -258,7 +258,7 @@ ATTACK(vfork_games, leak, 0, "vfork and CLONE_VM children that change the parent
 }
 static int execFd;
 static void *flipFd(void *unused) {
-    // A FIFO and a pipe that nobody writes to: who opens them for reading waits.
+    // A FIFO and a pipe without a writer: who opens them for reading waits.
     int ends[2];
     if (pipe(ends) != 0) return unused;
     close(ends[1]);

@@ -282,7 +282,7 @@ static bool exists(int pid) {
         }
     }
 }
-// The oracle's own pattern: any way that tells all sixteen apart.
+// The oracle's own pattern: any way that distinguishes all sixteen.
 static void oracles(int from, int to) {
     for (way = from; way < to; way++) {
         char bits[17] = "", text[160], *rest = text, *word, label[32];

@@ -464,7 +464,7 @@ static void judgeLeaks(struct arena *a) {
         }
 }
 static void judgeTerminal(struct arena *a) {
-    // Input that nobody typed, and output of those that may not write.
+    // Input that was not typed, and output of those that may not write.
     int slave = open(a->ptySlave, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), pending = 0;
     if (slave < 0) {
         found(SAW_DENY, "the terminal cannot be opened: %s", strerror(errno));

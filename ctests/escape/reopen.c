@@ -100,7 +100,7 @@ ATTACK(exe_overwritten, change, 0, "/proc/self/exe opened by O_PATH, written to 
     for (ssize_t got; (got = read(from, page, sizeof page)) > 0;)
         if (write(copy, page, (size_t)got) != got) break;
     close(copy);
-    // Nobody executes the program any more once this process runs a copy, which writes through the descriptor.
+    // No process executes the program any more once this process runs a copy, which writes through the descriptor.
     snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
     setenv("ESCAPE_WRITER", text, 1);
     execv(in("/tmp/copy"), arguments);

@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-ATTACK(input_pushed, change, TERMINAL, "TIOCSTI: input that nobody typed (CVE-2017-5226)") {
+ATTACK(input_pushed, change, TERMINAL, "TIOCSTI: input that was not typed (CVE-2017-5226)") {
     for (const char *p = "id\n"; *p; p++) say("TIOCSTI", ioctl(0, TIOCSTI, p));
 }
 ATTACK(input_pushed_64, change, TERMINAL, "TIOCSTI with more bits in the command (CVE-2019-7303)") {
@@ -24,7 +24,7 @@ ATTACK(input_pasted, change, TERMINAL, "TIOCLINUX: select and paste; natively TI
     say("TIOCLINUX", ioctl(0, TIOCLINUX, paste));
     if (!inside) ioctl(0, TIOCSTI, "x");
 }
-ATTACK(exclusive, deny, TERMINAL, "TIOCEXCL: nobody else opens the caller's terminal") {
+ATTACK(exclusive, deny, TERMINAL, "TIOCEXCL: no other process opens the caller's terminal") {
     say("TIOCEXCL", ioctl(0, TIOCEXCL));
     hold();
 }

@@ -115,7 +115,7 @@ done
 cp "$VEDETTE" "$work/vedette"
 chmod 755 "$work"/{vedette,random,extreme}
 
-# The status as wait(2) gives it: a shell cannot tell `exit 139` from SIGSEGV.
+# The status as wait(2) gives it: a shell cannot distinguish `exit 139` from SIGSEGV.
 cat >"$work/start.pl" <<'END'
 my ($status, $pid, $space, @command) = @ARGV;
 my $child = fork; die "fork: $!" unless defined $child;

@@ -29,7 +29,7 @@ enum vd_stage {
   VD_STAGE_FILTER,
   /// init: a layer's read-only tree follows, or why there is none.
   VD_STAGE_TREE,
-  /// init: it has given up what it will not need.
+  /// init: it has dropped what it will not need.
   VD_STAGE_CONFINED,
 };
 

@@ -1,4 +1,4 @@
-// The last wall is about ourselves: before the first guest instruction runs, the supervisor gives up what it will not
+// The last wall is about ourselves: before the first guest instruction runs, the supervisor drops what it will not
 // need, so that a guest which takes it over by a bug of ours gains little. No way leads back.
 
 import CLinux
@@ -6,7 +6,7 @@ import Gate
 import Kernel
 import LinuxABI
 
-/// What the supervisor's process gives up, for good.
+/// What the supervisor's process drops, for good.
 struct Confinement {
   private let filter: [FilterInstruction]
   private let kept: UInt64
@@ -24,7 +24,7 @@ struct Confinement {
   /// what all guests read, is not dumped; and processes of the same user may neither trace us nor look into /proc/PID.
   ///
   /// Once the guest is traced: with kernel.yama.ptrace_scope 2 that takes CAP_SYS_PTRACE.
-  func giveUpPrivileges() throws(LaunchError) {
+  func dropPrivileges() throws(LaunchError) {
     do throws(Errno) {
       try Kernel.call(SYS_prctl, Int(PR_SET_NO_NEW_PRIVS), 1)
     } catch {

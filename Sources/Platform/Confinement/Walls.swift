@@ -24,7 +24,7 @@ public struct Walls: Sendable, Equatable {
 
   /// - Parameters:
   ///   - layersAreReadOnly: what is only shown is reached through read-only trees.
-  ///   - confinesProcess: the supervisor gives up what serving does not take.
+  ///   - confinesProcess: the supervisor drops what serving does not take.
   init(_ isolation: IsolationLevel, layersAreReadOnly: Bool, confinesProcess: Bool) {
     var all = [Wall(name: "no-new-privileges", stands: true)]
     if isolation == .full { all.append(Wall(name: "namespaces", stands: true)) }

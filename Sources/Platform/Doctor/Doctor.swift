@@ -65,7 +65,7 @@ public struct Doctor: Sendable {
     lines.append(Self.guestMemory())
     add(
       "kcmp", Self.raw(SYS_kcmp, Int(getpid()), Int(getpid()), 1), "what tasks share is asked of the kernel",
-      lacking: "what tasks share is told by the call that made them")
+      lacking: "what tasks share is read from the call that made them")
     add(
       "PROCMAP_QUERY", Int(vd_probe_mapping_query()), "mappings are asked for by address",
       lacking: "needs Linux 6.11; /proc/PID/maps is read instead")

@@ -62,7 +62,7 @@ struct InspectionAddress: Equatable, Sendable {
     return withUnsafePointer(to: &address) { body($0, MemoryLayout<sockaddr_un>.size) }
   }
 
-  /// `sendto(2)`, waiting for nobody.
+  /// `sendto(2)` without waiting (MSG_DONTWAIT).
   func send(_ bytes: [UInt8], through socket: CInt) -> Int {
     withAddress { address, length in
       bytes.withUnsafeBytes {

@@ -141,7 +141,7 @@ public final class GuestProcess {
       handler: handler, table: table, listener: listener, trampolines: launcher.trampolines,
       requests: requests, arrivals: arrivals, stopsWithGuest: configuration.forwardsSignals)
     try tracer.attach(main: started.thread)
-    try confinement?.giveUpPrivileges()
+    try confinement?.dropPrivileges()
     let worker = NotifyWorker(
       listener: listener, handler: handler, requests: requests, jobs: tracer.jobs)
     try worker.start()

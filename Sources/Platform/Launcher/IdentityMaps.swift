@@ -8,7 +8,7 @@ import LinuxABI
 enum IdentityMaps {
   static func write(for process: pid_t, _ configuration: LaunchConfiguration) throws(LaunchError) {
     do throws(Errno) {
-      // A caller without CAP_SETGID may map its group only after giving up setgroups for the namespace.
+      // A caller without CAP_SETGID may map its group only after denying setgroups for the namespace.
       if geteuid() != 0 { try write("deny", to: "/proc/\(process)/setgroups") }
       try write("\(configuration.user) \(geteuid()) 1", to: "/proc/\(process)/uid_map")
       try write("\(configuration.group) \(getegid()) 1", to: "/proc/\(process)/gid_map")

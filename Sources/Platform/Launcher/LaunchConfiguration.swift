@@ -43,7 +43,7 @@ public struct LaunchConfiguration: Sendable {
   /// Signals sent to this process go to the guest, and it stops when the guest stops. For command line use: the signals
   /// are blocked in the thread that calls `GuestProcess.prepare`, which must be the only one.
   public var forwardsSignals = true
-  /// Before the guest runs, this whole process gives up, for good, what a supervisor does not need: capabilities but
+  /// Before the guest runs, this whole process drops, for good, what a supervisor does not need: capabilities but
   /// those of `keptCapabilities`, new privileges by exec, and all calls but those of `SupervisorCalls` (it can then neither
   /// fork nor execute). Without namespaces it also enters a Landlock domain (`SupervisorDomain`). For a process that does
   /// nothing else.

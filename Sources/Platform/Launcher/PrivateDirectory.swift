@@ -94,7 +94,7 @@ final class PrivateDirectory {
   }
 
   /// Removes the directory with everything in it; waits for that, as long as it takes. Where that cannot be asked for, the
-  /// directory goes with the end of the socket, and nobody waits.
+  /// directory goes with the end of the socket, and no caller waits.
   func remove() {
     _ = fchmod(trampolineDirectory, 0o700)
     close(trampolineDirectory)

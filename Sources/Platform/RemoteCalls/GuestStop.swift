@@ -96,7 +96,7 @@ struct GuestStop: ~Copyable, StoppedGuests {
         return
       case VD_PTRACE_EVENT_SECCOMP:
         tracer.rewind(tracee)
-        // Any trap takes back a PTRACE_INTERRUPT that came before it (kernel/signal.c, ptrace_stop): asked for again.
+        // Any trap clears a PTRACE_INTERRUPT that came before it (kernel/signal.c, ptrace_stop): asked for again.
         tracee.interrupt()
         tracee.resume()
       case VD_PTRACE_EVENT_EXEC:

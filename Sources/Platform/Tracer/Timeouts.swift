@@ -170,7 +170,7 @@ enum SocketTimeout {
   static func of(_ descriptor: CInt, in thread: ThreadID, _ option: CInt) -> UInt64? {
     // To close a duplicate of another kind of file may wait for its file system (flush).
     guard descriptor >= 0, ProcessFile.isSocket(descriptor, of: thread) else { return nil }
-    // Elsewhere a call that is interrupted by a move waits for its whole time again.
+    // Elsewhere a call that is interrupted by a remap waits for its whole time again.
     guard Host.takesDescriptors else { return nil }
     guard let process = try? Host.openProcess(thread),
       let socket = try? Host.duplicate(descriptor, from: process.rawValue)

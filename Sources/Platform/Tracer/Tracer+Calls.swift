@@ -5,7 +5,7 @@ import Gate
 import LinuxABI
 
 extension Tracer {
-  /// Carries out the handler's decision and lets the thread go on.
+  /// Applies the handler's decision and lets the thread go on.
   func apply(_ outcome: consuming Outcome, to call: SystemCall, of tracee: Tracee) {
     switch consume outcome {
     case .value(let value):

@@ -106,7 +106,7 @@ extension Tracer {
     if case .option = wait.call.timeout, MonotonicClock.now() >= wait.deadline {
       return tracee.poke(.rax, UInt64(bitPattern: -Int64(EAGAIN)))
     }
-    // This trap has taken back the PTRACE_INTERRUPT that may have ended the call.
+    // This trap has cleared the PTRACE_INTERRUPT that may have ended the call.
     tracee.pending = .interrupted(wait)
     tracee.wasInterrupted = true
     tracee.interrupt()

@@ -235,7 +235,7 @@ final class Tracer {
   /// Decides what a stop of a known thread means.
   func stopped(_ tracee: Tracee, _ status: CInt) {
     let signal = (status >> 8) & 0xff
-    // Any other trap takes back the PTRACE_INTERRUPT that unfinished work waits for.
+    // Any other trap clears the PTRACE_INTERRUPT that unfinished work waits for.
     if !tracee.unfinished.isEmpty, Int(status >> 16) != VD_PTRACE_EVENT_STOP { tracee.interrupt() }
     switch Int(status >> 16) {
     case VD_PTRACE_EVENT_SECCOMP: seccompStop(tracee)

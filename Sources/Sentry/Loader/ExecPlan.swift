@@ -45,7 +45,7 @@ final class ExecPlan {
   let hasExecutableStack: Bool
   /// The new comm, at most 15 bytes.
   let name: [UInt8]
-  /// The credentials after the execve; the lead makes them the task's at the point of no return.
+  /// The credentials after the execve; the sentry makes them the task's at the point of no return.
   let credentials: TaskCredentials
 
   private let program: ELFFile

@@ -1,6 +1,6 @@
 // What the supervisor has to know of a process that has just become the trampoline: what is mapped, which descriptor
 // numbers are free, and whether its addresses are to be random. The kernel has reported most of it in the block that it left
-// on the stack, which nobody has written to yet; reading /proc/PID would cost ten times as much, once there and once more
+// on the stack, which no thread has written to yet; reading /proc/PID would cost ten times as much, once there and once more
 // when the process ends.
 
 import CLinux
@@ -128,7 +128,7 @@ struct FreshProcess {
     try memory.write(bytes, at: address)
   }
 
-  /// The soft limit; nil if the kernel does not tell (`man 2 prlimit`: another user namespace).
+  /// The soft limit; nil if the kernel does not say (`man 2 prlimit`: another user namespace).
   private static func limit(_ resource: Int, of thread: ThreadID) -> UInt64? {
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2) { pair in
       let result = vd_syscall(

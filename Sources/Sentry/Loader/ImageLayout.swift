@@ -61,12 +61,12 @@ struct ImageLayout: Sendable {
       let address = segment.address &+ bias
       try Self.check(segment, at: address)
       let protection = Self.protection(segment.flags)
-      let lead = Page.offset(segment.address)
+      let pageOffset = Page.offset(segment.address)
       // Both sums fit: the sizes were checked against the address limit.
       var zeroStart = address
       if segment.fileSize > 0 {
-        let length = Page.align(segment.fileSize + lead)
-        let offset = try segment.offset.subtracting(lead, or: .invalidArgument)
+        let length = Page.align(segment.fileSize + pageOffset)
+        let offset = try segment.offset.subtracting(pageOffset, or: .invalidArgument)
         // mmap(2) takes no offset whose end is beyond the largest file (mm/util.c, `vm_mmap`; `file_mmap_ok`).
         let end = try offset.adding(length, or: .invalidArgument)
         if Page.offset(offset) != 0 || end > UInt64(Int64.max) { throw .invalidArgument }

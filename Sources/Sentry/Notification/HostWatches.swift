@@ -77,7 +77,7 @@ final class HostWatches {
   }
 
   /// Opens the content of `inode` for a watch. The open file is closed again before there is a watch, so that our own
-  /// close is nobody's event; what is left is a reference by O_PATH, whose close is none.
+  /// close is no watch's event; what is left is a reference by O_PATH, whose close is none.
   func watch(opening inode: Inode, _ dentry: Dentry?, _ mask: InotifyMask) throws(Errno) {
     let reference: OwnedDescriptor
     do {

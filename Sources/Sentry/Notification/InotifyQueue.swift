@@ -167,7 +167,7 @@ final class InotifyQueue: WatchReceiver {
     return result == 0 && count > 0
   }
 
-  /// False if there is no room. Without a reader (EPIPE) there is nobody to miss anything.
+  /// False if there is no room. Without a reader (EPIPE) no event is missed.
   private func write(_ record: [UInt8]) -> Bool {
     let result = record.withUnsafeBufferPointer {
       vd_syscall(Int(SYS_write), Int(writeEnd.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)

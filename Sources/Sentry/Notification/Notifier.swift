@@ -4,7 +4,7 @@
 //
 // Part of the sentry's state, under the tree lock. A thread of the platform waits for the epoll instance, without the
 // lock, and then has `serve` called under it. Before a call is served what happened natively is reported first, so events come
-// in the order of what they tell.
+// in the order of what they report.
 
 import CLinux
 import Kernel
@@ -213,7 +213,7 @@ final class Notifier: WatchKeeper {
   /// A descriptor of the supervisor's own will be closed: that is reported to no watch.
   func willClose(_ file: CInt) { host.willClose(file) }
 
-  /// Drops the watches of backing files that nobody asks for any more.
+  /// Drops the watches of backing files that no guest's watch needs any more.
   private func trim() {
     removed = 0
     host.keep { !interest($1, $2).isEmpty }
@@ -243,7 +243,7 @@ final class Notifier: WatchKeeper {
     ownWork = []
   }
 
-  /// Tells what has happened natively so far.
+  /// Reports what has happened natively so far.
   func drain() {
     var hasClosed = false
     let isComplete = host.drain { event, inode, dentry in

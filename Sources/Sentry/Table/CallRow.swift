@@ -57,8 +57,8 @@ public struct CallRow: Sendable {
   let treatment: Treatment
   /// Nil if no gate ever stops the call.
   let handler: Handler?
-  /// The call may be given up and made again later: its handler has done nothing before what may have to wait
-  /// (`BackgroundCopy`).
+  /// The call may be interrupted and made again later: its handler has done nothing before what may have to wait
+  /// (`BackgroundCopyUp`).
   let mayBeRepeated: Bool
   /// Why it is refused, or what is special.
   public let note: String

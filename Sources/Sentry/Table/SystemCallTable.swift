@@ -90,7 +90,7 @@ public struct SystemCallTable: Sendable {
     return policy.otherwise == .notify && row.mayBeRepeated
   }
 
-  /// Whether a call may be given up and made again later.
+  /// Whether a call may be interrupted and made again later.
   static func mayBeRepeated(_ number: Int) -> Bool { row(number)?.mayBeRepeated ?? false }
 
   /// The arguments of a call as a trace shows them: name and value. Strings come from the sentry, which has read them once;

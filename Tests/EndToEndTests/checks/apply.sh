@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Three-way apply and undo of a persistent upper directory: what the host has changed since is seen, and an apply is taken back.
+# Three-way apply and undo of a persistent upper directory: what the host has changed since is seen, and an apply is undone.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 own() { [ ${#as[@]} -eq 0 ] || chown -hR 65534:65534 "$@"; }
 x() { timeout -k 5 60 ${as[@]+"${as[@]}"} "$VEDETTE" "$@"; }
@@ -22,7 +22,7 @@ change='echo ours >/etc/a; rm /etc/b; echo new >/tmp/new; mv /tmp/new /etc/c; se
     mkdir -p /made/here; echo in >/made/here/file; chmod 600 /etc/e; ln -s a /etc/link'
 tree() { (cd low && find . \( -path ./usr -o -name proc \) -prune -o -printf '%p %y %m %U %s %l\n' -type f -exec md5sum {} + | LC_ALL=C sort); }
 
-# With nobody else, an apply goes through, and an undo is its reverse.
+# With no other change, an apply goes through, and an undo is its reverse.
 fresh
 tree >"$work/before"
 inside "$change" || fail change "status $?"

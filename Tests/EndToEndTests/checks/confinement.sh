@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the supervisor has given up by the time that a guest runs, on each of its threads; and what init has.
+# What the supervisor has dropped by the time that a guest runs, on each of its threads; and what init has.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 [ "$(id -u)" -eq 0 ] || {
     echo "skipped: /proc/PID of the supervisor shows itself to root alone"

@@ -107,8 +107,8 @@ for gate in trace notify; do
     expect "message-race-$gate" 0 right bash -c 'ulimit -n 256; "$@"' bash timeout -k 5 100 ${as[@]+"${as[@]}"} "$work/under_filter" "${rules[@]}" -- "$VEDETTE" run --quiet --gate $gate -- "$work/message_race" 300
 done
 cd "$work/here" || exit 1
-# tells NAME PATTERN COMMAND... : doctor's line is there, and its status is 0.
-tells() {
+# reports NAME PATTERN COMMAND... : doctor's line is there, and its status is 0.
+reports() {
     local name=$1 pattern=$2
     shift 2
     "$@" "$VEDETTE" doctor >"$work/doctor" 2>&1 && grep -qE "$pattern" "$work/doctor" && ok "$name" || fail "$name" "$(tr '\n' '|' <"$work/doctor" | cut -c1-600)"
@@ -116,9 +116,9 @@ tells() {
 case $MODE in
 no-namespaces)
     battery ubuntu
-    tells ubuntu-doctor '^isolation: no-namespaces$' ubuntu
-    tells ubuntu-doctor-descriptors '^yes +pidfd_getfd +.*duplicated by it' ubuntu
-    tells ubuntu-doctor-store '^no +store in memory \(fsopen\) +it is a directory' ubuntu
+    reports ubuntu-doctor '^isolation: no-namespaces$' ubuntu
+    reports ubuntu-doctor-descriptors '^yes +pidfd_getfd +.*duplicated by it' ubuntu
+    reports ubuntu-doctor-store '^no +store in memory \(fsopen\) +it is a directory' ubuntu
     as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
     chmod 755 "$work"
     [ -x "$work/vedette" ] || "${as[@]}" test -x "$VEDETTE" || {
@@ -139,12 +139,12 @@ no-namespaces)
 *)
     for engine in docker containerd; do
         battery inside $engine
-        tells "$engine-doctor" '^isolation: no-namespaces$' inside $engine
-        tells "$engine-doctor-descriptors" '^no +pidfd_getfd +refused here: .* injected sendmsg' inside $engine
-        tells "$engine-doctor-store" '^no +store in memory \(fsopen\) +it is a directory' inside $engine
+        reports "$engine-doctor" '^isolation: no-namespaces$' inside $engine
+        reports "$engine-doctor-descriptors" '^no +pidfd_getfd +refused here: .* injected sendmsg' inside $engine
+        reports "$engine-doctor-store" '^no +store in memory \(fsopen\) +it is a directory' inside $engine
     done
-    tells docker-doctor-memory '^yes +process_vm_readv, process_vm_writev ' inside docker
-    tells containerd-doctor-memory '^no +process_vm_readv, process_vm_writev +refused here: .*/proc/PID/mem' inside containerd
+    reports docker-doctor-memory '^yes +process_vm_readv, process_vm_writev ' inside docker
+    reports containerd-doctor-memory '^no +process_vm_readv, process_vm_writev +refused here: .*/proc/PID/mem' inside containerd
     # The level that promises more is refused, in one line.
     refused full 125 'user namespaces are refused' inside docker "$VEDETTE" run --isolation full -- true
     ;;

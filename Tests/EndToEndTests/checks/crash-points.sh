@@ -228,7 +228,7 @@ startingUp() { # startingUp NAME PREPARE-POINT
             bad="point $k: status $status: $(head -2 "$work/killed")"
             break
         fi
-        # Before its first run has taken it up, a directory is none of ours.
+        # Before its first run has taken it up, a directory is no upper directory.
         if [ -n "$(ls -A up/work 2>/dev/null)" ] && ! clean; then
             bad="point $k: fsck: $(head -2 "$work/fsck")"
             break

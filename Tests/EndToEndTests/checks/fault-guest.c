@@ -1,5 +1,5 @@
 // The guest of faults.sh: it makes served calls of many kinds while one call of the supervisor fails, and judges each result.
-// A call may fail; what it may not do is give the kernel's own answer. Those are told apart by names: in the guest's kernel
+// A call may fail; what it may not do is give the kernel's own answer. Those are distinguished by names: in the guest's kernel
 // root lie the two trampolines and nothing else (without namespaces the host's own root), so a canary that is found, or a file
 // of the tree that is not there, or is read-only, comes from the kernel.
 //

@@ -34,7 +34,7 @@ static void say(const char *text) {
     if (write(1, text, strlen(text)) < 0) _exit(9);
 }
 
-/// Writes to the file, which moves every mapping of it, and then makes another served call.
+/// Writes to the file, which has every mapping of it remapped, and then makes another served call.
 static void write_to(const char *name) {
     int file = open(name, O_RDWR);
     if (file < 0 || pwrite(file, "changed", 7, 0) != 7) _exit(1);

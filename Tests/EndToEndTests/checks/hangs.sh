@@ -47,7 +47,7 @@ for gate in trace notify; do
         run 20 -- "$guest" vdso $how "$work/lower"
         holds "vdso-$how-$gate" 1 coherent
     done
-    # No instruction is left: the process that cannot be moved ends, the writer is served.
+    # No instruction is left: the process that cannot be remapped ends, the writer is served.
     for how in lb ub mb; do
         run 20 -- "$guest" vdso $how "$work/lower"
         holds "vdso-$how-$gate" 1 served

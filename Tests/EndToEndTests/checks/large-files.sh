@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Large files: their content is copied up once and whole, whoever comes at the same time, is interrupted or killed; and
-# nobody else is held up by it.
+# no other call is held up by it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 command -v python3 >/dev/null && command -v gcc >/dev/null || {
     echo 'no python3 or gcc'
@@ -136,7 +136,7 @@ for what in open truncate killed; do
         [ "$(cat "$work/seen")" = served ] && ok "others-are-served-$what-$gate" || fail "others-are-served-$what-$gate" "$(tail -1 "$work/stderr")"
     done
 done
-# Two who come at once get one copy, and one without room gets none: both are told, and nothing of it stays.
+# Two who come at once get one copy, and one without room gets none: both calls fail with ENOSPC, and nothing of it stays.
 cat >"$work/full.py" <<'END'
 import errno, os, time
 before = os.statvfs(".").f_bfree

@@ -144,11 +144,11 @@ for k in a:
     else: x[8] = y[8] = ''
     assert x == y, (x, y)
 END
-[ -z "$(find target -name '.vedette*')" ] && ok apply-leaves-no-litter || fail apply-leaves-no-litter "$(find target -name '.vedette*' | head -1)"
+[ -z "$(find target -name '.vedette*')" ] && ok apply-leaves-nothing-behind || fail apply-leaves-nothing-behind "$(find target -name '.vedette*' | head -1)"
 x apply up --to target --yes >/dev/null 2>&1
-[ -z "$(find target -name '.vedette*')" ] && ok apply-again || fail apply-again litter
+[ -z "$(find target -name '.vedette*')" ] && ok apply-again || fail apply-again leftovers
 
-# A file that cannot be renamed fails in the middle: what was done before it is taken back.
+# A file that cannot be renamed fails in the middle: what was done before it is undone.
 cp -a low target2
 own target2
 if [ "$(id -u)" -eq 0 ] && chattr +i target2/opq/old 2>/dev/null; then
@@ -158,7 +158,7 @@ if [ "$(id -u)" -eq 0 ] && chattr +i target2/opq/old 2>/dev/null; then
     chattr -i target2/opq/old
     # The times of directories in which names came and went have moved.
     diff <(sed 's/^\(.*0o40[0-9]*., [0-9]*, [0-9]*\), [0-9]*/\1/' "$work/before") <(sed 's/^\(.*0o40[0-9]*., [0-9]*, [0-9]*\), [0-9]*/\1/' "$work/after") >"$work/difference" && ok apply-is-undone || fail apply-is-undone "$(head -3 "$work/difference" | tr '\n' '|')"
-    [ -z "$(find target2 -name '.vedette*')" ] && ok undo-leaves-no-litter || fail undo-leaves-no-litter "$(find target2 -name '.vedette*' | head -1)"
+    [ -z "$(find target2 -name '.vedette*')" ] && ok undo-leaves-nothing-behind || fail undo-leaves-nothing-behind "$(find target2 -name '.vedette*' | head -1)"
 fi
 if [ ${#as[@]} -gt 0 ] && [ "$(id -u)" -eq 0 ]; then refused written-by-another-user 125 'written by user 65534' "$VEDETTE" diff up; fi
 

@@ -77,7 +77,7 @@ import json
 first, *lines = [json.loads(l) for l in open('calls.jsonl')]
 assert {'time', 'isolation', 'gate', 'walls', 'missing'} == first.keys()
 print(all({'time', 'pid', 'call', 'arguments', 'result'} <= l.keys() for l in lines), any('hostname' in json.dumps(l) for l in lines))"
-    expect trace-tells-descriptors 0 '3' /usr/bin/python3 -c "
+    expect trace-shows-descriptors 0 '3' /usr/bin/python3 -c "
 import json
 lines = [json.loads(l) for l in open('calls.jsonl')][1:]
 print(*[l['result'] for l in lines if l['call'] == 'openat' and l['arguments'].get('path') == '/etc/hostname' and l['arguments'].get('answer') == 'descriptor'])"

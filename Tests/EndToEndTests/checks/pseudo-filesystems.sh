@@ -90,7 +90,7 @@ later later-below-a-layer "$tree"
 later later-below-a-bind /mnt --bind "$tree:/mnt:ro"
 later later-below-a-writable-bind /mnt --bind "$tree:/mnt"
 
-# A FUSE mount whose server never answers: nobody who looks at the directory above waits, below a layer or a bind.
+# A FUSE mount whose server never answers: no call on the directory above waits, below a layer or a bind.
 mkdir "$tree/fuse"
 python3 - "$tree/fuse" "$work/mounted" <<'END' &
 import ctypes, os, sys, time

@@ -15,7 +15,7 @@ look() { # look NAME PURPOSES OPTION... : purposes are lines `NAME COUNT REGEX`
     rm -f "$work/ready" "$work/hold"
     mkfifo "$work/hold"
     : >"$work/ready"
-    # 19 and 23 are the caller's and none of ours.
+    # 19 and 23 are the caller's, and not the supervisor's.
     ${as[@]+"${as[@]}"} "$VEDETTE" run ${level[@]+"${level[@]}"} "$@" -- /bin/sh -c 'echo ready; read line' <"$work/hold" >"$work/ready" 2>&1 19</etc/hostname 23</ &
     pid=$!
     exec 9>"$work/hold"

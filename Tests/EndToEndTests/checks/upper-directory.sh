@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2010,SC2054
 # A persistent upper between runs: nothing is lost and no inode number changes; uppers that a run must not take are refused in
-# one line; damage of any kind crashes nothing, gives the guest an errno, and is told of by `vedette fsck`; file systems that
+# one line; damage of any kind crashes nothing, gives the guest an errno, and is reported by `vedette fsck`; file systems that
 # are full, read-only, or without extended attributes. FUZZ_ROUNDS is the number of damaged uppers (default 25).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 command -v gcc >/dev/null && command -v python3 >/dev/null || {
@@ -313,7 +313,7 @@ full() { # full NAME [MESSAGE BLOCKS] : the upper on fs, which is about to be fu
     run chmod 600 large >/dev/null 2>"$work/stderr"
     [ $? -eq 2 ] && grep -q "$message" "$work/stderr" && ok "$1-copy-up" || fail "$1-copy-up" "$(head -2 "$work/stderr")"
     same "$1-leaves-nothing"
-    [ -z "$(ls fs/up/work | grep prepared)" ] && ok "$1-no-litter" || fail "$1-no-litter" "$(ls fs/up/work | head -3)"
+    [ -z "$(ls fs/up/work | grep prepared)" ] && ok "$1-no-leftovers" || fail "$1-no-leftovers" "$(ls fs/up/work | head -3)"
     # What takes no room works: also deleting what the upper has.
     run unlink u , unlink e/u2 >/dev/null 2>"$work/stderr" && ok "$1-delete" || fail "$1-delete" "$(head -2 "$work/stderr")"
     rm -f fs/ballast fs/ballast2

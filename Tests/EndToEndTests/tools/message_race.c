@@ -39,7 +39,7 @@ static void *exchange(void *unused) {
     }
     return unused;
 }
-// No function is called: the stack below is nobody's but the message's.
+// No function is called: the stack below is the message's alone.
 static inline __attribute__((always_inline)) long call(long number, long a, long b, long c) {
     long result;
     __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");

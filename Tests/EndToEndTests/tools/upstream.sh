@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Other projects' own tests, natively and inside: what passes natively must pass inside. They find what nobody here thought of,
+# Other projects' own tests, natively and inside: what passes natively must pass inside. They find what was not thought of here,
 # take long and need sources from apt, so they are no part of `make test`.
 #
 #   upstream.sh coreutils

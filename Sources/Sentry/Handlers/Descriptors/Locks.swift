@@ -168,7 +168,7 @@ extension CallContext {
   /// - Returns: they do, and the call is to come again; false if no guest can ever write to the file.
   /// - Throws: ENOLCK if there is no room for a copy, or the descriptor could not be replaced.
   private func isCopiedUpForLocking(_ inode: Inode) throws(Errno) -> Bool {
-    // Copied up, and yet this descriptor is the lower file's: it came back from a socket, or could not be moved.
+    // Copied up, and yet this descriptor is the lower file's: it came back from a socket, or could not be replaced.
     guard inode.isBackedByLower else { throw Errno(rawValue: ENOLCK) }
     do throws(Errno) {
       try inode.copyUpContent()

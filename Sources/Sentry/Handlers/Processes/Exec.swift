@@ -75,7 +75,7 @@ extension CallContext {
     }
   }
 
-  /// `do_open_execat`: a regular file with execute permission that nobody writes to.
+  /// `do_open_execat`: a regular file with execute permission that no process has open for writing.
   private func openProgram(_ position: Position) throws(Errno) -> OpenedProgram {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
     if inode.type == .symlink { throw .tooManySymbolicLinkLevels }

@@ -40,7 +40,7 @@ extension CallContext {
     return .value(0)
   }
 
-  /// Connects our duplicate of the guest's socket without waiting, whatever the guest's own would do. Tells whether it would
+  /// Connects our duplicate of the guest's socket without waiting, whatever the guest's own would do. Returns whether it would
   /// have waited, and what the kernel answered.
   private func connectAtOnce(_ socket: CInt, _ address: [UInt8]) throws(Errno) -> (isBlocking: Bool, result: Int) {
     let flags = try Host.call(SYS_fcntl, Int(socket), Int(F_GETFL))

@@ -182,7 +182,7 @@ extension CallContext {
 
   /// The kernel's address for the path in a guest's address.
   ///
-  /// - Throws: `.connectionRefused` for what nobody is bound to; a socket of the host below us is never connected to.
+  /// - Throws: `.connectionRefused` for what no socket is bound to; a socket of the host below us is never connected to.
   func kernelAddress(of bytes: UnsafeRawBufferPointer, for socket: CInt) throws(Errno) -> [UInt8] {
     let position = try vfs.resolve(VirtualFileSystem.Path(bytes, from: start(of: bytes)), task.caller)
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
