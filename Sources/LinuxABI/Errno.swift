@@ -24,4 +24,8 @@ extension Errno {
   /// EBADFD, "file descriptor in bad state".
   @inlinable
   public static var descriptorInBadState: Errno { Errno(rawValue: 77) }
+
+  /// ELIBBAD, "accessing a corrupted shared library".
+  @inlinable
+  public static var corruptedSharedLibrary: Errno { Errno(rawValue: 80) }
 }

@@ -11,6 +11,10 @@ public struct TimeSpecification: BitwiseCopyable, Sendable, Hashable {
     self.nanoseconds = nanoseconds
   }
 
+  /// UTIME_OMIT and UTIME_NOW, in place of nanoseconds.
+  @usableFromInline static let omit: Int64 = 0x3fff_fffe
+  @usableFromInline static let now: Int64 = 0x3fff_ffff
+
   @inlinable
   public init(_ time: Timestamp) { self.init(seconds: time.seconds, nanoseconds: Int64(time.nanoseconds)) }
 
@@ -24,8 +28,8 @@ public struct TimeSpecification: BitwiseCopyable, Sendable, Hashable {
   @inlinable
   public init(_ change: TimeChange) {
     switch change {
-    case .keep: self.init(nanoseconds: 0x3fff_fffe as Int64)
-    case .now: self.init(nanoseconds: 0x3fff_ffff as Int64)
+    case .keep: self.init(nanoseconds: Self.omit)
+    case .now: self.init(nanoseconds: Self.now)
     case .set(let time): self.init(time)
     }
   }

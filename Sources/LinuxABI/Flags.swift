@@ -112,3 +112,21 @@ public struct MessageFlags: OptionSet, Sendable {
   /// MSG_NOSIGNAL: no SIGPIPE.
   public static let noSignal = MessageFlags(rawValue: 0x4000)
 }
+
+/// The mode of `fallocate(2)`: FALLOC_FL_...
+public struct AllocationMode: OptionSet, Sendable {
+  public let rawValue: UInt32
+  @inlinable
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  public static let keepSize = AllocationMode(rawValue: 1)
+  public static let punchHole = AllocationMode(rawValue: 2)
+  public static let collapseRange = AllocationMode(rawValue: 8)
+}
+
+/// The flags of `splice(2)` and `tee(2)`.
+public struct SpliceFlags: OptionSet, Sendable {
+  public let rawValue: UInt32
+  @inlinable
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  public static let nonBlocking = SpliceFlags(rawValue: 2)
+}

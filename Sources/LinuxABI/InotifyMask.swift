@@ -43,3 +43,25 @@ public struct InotifyMask: OptionSet, Sendable, Hashable {
   /// What happens to an open file without a call that is served: the kernel must be asked for it.
   public static let native: InotifyMask = [.access, .modify, .closeWrite, .closeNoWrite]
 }
+
+/// The part of `struct inotify_event` that is the same of each event; `nameLength` bytes follow it.
+public struct InotifyEventHeader: BitwiseCopyable, Sendable {
+  /// The watch's number, -1 of an overflow.
+  public var watch: Int32
+  @usableFromInline var bits: UInt32
+  /// Ties the two events of a rename together.
+  public var cookie: UInt32
+  /// With the NULs at the name's end.
+  public var nameLength: UInt32
+
+  @inlinable
+  public init(watch: Int32, mask: InotifyMask, cookie: UInt32, nameLength: UInt32) {
+    self.watch = watch
+    bits = mask.rawValue
+    self.cookie = cookie
+    self.nameLength = nameLength
+  }
+
+  @inlinable
+  public var mask: InotifyMask { InotifyMask(rawValue: bits) }
+}

@@ -25,10 +25,15 @@ public struct Signal: RawRepresentable, Hashable, Sendable {
   public static let terminalInput = Signal(rawValue: 21)
   public static let terminalOutput = Signal(rawValue: 22)
   public static let urgent = Signal(rawValue: 23)
+  /// SIGXFSZ.
+  public static let fileSizeExceeded = Signal(rawValue: 25)
   public static let windowChange = Signal(rawValue: 28)
   public static let power = Signal(rawValue: 30)
   /// SIGSYS.
   public static let systemCall = Signal(rawValue: 31)
+
+  /// SIGRTMAX of the kernel.
+  public static let highest: Int32 = 64
 }
 
 /// `sigset_t` as the kernel has it: 64 bits (`man 7 signal`).

@@ -28,6 +28,17 @@ public enum TimeChange: Sendable, Equatable {
   case now
   case set(Timestamp)
 
+  /// What the kernel's form of it asks for: UTIME_OMIT, UTIME_NOW or a time (`man 2 utimensat`); nil of what is EINVAL.
+  @inlinable
+  public init?(_ time: TimeSpecification) {
+    switch time.nanoseconds {
+    case TimeSpecification.omit: self = .keep
+    case TimeSpecification.now: self = .now
+    case 0..<1_000_000_000: self = .set(Timestamp(time))
+    default: return nil
+    }
+  }
+
   /// The time this asks for; nil to keep the old one.
   @inlinable
   public func resolved(now: Timestamp) -> Timestamp? {

@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 import LinuxABI
 import Testing
 
@@ -89,5 +90,147 @@ import Testing
     #expect(MemoryLayout<FilterInstruction>.offset(of: \.jumpTrue) == MemoryLayout<sock_filter>.offset(of: \.jt))
     #expect(MemoryLayout<FilterInstruction>.offset(of: \.jumpFalse) == MemoryLayout<sock_filter>.offset(of: \.jf))
     #expect(MemoryLayout<FilterInstruction>.offset(of: \.operand) == MemoryLayout<sock_filter>.offset(of: \.k))
+  }
+
+  @Test func timeValue() {
+    #expect(MemoryLayout<TimeValue>.size == MemoryLayout<timeval>.size)
+    #expect(MemoryLayout<TimeValue>.offset(of: \.microseconds) == MemoryLayout<timeval>.offset(of: \.tv_usec))
+  }
+
+  @Test func resourceLimit() {
+    #expect(MemoryLayout<ResourceLimit>.size == MemoryLayout<rlimit>.size)
+    #expect(MemoryLayout<ResourceLimit>.offset(of: \.hard) == MemoryLayout<rlimit>.offset(of: \.rlim_max))
+    let pairs: [(Resource, __rlimit_resource)] = [
+      (.fileSize, RLIMIT_FSIZE), (.stack, RLIMIT_STACK), (.core, RLIMIT_CORE), (.descriptors, RLIMIT_NOFILE),
+    ]
+    for (ours, theirs) in pairs { #expect(UInt32(bitPattern: ours.rawValue) == theirs.rawValue) }
+  }
+
+  @Test func rangeLock() {
+    #expect(MemoryLayout<RangeLock>.size == MemoryLayout<flock>.size)
+    let pairs: [(Int?, Int?)] = [
+      (MemoryLayout<RangeLock>.offset(of: \.type), MemoryLayout<flock>.offset(of: \.l_type)),
+      (MemoryLayout<RangeLock>.offset(of: \.whence), MemoryLayout<flock>.offset(of: \.l_whence)),
+      (MemoryLayout<RangeLock>.offset(of: \.start), MemoryLayout<flock>.offset(of: \.l_start)),
+      (MemoryLayout<RangeLock>.offset(of: \.length), MemoryLayout<flock>.offset(of: \.l_len)),
+      (MemoryLayout<RangeLock>.offset(of: \.process), MemoryLayout<flock>.offset(of: \.l_pid)),
+    ]
+    for (ours, theirs) in pairs { #expect(ours != nil && ours == theirs) }
+    let kinds: [(RangeLock.Kind, Int32)] = [(.read, F_RDLCK), (.write, F_WRLCK), (.unlock, F_UNLCK)]
+    for (ours, theirs) in kinds { #expect(Int32(ours.rawValue) == theirs) }
+    let operations: [(Int32, LockOperation.Kind)] = [
+      (LOCK_SH, .shared), (LOCK_EX, .exclusive), (LOCK_UN, .unlock),
+    ]
+    for (number, kind) in operations {
+      #expect(LockOperation(rawValue: number).kind == kind && LockOperation(rawValue: number).mayWait)
+      #expect(LockOperation(rawValue: number).withoutWaiting == LockOperation(rawValue: number | LOCK_NB))
+    }
+  }
+
+  @Test func elfHeader() {
+    #expect(MemoryLayout<ELFHeader>.size == MemoryLayout<Elf64_Ehdr>.size)
+    let pairs: [(Int?, Int?)] = [
+      (MemoryLayout<ELFHeader>.offset(of: \.magic), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_ident)),
+      (MemoryLayout<ELFHeader>.offset(of: \.type), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_type)),
+      (MemoryLayout<ELFHeader>.offset(of: \.machine), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_machine)),
+      (MemoryLayout<ELFHeader>.offset(of: \.entry), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_entry)),
+      (MemoryLayout<ELFHeader>.offset(of: \.programHeaderOffset), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_phoff)),
+      (MemoryLayout<ELFHeader>.offset(of: \.size), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_ehsize)),
+      (MemoryLayout<ELFHeader>.offset(of: \.programHeaderSize), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_phentsize)),
+      (MemoryLayout<ELFHeader>.offset(of: \.programHeaderCount), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_phnum)),
+      (MemoryLayout<ELFHeader>.offset(of: \.sectionNameIndex), MemoryLayout<Elf64_Ehdr>.offset(of: \.e_shstrndx)),
+    ]
+    for (ours, theirs) in pairs { #expect(ours != nil && ours == theirs) }
+    #expect(Int32(ELFHeader.x86_64) == EM_X86_64)
+    #expect(Int32(ELFType.executable.rawValue) == ET_EXEC && Int32(ELFType.dynamic.rawValue) == ET_DYN)
+  }
+
+  @Test func programHeader() {
+    #expect(MemoryLayout<ProgramHeader>.size == MemoryLayout<Elf64_Phdr>.size)
+    let pairs: [(Int?, Int?)] = [
+      (MemoryLayout<ProgramHeader>.offset(of: \.type), MemoryLayout<Elf64_Phdr>.offset(of: \.p_type)),
+      (MemoryLayout<ProgramHeader>.offset(of: \.flags), MemoryLayout<Elf64_Phdr>.offset(of: \.p_flags)),
+      (MemoryLayout<ProgramHeader>.offset(of: \.offset), MemoryLayout<Elf64_Phdr>.offset(of: \.p_offset)),
+      (MemoryLayout<ProgramHeader>.offset(of: \.address), MemoryLayout<Elf64_Phdr>.offset(of: \.p_vaddr)),
+      (MemoryLayout<ProgramHeader>.offset(of: \.fileSize), MemoryLayout<Elf64_Phdr>.offset(of: \.p_filesz)),
+      (MemoryLayout<ProgramHeader>.offset(of: \.memorySize), MemoryLayout<Elf64_Phdr>.offset(of: \.p_memsz)),
+      (MemoryLayout<ProgramHeader>.offset(of: \.alignment), MemoryLayout<Elf64_Phdr>.offset(of: \.p_align)),
+    ]
+    for (ours, theirs) in pairs { #expect(ours != nil && ours == theirs) }
+    #expect(Int32(SegmentType.load.rawValue) == PT_LOAD && Int32(SegmentType.interpreter.rawValue) == PT_INTERP)
+    #expect(SegmentType.stack.rawValue == UInt32(PT_GNU_STACK))
+    let flags: [(SegmentFlags, Int32)] = [(.read, Int32(PF_R)), (.write, Int32(PF_W)), (.execute, Int32(PF_X))]
+    for (ours, theirs) in flags { #expect(Int32(ours.rawValue) == theirs) }
+  }
+
+  @Test func auxiliaryTypes() {
+    let pairs: [(AuxiliaryType, Int32)] = [
+      (.end, AT_NULL), (.programHeaders, AT_PHDR), (.programHeaderSize, AT_PHENT), (.programHeaderCount, AT_PHNUM),
+      (.pageSize, AT_PAGESZ), (.base, AT_BASE), (.flags, AT_FLAGS), (.entry, AT_ENTRY), (.user, AT_UID),
+      (.effectiveUser, AT_EUID), (.group, AT_GID), (.effectiveGroup, AT_EGID), (.platform, AT_PLATFORM),
+      (.hardwareCapabilities, AT_HWCAP), (.secure, AT_SECURE), (.random, AT_RANDOM), (.executedName, AT_EXECFN),
+      (.vdso, AT_SYSINFO_EHDR),
+    ]
+    for (ours, theirs) in pairs { #expect(ours.rawValue == UInt64(theirs)) }
+  }
+
+  @Test func socketConstants() {
+    let families: [(AddressFamily, Int32)] = [
+      (.unspecified, AF_UNSPEC), (.unix, AF_UNIX), (.internet, AF_INET), (.internet6, AF_INET6),
+      (.netlink, AF_NETLINK),
+    ]
+    for (ours, theirs) in families { #expect(ours.argument == UInt32(theirs)) }
+    let types: [(SocketType, __socket_type)] = [
+      (.stream, SOCK_STREAM), (.datagram, SOCK_DGRAM), (.raw, SOCK_RAW), (.sequencedPacket, SOCK_SEQPACKET),
+    ]
+    for (ours, theirs) in types { #expect(UInt32(bitPattern: ours.rawValue) == theirs.rawValue) }
+    let options: [(SocketOption, Int32)] = [
+      (.type, SO_TYPE), (.sendTimeout, SO_SNDTIMEO), (.bindToDevice, SO_BINDTODEVICE), (.domain, SO_DOMAIN),
+      (.bindToInterface, SO_BINDTOIFINDEX),
+    ]
+    for (ours, theirs) in options { #expect(ours.rawValue == theirs) }
+    #expect(SocketOption.level == SOL_SOCKET)
+  }
+
+  @Test func processOptions() {
+    let pairs: [(ProcessOption, Int32)] = [
+      (.getDumpable, PR_GET_DUMPABLE), (.setDumpable, PR_SET_DUMPABLE), (.getKeepCapabilities, PR_GET_KEEPCAPS),
+      (.setKeepCapabilities, PR_SET_KEEPCAPS), (.setName, PR_SET_NAME), (.setSeccomp, PR_SET_SECCOMP),
+      (.readBoundingSet, PR_CAPBSET_READ), (.dropBoundingSet, PR_CAPBSET_DROP), (.getSecureBits, PR_GET_SECUREBITS),
+      (.setSecureBits, PR_SET_SECUREBITS), (.setMemory, PR_SET_MM), (.ambientSet, PR_CAP_AMBIENT),
+    ]
+    for (ours, theirs) in pairs { #expect(ours.rawValue == theirs) }
+    #expect(ProcessOption.memoryMap == UInt64(PR_SET_MM_MAP))
+    let operations: [(AmbientOperation, Int32)] = [
+      (.isSet, PR_CAP_AMBIENT_IS_SET), (.raise, PR_CAP_AMBIENT_RAISE), (.lower, PR_CAP_AMBIENT_LOWER),
+      (.clearAll, PR_CAP_AMBIENT_CLEAR_ALL),
+    ]
+    for (ours, theirs) in operations { #expect(ours.rawValue == UInt64(theirs)) }
+  }
+
+  @Test func mappingFlags() {
+    let protections: [(Protection, Int32)] = [(.read, PROT_READ), (.write, PROT_WRITE), (.execute, PROT_EXEC)]
+    for (ours, theirs) in protections { #expect(ours.rawValue == UInt64(theirs)) }
+    let flags: [(MapFlags, Int32)] = [
+      (.shared, MAP_SHARED), (.isPrivate, MAP_PRIVATE), (.fixed, MAP_FIXED), (.anonymous, MAP_ANONYMOUS),
+      (.fixedNoReplace, 0x10_0000),
+    ]
+    for (ours, theirs) in flags { #expect(ours.rawValue == UInt64(theirs)) }
+  }
+
+  /// Of structures whose headers the C library of the build does not have, or Swift does not see: their size and the
+  /// place of each field as the kernel's header has them.
+  @Test func structuresWithoutAHeader() {
+    // linux/mman.h, linux/eventpoll.h (packed), linux/inotify.h.
+    #expect(MemoryLayout<CacheRange>.size == 16 && MemoryLayout<CacheRange>.offset(of: \.length) == 8)
+    #expect(MemoryLayout<CacheStatistics>.size == 40)
+    #expect(MemoryLayout<CacheStatistics>.offset(of: \.recentlyEvicted) == 32)
+    #expect(MemoryLayout<EpollEvent>.size == 12 && MemoryLayout<EpollEvent>.stride == 12)
+    let event = EpollEvent(.writable, token: 0x0102_0304_0506_0708)
+    #expect(event.token == 0x0102_0304_0506_0708)
+    withUnsafeBytes(of: event) { #expect($0.loadUnaligned(fromByteOffset: 4, as: UInt64.self) == event.token) }
+    #expect(MemoryLayout<InotifyEventHeader>.size == 16)
+    #expect(MemoryLayout<InotifyEventHeader>.offset(of: \.cookie) == 8)
+    #expect(MemoryLayout<InotifyEventHeader>.offset(of: \.nameLength) == 12)
   }
 }
