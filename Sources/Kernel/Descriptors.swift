@@ -141,6 +141,27 @@ extension Host {
     }
   }
 
+  /// `fallocate(2)` on a duplicate of a guest's descriptor: EBADF says that it is not open for writing.
+  public static func allocate(_ descriptor: CInt, _ mode: AllocationMode, at offset: Int64, count: Int64) throws(Errno)
+  {
+    try callForGuest(.fallocate, Int(descriptor), Int(mode.rawValue), Int(offset), Int(count))
+  }
+
+  /// `cachestat(2)` of a duplicate of a guest's descriptor; `flags` are the guest's, and must be 0 for the kernel.
+  public static func cacheStatistics(of descriptor: CInt, in range: CacheRange, flags: CInt) throws(Errno)
+    -> CacheStatistics
+  {
+    var range = range
+    var statistics = CacheStatistics()
+    _ = try withUnsafeMutablePointer(to: &range) { range throws(Errno) in
+      try withUnsafeMutablePointer(to: &statistics) { statistics throws(Errno) in
+        try callForGuest(
+          .cachestat, Int(descriptor), Int(bitPattern: range), Int(bitPattern: statistics), Int(flags))
+      }
+    }
+    return statistics
+  }
+
   /// FICLONE of `ioctl_ficlone(2)`: `target` shares the blocks of `source`.
   public static func clone(_ source: CInt, to target: CInt) throws(Errno) {
     try call(.ioctl, Int(target), 0x4004_9409, Int(source))
@@ -176,6 +197,23 @@ extension Host {
       try call(.pipe2, Int(bitPattern: ends), Int(flags.union(.closeOnExec).rawValue))
     }
     return (ends.0, ends.1)
+  }
+
+  /// F_SETPIPE_SZ of `fcntl(2)`; false if it may not be so large.
+  @discardableResult
+  public static func setPipeSize(_ pipe: CInt, to size: Int) -> Bool { raw(.fcntl, Int(pipe), 1031, size) >= 0 }
+
+  /// FIONREAD of `ioctl(2)`: the bytes that wait in a pipe; 0 if the kernel does not say.
+  @inlinable
+  public static func unreadCount(of pipe: CInt) -> Int {
+    var count: CInt = 0
+    let result = withUnsafeMutablePointer(to: &count) { raw(.ioctl, Int(pipe), 0x541b, Int(bitPattern: $0)) }
+    return result == 0 ? Int(count) : 0
+  }
+
+  /// `tee(2)`: what is in a pipe, to another as well; the count, 0 at the end.
+  public static func tee(from source: CInt, to target: CInt, count: Int, _ flags: SpliceFlags) throws(Errno) -> Int {
+    try call(.tee, Int(source), Int(target), count, Int(flags.rawValue))
   }
 
   /// The locks of flock(2).

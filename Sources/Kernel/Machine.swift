@@ -1,11 +1,20 @@
 // What the machine and this process are.
 
 import CLinux
+import LinuxABI
 
 extension Host {
   /// Bytes of memory that the machine has; sysinfo(2) through sysconf(3).
   public static var physicalMemory: UInt64 {
     UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) &* UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
+  }
+
+  /// AT_SYSINFO_EHDR of `getauxval(3)`: the supervisor's own vdso, which every guest shares byte for byte at an address of its
+  /// own; nil if there is none.
+  public static var vdso: Range<UInt64>? {
+    var size = 0
+    let start = vd_vdso_base(&size)
+    return start == 0 ? nil : Range(from: start, count: UInt64(clamping: size))
   }
 
   /// `getpid(2)`.

@@ -24,6 +24,49 @@ extension Host {
 }
 
 extension Host {
+  /// `getpgid(2)`: a process's group.
+  ///
+  /// - Throws: `.noSuchProcess` for one that is gone.
+  public static func processGroup(of process: Int32) throws(Errno) -> Int32 {
+    Int32(truncatingIfNeeded: try call(.getpgid, Int(process)))
+  }
+
+  /// `getpgid(2)`: the process is in this group; one that is gone is in none, and no group has a number below 1.
+  public static func isProcess(_ process: Int32, in group: Int32) -> Bool {
+    group > 0 && raw(.getpgid, Int(process)) == Int(group)
+  }
+
+  /// `getpriority(2)` with PRIO_PROCESS as the kernel answers it: 20 less the nice value.
+  public static func priority(of process: Int32) throws(Errno) -> Int {
+    try call(.getpriority, 0, Int(process))
+  }
+
+  /// `prlimit(2)`: a limit of another process.
+  ///
+  /// - Throws: `.notPermitted` for a process of another user namespace, `.noSuchProcess`.
+  public static func limit(_ resource: Resource, of process: Int32) throws(Errno) -> ResourceLimit {
+    var limit = ResourceLimit(soft: 0, hard: 0)
+    _ = try withUnsafeMutablePointer(to: &limit) { limit throws(Errno) in
+      try call(.prlimit64, Int(process), Int(resource.rawValue), 0, Int(bitPattern: limit))
+    }
+    return limit
+  }
+
+  /// Whether `number` is a descriptor of a process, by `kcmp(2)`: whether it equals itself.
+  ///
+  /// - Throws: `.noSuchProcess`; another error where the kernel does not say (kcmp is not built in, or refused).
+  public static func isOpen(_ number: CInt, in process: Int32) throws(Errno) -> Bool {
+    do throws(Errno) {
+      try callForGuest(.kcmp, Int(process), Int(process), 0 /* KCMP_FILE */, Int(number), Int(number))
+      return true
+    } catch {
+      if error == .badFileDescriptor { return false }
+      throw error
+    }
+  }
+}
+
+extension Host {
   // MARK: - Signals
 
   /// `kill(2)` of a process; 0 asks whether there is one.
