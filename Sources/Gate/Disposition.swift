@@ -1,6 +1,8 @@
 // What the filter does with one system call, decided by register values alone. The rules of a call are tried in order and
 // the first that holds decides; the same order is compiled to BPF by Platform and evaluated here by `DispositionTable`.
 
+public import LinuxABI
+
 /// What the filter does with a call.
 public enum Disposition: Sendable, Equatable {
   /// The kernel runs it: SECCOMP_RET_ALLOW.
@@ -13,6 +15,9 @@ public enum Disposition: Sendable, Equatable {
   case errno(CInt)
   /// The process ends with SIGSYS: SECCOMP_RET_KILL_PROCESS.
   case kill
+
+  /// The call fails with this error.
+  public static func errno(_ errno: Errno) -> Disposition { .errno(errno.rawValue) }
 }
 
 /// One question about one argument register.

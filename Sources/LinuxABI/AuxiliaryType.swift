@@ -1,4 +1,4 @@
-// The auxiliary vector, in which the kernel tells a fresh program about itself (`man 3 getauxval`, linux/auxvec.h).
+// The auxiliary vector, which the kernel passes to a fresh program (`man 3 getauxval`, linux/auxvec.h).
 
 /// The type of an entry: AT_...
 public struct AuxiliaryType: RawRepresentable, Hashable, Sendable {

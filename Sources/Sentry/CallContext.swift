@@ -1,7 +1,6 @@
 // The call that is being served: who makes it, what it asks, the room in which it is worked on, and what follows from it.
 // Handlers are given it, and have nothing else. It is a value of a few words, made for each call; nothing is allocated.
 
-import CLinux
 import Coherence
 import Gate
 import Kernel

@@ -4,7 +4,6 @@
 //
 // The handler judges and uses that one duplicate, whatever the guest's other threads have put at the number meanwhile.
 
-import CLinux
 import Coherence
 import Gate
 import Kernel
@@ -31,13 +30,13 @@ struct DescriptorCursor: ~Copyable {
   deinit { if copy >= 0 { _ = OwnedDescriptor(copy) } }
 
   func position() throws(Errno) -> Int64 {
-    copy < 0 ? known : Int64(try Host.call(SYS_lseek, Int(copy), 0, Int(SEEK_CUR)))
+    copy < 0 ? known : try Host.seek(copy, to: 0, from: .current)
   }
 
   /// False if the guest must make the lseek(2) itself.
   func move(to position: Int64) throws(Errno) -> Bool {
     if copy < 0 { return false }
-    try Host.call(SYS_lseek, Int(copy), Int(position), Int(SEEK_SET))
+    try Host.seek(copy, to: position)
     return true
   }
 }
@@ -94,7 +93,7 @@ extension CallContext {
       return nil
     }
     let socket = try duplicate(descriptor)
-    if try domain(socket.rawValue) != AF_UNIX { return nil }
+    if try Host.addressFamily(of: socket.rawValue) != .unix { return nil }
     return socket
   }
 
@@ -102,7 +101,7 @@ extension CallContext {
   func isUnixSocket(_ descriptor: Descriptor) throws(Errno) -> Bool {
     if !Host.takesDescriptors, try descriptors.protocolName(descriptor.number).isInternet { return false }
     let socket = try duplicate(descriptor)
-    return try domain(socket.rawValue) == AF_UNIX
+    return try Host.addressFamily(of: socket.rawValue) == .unix
   }
 }
 

@@ -5,7 +5,6 @@
 // that a writer finds somebody; a waiting writer gets its write end the moment a reader comes, before that reader can
 // see an end of file.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -119,15 +118,15 @@ final class FIFOWaits {
 
   /// Whether a FIFO's read end has a writer: `tee(2)` of nothing is 0 at an end of file, EAGAIN if somebody may write.
   private static func hasWriter(_ end: CInt) throws(Errno) -> Bool {
-    var pair: (CInt, CInt) = (0, 0)
-    _ = try withUnsafeMutablePointer(to: &pair) { pair throws(Errno) in
-      try Host.call(SYS_pipe2, Int(bitPattern: pair), Int(OpenFlags([.closeOnExec, .nonBlocking]).rawValue))
-    }
-    let read = OwnedDescriptor(pair.0)
-    let write = OwnedDescriptor(pair.1)
+    let pipe = try Host.makePipe(.nonBlocking)
+    let read = OwnedDescriptor(pipe.reading)
+    let write = OwnedDescriptor(pipe.writing)
     _ = read.rawValue
-    // SPLICE_F_NONBLOCK.
-    return vd_syscall(Int(SYS_tee), Int(end), Int(write.rawValue), 1, 2, 0, 0) != 0
+    do throws(Errno) {
+      return try Host.tee(from: end, to: write.rawValue, count: 1, .nonBlocking) != 0
+    } catch {
+      return true
+    }
   }
 
   /// Whether a thread may still be in the sleep it was sent to: in pause(2), or on its way there.
@@ -135,8 +134,9 @@ final class FIFOWaits {
     do throws(Errno) {
       let text = try Host.readFile("/proc/\(thread)/syscall")
       let number = String(decoding: text.prefix { $0 != 0x20 && $0 != 0x0a }, as: UTF8.self)
-      return number == "running" || number == "\(SYS_pause)" || number == "-1" || number == "\(SYS_openat)"
-        || number == "\(SYS_open)" || number == "\(SYS_openat2)"
+      if number == "running" || number == "-1" { return true }
+      let calls: [SystemCallNumber] = [.pause, .open, .openat, .openat2]
+      return calls.contains { number == "\($0.index)" }
     } catch {
       return error != .noSuchFileOrDirectory && error != .noSuchProcess
     }

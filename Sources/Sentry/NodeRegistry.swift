@@ -1,7 +1,6 @@
 // Which node a guest's descriptor stands for. The kernel keeps the descriptors; a backing file's device and inode lead
 // back to the position it was opened by. There is no table of descriptors to keep in step and no close to trap.
 
-import CLinux
 import Kernel
 import KernFS
 import LinuxABI
@@ -104,7 +103,7 @@ final class NodeRegistry {
   /// The same, with the host's status of what stands for it.
   func register(_ status: FileStatus, _ position: Position, _ inode: Inode) throws(Errno) {
     // /dev/tty opens the terminal itself, which has a name of its own.
-    if inode.type == .characterDevice, try inode.attributes().device != UInt64(status.st_rdev) { return }
+    if inode.type == .characterDevice, try inode.attributes().device != status.namedDevice { return }
     let identity = BackingIdentity(status)
     nodes[identity] = Node(position: position, inode: inode, isLower: inode.isBackedByLower)
   }

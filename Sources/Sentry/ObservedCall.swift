@@ -1,6 +1,5 @@
 // Calls that the kernel runs and whose result the sentry waits for (`Outcome.observed`): what is to be done then.
 
-import CLinux
 import Gate
 import LinuxABI
 

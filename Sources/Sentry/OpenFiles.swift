@@ -1,7 +1,6 @@
 // What stands for what: which file of the tree a guest's descriptor means, and which open file of the host a guest is to get
 // for a file of the tree. The kernel keeps the descriptors; `NodeRegistry` leads from a backing file to the file of the tree.
 
-import CLinux
 import Coherence
 import Gate
 import Kernel
@@ -37,8 +36,8 @@ final class OpenFiles {
   func node(_ status: FileStatus, _ number: CInt, of table: DescriptorTable) -> NodeRegistry.Node? {
     if let known = registry.node(status) { return known }
     if registry.hasForgotten(BackingIdentity(status)) { return rediscover(status, number, of: table) }
-    guard isOwnTerminal(status), FileType(mode: status.st_mode) == .characterDevice else { return nil }
-    let path = Array("/dev/pts/\(DeviceNumber.minor(UInt64(status.st_rdev)))".utf8)
+    guard isOwnTerminal(status), status.type == .characterDevice else { return nil }
+    let path = Array("/dev/pts/\(DeviceNumber.minor(status.namedDevice))".utf8)
     do throws(Errno) {
       return try withUnsafeBytesOf(path) { bytes throws(Errno) in
         let position = try vfs.resolve(VirtualFileSystem.Path(bytes, from: vfs.root), .supervisor(of: vfs))
@@ -51,7 +50,7 @@ final class OpenFiles {
   }
 
   /// The file is on the sandbox's own devpts.
-  func isOwnTerminal(_ status: FileStatus) -> Bool { terminalDevice == UInt64(status.st_dev) }
+  func isOwnTerminal(_ status: FileStatus) -> Bool { terminalDevice == status.device }
 
   /// The node of a lower file that the registry has forgotten. The name that the kernel gives the descriptor is only where
   /// to look: what is found is the file itself, or nothing is.

@@ -1,7 +1,6 @@
 // The sentry: answers the system calls that the gates stop. It holds the tree lock around each; everything below runs
 // under it and none of it waits for a guest.
 
-import CLinux
 public import Coherence
 public import Gate
 import Kernel

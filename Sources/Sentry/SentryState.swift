@@ -1,6 +1,5 @@
 // All that the sentry knows, behind the tree lock: tasks, mounts, and what stands for what in the kernel.
 
-import CLinux
 public import Coherence
 public import Gate
 public import KernFS

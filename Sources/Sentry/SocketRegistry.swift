@@ -2,7 +2,6 @@
 // socket lives, and the kernel sends no word of its end: from time to time its list of Unix sockets (`man 5 proc`,
 // /proc/PID/net/unix) says which are left. A name whose socket has gone refuses connections, as on any file system.
 
-import CLinux
 import Gate
 import Kernel
 import KernFS
@@ -18,8 +17,7 @@ final class SocketRegistry {
     let address: [UInt8]
     /// What the guest bound, as `getsockname` shows it.
     let guestPath: [UInt8]
-    /// SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
-    let type: CInt
+    let type: SocketType
     /// The socket file in the store, if the address is its path.
     let number: UInt64?
   }

@@ -1,8 +1,8 @@
 // Tasks come and go: the first guest, clone, exit, exec.
 
-import CLinux
 import Coherence
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 
@@ -44,7 +44,7 @@ extension SentryState {
     tasks.create(child, leader: leader, by: maker, sharing: sharing, store.budget)
     // The kernel has made it, and clone(2) is not ours to refuse: what there is no memory for ends at once. A share of its
     // own, so that a guest that has filled the rest can still start the programs that clean up.
-    if tasks.count > threadLimit { _ = vd_syscall(Int(SYS_tkill), Int(child), Int(SIGKILL), 0, 0, 0, 0) }
+    if tasks.count > threadLimit { Host.signalThread(child, Signal.kill.rawValue) }
   }
 
   /// How many threads there may be: a quarter of the budget, each with its share of process and platform records.

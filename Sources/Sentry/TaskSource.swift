@@ -1,6 +1,5 @@
 // What /proc and /dev ask of the sentry: the processes, their descriptors and terminals.
 
-import CLinux
 public import DevFS
 import Gate
 public import Kernel
@@ -142,15 +141,15 @@ public final class TaskSource: ProcessSource, TerminalSource {
   }
 
   public func attributes(ofForeign status: FileStatus) throws(Errno) -> Attributes {
-    guard let type = FileType(mode: status.st_mode) else { throw .noSuchFileOrDirectory }
+    guard let type = status.type else { throw .noSuchFileOrDirectory }
     var attributes = Attributes(
-      type: type, permissions: Permissions(mode: UInt64(status.st_mode)),
-      owner: state.identity.inside(user: status.st_uid), group: state.identity.inside(group: status.st_gid),
-      linkCount: UInt32(clamping: status.st_nlink), size: Int64(status.st_size), blocks: Int64(status.st_blocks),
-      number: UInt64(status.st_ino), time: Timestamp(status.st_mtim))
-    attributes.accessTime = Timestamp(status.st_atim)
-    attributes.changeTime = Timestamp(status.st_ctim)
-    attributes.device = UInt64(status.st_rdev)
+      type: type, permissions: status.permissions,
+      owner: state.identity.inside(user: status.owner), group: state.identity.inside(group: status.group),
+      linkCount: UInt32(clamping: status.linkCount), size: status.size, blocks: status.blocks,
+      number: status.inode, time: status.modificationTime)
+    attributes.accessTime = status.accessTime
+    attributes.changeTime = status.changeTime
+    attributes.device = status.namedDevice
     attributes.birthTime = nil
     return attributes
   }
@@ -192,7 +191,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
     guard let task = state.room.current else { throw .noSuchAddressOrDevice }
     let guestTerminal = try Self.terminal(of: task.thread)
     if guestTerminal == 0 { throw .noSuchAddressOrDevice }
-    if guestTerminal == (try Self.terminal(of: getpid())) {
+    if guestTerminal == (try Self.terminal(of: Host.ownProcess)) {
       return try Host.withoutWaiting(flags) { flags throws(Errno) in try Host.openTrusted("/dev/tty", flags) }
     }
     let path = Array("/dev/pts/\(DeviceNumber.minor(guestTerminal))".utf8)

@@ -158,6 +158,6 @@ final class TaskTable {
 
   /// Some guest is in this process group.
   func isGroup(_ group: ThreadID) -> Bool {
-    processes.keys.contains { Host.group(of: $0) == group }
+    processes.keys.contains { Host.isProcess($0, in: group) }
   }
 }

@@ -26,8 +26,8 @@ private final class Instance {
   init(bound: Int = 16384) throws {
     vfs = VirtualFileSystem(root: filesystem, source: [])
     let ends = try InotifyQueue.pipe(nonBlocking: true)
-    readEnd = OwnedDescriptor(ends.read)
-    queue = InotifyQueue(vfs: vfs, writeEnd: OwnedDescriptor(ends.write), bound: bound)
+    readEnd = OwnedDescriptor(ends.reading)
+    queue = InotifyQueue(vfs: vfs, writeEnd: OwnedDescriptor(ends.writing), bound: bound)
   }
 
   var root: Inode { filesystem.root }

@@ -11,14 +11,14 @@ import TestSupport
 /// A file with given content, on no path: a memfd.
 func temporaryFile(_ bytes: [UInt8]) throws(Errno) -> OwnedDescriptor {
   let name: StaticString = "loader test"
-  let number = try Host.call(SYS_memfd_create, Int(bitPattern: name.utf8Start), 0)
+  let number = try Host.call(.memfd_create, Int(bitPattern: name.utf8Start), 0)
   let file = OwnedDescriptor(CInt(truncatingIfNeeded: number))
   var offset: Int64 = 0
   while Int(offset) < bytes.count {
     let written = try bytes.withUnsafeBytes { buffer in
       Result<Int, Errno> { () throws(Errno) in
         try Host.call(
-          SYS_pwrite64, Int(file.rawValue), Int(bitPattern: buffer.baseAddress) + Int(offset),
+          .pwrite64, Int(file.rawValue), Int(bitPattern: buffer.baseAddress) + Int(offset),
           bytes.count - Int(offset),
           Int(offset))
       }
@@ -239,9 +239,9 @@ struct ImageLayoutTests {
     let layout = try layout(builder)
     #expect(
       layout.mappings == [
-        .init(address: 0x10000, length: 0x2000, protection: UInt32(PROT_READ | PROT_EXEC), offset: 0),
-        .init(address: 0x13000, length: 0x1000, protection: UInt32(PROT_READ | PROT_WRITE), offset: 0x2000),
-        .init(address: 0x14000, length: 0x5000, protection: UInt32(PROT_READ | PROT_WRITE), offset: nil),
+        .init(address: 0x10000, length: 0x2000, protection: [.read, .execute], offset: 0),
+        .init(address: 0x13000, length: 0x1000, protection: [.read, .write], offset: 0x2000),
+        .init(address: 0x14000, length: 0x5000, protection: [.read, .write], offset: nil),
       ])
     #expect(layout.zeroTails == [0x13110..<0x14000])
     #expect(layout.entry == 0x11000)
@@ -270,7 +270,7 @@ struct ImageLayoutTests {
     #expect(
       try layout(builder).mappings.last
         == .init(
-          address: 0x13000, length: 0x2000, protection: UInt32(PROT_READ | PROT_WRITE | PROT_EXEC), offset: nil))
+          address: 0x13000, length: 0x2000, protection: [.read, .write, .execute], offset: nil))
   }
 
   @Test(arguments: [

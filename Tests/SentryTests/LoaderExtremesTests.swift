@@ -92,7 +92,7 @@ import TestSupport
   @Test func stacks() throws {
     var chance = SeededRandom(5)
     let size = 8 * 4096
-    let place = try Host.call(SYS_mmap, 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_PRIVATE | MAP_ANONYMOUS), -1, 0)
+    let place = try Host.call(.mmap, 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_PRIVATE | MAP_ANONYMOUS), -1, 0)
     defer { _ = vd_syscall(Int(SYS_munmap), place, size, 0, 0, 0, 0) }
     let words = UnsafeMutableBufferPointer(start: UnsafeMutablePointer<UInt64>(bitPattern: place), count: size / 8)
     let base = UInt64(place)
@@ -137,7 +137,7 @@ import TestSupport
     for now in [0, 1 << 40, UInt64.max - 1] as [UInt64] {
       for seconds in Extreme.values {
         for rest in Extreme.values {
-          let timeout = timeval(tv_sec: Int(bitPattern: UInt(seconds)), tv_usec: Int(bitPattern: UInt(rest)))
+          let timeout = TimeValue(seconds: Int64(bitPattern: seconds), microseconds: Int64(bitPattern: rest))
           guard let deadline = ConnectDeadline(timeout, from: now) else {
             #expect(seconds == 0 && rest == 0)
             continue
@@ -148,7 +148,7 @@ import TestSupport
         }
       }
     }
-    #expect(ConnectDeadline(timeval(tv_sec: 2, tv_usec: 1), from: 5)?.milliseconds(from: 5) == 2001)
-    #expect(ConnectDeadline(timeval(tv_sec: .max, tv_usec: 0), from: 5)?.milliseconds(from: 5) == .max)
+    #expect(ConnectDeadline(TimeValue(seconds: 2, microseconds: 1), from: 5)?.milliseconds(from: 5) == 2001)
+    #expect(ConnectDeadline(TimeValue(seconds: .max, microseconds: 0), from: 5)?.milliseconds(from: 5) == .max)
   }
 }

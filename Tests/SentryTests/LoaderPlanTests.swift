@@ -65,10 +65,10 @@ private struct Files {
           Issue.record("no descriptors")
           return
         }
-        try Host.call(SYS_dup3, Int(program.rawValue), Int(number), 0)
+        try Host.call(.dup3, Int(program.rawValue), Int(number), 0)
         numbers.append(number)
         if let interpreter {
-          try Host.call(SYS_dup3, Int(interpreter.rawValue), Int(other), 0)
+          try Host.call(.dup3, Int(interpreter.rawValue), Int(other), 0)
           numbers.append(other)
         }
         // The gate answers with the number of the last one.
@@ -104,9 +104,9 @@ private struct Files {
 
   private func unmap(_ block: StackBlock) throws {
     // All mappings of the test's own that lie where the plan put its images are the plan's.
-    for name in [AT_PHDR, AT_BASE] {
+    for name in [AuxiliaryType.programHeaders, .base] {
       guard let address = block.value(of: name), address != 0 else { continue }
-      try Host.call(SYS_munmap, Int(Page.start(address)), 0x10000)
+      try Host.call(.munmap, Int(Page.start(address)), 0x10000)
     }
   }
 
@@ -121,15 +121,15 @@ private struct Files {
 
     let block = try StackBlock(from: memory, at: image.stackPointer)
     #expect(try block.arguments.map { try string(at: $0) } == arguments)
-    #expect(try string(at: try #require(block.value(of: AT_EXECFN))) == "/bin/true")
-    #expect(block.value(of: AT_UID) == 1000)
-    #expect(block.value(of: AT_EGID) == 100)
-    let base = try #require(block.value(of: AT_BASE))
-    let headers = try #require(block.value(of: AT_PHDR))
+    #expect(try string(at: try #require(block.value(of: .executedName))) == "/bin/true")
+    #expect(block.value(of: .user) == 1000)
+    #expect(block.value(of: .effectiveGroup) == 100)
+    let base = try #require(block.value(of: .base))
+    let headers = try #require(block.value(of: .programHeaders))
     #expect(try memory.load(UInt32.self, at: base) == 0x464c_457f)
     #expect(try memory.load(UInt32.self, at: Page.start(headers)) == 0x464c_457f)
     #expect(headers >= 0x5555_5555_4000 && headers < 0x5655_5555_4000)
-    let entry = try #require(block.value(of: AT_ENTRY))
+    let entry = try #require(block.value(of: .entry))
     #expect(entry > headers && entry < headers + 0x100000)
     #expect(image.entry > base && image.entry < base + 0x100000)
     #expect(try text(in: start.table..<image.stackPointer).allSatisfy { $0 == "|" })
@@ -158,9 +158,9 @@ private struct Files {
       #expect(try memory.load(UInt64.self, at: base + offset) == 0)
     }
     let block = try StackBlock(from: memory, at: image.stackPointer)
-    #expect(block.value(of: AT_BASE) == 0)
-    #expect(block.value(of: AT_PHDR) == base + 64)
-    try Host.call(SYS_munmap, Int(base), 0x6000)
+    #expect(block.value(of: .base) == 0)
+    #expect(block.value(of: .programHeaders) == base + 64)
+    try Host.call(.munmap, Int(base), 0x6000)
   }
 
   @Test func loadsAScript() throws {
@@ -174,7 +174,7 @@ private struct Files {
     let image = try plan.finish(memory: stack.memory)
     let block = try StackBlock(from: stack.memory, at: image.stackPointer)
     #expect(try block.arguments.map { try string(at: $0) } == ["/bin/true", "/s2", "x y", "/s1", "one"])
-    #expect(try string(at: try #require(block.value(of: AT_EXECFN))) == "/s1")
+    #expect(try string(at: try #require(block.value(of: .executedName))) == "/s1")
     try unmap(block)
   }
 
@@ -182,9 +182,9 @@ private struct Files {
   @Test func knowsWhatTheKernelHasMapped() throws {
     let words = try Host.readFile("/proc/self/auxv").withUnsafeBytes { [UInt64]($0.bindMemory(to: UInt64.self)) }
     let entries = stride(from: 0, to: words.count, by: 2).map {
-      StackBlock.AuxiliaryEntry(type: words[$0], value: words[$0 + 1])
+      StackBlock.AuxiliaryEntry(type: AuxiliaryType(rawValue: words[$0]), value: words[$0 + 1])
     }
-    let random = try #require(entries.first { $0.type == UInt64(AT_RANDOM) }).value
+    let random = try #require(entries.first { $0.type == .random }).value
     let block = StackBlock(
       start: random - 8192, arguments: [], environment: [], auxiliary: entries, end: random)
     let process = try FreshProcess(GuestMemory(thread: getpid()), block)

@@ -17,7 +17,7 @@ final class FakeStack {
   static let random: [UInt8] = Array(0..<16)
 
   init(arguments: [String], environment: [String], size: Int = 1 << 20) throws {
-    let address = try Host.call(SYS_mmap, 0, size, Int(PROT_READ | PROT_WRITE), 0x22, -1, 0)
+    let address = try Host.call(.mmap, 0, size, Int(PROT_READ | PROT_WRITE), 0x22, -1, 0)
     range = UInt64(address)..<UInt64(address + size)
     var top = range.upperBound - 8
     func push(_ bytes: [UInt8]) throws(Errno) -> UInt64 {
@@ -47,7 +47,7 @@ final class FakeStack {
     try memory.write(words.withUnsafeBytes { [UInt8]($0) }, at: stackPointer)
   }
 
-  deinit { _ = try? Host.call(SYS_munmap, Int(range.lowerBound), range.count) }
+  deinit { _ = try? Host.call(.munmap, Int(range.lowerBound), range.count) }
 }
 
 /// The C string at `address` of the test's own process.
@@ -73,7 +73,7 @@ struct LoaderStackTests {
     let block = try StackBlock(from: stack.memory, at: stack.stackPointer)
     let image = try StackImage(
       correcting: block, head: head.map { $0.map { Array($0.utf8) } }, filename: Array("/bin/prog".utf8),
-      replacing: [.init(type: UInt64(AT_ENTRY), value: 0x1234), .init(type: UInt64(AT_SECURE), value: 0)], gap: gap,
+      replacing: [.init(type: .entry, value: 0x1234), .init(type: .secure, value: 0)], gap: gap,
       memory: stack.memory)
     try stack.memory.write(image.bytes, at: image.address)
     return image
@@ -90,16 +90,16 @@ struct LoaderStackTests {
     #expect(try text(in: image.environment) == environment.map { $0 + "|" }.joined())
     #expect(image.auxiliaryVector.upperBound == block.end)
     #expect(image.auxiliaryVector.count == (block.auxiliary.count + 1) * 16)
-    #expect(block.value(of: AT_EXECFN) == image.filename)
+    #expect(block.value(of: .executedName) == image.filename)
     #expect(try string(at: image.filename) == "/bin/prog")
-    #expect(block.value(of: AT_ENTRY) == 0x1234)
-    #expect(block.value(of: AT_SECURE) == 0)
-    #expect(block.value(of: AT_HWCAP) == 0xbfeb)
-    #expect(block.value(of: AT_SYSINFO_EHDR) == 0x7fff_1000)
+    #expect(block.value(of: .entry) == 0x1234)
+    #expect(block.value(of: .secure) == 0)
+    #expect(block.value(of: .hardwareCapabilities) == 0xbfeb)
+    #expect(block.value(of: .vdso) == 0x7fff_1000)
     let old = try StackBlock(from: stack.memory, at: image.address)
     #expect(old.auxiliary.map(\.type) == block.auxiliary.map(\.type))
-    #expect(try string(at: try #require(block.value(of: AT_PLATFORM))) == "x86_64")
-    let random = try #require(block.value(of: AT_RANDOM))
+    #expect(try string(at: try #require(block.value(of: .platform))) == "x86_64")
+    let random = try #require(block.value(of: .random))
     #expect(try stack.memory.load(UInt64.self, at: random) == 0x0706_0504_0302_0100)
   }
 

@@ -29,7 +29,7 @@ struct SocketRegistryTests {
       (kept, [0] + Array("vedette-a".utf8), nil), (gone, [0] + Array("vedette-b".utf8), nil),
       (stored, place.address, place.number),
     ] as [(Inode, [UInt8], UInt64?)] {
-      registry.enter(.init(inode: inode, address: address, guestPath: [0x2f], type: 1, number: number))
+      registry.enter(.init(inode: inode, address: address, guestPath: [0x2f], type: .stream, number: number))
     }
     #expect(budget.used == used + 3 * MemoryCost.socket)
     let list = """
@@ -61,7 +61,7 @@ struct SocketRegistryTests {
     func enter(_ number: UInt64) {
       let inode = Node(filesystem: filesystem, type: .socket, number: number, permissions: [], owner: 0, group: 0)
       let name = [0] + Array("vedette-gone-\(number)".utf8)
-      registry.enter(.init(inode: inode, address: name, guestPath: [0x2f], type: 1, number: nil))
+      registry.enter(.init(inode: inode, address: name, guestPath: [0x2f], type: .stream, number: nil))
     }
     let thread = ThreadID(getpid())
     let full = scratch.store.budget.limit * 2

@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test func aCallIsMadeOfValues() {
-    let call = SystemCall(62, Descriptor(-1), Signal(rawValue: 9), Pointer<UInt8>(0x1000))
+    let call = SystemCall(.kill, Descriptor(-1), Signal(rawValue: 9), Pointer<UInt8>(0x1000))
     #expect(call.number == 62 && call.arguments == (UInt64.max, 9, 0x1000, 0, 0, 0))
   }
 

@@ -1,6 +1,5 @@
 // What a thread may do to its own capabilities: capset and the prctl options (security/commoncap.c).
 
-import CLinux
 import LinuxABI
 
 extension TaskCredentials {
@@ -57,25 +56,26 @@ extension TaskCredentials {
   /// prctl(PR_CAP_AMBIENT) with `operation` PR_CAP_AMBIENT_…; the arguments behind are `arg3` to `arg5`.
   mutating func ambient(_ operation: UInt64, _ number: UInt64, _ fourth: UInt64, _ fifth: UInt64) throws(Errno) -> Int {
     guard fourth == 0, fifth == 0 else { throw .invalidArgument }
-    if operation == UInt64(PR_CAP_AMBIENT_CLEAR_ALL) {
+    let operation = AmbientOperation(rawValue: operation)
+    if operation == .clearAll {
       guard number == 0 else { throw .invalidArgument }
       ambient = []
       return 0
     }
     guard let capability = CapabilitySet(number: number) else { throw .invalidArgument }
     switch operation {
-    case UInt64(PR_CAP_AMBIENT_IS_SET):
+    case .isSet:
       return ambient.isSuperset(of: capability) ? 1 : 0
-    case UInt64(PR_CAP_AMBIENT_RAISE):
+    case .raise:
       guard permitted.intersection(inheritable).isSuperset(of: capability), !secureBits.contains(.noAmbientRaise) else {
         throw .notPermitted
       }
       ambient.formUnion(capability)
       return 0
-    case UInt64(PR_CAP_AMBIENT_LOWER):
+    case .lower:
       ambient.subtract(capability)
       return 0
-    default:
+    case .clearAll, nil:
       throw .invalidArgument
     }
   }

@@ -1,7 +1,6 @@
 // The headers of an ELF executable: what the kernel's `load_elf_binary` reads before it gives up the old image
 // (fs/binfmt_elf.c), with the errno it gives for each fault. Nothing is mapped here; where segments go is ImageLayout's.
 
-import CLinux
 import Kernel
 import LinuxABI
 
@@ -9,8 +8,7 @@ import LinuxABI
 struct ELFFile: Sendable {
   /// A PT_LOAD entry, unchecked but for its type: the kernel looks at the numbers only when it maps them.
   struct Segment: Sendable, Equatable {
-    /// PF_R, PF_W, PF_X.
-    var flags: UInt32
+    var flags: SegmentFlags
     var offset: UInt64
     var address: UInt64
     var fileSize: UInt64
@@ -53,10 +51,10 @@ struct ELFFile: Sendable {
   ///
   /// - Throws: ELIBBAD if it is no ELF file for this machine, `.ioError` if it is shorter than an ELF header.
   init(interpreter descriptor: CInt) throws(Errno) {
-    let start = try Self.readExactly(MemoryLayout<Elf64_Ehdr>.size, from: descriptor, at: 0)
+    let start = try Self.readExactly(MemoryLayout<ELFHeader>.size, from: descriptor, at: 0)
     // The interpreter's type is looked at after the point of no return only: ImageLayout refuses what has none.
     let file = try? Self.parse(descriptor, start, anyType: true)
-    guard let file else { throw Errno(rawValue: ELIBBAD) }
+    guard let file else { throw .corruptedSharedLibrary }
     self = file
   }
 
@@ -79,29 +77,28 @@ struct ELFFile: Sendable {
 
   /// - Throws: `.execFormatError`, or what reading gave; the callers have an errno of their own for all of it.
   private static func parse(_ descriptor: CInt, _ start: [UInt8], anyType: Bool = false) throws(Errno) -> ELFFile {
-    let header = load(Elf64_Ehdr.self, from: start, at: 0)
-    let magic = (header.e_ident.0, header.e_ident.1, header.e_ident.2, header.e_ident.3)
+    let header = load(ELFHeader.self, from: start, at: 0)
     // The class byte is not looked at, as in the kernel: an ELF32 file fails by its machine or by e_phentsize.
-    let isLoadable = header.e_type == ET_EXEC || header.e_type == ET_DYN
-    guard magic == (0x7f, 0x45, 0x4c, 0x46), header.e_machine == EM_X86_64, isLoadable || anyType,
-      Int(header.e_phentsize) == MemoryLayout<Elf64_Phdr>.size
+    let isLoadable = ELFType(rawValue: header.type) != nil
+    guard header.hasMagic, header.machine == ELFHeader.x86_64, isLoadable || anyType,
+      Int(header.programHeaderSize) == MemoryLayout<ProgramHeader>.size
     else { throw .execFormatError }
-    let size = Int(header.e_phnum) * MemoryLayout<Elf64_Phdr>.size
+    let size = Int(header.programHeaderCount) * MemoryLayout<ProgramHeader>.size
     guard size > 0, size <= 65536 else { throw .execFormatError }
 
-    let table = try readExactly(size, from: descriptor, at: header.e_phoff)
+    let table = try readExactly(size, from: descriptor, at: header.programHeaderOffset)
     var file = ELFFile(header, isLoadable: isLoadable)
-    for index in 0..<Int(header.e_phnum) {
-      file.add(load(Elf64_Phdr.self, from: table, at: index * MemoryLayout<Elf64_Phdr>.size))
+    for index in 0..<Int(header.programHeaderCount) {
+      file.add(load(ProgramHeader.self, from: table, at: index * MemoryLayout<ProgramHeader>.size))
     }
     return file
   }
 
-  private init(_ header: Elf64_Ehdr, isLoadable: Bool) {
-    isPositionIndependent = header.e_type == ET_DYN
-    entry = header.e_entry
-    headerOffset = header.e_phoff
-    headerCount = UInt64(header.e_phnum)
+  private init(_ header: ELFHeader, isLoadable: Bool) {
+    isPositionIndependent = ELFType(rawValue: header.type) == .dynamic
+    entry = header.entry
+    headerOffset = header.programHeaderOffset
+    headerCount = UInt64(header.programHeaderCount)
     segments = []
     interpreter = nil
     hasExecutableStack = false
@@ -109,18 +106,18 @@ struct ELFFile: Sendable {
   }
 
   /// Takes in one program header; types that do not matter for loading are passed over.
-  private mutating func add(_ header: Elf64_Phdr) {
-    switch header.p_type {
-    case UInt32(PT_LOAD):
+  private mutating func add(_ header: ProgramHeader) {
+    switch SegmentType(rawValue: header.type) {
+    case .load:
       segments.append(
         Segment(
-          flags: header.p_flags, offset: header.p_offset, address: header.p_vaddr, fileSize: header.p_filesz,
-          memorySize: header.p_memsz, alignment: header.p_align))
-    case UInt32(PT_INTERP):
-      if interpreter == nil { interpreter = InterpreterName(offset: header.p_offset, size: header.p_filesz) }
-    case UInt32(PT_GNU_STACK):
-      hasExecutableStack = header.p_flags & UInt32(PF_X) != 0
-    default:
+          flags: header.flags, offset: header.offset, address: header.address, fileSize: header.fileSize,
+          memorySize: header.memorySize, alignment: header.alignment))
+    case .interpreter:
+      if interpreter == nil { interpreter = InterpreterName(offset: header.offset, size: header.fileSize) }
+    case .stack:
+      hasExecutableStack = header.flags.contains(.execute)
+    case nil:
       break
     }
   }

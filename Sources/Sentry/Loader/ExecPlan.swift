@@ -1,7 +1,6 @@
 // One `execve` from its stop to the start of the program. The plan is prepared while the old image still runs, so every
 // errno the kernel gives before its point of no return is thrown by `prepare`; what fails later ends in SIGSEGV.
 
-import CLinux
 import Coherence
 import Gate
 import Kernel
@@ -208,25 +207,25 @@ final class ExecPlan {
       entry: placement.interpreter?.entry ?? placement.program.entry, numbers: numbers,
       zeroTails: placement.program.zeroTails + (placement.interpreter?.zeroTails ?? []), images: images)
     return TrampolineStart(
-      table: tableAddress, stackPointer: tableAddress, vdso: process.block.value(of: AT_SYSINFO_EHDR))
+      table: tableAddress, stackPointer: tableAddress, vdso: process.block.value(of: .vdso))
   }
 
   /// The entries of the auxiliary vector that are the program's, not the trampoline's.
   private func auxiliaryValues(_ placement: borrowing ImagePlacement) -> [StackBlock.AuxiliaryEntry] {
-    let values: [(CInt, UInt64)] = [
-      (AT_PHDR, placement.program.headerAddress),
-      (AT_PHENT, UInt64(MemoryLayout<Elf64_Phdr>.size)),
-      (AT_PHNUM, program.headerCount),
-      (AT_BASE, placement.interpreter?.bias ?? 0),
-      (AT_FLAGS, 0),
-      (AT_ENTRY, placement.program.entry),
-      (AT_UID, UInt64(credentials.user.real)),
-      (AT_EUID, UInt64(credentials.user.effective)),
-      (AT_GID, UInt64(credentials.group.real)),
-      (AT_EGID, UInt64(credentials.group.effective)),
-      (AT_SECURE, 0),
+    let values: [(AuxiliaryType, UInt64)] = [
+      (.programHeaders, placement.program.headerAddress),
+      (.programHeaderSize, UInt64(MemoryLayout<ProgramHeader>.size)),
+      (.programHeaderCount, program.headerCount),
+      (.base, placement.interpreter?.bias ?? 0),
+      (.flags, 0),
+      (.entry, placement.program.entry),
+      (.user, UInt64(credentials.user.real)),
+      (.effectiveUser, UInt64(credentials.user.effective)),
+      (.group, UInt64(credentials.group.real)),
+      (.effectiveGroup, UInt64(credentials.group.effective)),
+      (.secure, 0),
     ]
-    return values.map { StackBlock.AuxiliaryEntry(type: UInt64($0.0), value: $0.1) }
+    return values.map { StackBlock.AuxiliaryEntry(type: $0.0, value: $0.1) }
   }
 
   /// Records in the new space what the table is going to map.
@@ -252,7 +251,7 @@ final class ExecPlan {
 
   /// A mapping of the table has stopped, because it carries no secret: it runs if it is what was put there.
   func mapping(_ call: SystemCall) -> Outcome {
-    guard let loading, loading.table.holds(call) else { return .kill(signal: SIGSEGV) }
+    guard let loading, loading.table.holds(call) else { return .kill(signal: Signal.segmentationFault.rawValue) }
     return .native
   }
 

@@ -3,7 +3,6 @@
 // on the stack, which no thread has written to yet; reading /proc/PID would cost ten times as much, once there and once more
 // when the process ends.
 
-import CLinux
 import Coherence
 import Gate
 import Kernel
@@ -32,14 +31,14 @@ struct FreshProcess {
 
   init(_ memory: GuestMemory, _ block: StackBlock) throws(Errno) {
     // The trampoline's name was pushed first, below one null pointer at the very end of the stack.
-    guard let name = block.value(of: AT_EXECFN), name < ImageLayout.addressLimit, block.start <= name,
+    guard let name = block.value(of: .executedName), name < ImageLayout.addressLimit, block.start <= name,
       block.start > Self.stackReach
     else { throw .badAddress }
     let stackTop = Page.start(name) + Page.size
     let stack = Page.start(block.start - Self.stackReach)..<stackTop
     var taken = [TrampolineLayout.range, stack]
     var mapTop: UInt64?
-    if let vdso = block.value(of: AT_SYSINFO_EHDR) {
+    if let vdso = block.value(of: .vdso) {
       let pages = try KernelPages.here.moved(to: vdso)
       taken.append(pages)
       if pages.lowerBound < stack.lowerBound { mapTop = pages.lowerBound }
@@ -65,7 +64,7 @@ struct FreshProcess {
   private static let fixedStackTops: [UInt64] = [ImageLayout.addressLimit, 0xffff_e000, 0xc000_0000]
 
   /// RLIMIT_STACK, soft.
-  var stackLimit: UInt64 { Self.limit(3, of: memory.thread) ?? 8 << 20 }
+  var stackLimit: UInt64 { limit(.stack) ?? 8 << 20 }
 
   /// Two descriptor numbers that are free.
   ///
@@ -74,7 +73,7 @@ struct FreshProcess {
   ///
   /// - Throws: `.tooManyOpenFiles` if no two are free.
   func freeDescriptors() throws(Errno) -> (CInt, CInt) {
-    let limit = Int64(clamping: Self.limit(7, of: memory.thread) ?? 1024)
+    let limit = Int64(clamping: limit(.descriptors) ?? 1024)
     var found: CInt?
     var ceiling = Int64(0)
     for top in [64, 256, 1024, limit] {
@@ -91,15 +90,13 @@ struct FreshProcess {
     throw .tooManyOpenFiles
   }
 
-  /// Whether `number` is a descriptor: whether it equals itself (`man 2 kcmp`), ten times cheaper than looking in
-  /// /proc/PID/fd, which answers where kcmp is not built in.
+  /// Whether `number` is a descriptor: kcmp(2) says so ten times cheaper than /proc/PID/fd, which answers where kcmp is not
+  /// built in.
   private func isOpen(_ number: CInt) throws(Errno) -> Bool {
-    let process = Int(memory.thread)
-    switch vd_syscall(Int(SYS_kcmp), process, process, 0 /* KCMP_FILE */, Int(number), Int(number), 0) {
-    case 0: return true
-    case -Int(EBADF): return false
-    case -Int(ESRCH): throw .noSuchProcess
-    default: break
+    do throws(Errno) {
+      return try Host.isOpen(number, in: memory.thread)
+    } catch {
+      if error == .noSuchProcess { throw error }
     }
     do throws(Errno) {
       _ = try Host.stat("/proc/\(memory.thread)/fd/\(number)", in: AtFlags.currentDirectory)
@@ -129,13 +126,7 @@ struct FreshProcess {
   }
 
   /// The soft limit; nil if the kernel does not say (`man 2 prlimit`: another user namespace).
-  private static func limit(_ resource: Int, of thread: ThreadID) -> UInt64? {
-    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2) { pair in
-      let result = vd_syscall(
-        Int(SYS_prlimit64), Int(thread), resource, 0, Int(bitPattern: pair.baseAddress), 0, 0)
-      return result == 0 ? pair[0] : nil
-    }
-  }
+  private func limit(_ resource: Resource) -> UInt64? { (try? Host.limit(resource, of: memory.thread))?.soft }
 
   /// /proc/sys/kernel/randomize_va_space, read once; 2 where it cannot be read.
   private static let randomizeVASpace: UInt64 = {
@@ -174,9 +165,9 @@ struct KernelPages {
         own = min(own?.lowerBound ?? .max, range.lowerBound)..<max(own?.upperBound ?? 0, range.upperBound)
       }
     }
-    var size = 0
-    let vdso = vd_vdso_base(&size)
-    if let own, own.contains(vdso) { return KernelPages(range: own, vdso: vdso) }
+    if let own, let vdso = Host.vdso, own.contains(vdso.lowerBound) {
+      return KernelPages(range: own, vdso: vdso.lowerBound)
+    }
     return KernelPages(range: 0..<0x20000, vdso: 0x10000)
   }()
 }

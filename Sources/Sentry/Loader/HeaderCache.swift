@@ -1,21 +1,20 @@
 // The headers of programs and interpreters that have been executed, so that the next exec of the same file reads nothing.
 // An entry holds as long as the host's file is the same by what stat(2) reports of its content.
 
-import CLinux
 import LinuxABI
 
 /// A host file and the state of its content.
 struct FileStamp {
   let file: BackingIdentity
-  private let size: Int
-  private let modified: (Int, Int)
-  private let changed: (Int, Int)
+  private let size: Int64
+  private let modified: Timestamp
+  private let changed: Timestamp
 
   init(_ status: FileStatus) {
     file = BackingIdentity(status)
-    size = status.st_size
-    modified = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
-    changed = (status.st_ctim.tv_sec, status.st_ctim.tv_nsec)
+    size = status.size
+    modified = status.modificationTime
+    changed = status.changeTime
   }
 
   static func == (one: FileStamp, other: FileStamp) -> Bool {

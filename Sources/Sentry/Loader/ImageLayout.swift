@@ -2,7 +2,6 @@
 // given load bias, and the bounds it would note in the mm. Pure arithmetic on numbers a file supplied: everything is
 // checked, nothing traps.
 
-import CLinux
 import LinuxABI
 
 /// The page arithmetic of the loader, wrapping as the kernel's does; callers check bounds.
@@ -23,7 +22,7 @@ struct ImageLayout: Sendable {
   struct Mapping: Sendable, Equatable {
     var address: UInt64
     var length: UInt64
-    var protection: UInt32
+    var protection: Protection
     /// nil for anonymous memory.
     var offset: UInt64?
 
@@ -74,7 +73,7 @@ struct ImageLayout: Sendable {
           Mapping(address: Page.start(address), length: length, protection: protection, offset: offset))
         zeroStart = address + segment.fileSize
         // `padzero`: the kernel ignores that it cannot clear what is not writable.
-        if segment.memorySize > segment.fileSize, Page.offset(zeroStart) != 0, segment.flags & UInt32(PF_W) != 0 {
+        if segment.memorySize > segment.fileSize, Page.offset(zeroStart) != 0, segment.flags.contains(.write) {
           tails.append((mappings.count, zeroStart..<Page.align(zeroStart)))
         }
         zeroStart = Page.align(zeroStart)
@@ -87,14 +86,14 @@ struct ImageLayout: Sendable {
         mappings.append(
           Mapping(
             address: zeroStart, length: zeroEnd - zeroStart,
-            protection: UInt32(PROT_READ | PROT_WRITE) | (protection & UInt32(PROT_EXEC)), offset: nil))
+            protection: protection.intersection(.execute).union([.read, .write]), offset: nil))
       }
 
       if file.headerOffset >= segment.offset, file.headerOffset - segment.offset < segment.fileSize {
         headerAddress = file.headerOffset - segment.offset &+ segment.address
       }
       let fileEnd = address + segment.fileSize
-      if segment.flags & UInt32(PF_X) != 0 {
+      if segment.flags.contains(.execute) {
         code = min(code?.lowerBound ?? address, address)..<max(code?.upperBound ?? fileEnd, fileEnd)
       }
       dataStart = max(dataStart, address)
@@ -125,11 +124,11 @@ struct ImageLayout: Sendable {
   }
 
   /// PF_R, PF_W, PF_X to PROT_READ, PROT_WRITE, PROT_EXEC.
-  private static func protection(_ flags: UInt32) -> UInt32 {
-    var protection: UInt32 = 0
-    if flags & UInt32(PF_R) != 0 { protection |= UInt32(PROT_READ) }
-    if flags & UInt32(PF_W) != 0 { protection |= UInt32(PROT_WRITE) }
-    if flags & UInt32(PF_X) != 0 { protection |= UInt32(PROT_EXEC) }
+  private static func protection(_ flags: SegmentFlags) -> Protection {
+    var protection: Protection = []
+    if flags.contains(.read) { protection.insert(.read) }
+    if flags.contains(.write) { protection.insert(.write) }
+    if flags.contains(.execute) { protection.insert(.execute) }
     return protection
   }
 }

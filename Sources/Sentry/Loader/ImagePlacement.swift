@@ -1,7 +1,6 @@
 // Where program and interpreter go: the kernel's rules for load addresses and their randomness (fs/binfmt_elf.c,
 // arch/x86/mm/mmap.c), decided by the supervisor so that every address is known before the table runs.
 
-import CLinux
 import LinuxABI
 
 /// The layouts of one program in one fresh process.

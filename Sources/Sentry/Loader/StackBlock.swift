@@ -1,15 +1,13 @@
 // The block that the kernel leaves at the stack pointer of a fresh process: argc, argv, envp and the auxiliary vector
 // (`man 3 getauxval`, the psABI's process initialisation). At PTRACE_EVENT_EXEC it was made for the trampoline.
 
-import CLinux
 import Gate
 import LinuxABI
 
 /// The pointers and the auxiliary vector of a fresh stack, read once. The strings stay where they are.
 struct StackBlock: Sendable {
   struct AuxiliaryEntry: Sendable, Equatable {
-    /// AT_…
-    var type: UInt64
+    var type: AuxiliaryType
     var value: UInt64
   }
 
@@ -55,7 +53,7 @@ struct StackBlock: Sendable {
   }
 
   /// The value of the first entry of `type`.
-  func value(of type: CInt) -> UInt64? { auxiliary.first { $0.type == UInt64(type) }?.value }
+  func value(of type: AuxiliaryType) -> UInt64? { auxiliary.first { $0.type == type }?.value }
 
   /// Reads up to `count` more bytes; fewer where the stack ends.
   private static func append(_ count: Int, to words: inout [UInt64], from memory: GuestMemory, at start: UInt64)
@@ -91,9 +89,9 @@ struct StackBlock: Sendable {
 
     var auxiliary: [AuxiliaryEntry] = []
     while index + 1 < words.count {
-      let entry = AuxiliaryEntry(type: words[index], value: words[index + 1])
+      let entry = AuxiliaryEntry(type: AuxiliaryType(rawValue: words[index]), value: words[index + 1])
       index += 2
-      if entry.type == UInt64(AT_NULL) {
+      if entry.type == .end {
         return StackBlock(
           start: start, arguments: arguments, environment: environment, auxiliary: auxiliary,
           end: start &+ UInt64(index) * 8)

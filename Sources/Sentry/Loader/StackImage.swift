@@ -1,7 +1,6 @@
 // The stack the program is to find: the kernel's block for the trampoline, corrected. It is built as the bytes from the
 // new stack pointer up to the first string that stays where it is, and written over the kernel's block in one go.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -37,7 +36,7 @@ struct StackImage: Sendable {
     gap: UInt64, memory: GuestMemory
   ) throws(Errno) {
     // The kernel put them in this order, upwards, without holes: argv's strings, envp's, the trampoline's name.
-    guard let oldFilename = block.value(of: AT_EXECFN), let firstArgument = block.arguments.first else {
+    guard let oldFilename = block.value(of: .executedName), let firstArgument = block.arguments.first else {
       throw .badAddress
     }
     let environmentStart = block.environment.first ?? oldFilename
@@ -57,15 +56,15 @@ struct StackImage: Sendable {
       argumentStart = addresses.first ?? secondArgument
       // The kernel's own strings lie below argv's, where the image goes now.
       let moved = block.end..<firstArgument
-      if let platform = block.value(of: AT_PLATFORM), moved.contains(platform) {
-        values.append(.init(type: UInt64(AT_PLATFORM), value: strings.push(try Self.string(at: platform, memory))))
+      if let platform = block.value(of: .platform), moved.contains(platform) {
+        values.append(.init(type: .platform, value: strings.push(try Self.string(at: platform, memory))))
       }
-      if let random = block.value(of: AT_RANDOM), moved.contains(random) {
-        values.append(.init(type: UInt64(AT_RANDOM), value: strings.pushRaw(try Self.bytes(16, at: random, memory))))
+      if let random = block.value(of: .random), moved.contains(random) {
+        values.append(.init(type: .random, value: strings.pushRaw(try Self.bytes(16, at: random, memory))))
       }
     }
     let name = strings.push(filename)
-    values.append(.init(type: UInt64(AT_EXECFN), value: name))
+    values.append(.init(type: .executedName, value: name))
 
     var words: [UInt64] = [UInt64(pointers.count)]
     words.reserveCapacity(pointers.count + block.environment.count + 2 * block.auxiliary.count + 6)
@@ -75,7 +74,7 @@ struct StackImage: Sendable {
     words.append(0)
     let vectorIndex = words.count
     for entry in block.auxiliary {
-      words.append(entry.type)
+      words.append(entry.type.rawValue)
       words.append(values.last { $0.type == entry.type }?.value ?? entry.value)
     }
     words += [0, 0]

@@ -1,6 +1,5 @@
 // The table of system calls that the trampoline runs to become the program, and what each must have returned.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -38,7 +37,8 @@ struct TrampolineTable {
   mutating func addOpen(path: UInt64, last: CInt) {
     let currentDirectory = UInt64(bitPattern: Int64(AtFlags.currentDirectory))
     add(
-      TrampolineCall(number: Int(SYS_openat), currentDirectory, path, UInt64(OpenFlags.closeOnExec.rawValue)),
+      TrampolineCall(
+        number: SystemCallNumber.openat.index, currentDirectory, path, UInt64(OpenFlags.closeOnExec.rawValue)),
       expecting: .exactly(Int64(last)))
   }
 
@@ -48,14 +48,13 @@ struct TrampolineTable {
   /// before them, as in `load_elf_binary`. The caller has made sure that the image hits nothing but itself.
   mutating func add(_ image: ImageLayout, from descriptor: CInt) {
     for (index, mapping) in image.mappings.enumerated() {
-      // MAP_FIXED_NOREPLACE or MAP_FIXED, MAP_ANONYMOUS, MAP_PRIVATE.
-      var flags: UInt64 = 0x02 | (index == 0 ? 0x100000 : 0x10)
-      if mapping.offset == nil { flags |= 0x20 }
+      var flags: MapFlags = [.isPrivate, index == 0 ? .fixedNoReplace : .fixed]
+      if mapping.offset == nil { flags.insert(.anonymous) }
       let file = mapping.offset == nil ? UInt64(UInt32.max) : UInt64(UInt32(bitPattern: descriptor))
       add(
         TrampolineCall(
-          number: Int(SYS_mmap), mapping.address, mapping.length, UInt64(mapping.protection),
-          flags | ((layout?.flagsSecret ?? 0) & Self.upperHalf),
+          number: SystemCallNumber.mmap.index, mapping.address, mapping.length, mapping.protection.rawValue,
+          flags.rawValue | ((layout?.flagsSecret ?? 0) & Self.upperHalf),
           file | ((layout?.descriptorSecret ?? 0) & Self.upperHalf),
           mapping.offset ?? 0),
         expecting: .exactly(Int64(bitPattern: mapping.address)))
@@ -63,12 +62,16 @@ struct TrampolineTable {
   }
 
   mutating func addClose(_ descriptor: CInt) {
-    add(TrampolineCall(number: Int(SYS_close), UInt64(UInt32(bitPattern: descriptor))), expecting: .exactly(0))
+    add(
+      TrampolineCall(number: SystemCallNumber.close.index, UInt64(UInt32(bitPattern: descriptor))),
+      expecting: .exactly(0))
   }
 
   /// prctl(PR_SET_NAME): `address` holds a string of at most 16 bytes.
   mutating func addName(at address: UInt64) {
-    add(TrampolineCall(number: Int(SYS_prctl), UInt64(PR_SET_NAME), address), expecting: .anything)
+    add(
+      TrampolineCall(number: SystemCallNumber.prctl.index, ProcessOption.setName.register, address),
+      expecting: .anything)
   }
 
   /// prctl(PR_SET_MM, PR_SET_MM_MAP): `address` holds a `MemoryBounds`. Refused on kernels without
@@ -76,14 +79,14 @@ struct TrampolineTable {
   mutating func addBounds(at address: UInt64) {
     add(
       TrampolineCall(
-        number: Int(SYS_prctl), UInt64(PR_SET_MM), UInt64(PR_SET_MM_MAP), address,
+        number: SystemCallNumber.prctl.index, ProcessOption.setMemory.register, ProcessOption.memoryMap, address,
         UInt64(MemoryLayout<MemoryBounds>.size)),
       expecting: .anything)
   }
 
   /// The end of the table: the gate stops `execve`.
   mutating func addEnd() {
-    add(TrampolineCall(number: Int(SYS_execve)), expecting: .anything)
+    add(TrampolineCall(number: SystemCallNumber.execve.index), expecting: .anything)
   }
 
   /// The call is one of the table's.

@@ -4,7 +4,6 @@
 //
 // Part of the sentry's state, under the tree lock.
 
-import CLinux
 import Kernel
 import LinuxABI
 import VFS
@@ -32,8 +31,7 @@ final class HostWatches {
 
   /// - Throws: `.tooManyOpenFiles` at the user's limit of instances.
   init() throws(Errno) {
-    let flags = OpenFlags([.closeOnExec, .nonBlocking]).rawValue
-    instance = OwnedDescriptor(CInt(truncatingIfNeeded: try Host.call(SYS_inotify_init1, Int(flags))))
+    instance = try Host.makeInotifyInstance()
   }
 
   var descriptor: CInt { instance.rawValue }
@@ -54,26 +52,16 @@ final class HostWatches {
         entry.users.append(user)
       }
       if !mask.isSubset(of: entry.mask) {
-        try add(file, mask.union(.maskAdd))
+        _ = try Host.addWatch(instance.rawValue, of: file, mask.union(.maskAdd))
         entry.mask.formUnion(mask)
       }
       entries[number] = entry
       return
     }
-    let number = try add(file, mask)
+    let number = try Host.addWatch(instance.rawValue, of: file, mask)
     // An entry of that number would be one whose file is known by another identity (btrfs): it is replaced.
     entries[number] = Entry(identity: identity, mask: mask, users: [user])
     numbers[identity] = number
-  }
-
-  @discardableResult
-  private func add(_ file: CInt, _ mask: InotifyMask) throws(Errno) -> CInt {
-    let path = Array("/proc/self/fd/\(file)\0".utf8)
-    return try path.withUnsafeBufferPointer { path throws(Errno) in
-      CInt(
-        truncatingIfNeeded: try Host.call(
-          SYS_inotify_add_watch, Int(instance.rawValue), Int(bitPattern: path.baseAddress), Int(mask.rawValue)))
-    }
   }
 
   /// Opens the content of `inode` for a watch. The open file is closed again before there is a watch, so that our own
@@ -119,7 +107,7 @@ final class HostWatches {
   }
 
   private func remove(_ number: CInt) {
-    _ = vd_syscall(Int(SYS_inotify_rm_watch), Int(instance.rawValue), Int(number), 0, 0, 0, 0)
+    Host.removeWatch(instance.rawValue, number)
     forget(number)
   }
 
@@ -137,17 +125,15 @@ final class HostWatches {
     var isComplete = true
     withUnsafeTemporaryAllocation(byteCount: 1 << 14, alignment: 8) { buffer in
       while true {
-        let count = vd_syscall(
-          Int(SYS_read), Int(instance.rawValue), Int(bitPattern: buffer.baseAddress), buffer.count, 0, 0, 0)
-        if count <= 0 { return }
+        // Nothing more is there: EAGAIN.
+        guard let count = try? Host.read(into: buffer, from: instance.rawValue), count > 0 else { return }
         var offset = 0
-        while offset + 16 <= count {
-          let number = buffer.loadUnaligned(fromByteOffset: offset, as: CInt.self)
-          let mask = InotifyMask(rawValue: buffer.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self))
-          offset += 16 + Int(buffer.loadUnaligned(fromByteOffset: offset + 12, as: UInt32.self))
-          if mask.contains(.queueOverflow) { isComplete = false }
-          if mask.contains(.ignored) { forget(number) }
-          translate(number, mask.intersection(.native), body)
+        while offset + MemoryLayout<InotifyEventHeader>.size <= count {
+          let event = buffer.loadUnaligned(fromByteOffset: offset, as: InotifyEventHeader.self)
+          offset += MemoryLayout<InotifyEventHeader>.size + Int(event.nameLength)
+          if event.mask.contains(.queueOverflow) { isComplete = false }
+          if event.mask.contains(.ignored) { forget(event.watch) }
+          translate(event.watch, event.mask.intersection(.native), body)
         }
       }
     }

@@ -4,7 +4,6 @@
 //
 // Part of the sentry's state, under the tree lock.
 
-import CLinux
 import Kernel
 import LinuxABI
 import VFS
@@ -21,9 +20,8 @@ struct InotifyEvent {
     let length = name.isEmpty ? 0 : (name.count + 16) & ~15
     var bytes: [UInt8] = []
     bytes.reserveCapacity(16 + length)
-    for word in [UInt32(bitPattern: descriptor), mask.rawValue, cookie, UInt32(length)] {
-      withUnsafeBytes(of: word) { bytes.append(contentsOf: $0) }
-    }
+    let header = InotifyEventHeader(watch: descriptor, mask: mask, cookie: cookie, nameLength: UInt32(length))
+    withUnsafeBytes(of: header) { bytes.append(contentsOf: $0) }
     bytes.append(contentsOf: name)
     bytes.append(contentsOf: repeatElement(0, count: length - name.count))
     return bytes
@@ -65,17 +63,13 @@ final class InotifyQueue: WatchReceiver {
   var writeDescriptor: CInt { writeEnd.rawValue }
 
   /// A pipe as described at the head of this file.
-  static func pipe(nonBlocking: Bool) throws(Errno) -> (read: CInt, write: CInt) {
-    var pair: (CInt, CInt) = (0, 0)
-    let flags: OpenFlags = [.closeOnExec, .direct, .nonBlocking]
-    _ = try withUnsafeMutablePointer(to: &pair) { pair throws(Errno) in
-      try Host.call(SYS_pipe2, Int(bitPattern: pair), Int(flags.rawValue))
-    }
+  static func pipe(nonBlocking: Bool) throws(Errno) -> (reading: CInt, writing: CInt) {
+    let ends = try Host.makePipe([.direct, .nonBlocking])
     // The mode is the write end's; F_GETFL of the guest's end is to say what inotify_init1(2) was asked for.
-    _ = vd_syscall(Int(SYS_fcntl), Int(pair.0), Int(F_SETFL), nonBlocking ? Int(O_NONBLOCK) : 0, 0, 0, 0)
-    // A page for each of more events than the default of 16 (F_SETPIPE_SZ). What the user's limits refuse waits here.
-    _ = vd_syscall(Int(SYS_fcntl), Int(pair.1), 1031, 64 * 4096, 0, 0, 0)
-    return pair
+    try? Host.setOpenFlags(of: ends.reading, to: nonBlocking ? .nonBlocking : [])
+    // A page for each of more events than the default of 16. What the user's limits refuse waits here.
+    Host.setPipeSize(ends.writing, to: 64 * 4096)
+    return ends
   }
 
   // MARK: - Watches
@@ -158,21 +152,18 @@ final class InotifyQueue: WatchReceiver {
   private var waitingCount: Int { waiting.count - head }
 
   /// The guest has not yet read all that was added. FIONREAD of a pipe counts the bytes in it.
-  private var hasUnread: Bool {
-    if waitingCount > 0 { return true }
-    var count: CInt = 0
-    let result = withUnsafeMutablePointer(to: &count) {
-      vd_syscall(Int(SYS_ioctl), Int(writeEnd.rawValue), 0x541b, Int(bitPattern: $0), 0, 0, 0)
-    }
-    return result == 0 && count > 0
-  }
+  private var hasUnread: Bool { waitingCount > 0 || Host.unreadCount(of: writeEnd.rawValue) > 0 }
 
   /// False if there is no room. Without a reader (EPIPE) no event is missed.
   private func write(_ record: [UInt8]) -> Bool {
-    let result = record.withUnsafeBufferPointer {
-      vd_syscall(Int(SYS_write), Int(writeEnd.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+    record.withUnsafeBytes { record in
+      do throws(Errno) {
+        _ = try Host.write(once: record, to: writeEnd.rawValue)
+        return true
+      } catch {
+        return error != .resourceTemporarilyUnavailable
+      }
     }
-    return result != -Int(EAGAIN)
   }
 
   /// There is room in the pipe: what waits moves on, in order.

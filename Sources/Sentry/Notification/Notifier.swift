@@ -6,7 +6,6 @@
 // lock, and then has `serve` called under it. Before a call is served what happened natively is reported first, so events come
 // in the order of what they report.
 
-import CLinux
 import Kernel
 import LinuxABI
 import VFS
@@ -38,11 +37,11 @@ final class Notifier: WatchKeeper {
     self.files = files
     self.vfs = vfs
     host = try HostWatches()
-    epoll = OwnedDescriptor(CInt(truncatingIfNeeded: try Host.call(SYS_epoll_create1, Int(O_CLOEXEC))))
+    epoll = try Host.makeEpoll()
     maximumQueued = Self.setting("/proc/sys/fs/inotify/max_queued_events", otherwise: 16384)
     maximumInstances = Self.setting("/proc/sys/fs/inotify/max_user_instances", otherwise: 128)
     maximumWatches = Self.setting("/proc/sys/fs/inotify/max_user_watches", otherwise: 8192)
-    try control(Self.add, host.descriptor, token: 0, Self.readable)
+    try Host.control(epoll.rawValue, .add, host.descriptor, EpollEvent(.readable, token: 0))
     vfs.watchKeeper = self
   }
 
@@ -56,38 +55,19 @@ final class Notifier: WatchKeeper {
 
   // MARK: - epoll
 
-  // Of sys/epoll.h.
-  private static let add: CInt = 1
-  private static let modify: CInt = 3
-  private static let readable: UInt32 = 1
-  private static let writable: UInt32 = 4
-  private static let failed: UInt32 = 8
-
-  /// `struct epoll_event` is packed on x86-64: the token follows the events without a gap.
-  private func control(_ operation: CInt, _ file: CInt, token: UInt64, _ events: UInt32) throws(Errno) {
-    try withUnsafeTemporaryAllocation(byteCount: 12, alignment: 8) { event throws(Errno) in
-      event.storeBytes(of: events, toByteOffset: 0, as: UInt32.self)
-      event.storeBytes(of: token, toByteOffset: 4, as: UInt64.self)
-      try Host.call(SYS_epoll_ctl, Int(epoll.rawValue), Int(operation), Int(file), Int(bitPattern: event.baseAddress))
-    }
-  }
-
   /// Something has happened: natively, or a guest has read, or closed its instance.
   func serve() {
-    withUnsafeTemporaryAllocation(byteCount: 16 * 12, alignment: 8) { events in
-      let count = vd_syscall(
-        Int(SYS_epoll_wait), Int(epoll.rawValue), Int(bitPattern: events.baseAddress), 16, 0, 0, 0)
-      for index in 0..<max(count, 0) {
-        let happened = events.loadUnaligned(fromByteOffset: index * 12, as: UInt32.self)
-        let token = events.loadUnaligned(fromByteOffset: index * 12 + 4, as: UInt64.self)
-        guard let identity = tokens[token], let queue = queues[identity] else { continue }
-        if happened & Self.failed != 0 {
-          tokens[token] = nil
+    withUnsafeTemporaryAllocation(of: EpollEvent.self, capacity: 16) { events in
+      guard let count = try? Host.wait(epoll.rawValue, into: events, milliseconds: 0) else { return }
+      for event in events[..<count] {
+        guard let identity = tokens[event.token], let queue = queues[identity] else { continue }
+        if event.events.contains(.failed) {
+          tokens[event.token] = nil
           queues[identity] = nil
           queue.close()
           trim()
           checkUnlinked()
-        } else if happened & Self.writable != 0 {
+        } else if event.events.contains(.writable) {
           queue.feed()
         }
       }
@@ -103,16 +83,16 @@ final class Notifier: WatchKeeper {
   func makeInstance(nonBlocking: Bool) throws(Errno) -> OwnedDescriptor {
     guard queues.count < maximumInstances else { throw .tooManyOpenFiles }
     let ends = try InotifyQueue.pipe(nonBlocking: nonBlocking)
-    let guestEnd = OwnedDescriptor(ends.read)
-    let queue = InotifyQueue(vfs: vfs, writeEnd: OwnedDescriptor(ends.write), bound: maximumQueued)
-    let identity = BackingIdentity(try Host.stat(ends.write))
+    let guestEnd = OwnedDescriptor(ends.reading)
+    let queue = InotifyQueue(vfs: vfs, writeEnd: OwnedDescriptor(ends.writing), bound: maximumQueued)
+    let identity = BackingIdentity(try Host.stat(ends.writing))
     lastToken += 1
     let token = lastToken
     // Without any event asked for, that the last reader has gone is reported all the same (`man 2 epoll_ctl`, EPOLLERR).
-    try control(Self.add, ends.write, token: token, 0)
+    try Host.control(epoll.rawValue, .add, ends.writing, EpollEvent([], token: token))
     queue.onWaiting = { [unowned self, unowned queue] isWaiting in
-      let events = isWaiting ? Self.writable : 0
-      do throws(Errno) { try control(Self.modify, queue.writeDescriptor, token: token, events) } catch {}
+      let event = EpollEvent(isWaiting ? .writable : [], token: token)
+      do throws(Errno) { try Host.control(epoll.rawValue, .modify, queue.writeDescriptor, event) } catch {}
     }
     queues[identity] = queue
     tokens[token] = identity

@@ -34,7 +34,10 @@ enum Treatment: Sendable {
     }
   }
 
-  static func refused(_ errno: CInt) -> Treatment { .always(CallPolicy(otherwise: .errno(errno))) }
+  static func refused(_ errno: Errno) -> Treatment { .always(CallPolicy(otherwise: .errno(errno))) }
+
+  /// Success, and nothing is done.
+  static var withoutEffect: Treatment { .always(CallPolicy(otherwise: .errno(0))) }
 
   static func when(_ rules: ArgumentRule..., otherwise: Disposition) -> Treatment {
     .always(CallPolicy(rules, otherwise: otherwise))

@@ -97,11 +97,7 @@ struct StatxMask: FlagArgument {
 }
 
 /// PROT_... of mmap(2): an `unsigned long`.
-struct Protection: FlagArgument {
-  let rawValue: UInt64
-  static let read = Protection(rawValue: 1)
-  static let write = Protection(rawValue: 2)
-  static let execute = Protection(rawValue: 4)
+extension Protection: FlagArgument {
   static var names: [(UInt64, StaticString)] {
     [
       (1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC"), (8, "PROT_SEM"), (0x100_0000, "PROT_GROWSDOWN"),
@@ -115,13 +111,7 @@ struct Protection: FlagArgument {
 }
 
 /// MAP_... of mmap(2): an `unsigned long`.
-struct MapFlags: FlagArgument {
-  let rawValue: UInt64
-  /// MAP_SHARED, and of MAP_SHARED_VALIDATE.
-  static let shared = MapFlags(rawValue: 0x01)
-  static let isPrivate = MapFlags(rawValue: 0x02)
-  static let fixed = MapFlags(rawValue: 0x10)
-  static let anonymous = MapFlags(rawValue: 0x20)
+extension MapFlags: FlagArgument {
   static var names: [(UInt64, StaticString)] {
     [
       (3, "MAP_SHARED_VALIDATE"), (1, "MAP_SHARED"), (2, "MAP_PRIVATE"), (0x10, "MAP_FIXED"), (0x20, "MAP_ANONYMOUS"),

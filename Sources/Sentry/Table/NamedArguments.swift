@@ -17,10 +17,7 @@ extension NamedArgument {
 }
 
 /// A signal (`man 7 signal`, the numbers of x86-64).
-struct Signal: NamedArgument {
-  let rawValue: CInt
-  /// SIGRTMAX of the kernel.
-  static let highest: CInt = 64
+extension Signal: NamedArgument {
   static var names: [(CInt, StaticString)] {
     let names: [StaticString] = [
       "0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
@@ -57,9 +54,7 @@ struct DescriptorCommand: NamedArgument {
 }
 
 /// An option of prctl(2).
-struct ProcessOption: NamedArgument {
-  let rawValue: CInt
-  static let setSeccomp = ProcessOption(rawValue: 22)
+extension ProcessOption: NamedArgument {
   static var names: [(CInt, StaticString)] {
     [
       (1, "PR_SET_PDEATHSIG"), (2, "PR_GET_PDEATHSIG"), (3, "PR_GET_DUMPABLE"), (4, "PR_SET_DUMPABLE"),
@@ -86,23 +81,8 @@ struct DeviceCommand: NamedArgument {
 }
 
 /// An operation of flock(2): one of three, and LOCK_NB.
-struct LockOperation: CallArgument {
-  let rawValue: CInt
-  enum Kind { case shared, exclusive, unlock }
-
-  init(register: UInt64) { rawValue = CInt(truncatingIfNeeded: register) }
-
-  var mayWait: Bool { rawValue & 4 == 0 }
-
-  /// Nil for what is EINVAL.
-  var kind: Kind? {
-    switch rawValue & ~4 {
-    case 1: .shared
-    case 2: .exclusive
-    case 8: .unlock
-    default: nil
-    }
-  }
+extension LockOperation: CallArgument {
+  init(register: UInt64) { self.init(rawValue: CInt(truncatingIfNeeded: register)) }
 
   func shown(_ strings: TracedStrings) -> TraceValue {
     let name: StaticString
@@ -159,9 +139,7 @@ struct InputPriorityTarget: NamedArgument {
 }
 
 /// A resource of getrlimit(2).
-struct Resource: NamedArgument {
-  let rawValue: CInt
-  static let core = Resource(rawValue: 4)
+extension Resource: NamedArgument {
   static var names: [(CInt, StaticString)] {
     let names: [StaticString] = [
       "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_STACK", "RLIMIT_CORE", "RLIMIT_RSS", "RLIMIT_NPROC",

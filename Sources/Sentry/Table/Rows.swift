@@ -15,7 +15,7 @@ extension SystemCallTable {
 
   /// It fails.
   mutating func refused<each Value: CallArgument>(
-    _ number: Int, _ name: StaticString, _ errno: CInt, _ note: String, _ arguments: repeat Arg<each Value>
+    _ number: Int, _ name: StaticString, _ errno: Errno, _ note: String, _ arguments: repeat Arg<each Value>
   ) {
     add(number, name, Self.erased(repeat each arguments), .refused(errno), note: note)
   }

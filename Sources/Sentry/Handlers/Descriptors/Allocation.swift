@@ -5,7 +5,6 @@
 // Where another thread may change the descriptor table, the call is made by us on a duplicate: the number could stand for a
 // file of the store by the time that the kernel looks at it.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -23,12 +22,7 @@ extension SystemCallTable {
   }
 }
 
-/// FALLOC_FL_... of fallocate(2).
-struct AllocationMode: FlagArgument {
-  let rawValue: UInt32
-  static let keepSize = AllocationMode(rawValue: 1)
-  static let punchHole = AllocationMode(rawValue: 2)
-  static let collapseRange = AllocationMode(rawValue: 8)
+extension AllocationMode: FlagArgument {
   static var names: [(UInt32, StaticString)] {
     [
       (1, "FALLOC_FL_KEEP_SIZE"), (2, "FALLOC_FL_PUNCH_HOLE"), (8, "FALLOC_FL_COLLAPSE_RANGE"),
@@ -58,12 +52,13 @@ extension CallContext {
     }
     task.measureRequest = nil
     guard let copy else { return .native }
-    if let range, !mode.contains(.keepSize), range.upperBound > Int64(status.st_size) {
+    if let range, !mode.contains(.keepSize), range.upperBound > status.size {
       try checkNewSize(range.upperBound)
     }
-    return .value(
-      vd_syscall(
-        Int(SYS_fallocate), Int(copy.rawValue), Int(mode.rawValue), Int(offset), Int(length), 0, 0))
+    return .answer { () throws(Errno) in
+      try Host.allocate(copy.rawValue, mode, at: offset, count: length)
+      return 0
+    }
   }
 
   /// The room was counted from a measure that may be old, with what has been allowed since: before the guest is refused the
@@ -82,8 +77,8 @@ extension CallContext {
   /// Bytes that the file takes more when `range` has all its blocks. Of a file with holes it is not known which of its
   /// blocks lie in the range: none, then.
   static func growth(of status: FileStatus, allocating range: Range<Int64>) -> UInt64 {
-    let size = Int64(status.st_size)
-    let hasHoles = Int64(status.st_blocks).multipliedClamped(by: 512) < size
+    let size = status.size
+    let hasHoles = status.blocks.multipliedClamped(by: 512) < size
     let first = hasHoles ? range.lowerBound : max(range.lowerBound, min(size, range.upperBound))
     return UInt64(clamping: range.upperBound.subtractingClamped(first))
   }
@@ -92,17 +87,8 @@ extension CallContext {
   ///
   /// - Throws: `.fileTooLarge`, with SIGXFSZ for the caller, above its soft RLIMIT_FSIZE.
   func checkNewSize(_ size: Int64) throws(Errno) {
-    guard UInt64(clamping: size) > (try fileSizeLimit()) else { return }
-    Host.signalThread(task.thread, SIGXFSZ)
+    guard UInt64(clamping: size) > (try Host.limit(.fileSize, of: task.thread).soft) else { return }
+    Host.signalThread(task.thread, Signal.fileSizeExceeded.rawValue)
     throw .fileTooLarge
-  }
-
-  /// The soft RLIMIT_FSIZE (`man 2 prlimit`).
-  private func fileSizeLimit() throws(Errno) -> UInt64 {
-    var pair = (soft: UInt64(0), hard: UInt64(0))
-    try withUnsafeMutablePointer(to: &pair) { pair throws(Errno) in
-      _ = try Host.call(SYS_prlimit64, Int(task.thread), 1, 0, Int(bitPattern: pair))
-    }
-    return pair.soft
   }
 }

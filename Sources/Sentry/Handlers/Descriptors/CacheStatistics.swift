@@ -2,7 +2,6 @@
 // cache is the host's, and shows what the host's processes read: EPERM, as the kernel answers for a file that the caller
 // neither owns nor may write to (mm/filemap.c, `can_do_cachestat`).
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -20,12 +19,6 @@ extension SystemCallTable {
   }
 }
 
-/// `struct cachestat_range` (linux/mman.h): offset, length.
-typealias CacheRange = (UInt64, UInt64)
-
-/// `struct cachestat`: pages cached, dirty, under writeback, evicted, evicted recently.
-typealias CacheStatistics = (UInt64, UInt64, UInt64, UInt64, UInt64)
-
 extension CallContext {
   /// Where another task may put another file at the number, the question is asked by us, on the duplicate that was looked at.
   fileprivate func cachestat(
@@ -38,15 +31,8 @@ extension CallContext {
       throw .notPermitted
     }
     guard let copy else { return .native }
-    var asked = try memory.load(range)
-    var answer: CacheStatistics = (0, 0, 0, 0, 0)
-    let result = withUnsafeMutablePointer(to: &asked) { asked in
-      withUnsafeMutablePointer(to: &answer) { answer in
-        vd_syscall(451, Int(copy.rawValue), Int(bitPattern: asked), Int(bitPattern: answer), Int(flags), 0, 0)
-      }
-    }
-    _ = try Errno.check(result)
-    try memory.store(answer, at: statistics)
+    let range = try memory.load(range)
+    try memory.store(try Host.cacheStatistics(of: copy.rawValue, in: range, flags: flags), at: statistics)
     return .value(0)
   }
 }

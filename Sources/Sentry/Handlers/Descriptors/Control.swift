@@ -1,6 +1,5 @@
 // ioctl and fcntl: calls that are many calls in one. What is not listed is refused by the filter.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -26,27 +25,28 @@ extension SystemCallTable {
     let naming = ArgumentRule(policy.isolation == .full ? .native : .trace, when: .int(1, 0x5410))
     return CallPolicy(
       [
-        ArgumentRule(.errno(EPERM), when: .oneOf(argument: 1, DeviceControls.refused)), naming,
+        ArgumentRule(.errno(.notPermitted), when: .oneOf(argument: 1, DeviceControls.refused)), naming,
         ArgumentRule(.native, when: .oneOf(argument: 1, DeviceControls.native)),
         ArgumentRule(Self.interfaces(policy), when: .oneOf(argument: 1, DeviceControls.interfaces)),
-      ], otherwise: .errno(ENOTTY))
+      ], otherwise: .errno(.inappropriateIOCTLForDevice))
   }
 
   /// Without a network namespace the interfaces are the host's: of a guest without a network there are none.
   static func interfaces(_ policy: GatePolicy) -> Disposition {
-    policy.isolation == .noNamespaces && policy.network == .none ? .errno(ENODEV) : .native
+    policy.isolation == .noNamespaces && policy.network == .none ? .errno(.operationNotSupportedByDevice) : .native
   }
 
   private static let descriptorControl: @Sendable (GatePolicy) -> CallPolicy = { policy in
     let served = ArgumentRule(.trace, when: .oneOf(argument: 1, DescriptorControls.served))
     let native = ArgumentRule(.native, when: .oneOf(argument: 1, DescriptorControls.native))
     return switch policy.isolation {
-    case .full: CallPolicy([served, native], otherwise: .errno(EINVAL))
+    case .full: CallPolicy([served, native], otherwise: .errno(.invalidArgument))
     case .noNamespaces:
       CallPolicy(
         [
-          served, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(EPERM), when: .int(1, 15)), native,
-        ], otherwise: .errno(EINVAL))
+          served, ArgumentRule(.trace, when: .int(1, 8)), ArgumentRule(.errno(.notPermitted), when: .int(1, 15)),
+          native,
+        ], otherwise: .errno(.invalidArgument))
     }
   }
 }
@@ -118,7 +118,7 @@ extension CallContext {
     let group = try memory.load(argument.pointer(to: ThreadID.self))
     guard tasks.isGroup(group) else { throw .notPermitted }
     return .substituteReading(
-      SystemCall(SYS_ioctl, descriptor, command, 0), withUnsafeBytes(of: group) { [UInt8]($0) }, argument: 2)
+      SystemCall(.ioctl, descriptor, command, 0), withUnsafeBytes(of: group) { [UInt8]($0) }, argument: 2)
   }
 
   fileprivate func fcntl(_ descriptor: Descriptor, _ command: DescriptorCommand, _ argument: Word) throws(Errno)

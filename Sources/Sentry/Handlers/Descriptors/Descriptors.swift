@@ -1,6 +1,5 @@
 // Calls on descriptors that carry no path: the kernel's own affair.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -50,9 +49,9 @@ extension SystemCallTable {
     native(210, "io_cancel", .word("ctx_id"), .bytes("iocb"), .bytes("result"))
     native(333, "io_pgetevents", .word("ctx_id"), .size("min_nr"), .size("nr"), .bytes("events"), .bytes("timeout"))
     let note = "its operations lie in memory that it shares with the kernel, past every filter"
-    refused(425, "io_uring_setup", ENOSYS, note, .int("entries"), .bytes("params"))
-    refused(426, "io_uring_enter", ENOSYS, note, .fd, .int("to_submit"))
-    refused(427, "io_uring_register", ENOSYS, note, .fd, .int("opcode"))
+    refused(425, "io_uring_setup", .noFunction, note, .int("entries"), .bytes("params"))
+    refused(426, "io_uring_enter", .noFunction, note, .fd, .int("to_submit"))
+    refused(427, "io_uring_register", .noFunction, note, .fd, .int("opcode"))
   }
 
   private mutating func addWaiting() {
@@ -66,7 +65,7 @@ extension SystemCallTable {
     native(232, "epoll_wait", .descriptor("epfd"), .bytes("events"), .int("maxevents"), .int("timeout"))
     native(281, "epoll_pwait", .descriptor("epfd"), .bytes("events"), .int("maxevents"), .int("timeout"))
     native(441, "epoll_pwait2", .descriptor("epfd"), .bytes("events"), .int("maxevents"), .bytes("timeout"))
-    refused(214, "epoll_ctl_old", ENOSYS, "Linux itself has it no more")
-    refused(215, "epoll_wait_old", ENOSYS, "Linux itself has it no more")
+    refused(214, "epoll_ctl_old", .noFunction, "Linux itself has it no more")
+    refused(215, "epoll_wait_old", .noFunction, "Linux itself has it no more")
   }
 }

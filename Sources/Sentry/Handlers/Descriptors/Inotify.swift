@@ -1,6 +1,5 @@
 // The calls of inotify(7).
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -20,8 +19,8 @@ extension SystemCallTable {
       try notifier.removeWatch(queue, watch)
       return .value(0)
     }
-    refused(300, "fanotify_init", EPERM, "events of the host's file systems", .int("flags"))
-    refused(301, "fanotify_mark", ENOSYS, "events of the host's file systems", .fd, .int("flags"))
+    refused(300, "fanotify_init", .notPermitted, "events of the host's file systems", .int("flags"))
+    refused(301, "fanotify_mark", .noFunction, "events of the host's file systems", .fd, .int("flags"))
   }
 }
 

@@ -7,7 +7,6 @@
 // Where there is one, a lock that belongs to the open file description is taken by us on a duplicate that was looked at;
 // one that belongs to the process is looked for when the call has returned.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -69,7 +68,7 @@ extension OpenFiles {
       }
     }
     if registry.hasForgotten(BackingIdentity(status)) { return .host }
-    switch FileType(mode: status.st_mode) {
+    switch status.type {
     case .none, .socket: return .guests
     case .characterDevice, .blockDevice: return isOwnTerminal(status) ? .guests : .host
     case .regular, .directory, .fifo, .symlink:
@@ -77,11 +76,11 @@ extension OpenFiles {
         let file =
           copy < 0 ? try table.foreign(descriptor.number) : try ForeignDescriptor(try Host.duplicate(copy))
         if file.isAnonymousPipe || file.access.contains(.write) { return .guests }
-        if status.st_nlink != 0 { return .host }
+        if status.linkCount != 0 { return .host }
         let name =
           copy < 0
           ? try table.kernelText(descriptor.number)
-          : try Host.readlink("/proc/self/fd/\(copy)", in: CInt(AT_FDCWD))
+          : try Host.readlink("/proc/self/fd/\(copy)", in: AtFlags.currentDirectory)
         return name.starts(with: "/memfd:".utf8) ? .guests : .host
       } catch {
         return .host
@@ -95,13 +94,13 @@ extension OpenFiles {
   func checkRangeLock(of task: Task) {
     do throws(Errno) {
       for number in try task.descriptors.numbers() {
-        guard let status = try? task.descriptors.stat(number), FileType(mode: status.st_mode) != .socket else {
+        guard let status = try? task.descriptors.stat(number), status.type != .socket else {
           continue
         }
         if case .guests = lockDomain(status, Descriptor(number), of: task.descriptors) { continue }
         guard let information = try? DescriptorInformation(number, of: task.thread) else { continue }
         if information.hasProcessLock {
-          _ = vd_syscall(Int(SYS_kill), Int(task.process.leader), Int(SIGKILL), 0, 0, 0, 0)
+          Host.signalProcess(task.process.leader, Signal.kill.rawValue)
           return
         }
       }
@@ -128,8 +127,8 @@ extension CallContext {
     switch files.lockDomain(status, descriptor, of: task.descriptors, copy: duplicate) {
     case .guests:
       guard let copy else { return .native }
-      return takeAtOnce(mayWait: operation.mayWait) {
-        vd_syscall(Int(SYS_flock), Int(copy.rawValue), Int(operation.rawValue | LOCK_NB), 0, 0, 0, 0)
+      return takeAtOnce(mayWait: operation.mayWait) { () throws(Errno) in
+        try Host.lock(copy.rawValue, as: operation)
       }
     case .lower(let inode):
       if kind == .unlock { return .value(0) }
@@ -137,15 +136,22 @@ extension CallContext {
     case .host:
       break
     }
-    if kind == .exclusive { throw Errno(rawValue: ENOLCK) }
+    if kind == .exclusive { throw .noLocks }
     return .value(0)
   }
 
   /// A lock of an open file description, taken by us on a duplicate without waiting. A guest that wants to wait asks again
   /// after 1 to 16 ms; a signal ends that as it ends the call.
-  private func takeAtOnce(mayWait: Bool, _ take: () -> Int) -> Outcome {
-    let result = take()
-    guard mayWait, result == -Int(EAGAIN) else {
+  ///
+  /// - Parameter take: false if it is not to be had.
+  private func takeAtOnce(mayWait: Bool, _ take: () throws(Errno) -> Bool) -> Outcome {
+    var result = 0
+    do throws(Errno) {
+      if !(try take()) { result = Errno.wouldBlock.result }
+    } catch {
+      result = error.result
+    }
+    guard mayWait, result == Errno.wouldBlock.result else {
       task.lockAttempts = 0
       return .value(result)
     }
@@ -158,9 +164,8 @@ extension CallContext {
   ///
   /// - Parameter nanoseconds: less than a second.
   func repeated(after nanoseconds: UInt64) -> Outcome {
-    // struct timespec.
-    let pause = [UInt8](repeating: 0, count: 8) + (0..<8).map { UInt8(truncatingIfNeeded: nanoseconds >> ($0 * 8)) }
-    return .after(SystemCall(SYS_nanosleep, 0, 0), pause, argument: 0)
+    let pause = withUnsafeBytes(of: TimeSpecification(nanoseconds: nanoseconds)) { [UInt8]($0) }
+    return .after(SystemCall(.nanosleep, 0, 0), pause, argument: 0)
   }
 
   /// Copies a lower file up, so that the guests' descriptors of it become descriptors of the copy.
@@ -169,21 +174,18 @@ extension CallContext {
   /// - Throws: ENOLCK if there is no room for a copy, or the descriptor could not be replaced.
   private func isCopiedUpForLocking(_ inode: Inode) throws(Errno) -> Bool {
     // Copied up, and yet this descriptor is the lower file's: it came back from a socket, or could not be replaced.
-    guard inode.isBackedByLower else { throw Errno(rawValue: ENOLCK) }
+    guard inode.isBackedByLower else { throw .noLocks }
     do throws(Errno) {
       try inode.copyUpContent()
     } catch {
       if error == .readOnlyFileSystem { return false }
-      throw Errno(rawValue: ENOLCK)
+      throw .noLocks
     }
-    guard !inode.isBackedByLower else { throw Errno(rawValue: ENOLCK) }
+    guard !inode.isBackedByLower else { throw .noLocks }
     return true
   }
 
   // MARK: - fcntl
-
-  /// `struct flock` of x86-64, without its padding at the end.
-  typealias RangeLock = (type: Int16, whence: Int16, start: Int64, length: Int64, process: Int32)
 
   func rangeLock(_ descriptor: Descriptor, _ command: LockCommand, _ address: Pointer<RangeLock>) throws(Errno)
     -> Outcome
@@ -196,33 +198,25 @@ extension CallContext {
       // Of a process, the kernel must take it itself; see `checkRangeLock`.
       guard command.isOfDescription else { return observe(.rangeLock) }
       if command.kind == .ask { return .native }
-      var lock = try memory.load(address.cast(to: CLinux.flock.self))
-      return takeAtOnce(mayWait: command.kind == .wait) {
-        withUnsafeMutablePointer(to: &lock) {
-          vd_syscall(Int(SYS_fcntl), Int(copy.rawValue), 37 /* F_OFD_SETLK */, Int(bitPattern: $0), 0, 0, 0)
-        }
-      }
+      let lock = try memory.load(address)
+      return takeAtOnce(mayWait: command.kind == .wait) { () throws(Errno) in try Host.lock(copy.rawValue, lock) }
     }
     let lock = try memory.load(address)
     guard (0...2).contains(lock.whence), !command.isOfDescription || lock.process == 0,
       lock.whence != 0 || lock.start >= 0
     else { throw .invalidArgument }
-    let type = CInt(lock.type)
+    guard let kind = lock.kind else { throw .invalidArgument }
     if command.kind == .ask {
-      guard type == F_RDLCK || type == F_WRLCK else { throw .invalidArgument }
+      if kind == .unlock { throw .invalidArgument }
       // No guest has a lock there, and the host's are not shown.
-      try memory.store(Int16(F_UNLCK), at: address.cast())
+      try memory.store(RangeLock.Kind.unlock.rawValue, at: address.cast())
       return .value(0)
     }
-    switch type {
-    case F_UNLCK: return .value(0)
-    case F_RDLCK, F_WRLCK: break
-    default: throw .invalidArgument
-    }
+    if kind == .unlock { return .value(0) }
     let access = try descriptors.foreign(descriptor.number).access
-    guard access.contains(type == F_RDLCK ? .read : .write) else { throw .badFileDescriptor }
+    guard access.contains(kind == .read ? .read : .write) else { throw .badFileDescriptor }
     if case .lower(let inode) = domain, try isCopiedUpForLocking(inode) { return again() }
-    if type == F_WRLCK { throw Errno(rawValue: ENOLCK) }
+    if kind == .write { throw .noLocks }
     return .value(0)
   }
 }

@@ -1,7 +1,6 @@
 // fsync and its like. What no guest can have changed needs no writing back, and is the host's business; so is the host's
 // whole file system (syncfs).
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -28,7 +27,7 @@ extension SystemCallTable {
       try call.synchroniseFileSystem(descriptor)
     }
     filtered(
-      162, "sync", "success without effect: what is to be written back is the host's", treatment: .refused(0))
+      162, "sync", "success without effect: what is to be written back is the host's", treatment: .withoutEffect)
     native(26, "msync", .word("addr"), .size("length"), .int("flags"))
   }
 }
@@ -38,7 +37,7 @@ extension CallContext {
   fileprivate func synchronise(_ descriptor: Descriptor) throws(Errno) -> Outcome {
     let status = try status(descriptor)
     if let node = files.node(status, descriptor.number, of: task.descriptors), node.isPath { throw .badFileDescriptor }
-    switch FileType(mode: status.st_mode) {
+    switch status.type {
     case .regular, .directory, .blockDevice:
       guard case .guests = files.lockDomain(status, descriptor, of: task.descriptors) else { return .value(0) }
     default: break
@@ -50,9 +49,9 @@ extension CallContext {
   fileprivate func synchroniseFileSystem(_ descriptor: Descriptor) throws(Errno) -> Outcome {
     guard case .native = try synchronise(descriptor) else { return .value(0) }
     let status = try status(descriptor)
-    guard FileType(mode: status.st_mode) == .regular, UInt64(status.st_dev) != state.storeDevice else {
+    guard status.type == .regular, status.device != state.storeDevice else {
       return .value(0)
     }
-    return .substitute(SystemCall(SYS_fsync, descriptor))
+    return .substitute(SystemCall(.fsync, descriptor))
   }
 }

@@ -1,6 +1,5 @@
 // chmod, chown, utimes, truncate: changes of what a file is.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -60,7 +59,7 @@ extension SystemCallTable {
       (call, directory, path, times) throws(Errno) in
       try call.changeTimes(directory, path, try call.timevals(times), [])
     }
-    served(280, "utimensat", .dirfd, .path, .times, .atFlags, as: .value(traceIf: noPath), repeated: true) {
+    served(280, "utimensat", .dirfd, .path, .preciseTimes, .atFlags, as: .value(traceIf: noPath), repeated: true) {
       (call, directory, path, times, flags) throws(Errno) in
       try call.changeTimes(directory, path, precisely: times, flags)
     }
@@ -70,16 +69,17 @@ extension SystemCallTable {
 /// `struct utimbuf`: two time_t.
 typealias TimePair = (access: Int64, modification: Int64)
 
-/// Two of `struct timeval` or `struct timespec`, of the last access and modification.
-typealias TimeValues = (Int64, Int64, Int64, Int64)
+/// Two times, of the last access and modification.
+typealias TimeSpecifications = (access: TimeSpecification, modification: TimeSpecification)
+typealias TimeValues = (access: TimeValue, modification: TimeValue)
 
 extension Arg where Value == Pointer<TimeValues> {
   fileprivate static var times: Arg { Arg("times") }
 }
 
-/// UTIME_NOW and UTIME_OMIT of sys/stat.h.
-private let utimeNow: Int64 = 0x3fff_ffff
-private let utimeOmit: Int64 = 0x3fff_fffe
+extension Arg where Value == Pointer<TimeSpecifications> {
+  fileprivate static var preciseTimes: Arg { Arg("times") }
+}
 
 extension CallContext {
   /// A host file that the caller of the sandbox handed in is not the guest's to change; pipes and sockets are the kernel's
@@ -88,7 +88,7 @@ extension CallContext {
     switch target {
     case .position(let position): return position
     case .foreign(_, let status):
-      if [.regular, .directory].contains(FileType(mode: status.st_mode)) { throw .notPermitted }
+      if [.regular, .directory].contains(status.type) { throw .notPermitted }
       return nil
     }
   }
@@ -135,19 +135,21 @@ extension CallContext {
 
   /// `utimensat(2)`.
   fileprivate func changeTimes(
-    _ directory: DirectoryDescriptor, _ path: GuestString, precisely times: Pointer<TimeValues>, _ flags: AtFlags
+    _ directory: DirectoryDescriptor, _ path: GuestString, precisely times: Pointer<TimeSpecifications>,
+    _ flags: AtFlags
   ) throws(Errno) -> Outcome {
     var changes: (TimeChange, TimeChange) = (.now, .now)
     if !times.isNull {
       let pair = try memory.load(times)
       // Nothing is looked up if both are UTIME_OMIT.
-      if pair.1 == utimeOmit && pair.3 == utimeOmit { return .value(0) }
-      if !Self.isTime(pair.1) || !Self.isTime(pair.3) {
+      let asked = (TimeChange(pair.access), TimeChange(pair.modification))
+      if asked.0 == .keep && asked.1 == .keep { return .value(0) }
+      guard let access = asked.0, let modification = asked.1 else {
         // The path's own error comes first (`vfs_utimes` checks the times).
         _ = try timesTarget(directory, path, flags)
         throw .invalidArgument
       }
-      changes = (Self.timeChange(pair.0, pair.1), Self.timeChange(pair.2, pair.3))
+      changes = (access, modification)
     }
     guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
     return try changeTimes(directory, path, changes, flags)
@@ -176,23 +178,11 @@ extension CallContext {
   fileprivate func timevals(_ times: Pointer<TimeValues>) throws(Errno) -> (TimeChange, TimeChange) {
     if times.isNull { return (.now, .now) }
     let pair = try memory.load(times)
-    guard (0..<1_000_000).contains(pair.1), (0..<1_000_000).contains(pair.3) else { throw .invalidArgument }
-    return (
-      .set(Timestamp(seconds: pair.0, nanoseconds: UInt32(pair.1 * 1000))),
-      .set(Timestamp(seconds: pair.2, nanoseconds: UInt32(pair.3 * 1000)))
-    )
+    return (.set(try time(pair.access)), .set(try time(pair.modification)))
   }
 
-  /// UTIME_NOW, UTIME_OMIT or a time (`man 2 utimensat`).
-  private static func timeChange(_ seconds: Int64, _ nanoseconds: Int64) -> TimeChange {
-    switch nanoseconds {
-    case utimeNow: .now
-    case utimeOmit: .keep
-    default: .set(Timestamp(seconds: seconds, nanoseconds: UInt32(truncatingIfNeeded: nanoseconds)))
-    }
-  }
-
-  private static func isTime(_ nanoseconds: Int64) -> Bool {
-    nanoseconds == utimeNow || nanoseconds == utimeOmit || (0..<1_000_000_000).contains(nanoseconds)
+  private func time(_ value: TimeValue) throws(Errno) -> Timestamp {
+    guard (0..<1_000_000).contains(value.microseconds) else { throw .invalidArgument }
+    return Timestamp(seconds: value.seconds, nanoseconds: UInt32(value.microseconds * 1000))
   }
 }

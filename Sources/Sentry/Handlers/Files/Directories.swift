@@ -1,6 +1,5 @@
 // Directories: reading them, and the working directory, root and umask of a task.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -107,8 +106,10 @@ extension CallContext {
     }
     try memory.write(UnsafeRawBufferPointer(rebasing: scratch[..<writer.count]), at: guestBuffer)
     if try copy.move(to: cursor) { return .value(writer.count) }
-    let seek = (registers.0, UInt64(bitPattern: cursor), UInt64(SEEK_SET), UInt64(0), UInt64(0), UInt64(0))
-    return .substituteAnswering(SystemCall(number: Int(SYS_lseek), arguments: seek), value: writer.count)
+    let seek = (
+      registers.0, UInt64(bitPattern: cursor), UInt64(Host.SeekOrigin.start.rawValue), UInt64(0), UInt64(0), UInt64(0)
+    )
+    return .substituteAnswering(SystemCall(number: SystemCallNumber.lseek.index, arguments: seek), value: writer.count)
   }
 }
 

@@ -1,6 +1,5 @@
 // Mounts. The tree's are made before the first guest runs, and stay.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -8,17 +7,17 @@ import VFS
 extension SystemCallTable {
   mutating func addMounts() {
     let fixed = "the tree's mounts are fixed at the start"
-    refused(155, "pivot_root", EPERM, fixed, .string("new_root"), .string("put_old"))
-    refused(165, "mount", EPERM, fixed, .string("source"), .string("target"), .string("filesystemtype"))
-    refused(166, "umount2", EPERM, fixed, .string("target"), .int("flags"))
-    refused(428, "open_tree", EPERM, fixed, .dirfd, .path, .int("flags"))
-    refused(429, "move_mount", EPERM, fixed, .directory("from_dirfd"), .string("from_path"))
-    refused(430, "fsopen", EPERM, fixed, .string("fsname"), .int("flags"))
-    refused(431, "fsconfig", EPERM, fixed, .fd, .int("cmd"), .string("key"))
-    refused(432, "fsmount", EPERM, fixed, .fd, .int("flags"), .int("attr_flags"))
-    refused(433, "fspick", EPERM, fixed, .dirfd, .path, .int("flags"))
-    refused(442, "mount_setattr", EPERM, fixed, .dirfd, .path, .int("flags"))
-    refused(467, "open_tree_attr", EPERM, fixed, .dirfd, .path, .int("flags"))
+    refused(155, "pivot_root", .notPermitted, fixed, .string("new_root"), .string("put_old"))
+    refused(165, "mount", .notPermitted, fixed, .string("source"), .string("target"), .string("filesystemtype"))
+    refused(166, "umount2", .notPermitted, fixed, .string("target"), .int("flags"))
+    refused(428, "open_tree", .notPermitted, fixed, .dirfd, .path, .int("flags"))
+    refused(429, "move_mount", .notPermitted, fixed, .directory("from_dirfd"), .string("from_path"))
+    refused(430, "fsopen", .notPermitted, fixed, .string("fsname"), .int("flags"))
+    refused(431, "fsconfig", .notPermitted, fixed, .fd, .int("cmd"), .string("key"))
+    refused(432, "fsmount", .notPermitted, fixed, .fd, .int("flags"), .int("attr_flags"))
+    refused(433, "fspick", .notPermitted, fixed, .dirfd, .path, .int("flags"))
+    refused(442, "mount_setattr", .notPermitted, fixed, .dirfd, .path, .int("flags"))
+    refused(467, "open_tree_attr", .notPermitted, fixed, .dirfd, .path, .int("flags"))
     served(457, "statmount", .mountRequest("req"), .buffer, .size("bufsize"), .int("flags"), as: .trace) {
       (call, request, buffer, size, flags) throws(Errno) in
       try call.statmount(request, into: buffer, size, flags)
@@ -80,11 +79,11 @@ extension CallContext {
     guard let mount = vfs.mountList.first(where: { $0.uniqueID == request.mount }) else { throw .noSuchFileOrDirectory }
     guard isReachable(mount, from: task.context.root) else { throw .notPermitted }
     let strings = !MountReport.Mask(rawValue: request.parameter).isDisjoint(with: .strings)
-    if strings, size.value == MountReport.headerSize { throw Errno(rawValue: EOVERFLOW) }
+    if strings, size.value == MountReport.headerSize { throw .overflow }
     let report = try MountReport(mount, of: vfs, from: task.context.root, MountReport.Mask(rawValue: request.parameter))
     let header = min(Int(clamping: size.value), MountReport.headerSize)
     if !report.strings.isEmpty, UInt64(MountReport.headerSize + report.strings.count) > size.value {
-      throw Errno(rawValue: EOVERFLOW)
+      throw .overflow
     }
     let bytes = report.bytes(header: header)
     try memory.write(bytes, at: buffer)
@@ -97,7 +96,7 @@ extension CallContext {
   ) throws(Errno) -> Outcome {
     if flags & ~1 != 0 { throw .invalidArgument }
     // `SYSCALL_DEFINE4(listmount`: an upper bound against overflow.
-    if count.value > 1_000_000 { throw Errno(rawValue: EOVERFLOW) }
+    if count.value > 1_000_000 { throw .overflow }
     let request = try mountRequest(pointer)
     let last = request.parameter
     if last != 0, last <= Mount.uniqueOffset { throw .invalidArgument }

@@ -1,6 +1,5 @@
 // mkdir, mknod, symlink, link, unlink, rmdir, rename: the calls that change names.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS

@@ -1,6 +1,5 @@
 // open, creat, openat, openat2: the calls whose answer is a descriptor.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -24,10 +23,11 @@ extension SystemCallTable {
     ) { (call, directory, path, how, size) throws(Errno) in
       try call.open(path, at: directory, try call.structure(how, size: size))
     }
-    refused(303, "name_to_handle_at", EOPNOTSUPP, "handles of the host's files", .dirfd, .path, .buffer)
-    refused(304, "open_by_handle_at", EPERM, "any file of the host's file system", .descriptor("mount_fd"), .buffer)
+    refused(303, "name_to_handle_at", .notSupportedOnSocket, "handles of the host's files", .dirfd, .path, .buffer)
     refused(
-      447, "memfd_secret", ENOSYS, "memory that the supervisor could not read", .word("flags"))
+      304, "open_by_handle_at", .notPermitted, "any file of the host's file system", .descriptor("mount_fd"), .buffer)
+    refused(
+      447, "memfd_secret", .noFunction, "memory that the supervisor could not read", .word("flags"))
   }
 }
 

@@ -1,6 +1,5 @@
 // stat, access, readlink, statfs: what a file is.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -46,10 +45,10 @@ extension SystemCallTable {
       (call, directory, path, buffer, size) throws(Errno) in
       try call.readlink(path, at: directory, into: buffer, size)
     }
-    served(137, "statfs", .path, Arg<Pointer<statfs>>("buf"), as: .value) { (call, path, buffer) throws(Errno) in
+    served(137, "statfs", .path, Arg<Pointer<StatFS>>("buf"), as: .value) { (call, path, buffer) throws(Errno) in
       try call.statfs(try call.position(path), into: buffer)
     }
-    served(138, "fstatfs", .fd, Arg<Pointer<statfs>>("buf"), as: .trace) { (call, descriptor, buffer) throws(Errno) in
+    served(138, "fstatfs", .fd, Arg<Pointer<StatFS>>("buf"), as: .trace) { (call, descriptor, buffer) throws(Errno) in
       switch try call.target(descriptor) {
       case .position(let position): return try call.statfs(position, into: buffer)
       case .foreign: return .native
@@ -58,9 +57,9 @@ extension SystemCallTable {
     served(136, "ustat", .device, Arg<Pointer<UStat>>("ubuf"), as: .value) { (call, device, buffer) throws(Errno) in
       try call.ustat(device, into: buffer)
     }
-    refused(139, "sysfs", ENOSYS, "a list of file system types; /proc/filesystems has it", .int("option"))
-    refused(468, "file_getattr", ENOSYS, "attributes of the host's file systems", .dirfd, .path, .buffer, .size)
-    refused(469, "file_setattr", ENOSYS, "attributes of the host's file systems", .dirfd, .path, .buffer, .size)
+    refused(139, "sysfs", .noFunction, "a list of file system types; /proc/filesystems has it", .int("option"))
+    refused(468, "file_getattr", .noFunction, "attributes of the host's file systems", .dirfd, .path, .buffer, .size)
+    refused(469, "file_setattr", .noFunction, "attributes of the host's file systems", .dirfd, .path, .buffer, .size)
   }
 }
 
@@ -80,25 +79,25 @@ extension CallContext {
     switch target {
     case .foreign(_, let status):
       result = status
-      result.st_uid = identity.inside(user: status.st_uid)
-      result.st_gid = identity.inside(group: status.st_gid)
+      result.owner = identity.inside(user: status.owner)
+      result.group = identity.inside(group: status.group)
     case .position(let position):
       guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
       let attributes = try inode.attributes()
       result = FileStatus()
-      result.st_dev = UInt(inode.filesystem.deviceNumber)
-      result.st_ino = UInt(attributes.number)
-      result.st_mode = UInt32(attributes.type.rawValue | attributes.permissions.rawValue)
-      result.st_nlink = UInt(linkCount(attributes, position))
-      result.st_uid = attributes.owner
-      result.st_gid = attributes.group
-      result.st_rdev = UInt(attributes.device)
-      result.st_size = Int(attributes.size)
-      result.st_blksize = Int(attributes.blockSize)
-      result.st_blocks = Int(attributes.blocks)
-      result.st_atim = attributes.accessTime.timespecValue
-      result.st_mtim = attributes.modificationTime.timespecValue
-      result.st_ctim = attributes.changeTime.timespecValue
+      result.device = inode.filesystem.deviceNumber
+      result.inode = attributes.number
+      result.mode = UInt32(attributes.type.rawValue | attributes.permissions.rawValue)
+      result.linkCount = UInt64(linkCount(attributes, position))
+      result.owner = attributes.owner
+      result.group = attributes.group
+      result.namedDevice = attributes.device
+      result.size = attributes.size
+      result.blockSize = Int64(attributes.blockSize)
+      result.blocks = attributes.blocks
+      result.accessTime = attributes.accessTime
+      result.modificationTime = attributes.modificationTime
+      result.changeTime = attributes.changeTime
     }
     try memory.store(result, at: buffer)
     return .value(0)
@@ -121,37 +120,37 @@ extension CallContext {
     switch try target(path, at: directory, flags, follow: !flags.contains(.symlinkNoFollow)) {
     case .foreign(let descriptor, _):
       result = try descriptors.statx(descriptor.number)
-      result.stx_uid = identity.inside(user: result.stx_uid)
-      result.stx_gid = identity.inside(group: result.stx_gid)
+      result.owner = identity.inside(user: result.owner)
+      result.group = identity.inside(group: result.group)
     case .position(let position):
       guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
       let attributes = try inode.attributes()
       result = ExtendedStatus()
-      // STATX_BASIC_STATS, STATX_BTIME, STATX_MNT_ID.
-      result.stx_mask = 0x7ff | (attributes.birthTime != nil ? 0x800 : 0) | 0x1000
-      result.stx_blksize = attributes.blockSize
-      result.stx_attributes_mask = 0x2000
-      if position.dentry === position.mount.root { result.stx_attributes = 0x2000 /* STATX_ATTR_MOUNT_ROOT */ }
-      result.stx_nlink = linkCount(attributes, position)
-      result.stx_uid = attributes.owner
-      result.stx_gid = attributes.group
-      result.stx_mode = attributes.type.rawValue | attributes.permissions.rawValue
-      result.stx_ino = attributes.number
-      result.stx_size = UInt64(bitPattern: attributes.size)
-      result.stx_blocks = UInt64(bitPattern: attributes.blocks)
-      result.stx_atime = attributes.accessTime.statxTimestamp
-      result.stx_mtime = attributes.modificationTime.statxTimestamp
-      result.stx_ctime = attributes.changeTime.statxTimestamp
-      if let birth = attributes.birthTime { result.stx_btime = birth.statxTimestamp }
-      result.stx_rdev_major = DeviceNumber.major(attributes.device)
-      result.stx_rdev_minor = DeviceNumber.minor(attributes.device)
-      result.stx_dev_major = DeviceNumber.major(inode.filesystem.deviceNumber)
-      result.stx_dev_minor = DeviceNumber.minor(inode.filesystem.deviceNumber)
+      result.mask = ExtendedStatus.usual
+      if attributes.birthTime == nil { result.mask &= ~ExtendedStatus.birthTimeBit }
+      result.blockSize = attributes.blockSize
+      result.attributesMask = ExtendedStatus.mountRoot
+      if position.dentry === position.mount.root { result.attributes = ExtendedStatus.mountRoot }
+      result.linkCount = linkCount(attributes, position)
+      result.owner = attributes.owner
+      result.group = attributes.group
+      result.mode = attributes.type.rawValue | attributes.permissions.rawValue
+      result.inode = attributes.number
+      result.size = UInt64(bitPattern: attributes.size)
+      result.blocks = UInt64(bitPattern: attributes.blocks)
+      result.access = ExtendedTime(attributes.accessTime)
+      result.modification = ExtendedTime(attributes.modificationTime)
+      result.change = ExtendedTime(attributes.changeTime)
+      if let birth = attributes.birthTime { result.birth = ExtendedTime(birth) }
+      result.namedDeviceMajor = DeviceNumber.major(attributes.device)
+      result.namedDeviceMinor = DeviceNumber.minor(attributes.device)
+      result.deviceMajor = DeviceNumber.major(inode.filesystem.deviceNumber)
+      result.deviceMinor = DeviceNumber.minor(inode.filesystem.deviceNumber)
       if mask.contains(.uniqueMountID) {
-        result.stx_mask = result.stx_mask & ~0x1000 | StatxMask.uniqueMountID.rawValue
-        result.stx_mnt_id = position.mount.uniqueID
+        result.mask = result.mask & ~ExtendedStatus.mountBit | ExtendedStatus.uniqueMount
+        result.mount = position.mount.uniqueID
       } else {
-        result.stx_mnt_id = UInt64(position.mount.id)
+        result.mount = UInt64(position.mount.id)
       }
     }
     try memory.store(result, at: buffer)
@@ -229,21 +228,21 @@ extension CallContext {
     return .value(0)
   }
 
-  fileprivate func statfs(_ position: Position, into buffer: Pointer<statfs>) throws(Errno) -> Outcome {
+  fileprivate func statfs(_ position: Position, into buffer: Pointer<StatFS>) throws(Errno) -> Outcome {
     let statistics = try position.mount.filesystem.statistics()
-    var result = CLinux.statfs()
-    result.f_type = statistics.magic
-    result.f_bsize = statistics.blockSize
-    result.f_frsize = statistics.blockSize
-    result.f_blocks = UInt(statistics.blocks)
-    result.f_bfree = UInt(statistics.freeBlocks)
-    result.f_bavail = UInt(statistics.availableBlocks)
-    result.f_files = UInt(statistics.files)
-    result.f_ffree = UInt(statistics.freeFiles)
-    result.f_namelen = statistics.nameLength
-    result.f_fsid.__val.0 = Int32(truncatingIfNeeded: position.mount.filesystem.deviceNumber)
+    var result = StatFS()
+    result.magic = statistics.magic
+    result.blockSize = statistics.blockSize
+    result.fragmentSize = statistics.blockSize
+    result.blocks = statistics.blocks
+    result.freeBlocks = statistics.freeBlocks
+    result.availableBlocks = statistics.availableBlocks
+    result.files = statistics.files
+    result.freeFiles = statistics.freeFiles
+    result.nameLength = statistics.nameLength
+    result.identifier.0 = Int32(truncatingIfNeeded: position.mount.filesystem.deviceNumber)
     // ST_VALID, ST_RELATIME, ST_RDONLY.
-    result.f_flags = 0x20 | 0x1000 | (position.mount.isReadOnly ? 1 : 0)
+    result.flags = 0x20 | 0x1000 | (position.mount.isReadOnly ? 1 : 0)
     try memory.store(result, at: buffer)
     return .value(0)
   }

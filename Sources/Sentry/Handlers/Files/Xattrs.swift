@@ -1,6 +1,5 @@
 // The sixteen extended attribute calls (`man 7 xattr`): sizes and flags here, rules in the VFS.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS

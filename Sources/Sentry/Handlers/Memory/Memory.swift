@@ -1,6 +1,5 @@
 // Memory. Only a file mapping is looked at: what is mapped of a lower file has to be remapped when the file is copied up.
 
-import CLinux
 import Coherence
 import Gate
 import LinuxABI
@@ -38,14 +37,16 @@ extension SystemCallTable {
     native(453, "map_shadow_stack", .word("addr"), .size, .int("flags"))
     native(462, "mseal", .word("addr"), .size("len"), .word("flags"))
     // Of another process only what ptrace access allows; of oneself, NUMA libraries ask.
-    let ownOnly = Treatment.when(ArgumentRule(.native, when: .int(0, 0)), otherwise: .errno(EPERM))
+    let ownOnly = Treatment.when(ArgumentRule(.native, when: .int(0, 0)), otherwise: .errno(.notPermitted))
     filtered(279, "move_pages", "of the caller alone", .pid, .size("count"), .bytes("pages"), treatment: ownOnly)
     filtered(256, "migrate_pages", "of the caller alone", .pid, .size("maxnode"), treatment: ownOnly)
-    refused(310, "process_vm_readv", EPERM, "another process's memory", .pid, .buffer)
-    refused(311, "process_vm_writev", EPERM, "another process's memory", .pid, .buffer)
-    refused(440, "process_madvise", EPERM, "another process's memory", .descriptor("pidfd"), .buffer)
-    refused(448, "process_mrelease", EPERM, "another process's memory", .descriptor("pidfd"), .int("flags"))
-    refused(323, "userfaultfd", EPERM, "a page fault that never ends would stop the supervisor's copies", .int("flags"))
+    refused(310, "process_vm_readv", .notPermitted, "another process's memory", .pid, .buffer)
+    refused(311, "process_vm_writev", .notPermitted, "another process's memory", .pid, .buffer)
+    refused(440, "process_madvise", .notPermitted, "another process's memory", .descriptor("pidfd"), .buffer)
+    refused(448, "process_mrelease", .notPermitted, "another process's memory", .descriptor("pidfd"), .int("flags"))
+    refused(
+      323, "userfaultfd", .notPermitted, "a page fault that never ends would stop the supervisor's copies",
+      .int("flags"))
   }
 
   /// An anonymous mapping is the kernel's own affair, and so are the mappings of the trampoline's table, which carry both
@@ -54,7 +55,7 @@ extension SystemCallTable {
     let upper: UInt64 = 0xffff_ffff_0000_0000
     return CallPolicy(
       [
-        ArgumentRule(.native, when: .anyBit(3, UInt32(MAP_ANONYMOUS))),
+        ArgumentRule(.native, when: .anyBit(3, UInt32(MapFlags.anonymous.rawValue))),
         ArgumentRule(
           .native,
           when: .equal(argument: 3, mask: upper, value: policy.layout.flagsSecret & upper),
@@ -80,7 +81,7 @@ extension CallContext {
       return .native
     }
     if flags.contains(.fixed), Range(from: address, count: end &- offset) == nil { return .native }
-    try coherence.willMap(node.inode, task.space, hostDevice: UInt64(status.st_dev))
+    try coherence.willMap(node.inode, task.space, hostDevice: status.device)
     return .native
   }
 }

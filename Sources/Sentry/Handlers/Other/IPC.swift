@@ -1,6 +1,5 @@
 // System V IPC and POSIX message queues: native in an IPC namespace of their own, absent without one.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -24,6 +23,6 @@ extension SystemCallTable {
   ) {
     filtered(
       number, name, "of the sandbox alone: without an IPC namespace there is none", repeat each arguments,
-      treatment: .depends { CallPolicy(otherwise: $0.isolation == .full ? .native : .errno(ENOSYS)) })
+      treatment: .depends { CallPolicy(otherwise: $0.isolation == .full ? .native : .errno(.noFunction)) })
   }
 }

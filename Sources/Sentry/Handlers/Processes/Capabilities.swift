@@ -1,7 +1,6 @@
 // capget, capset (kernel/capability.c), and the options of prctl(2) that concern capabilities. The rules are in
 // Credentials/.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -96,16 +95,16 @@ extension CallContext {
   /// The options of `prctl(2)` that the sentry keeps. - Throws: `.invalidArgument` for another.
   func control(_ option: ProcessOption, _ arguments: (UInt64, UInt64, UInt64, UInt64)) throws(Errno) -> Outcome {
     let (value, third, fourth, fifth) = arguments
-    switch option.rawValue {
-    case PR_GET_DUMPABLE: return .value(task.credentials.isDumpable ? 1 : 0)
-    case PR_SET_DUMPABLE: try task.credentials.setDumpable(value)
-    case PR_GET_KEEPCAPS: return .value(task.credentials.secureBits.contains(.keepCapabilities) ? 1 : 0)
-    case PR_SET_KEEPCAPS: try task.credentials.setKeepCapabilities(value)
-    case PR_CAPBSET_READ: return .value(try task.credentials.isBounding(value) ? 1 : 0)
-    case PR_CAPBSET_DROP: try task.credentials.dropBounding(value)
-    case PR_GET_SECUREBITS: return .value(Int(task.credentials.secureBits.rawValue))
-    case PR_SET_SECUREBITS: try task.credentials.setSecureBits(value)
-    case PR_CAP_AMBIENT: return .value(try task.credentials.ambient(value, third, fourth, fifth))
+    switch option {
+    case .getDumpable: return .value(task.credentials.isDumpable ? 1 : 0)
+    case .setDumpable: try task.credentials.setDumpable(value)
+    case .getKeepCapabilities: return .value(task.credentials.secureBits.contains(.keepCapabilities) ? 1 : 0)
+    case .setKeepCapabilities: try task.credentials.setKeepCapabilities(value)
+    case .readBoundingSet: return .value(try task.credentials.isBounding(value) ? 1 : 0)
+    case .dropBoundingSet: try task.credentials.dropBounding(value)
+    case .getSecureBits: return .value(Int(task.credentials.secureBits.rawValue))
+    case .setSecureBits: try task.credentials.setSecureBits(value)
+    case .ambientSet: return .value(try task.credentials.ambient(value, third, fourth, fifth))
     default: throw .invalidArgument
     }
     return .value(0)

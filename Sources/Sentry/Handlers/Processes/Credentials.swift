@@ -1,7 +1,6 @@
 // User and group ids. All of them are the sentry's: the kernel's own credentials of a guest never change. The rules are in
 // Credentials/.
 
-import CLinux
 import Gate
 import LinuxABI
 

@@ -1,6 +1,5 @@
 // execve and execveat, up to the point where the loader takes over, and the calls of the trampoline while it loads.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -68,7 +67,9 @@ extension CallContext {
     case .foreign(let descriptor, _):
       // A memfd, or a file that the caller of the sandbox handed in: the kernel's own permission bits decide.
       let file = try descriptors.foreign(descriptor.number)
-      guard file.type == .regular, file.status.st_mode & 0o111 != 0 else { throw .permissionDenied }
+      guard file.type == .regular, !file.status.permissions.isDisjoint(with: .anyExecute) else {
+        throw .permissionDenied
+      }
       // It has no name in the tree: /proc/PID/exe shows the kernel's text.
       let text = try descriptors.kernelText(descriptor.number)
       return OpenedProgram(descriptor: try file.open([]), position: vfs.detachedPosition(named: text))
@@ -83,7 +84,7 @@ extension CallContext {
     try task.credentials.fileCredentials.check(.execute, on: inode)
     let descriptor = try inode.open([.largeFile])
     let status = try Host.stat(descriptor.rawValue)
-    if UInt64(status.st_dev) == state.storeDevice, !inode.isBackedByLower, Self.hasWriter(descriptor.rawValue) {
+    if status.device == state.storeDevice, !inode.isBackedByLower, Self.hasWriter(descriptor.rawValue) {
       throw .textFileBusy
     }
     // /proc/PID/maps names the image by this. What has no name in the tree stays the kernel's.
@@ -97,9 +98,12 @@ extension CallContext {
   /// Whether anybody has the file open for writing: then the kernel refuses a read lease (`man 2 fcntl`, F_SETLEASE).
   /// Asked only of files in the store; nothing writes to a lower file.
   private static func hasWriter(_ descriptor: CInt) -> Bool {
-    let result = vd_syscall(Int(SYS_fcntl), Int(descriptor), 1024 /* F_SETLEASE */, Int(F_RDLCK), 0, 0, 0)
-    if result == -Int(EAGAIN) { return true }
-    if result == 0 { _ = vd_syscall(Int(SYS_fcntl), Int(descriptor), 1024, Int(F_UNLCK), 0, 0, 0) }
+    do throws(Errno) {
+      guard try Host.setLease(descriptor, to: .read) else { return true }
+      _ = try Host.setLease(descriptor, to: .unlock)
+    } catch {
+      // No leases on this file system, and so no answer.
+    }
     return false
   }
 
@@ -108,20 +112,20 @@ extension CallContext {
   /// The trampoline makes two calls that reach a gate: its openat, and the execve that ends its table; under filters of the
   /// guest's own its mappings too. Anything else means that it is not the trampoline that runs.
   func serveLoading(_ call: SystemCall) -> Outcome {
-    guard let plan = task.execPlan else { return .kill(signal: SIGSEGV) }
-    switch CInt(truncatingIfNeeded: call.number) {
-    case SYS_openat: return plan.descriptors()
-    case SYS_mmap: return plan.mapping(call)
-    case SYS_execve:
+    guard let plan = task.execPlan else { return .kill(signal: Signal.segmentationFault.rawValue) }
+    switch SystemCallNumber(call.number) {
+    case .openat: return plan.descriptors()
+    case .mmap: return plan.mapping(call)
+    case .execve:
       do throws(Errno) {
         let start = try plan.finish(memory: task.memory)
         task.isLoading = false
         task.execPlan = nil
         return .start(start)
       } catch {
-        return .kill(signal: SIGSEGV)
+        return .kill(signal: Signal.segmentationFault.rawValue)
       }
-    default: return .kill(signal: SIGSEGV)
+    default: return .kill(signal: Signal.segmentationFault.rawValue)
     }
   }
 }

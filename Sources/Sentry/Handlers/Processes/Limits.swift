@@ -1,7 +1,6 @@
 // Resource limits that are not the kernel's to answer: RLIMIT_CORE is 1 in the kernel and 0 to guests, and no guest changes
 // the limits of the sandbox's init.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -38,9 +37,6 @@ extension SystemCallTable {
   }
 }
 
-/// `struct rlimit`.
-typealias ResourceLimit = (soft: UInt64, hard: UInt64)
-
 extension Arg where Value == Pointer<ResourceLimit> {
   fileprivate static func limit(_ name: String) -> Arg { Arg(name) }
 }
@@ -54,7 +50,7 @@ extension CallContext {
       if limit.soft > limit.hard { throw .invalidArgument }
       if limit.hard > 0 { throw .notPermitted }
     }
-    if !old.isNull { try memory.store((soft: 0, hard: 0), at: old) }
+    if !old.isNull { try memory.store(ResourceLimit(soft: 0, hard: 0), at: old) }
     return .value(0)
   }
 }

@@ -1,7 +1,6 @@
 // Calls that name another process by its number: signals, groups, priorities, clocks. Without a pid namespace a number may
 // be any process of the host: to guests there are none but guests, and nothing distinguishes a process that exists from one that does not.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -11,9 +10,11 @@ extension SystemCallTable {
     addKill()
     addGroupsAndPriorities()
     refused(
-      101, "ptrace", EPERM, "another process's memory and registers: guests are traced already", .word("op"), .pid)
-    refused(312, "kcmp", EPERM, "what two processes share of the kernel", .int("pid1"), .int("pid2"), .int("type"))
-    refused(438, "pidfd_getfd", EPERM, "another process's descriptors", .descriptor("pidfd"), .int("targetfd"))
+      101, "ptrace", .notPermitted, "another process's memory and registers: guests are traced already", .word("op"),
+      .pid)
+    refused(
+      312, "kcmp", .notPermitted, "what two processes share of the kernel", .int("pid1"), .int("pid2"), .int("type"))
+    refused(438, "pidfd_getfd", .notPermitted, "another process's descriptors", .descriptor("pidfd"), .int("targetfd"))
   }
 
   private mutating func addKill() {
@@ -68,7 +69,7 @@ extension SystemCallTable {
       141, "setpriority", .priorityTarget, .int("who"), .int("prio"),
       as: .depends { policy in
         policy.isolation == .full
-          ? CallPolicy([ArgumentRule(.errno(EPERM), when: .int(0, 1))], otherwise: .native)
+          ? CallPolicy([ArgumentRule(.errno(.notPermitted), when: .int(0, 1))], otherwise: .native)
           : CallPolicy(otherwise: .trace)
       }
     ) { (call, which, who, _) throws(Errno) in
@@ -79,7 +80,7 @@ extension SystemCallTable {
       251, "ioprio_set", .inputPriorityTarget, .int("who"), .int("ioprio"),
       as: .depends { policy in
         policy.isolation == .full
-          ? CallPolicy([ArgumentRule(.errno(EPERM), when: .int(0, 2))], otherwise: .native)
+          ? CallPolicy([ArgumentRule(.errno(.notPermitted), when: .int(0, 2))], otherwise: .native)
           : CallPolicy(otherwise: .trace)
       }
     ) { (call, which, who, _) throws(Errno) in
@@ -136,7 +137,7 @@ extension CallContext {
     if process < 0 { throw .noSuchProcess }
     return .substitute(
       information.isNull
-        ? SystemCall(SYS_kill, process, signal) : SystemCall(SYS_rt_sigqueueinfo, process, signal, information))
+        ? SystemCall(.kill, process, signal) : SystemCall(.rt_sigqueueinfo, process, signal, information))
   }
 
   /// `kill(2)`. The first guest is in the caller's process group, so "my group" can hold processes that are no guests:
@@ -149,7 +150,7 @@ extension CallContext {
     guard (0...Signal.highest).contains(signal.rawValue) else { throw .invalidArgument }
     let group: ThreadID
     if target == 0 {
-      group = ThreadID(truncatingIfNeeded: try Host.call(SYS_getpgid, Int(task.thread)))
+      group = try Host.processGroup(of: task.thread)
     } else {
       group = target == -1 ? -1 : -target
     }
@@ -157,9 +158,9 @@ extension CallContext {
     // The caller last, so that it has not died before all others were sent to.
     let own = task.process.leader
     for leader in tasks.processes.keys.filter({ $0 != own }) + (group == -1 ? [] : [own]) {
-      if group != -1, Host.group(of: leader) != group { continue }
+      if group != -1, !Host.isProcess(leader, in: group) { continue }
       isFound = true
-      _ = vd_syscall(Int(SYS_kill), Int(leader), Int(signal.rawValue), 0, 0, 0, 0)
+      Host.signalProcess(leader, signal.rawValue)
     }
     if !isFound { throw .noSuchProcess }
     return .value(0)
@@ -180,7 +181,7 @@ extension CallContext {
     switch which {
     case .process: return try nativeIfGuestOrSelf(who)
     case .group:
-      if group == 0 { group = ThreadID(truncatingIfNeeded: try Host.call(SYS_getpgid, Int(task.thread))) }
+      if group == 0 { group = try Host.processGroup(of: task.thread) }
     case .user:
       // All guests are one user's, whatever they are inside.
       let user = UInt32(bitPattern: who)
@@ -189,9 +190,8 @@ extension CallContext {
     }
     var highest = 0
     for leader in tasks.processes.keys {
-      if which == .group, Host.group(of: leader) != group { continue }
-      highest = max(
-        highest, vd_syscall(Int(SYS_getpriority), Int(PriorityTarget.process.rawValue), Int(leader), 0, 0, 0, 0))
+      if which == .group, !Host.isProcess(leader, in: group) { continue }
+      if let priority = try? Host.priority(of: leader) { highest = max(highest, priority) }
     }
     if highest == 0 { throw .noSuchProcess }
     return .value(highest)
@@ -205,16 +205,8 @@ extension CallContext {
     case .group, .user:
       // Of the own group or user: the caller's is one of those priorities.
       guard who == 0 else { throw .noSuchProcess }
-      return .substitute(SystemCall(SYS_ioprio_get, InputPriorityTarget.process, 0))
+      return .substitute(SystemCall(.ioprio_get, InputPriorityTarget.process, 0))
     default: throw .invalidArgument
     }
-  }
-}
-
-extension Host {
-  /// `getpgid(2)`; nil for a process that is gone.
-  static func group(of process: ThreadID) -> ThreadID? {
-    let result = vd_syscall(Int(SYS_getpgid), Int(process), 0, 0, 0, 0, 0)
-    return result < 0 ? nil : ThreadID(truncatingIfNeeded: result)
   }
 }

@@ -1,6 +1,5 @@
 // Making and ending processes, what a thread shares with others, filters of its own, and prctl.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -30,19 +29,20 @@ extension SystemCallTable {
       56, "clone", .word("flags"), .word("stack"),
       as: .depends {
         CallPolicy(
-          [ArgumentRule(.errno(EPERM), when: .anyBit(0, newNamespaces | untraced))],
+          [ArgumentRule(.errno(.notPermitted), when: .anyBit(0, newNamespaces | untraced))],
           otherwise: $0.countsTasks ? .trace : .native)
       },
       note: "no new namespaces, and no child without the tracer; \(note)"
     ) { (call, _, _) throws(Errno) in try call.mayBear() }
     refused(
-      435, "clone3", ENOSYS, "its flags lie in memory, where the filter cannot see them; libraries fall back to clone",
+      435, "clone3", .noFunction,
+      "its flags lie in memory, where the filter cannot see them; libraries fall back to clone",
       .bytes("cl_args"), .size)
     let unshareable = UnshareFlags.known
     served(
       272, "unshare", .unshareFlags,
       as: .when(
-        ArgumentRule(.trace, when: .noBit(0, ~UInt32(unshareable.rawValue))), otherwise: .errno(EPERM)),
+        ArgumentRule(.trace, when: .noBit(0, ~UInt32(unshareable.rawValue))), otherwise: .errno(.notPermitted)),
       note: "no new namespaces"
     ) { (call, flags) throws(Errno) in
       guard flags.isSubset(of: unshareable) else { throw .notPermitted }
@@ -52,7 +52,8 @@ extension SystemCallTable {
     served(
       317, "seccomp", .seccompOperation, .seccompFlags, Arg<Pointer<FilterHeader>>("args"),
       as: .when(
-        ArgumentRule(.errno(EBUSY), when: .anyBit(1, 8)), ArgumentRule(.trace, when: .int(0, 1)), otherwise: .native),
+        ArgumentRule(.errno(.resourceBusy), when: .anyBit(1, 8)), ArgumentRule(.trace, when: .int(0, 1)),
+        otherwise: .native),
       note: "a guest's filter is remembered: it applies to what is done in its threads after a copy-up"
     ) { (call, _, flags, program) throws(Errno) in
       call.addFilter(program, ofAllThreads: flags.contains(.allThreads))
@@ -61,10 +62,10 @@ extension SystemCallTable {
       157, "prctl", .processOption, .word("arg2"), .word("arg3"), .word("arg4"), .word("arg5"),
       as: .when(
         ArgumentRule(.native, when: .int(0, 35), .oneOf(argument: 1, [14, 15])),  // PR_SET_MM: MAP, MAP_SIZE
-        ArgumentRule(.errno(EPERM), when: .int(0, 35)),
+        ArgumentRule(.errno(.notPermitted), when: .int(0, 35)),
         ArgumentRule(.trace, when: .int(0, 22), .equal(argument: 1, mask: .max, value: 2)),  // SECCOMP_MODE_FILTER
         ArgumentRule(.native, when: .oneOf(argument: 0, ProcessControls.native)),
-        ArgumentRule(.trace, when: .oneOf(argument: 0, ProcessControls.served)), otherwise: .errno(EINVAL)),
+        ArgumentRule(.trace, when: .oneOf(argument: 0, ProcessControls.served)), otherwise: .errno(.invalidArgument)),
       note: "capabilities and dumpability are the sentry's; what concerns more than the caller is EINVAL"
     ) { (call, option, second, third, fourth, fifth) throws(Errno) in
       if option == .setSeccomp { return call.addFilter(third.pointer(), ofAllThreads: false) }

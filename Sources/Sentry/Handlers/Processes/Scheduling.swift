@@ -1,6 +1,5 @@
 // The scheduler: of the caller, and of other threads by their number.
 
-import CLinux
 import Gate
 import LinuxABI
 

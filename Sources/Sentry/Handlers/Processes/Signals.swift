@@ -1,6 +1,5 @@
 // Signals of the caller's own, and waiting for them.
 
-import CLinux
 import LinuxABI
 
 extension SystemCallTable {

@@ -1,6 +1,5 @@
 // Clocks, timers and sleeping.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -36,8 +35,8 @@ extension SystemCallTable {
       (call, clock, _, _) throws(Errno) in
       try call.nativeIfOfGuest(clock)
     }
-    refused(164, "settimeofday", EPERM, "the host's clock", .bytes("tv"), .bytes("tz"))
-    refused(227, "clock_settime", EPERM, "the host's clock", .clock, .bytes("tp"))
+    refused(164, "settimeofday", .notPermitted, "the host's clock", .bytes("tv"), .bytes("tz"))
+    refused(227, "clock_settime", .notPermitted, "the host's clock", .clock, .bytes("tp"))
   }
 }
 

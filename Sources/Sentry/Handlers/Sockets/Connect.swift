@@ -1,6 +1,5 @@
 // connect(2). Never does the sentry wait for the other side.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -8,17 +7,17 @@ import LinuxABI
 extension CallContext {
   func connect(_ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt) throws(Errno) -> Outcome {
     let socket = try duplicate(descriptor)
-    let domain = try domain(socket.rawValue)
-    guard domain == AF_UNIX else {
+    let family = try Host.addressFamily(of: socket.rawValue)
+    guard family == .unix else {
       // Without namespaces a native call may find another socket and another address than we saw: the host's Unix sockets
       // would be in reach. Internet sockets exist there with `--net host` only.
       if hasPidNamespace { return .native }
-      guard domain == AF_INET || domain == AF_INET6 else { throw .notPermitted }
+      guard family == .internet || family == .internet6 else { throw .notPermitted }
       return try connectInternet(descriptor, pointer, length, socket.rawValue)
     }
     // AF_UNSPEC dissolves a datagram socket's association; without namespaces there are no datagram sockets, and the
     // kernel must not read the address again.
-    if length >= 2, try memory.load(UInt16.self, at: pointer.address) == 0 {
+    if length >= 2, try memory.load(UInt16.self, at: pointer.address) == AddressFamily.unspecified.rawValue {
       guard hasPidNamespace else { throw .invalidArgument }
       return .native
     }
@@ -28,31 +27,27 @@ extension CallContext {
       return .native
     }
     trace(bytes, at: pointer.address)
-    let kernelAddress = [UInt8(AF_UNIX), 0] + (try kernelAddress(of: bytes, for: socket.rawValue))
+    let kernelAddress = UnixAddress.family + (try kernelAddress(of: bytes, for: socket.rawValue))
     if hasPidNamespace {
       return .substituteReading(
-        SystemCall(SYS_connect, descriptor, pointer, kernelAddress.count), kernelAddress, argument: 1)
+        SystemCall(.connect, descriptor, pointer, kernelAddress.count), kernelAddress, argument: 1)
     }
     // Without namespaces the kernel must not read an address that the guest can still change. Never wait for a listener
     // here: a full backlog is EAGAIN.
-    let result = try connectAtOnce(socket.rawValue, kernelAddress).result
-    _ = try Errno.check(result)
+    if let failure = try connectAtOnce(socket.rawValue, kernelAddress).failure { throw failure }
     return .value(0)
   }
 
   /// Connects our duplicate of the guest's socket without waiting, whatever the guest's own would do. Returns whether it would
-  /// have waited, and what the kernel answered.
-  private func connectAtOnce(_ socket: CInt, _ address: [UInt8]) throws(Errno) -> (isBlocking: Bool, result: Int) {
-    let flags = try Host.call(SYS_fcntl, Int(socket), Int(F_GETFL))
-    let isBlocking = flags & Int(OpenFlags.nonBlocking.rawValue) == 0
-    if isBlocking {
-      try Host.call(SYS_fcntl, Int(socket), Int(F_SETFL), flags | Int(OpenFlags.nonBlocking.rawValue))
-    }
-    let result = address.withUnsafeBytes {
-      vd_syscall(Int(SYS_connect), Int(socket), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
-    }
-    if isBlocking { _ = vd_syscall(Int(SYS_fcntl), Int(socket), Int(F_SETFL), flags, 0, 0, 0) }
-    return (isBlocking, result)
+  /// have waited, and why the kernel has not connected it.
+  private func connectAtOnce(_ socket: CInt, _ address: [UInt8]) throws(Errno) -> (isBlocking: Bool, failure: Errno?) {
+    let flags = try Host.openFlags(of: socket)
+    let isBlocking = !flags.contains(.nonBlocking)
+    if isBlocking { try Host.setOpenFlags(of: socket, to: flags.union(.nonBlocking)) }
+    var failure: Errno?
+    do throws(Errno) { try Host.connect(socket, to: address) } catch { failure = error }
+    if isBlocking { try? Host.setOpenFlags(of: socket, to: flags) }
+    return (isBlocking, failure)
   }
 
   /// The connection is begun here, with our copy of the address on our duplicate of the socket. A guest that would wait for
@@ -61,23 +56,23 @@ extension CallContext {
   private func connectInternet(
     _ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt, _ socket: CInt
   ) throws(Errno) -> Outcome {
-    let (isBlocking, result) = try connectAtOnce(socket, try plainAddress(pointer, length))
-    guard isBlocking, result == -Int(EINPROGRESS) || result == -Int(EALREADY) else {
+    let (isBlocking, failure) = try connectAtOnce(socket, try plainAddress(pointer, length))
+    guard isBlocking, failure == .nowInProgress || failure == .alreadyInProcess else {
       task.connectDeadline = nil
-      return .value(result)
+      return .value(failure?.result ?? 0)
     }
     var timeout: CInt = -1
-    if let deadline = try connectDeadline(socket, isFirst: result == -Int(EINPROGRESS)) {
+    if let deadline = try connectDeadline(socket, isFirst: failure == .nowInProgress) {
       guard let left = deadline.milliseconds(from: MonotonicClock.now()) else {
         task.connectDeadline = nil
-        return .value(-Int(EINPROGRESS))
+        return .value(Errno.nowInProgress.result)
       }
       timeout = left
     }
     // struct pollfd: the descriptor, POLLOUT, no result. Whatever else a thread of the guest makes of it, it wakes too early.
     let number = UInt32(bitPattern: descriptor.number)
     let poll = (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } + [4, 0, 0, 0]
-    return .after(SystemCall(SYS_poll, 0, 1, timeout), poll, argument: 0)
+    return .after(SystemCall(.poll, 0, 1, timeout), poll, argument: 0)
   }
 
   /// SO_SNDTIMEO bounds a connect; nil without it.
@@ -85,16 +80,7 @@ extension CallContext {
     -> ConnectDeadline?
   {
     if !isFirst, let deadline = task.connectDeadline { return deadline }
-    var time = timeval()
-    var length = socklen_t(MemoryLayout<timeval>.size)
-    let result = withUnsafeMutablePointer(to: &time) { time in
-      withUnsafeMutablePointer(to: &length) { length in
-        // SOL_SOCKET, SO_SNDTIMEO.
-        vd_syscall(Int(SYS_getsockopt), Int(socket), 1, 21, Int(bitPattern: time), Int(bitPattern: length), 0)
-      }
-    }
-    _ = try Errno.check(result)
-    task.connectDeadline = ConnectDeadline(time, from: MonotonicClock.now())
+    task.connectDeadline = ConnectDeadline(try Host.sendTimeout(of: socket), from: MonotonicClock.now())
     return task.connectDeadline
   }
 }

@@ -1,6 +1,5 @@
 // When a connect(2) that SO_SNDTIMEO bounds is to end. A guest chooses the timeout, of up to 2^63 seconds.
 
-import CLinux
 import LinuxABI
 
 /// A moment of CLOCK_MONOTONIC, in nanoseconds.
@@ -8,10 +7,10 @@ struct ConnectDeadline: Equatable {
   let time: UInt64
 
   /// Nil for a timeout of zero: there is none (`man 7 socket`). One that is longer than the clock can say ends with it.
-  init?(_ timeout: timeval, from now: UInt64) {
-    if timeout.tv_sec == 0 && timeout.tv_usec == 0 { return nil }
-    let seconds = UInt64(clamping: timeout.tv_sec).multipliedClamped(by: 1_000_000_000)
-    let rest = UInt64(clamping: timeout.tv_usec).multipliedClamped(by: 1000)
+  init?(_ timeout: TimeValue, from now: UInt64) {
+    if timeout.seconds == 0 && timeout.microseconds == 0 { return nil }
+    let seconds = UInt64(clamping: timeout.seconds).multipliedClamped(by: 1_000_000_000)
+    let rest = UInt64(clamping: timeout.microseconds).multipliedClamped(by: 1000)
     time = now.addingClamped(seconds).addingClamped(rest)
   }
 

@@ -1,6 +1,5 @@
 // sendto, sendmsg, recvfrom: messages with a destination or a sender, and descriptors that are sent.
 
-import CLinux
 import Gate
 import LinuxABI
 import VFS
@@ -71,12 +70,12 @@ extension CallContext {
       return .native
     }
     trace(path, at: message.pointer.address)
-    let kernelAddress = [UInt8(AF_UNIX), 0] + (try kernelAddress(of: path, for: socket))
+    let kernelAddress = UnixAddress.family + (try kernelAddress(of: path, for: socket))
     // Without namespaces the filter makes no datagram sockets, and a stream ignores the destination.
     guard hasPidNamespace else { throw .notSupportedOnSocket }
     return .substituteReading(
       SystemCall(
-        SYS_sendto, message.descriptor, message.bytes, message.count, message.flags, message.pointer,
+        .sendto, message.descriptor, message.bytes, message.count, message.flags, message.pointer,
         kernelAddress.count),
       kernelAddress, argument: 4)
   }
@@ -169,7 +168,7 @@ extension SentryState {
     try outcome.get()
     guard let entry = sockets.entry(at: Array(name[2...])) else { return }
     // No longer than what the kernel wrote is known to fit; the length is the whole, as with any name cut short.
-    let shown = [UInt8(AF_UNIX), 0] + entry.guestPath + [0]
+    let shown = UnixAddress.family + entry.guestPath + [0]
     try task.memory.write(Array(shown.prefix(name.count)), at: address.address)
     try task.memory.store(CInt(shown.count), at: lengthPointer)
   }

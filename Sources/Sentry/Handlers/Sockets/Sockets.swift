@@ -2,9 +2,9 @@
 // path in the store (SocketRegistry). The sentry binds a duplicate of the guest's socket itself, so the kernel never reads
 // a guest's path.
 
-import CLinux
 import Gate
 import KernFS
+import Kernel
 import LinuxABI
 import VFS
 
@@ -32,13 +32,16 @@ extension SystemCallTable {
   }
 
   private mutating func addSocketMaking() {
-    let unix = UInt32(AF_UNIX)
-    let isInternet = ArgumentTest.oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6)])
-    let refused = Disposition.errno(EAFNOSUPPORT)
+    let unix = AddressFamily.unix.argument
+    let internet: [UInt32] = [AddressFamily.internet.argument, AddressFamily.internet6.argument]
+    let isInternet = ArgumentTest.oneOf(argument: 0, internet)
+    let refused = Disposition.errno(.addressFamilyNotSupported)
     // A datagram of an AF_UNIX socket names its receiver in memory, and without namespaces the kernel would look that name up
-    // on the host: no such sockets. Type 3, SOCK_RAW, is a datagram socket too (unix_create).
-    let datagrams = [2, 3].map { type in
-      ArgumentRule(.errno(EACCES), when: .int(0, unix), .equal(argument: 1, mask: 0xf, value: type))
+    // on the host: no such sockets. SOCK_RAW is a datagram socket too (unix_create).
+    let datagrams = [SocketType.datagram, .raw].map { type in
+      ArgumentRule(
+        .errno(.permissionDenied), when: .int(0, unix),
+        .equal(argument: 1, mask: 0xf, value: UInt64(type.rawValue)))
     }
     let ofUnix = ArgumentRule(.native, when: .int(0, unix))
     filtered(
@@ -47,16 +50,16 @@ extension SystemCallTable {
       treatment: .depends { policy in
         switch policy.isolation {
         case .full:
-          let routing = ArgumentRule(.native, when: .int(0, 16), .int(2, 0))
+          let routing = ArgumentRule(.native, when: .int(0, AddressFamily.netlink.argument), .int(2, 0))
           return CallPolicy([ofUnix, ArgumentRule(.native, when: isInternet), routing], otherwise: refused)
         case .noNamespaces:
-          let internet = ArgumentRule(policy.network == .host ? .native : .errno(EACCES), when: isInternet)
+          let internet = ArgumentRule(policy.network == .host ? .native : .errno(.permissionDenied), when: isInternet)
           return CallPolicy(datagrams + [ofUnix, internet], otherwise: refused)
         }
       })
     // `sock_no_socketpair`: the families of socket(2), and netlink, make no pairs.
     let unpaired = ArgumentRule(
-      .errno(EOPNOTSUPP), when: .oneOf(argument: 0, [UInt32(AF_INET), UInt32(AF_INET6), 16]))
+      .errno(.notSupportedOnSocket), when: .oneOf(argument: 0, internet + [AddressFamily.netlink.argument]))
     filtered(
       53, "socketpair", "Unix sockets", .int("domain"), .int("type"), .int("protocol"), .bytes("sv"),
       treatment: .depends { policy in
@@ -69,7 +72,8 @@ extension SystemCallTable {
         // SO_BINDTODEVICE and SO_BINDTOIFINDEX: by a name or a number whether there is such an interface, and getsockopt(2)
         // answers with its name.
         let binding = ArgumentRule(
-          Self.interfaces(policy), when: .int(1, UInt32(SOL_SOCKET)), .oneOf(argument: 2, [25, 62]))
+          Self.interfaces(policy), when: .int(1, UInt32(SocketOption.level)),
+          .oneOf(argument: 2, [SocketOption.bindToDevice, .bindToInterface].map { UInt32($0.rawValue) }))
         return CallPolicy([binding], otherwise: .native)
       })
   }
@@ -79,6 +83,9 @@ extension SystemCallTable {
 struct UnixAddress {
   /// With the family; valid until the next one is read.
   let bytes: UnsafeRawBufferPointer
+
+  /// `sun_family`, with which it begins.
+  static let family: [UInt8] = [UInt8(truncatingIfNeeded: AddressFamily.unix.rawValue), 0]
 
   /// Nil for an unnamed or abstract one.
   var path: UnsafeRawBufferPointer? {
@@ -90,27 +97,12 @@ struct UnixAddress {
 }
 
 extension CallContext {
-  func domain(_ socket: CInt) throws(Errno) -> CInt { try option(39 /* SO_DOMAIN */, of: socket) }
-
-  func option(_ option: Int, of socket: CInt) throws(Errno) -> CInt {
-    var value: CInt = 0
-    var length = socklen_t(MemoryLayout<CInt>.size)
-    // SOL_SOCKET is 1.
-    _ = try Errno.check(
-      withUnsafeMutablePointer(to: &value) { value in
-        withUnsafeMutablePointer(to: &length) { length in
-          vd_syscall(Int(SYS_getsockopt), Int(socket), 1, option, Int(bitPattern: value), Int(bitPattern: length), 0)
-        }
-      })
-    return value
-  }
-
   /// A Unix address argument, read once. - Throws: `.invalidArgument` for another family or an impossible length.
   func unixAddress(_ pointer: SocketAddressPointer, _ length: CInt) throws(Errno) -> UnixAddress {
     guard length >= 2, length <= 110 else { throw .invalidArgument }
     let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<Int(length)])
     try memory.read(into: buffer, at: pointer.address)
-    guard buffer[0] == UInt8(AF_UNIX), buffer[1] == 0 else { throw .invalidArgument }
+    guard buffer.loadUnaligned(as: UInt16.self) == AddressFamily.unix.rawValue else { throw .invalidArgument }
     return UnixAddress(bytes: UnsafeRawBufferPointer(buffer))
   }
 
@@ -123,28 +115,18 @@ extension CallContext {
     return [UInt8](buffer)
   }
 
-  /// Calls bind or connect on our duplicate with an address of ours.
-  private static func call(_ number: CInt, _ socket: CInt, _ address: [UInt8]) throws(Errno) {
-    var bytes: [UInt8] = [UInt8(AF_UNIX), 0]
-    bytes.append(contentsOf: address)
-    let result = bytes.withUnsafeBytes {
-      vd_syscall(Int(number), Int(socket), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
-    }
-    _ = try Errno.check(result)
-  }
-
   fileprivate func bind(_ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt) throws(Errno)
     -> Outcome
   {
     let socket = try duplicate(descriptor)
-    guard try domain(socket.rawValue) == AF_UNIX else {
+    guard try Host.addressFamily(of: socket.rawValue) == .unix else {
       // As for connect: without namespaces the kernel does not read the address again.
       if hasPidNamespace { return .native }
       let address = try plainAddress(pointer, length)
-      let result = address.withUnsafeBytes {
-        vd_syscall(Int(SYS_bind), Int(socket.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0)
+      return .answer { () throws(Errno) in
+        try Host.bind(socket.rawValue, to: address)
+        return 0
       }
-      return .value(result)
     }
     let address = try unixAddress(pointer, length)
     guard let bytes = address.path else {
@@ -153,7 +135,7 @@ extension CallContext {
     }
     trace(bytes, at: pointer.address)
     // Bound already: before anything about the path.
-    if try kernelName(SYS_getsockname, of: socket.rawValue).count > 2 { throw .invalidArgument }
+    if try Host.name(ofSocket: socket.rawValue).count > 2 { throw .invalidArgument }
     let guestPath = [UInt8](bytes)
     try sockets.makeRoom(askedThrough: task.thread)
     let path = VirtualFileSystem.Path(bytes, from: start(of: bytes))
@@ -167,9 +149,9 @@ extension CallContext {
     do throws(Errno) {
       // The kernel's bind is the last that can fail: a socket that has an address is known by it.
       guard let inode = try vfs.resolve(path, task.caller, follow: false).dentry.inode else { throw .ioError }
-      let type = try option(3 /* SO_TYPE */, of: socket.rawValue)
+      let type = try Host.socketType(of: socket.rawValue)
       let (address, number) = try sockets.newAddress(isAbstract: hasPidNamespace)
-      try Self.call(SYS_bind, socket.rawValue, address)
+      try Host.bind(socket.rawValue, to: UnixAddress.family + address)
       sockets.enter(
         SocketRegistry.Entry(inode: inode, address: address, guestPath: guestPath, type: type, number: number))
       return .value(0)
@@ -189,7 +171,7 @@ extension CallContext {
     try task.credentials.fileCredentials.check(.write, on: inode)
     guard inode.type == .socket, let entry = sockets.entry(of: inode) else { throw .connectionRefused }
     // Abstract names differ by type, paths are not.
-    if entry.type != (try option(3 /* SO_TYPE */, of: socket)) { throw .protocolWrongTypeForSocket }
+    if entry.type != (try Host.socketType(of: socket)) { throw .protocolWrongTypeForSocket }
     return entry.address
   }
 }
