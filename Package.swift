@@ -51,7 +51,7 @@ let package = Package(
     room("Coherence", ["LinuxABI", "Kernel", "CLinux", "VFS", "Gate"]),
     room(
       "Sentry",
-      ["LinuxABI", "Kernel", "CLinux", "VFS", "KernFS", "ProcFS", "DevFS", "Gate", "Coherence"]),
+      ["LinuxABI", "Kernel", "VFS", "KernFS", "ProcFS", "DevFS", "Gate", "Coherence"]),
     room("Platform", ["Gate", "Kernel", "LinuxABI", "CLinux"]),
     room(
       "Vedette",

@@ -1,6 +1,5 @@
 // seccomp filters that guests add: copied for the remap after copy-up (Coherence/GuestFilter.swift), and counted.
 
-import CLinux
 import Coherence
 import Gate
 import LinuxABI

@@ -155,8 +155,7 @@ struct SyncFileRangeFlags: FlagArgument {
 }
 
 /// MSG_... of sendto(2), sendmsg(2) and recvfrom(2).
-struct MessageFlags: FlagArgument {
-  let rawValue: UInt32
+extension MessageFlags: FlagArgument {
   static var names: [(UInt32, StaticString)] {
     [
       (1, "MSG_OOB"), (2, "MSG_PEEK"), (4, "MSG_DONTROUTE"), (0x20, "MSG_TRUNC"), (0x40, "MSG_DONTWAIT"),
