@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <new>
 #include <vector>
 
@@ -90,6 +91,28 @@ vd_toml_entry vd_toml_entry_at(const vd_toml_document *document, size_t index) {
   result.line = entry.key->source().begin.line;
   result.value = value(*entry.node);
   if (const toml::array *array = entry.node->as_array()) result.count = array->size();
+  return result;
+}
+
+/// The table at `element` of the array at `index`; NULL if it is none.
+static const toml::table *member_table(const vd_toml_document *document, size_t index, size_t element) {
+  const toml::array *array = document->entries[index].node->as_array();
+  const toml::node *node = array == nullptr ? nullptr : array->get(element);
+  return node == nullptr ? nullptr : node->as_table();
+}
+
+size_t vd_toml_member_count(const vd_toml_document *document, size_t index, size_t element) {
+  const toml::table *table = member_table(document, index, element);
+  return table == nullptr ? 0 : table->size();
+}
+
+vd_toml_entry vd_toml_member_at(const vd_toml_document *document, size_t index, size_t element, size_t member) {
+  const auto found = std::next(member_table(document, index, element)->begin(), (std::ptrdiff_t)member);
+  vd_toml_entry result{};
+  result.key = found->first.data();
+  result.key_length = found->first.length();
+  result.line = found->first.source().begin.line;
+  result.value = value(found->second);
   return result;
 }
 

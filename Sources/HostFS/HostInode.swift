@@ -50,6 +50,8 @@ class HostInode: Inode {
       group: host.insideGroup(facts.group))
   }
 
+  final override var hostFile: FileIdentity? { FileIdentity(device: hostDevice, number: hostNumber) }
+
   final override func stored(_ name: Name) -> [UInt8]? { name.equals(self.name) ? self.name : nil }
 
   deinit {

@@ -35,6 +35,9 @@ extension Host {
   /// `getenv(3)`: a variable of this process's environment.
   public static func environmentValue(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
+  /// The same as the bytes that it is, for a path.
+  public static func environmentBytes(_ name: String) -> [UInt8]? { getenv(name).map { [UInt8](cString: $0) } }
+
   /// `exit(3)`.
   public static func exit(_ status: Int32) -> Never { CLinux.exit(status) }
 }

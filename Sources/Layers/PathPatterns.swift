@@ -1,5 +1,7 @@
 // Patterns of paths, as people write them for `vedette diff --include` and `--exclude`.
 
+import LinuxABI
+
 /// Which paths are wanted.
 public struct PathPatterns: Sendable {
   private let included: [[UInt8]]
@@ -32,7 +34,7 @@ public struct PathPatterns: Sendable {
     while pattern.last == 0x2f { pattern = pattern.dropLast() }
     if pattern.isEmpty { return isFromRoot }
     let names = path.split(separator: 0x2f)
-    if !isFromRoot { return names.contains { matches(pattern, $0) } }
+    if !isFromRoot { return names.contains { NamePattern.matches(pattern, $0) } }
     return covers(pattern.split(separator: 0x2f)[...], names[...])
   }
 
@@ -56,7 +58,7 @@ public struct PathPatterns: Sendable {
       for place in places where place < patterns.endIndex {
         if patterns[place].elementsEqual("**".utf8) {
           next.insert(place)
-        } else if matches(patterns[place], name) {
+        } else if NamePattern.matches(patterns[place], name) {
           next.insert(place + 1)
         }
       }
@@ -64,56 +66,5 @@ public struct PathPatterns: Sendable {
       places = next
     }
     return places.contains(patterns.endIndex)
-  }
-
-  /// One name: `*`, `?`, `[a-z]`, `[!a]` and `\` before a character that stands for itself.
-  static func matches(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
-    var (p, n) = (pattern.startIndex, name.startIndex)
-    var star: (pattern: Int, name: Int)?
-    while n < name.endIndex {
-      if p < pattern.endIndex, pattern[p] == 0x2a {
-        star = (p + 1, n)
-        p += 1
-        continue
-      }
-      if p < pattern.endIndex, let end = matchesOne(pattern, p, name[n]) {
-        p = end
-        n += 1
-        continue
-      }
-      // The last star takes one more; one before it need not be tried again.
-      guard let last = star else { return false }
-      star = (last.pattern, last.name + 1)
-      (p, n) = (last.pattern, last.name + 1)
-    }
-    while p < pattern.endIndex, pattern[p] == 0x2a { p += 1 }
-    return p == pattern.endIndex
-  }
-
-  /// Where the pattern goes on if its element at `start` matches the byte; nil if it does not.
-  private static func matchesOne(_ pattern: ArraySlice<UInt8>, _ start: Int, _ byte: UInt8) -> Int? {
-    switch pattern[start] {
-    case 0x3f: return start + 1
-    case 0x5c where start + 1 < pattern.endIndex: return pattern[start + 1] == byte ? start + 2 : nil
-    case 0x5b:
-      var at = start + 1
-      let isNegated = at < pattern.endIndex && (pattern[at] == 0x21 || pattern[at] == 0x5e)
-      if isNegated { at += 1 }
-      let first = at
-      var isFound = false
-      while at < pattern.endIndex, pattern[at] != 0x5d || at == first {
-        if at + 2 < pattern.endIndex, pattern[at + 1] == 0x2d, pattern[at + 2] != 0x5d {
-          if pattern[at] <= byte, byte <= pattern[at + 2] { isFound = true }
-          at += 3
-        } else {
-          if pattern[at] == byte { isFound = true }
-          at += 1
-        }
-      }
-      // Without its end a bracket stands for itself.
-      if at >= pattern.endIndex { return byte == 0x5b ? start + 1 : nil }
-      return isFound != isNegated ? at + 1 : nil
-    default: return pattern[start] == byte ? start + 1 : nil
-    }
   }
 }

@@ -31,6 +31,10 @@ public final class OverlayDirectory: OverlayInode {
     }
   }
 
+  public override var formerPaths: [[[UInt8]]] {
+    redirect?.map { $0.path.split(separator: 0x2f).map { [UInt8]($0) } } ?? []
+  }
+
   /// The lowers, topmost first.
   var lowers: [Inode] { lower.map { [$0] + otherLowers } ?? [] }
 

@@ -53,6 +53,8 @@ public class OverlayInode: Inode {
     return source
   }
 
+  public final override var hostFile: FileIdentity? { source.hostFile }
+
   /// Brings the stored fields in step with `source`; the access ACL is ours, because a store keeps it under another name.
   final func refresh() {
     let source = self.source

@@ -73,7 +73,7 @@ extension VirtualFileSystem {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
     if inode.isDirectory { throw .isDirectory }
     if inode.type != .regular { throw .invalidArgument }
-    try checkWritable(position.mount)
+    try checkWritable(position)
     try caller.credentials.check(.write, on: inode)
     try inode.truncate(to: size)
     report(.modify, of: inode, at: position.dentry)
@@ -96,7 +96,7 @@ extension VirtualFileSystem {
 
   private func changeable(_ position: Position) throws(Errno) -> Inode {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
-    try checkWritable(position.mount)
+    try checkWritable(position)
     return inode
   }
 
@@ -117,6 +117,7 @@ extension VirtualFileSystem {
   /// `getxattr(2)`. The order of checks is that of `xattr_permission` and `xattr_resolve_name` (fs/xattr.c).
   public func extendedAttribute(_ name: Name, of position: Position, _ caller: Caller) throws(Errno) -> [UInt8] {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    try checkRules(.read, of: position.dentry)
     let (kind, isBare) = classify(name)
     switch kind {
     case .user:
@@ -197,6 +198,7 @@ extension VirtualFileSystem {
   /// `listxattr(2)`: trusted names are shown to who may read them.
   public func extendedAttributeNames(of position: Position, _ caller: Caller) throws(Errno) -> [[UInt8]] {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+    try checkRules(.read, of: position.dentry)
     let names = try inode.extendedAttributeNames()
     if caller.credentials.has(.systemAdministrator) { return names }
     return names.filter { !$0.starts(with: "trusted.".utf8) }

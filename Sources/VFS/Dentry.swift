@@ -20,23 +20,50 @@ public final class Dentry {
   /// Of a cached negative dentry, the one before; nil for the first.
   var previousNegative: Unmanaged<Dentry>?
   var hash: UInt32 = 0
-  var isCached = false
+  /// What the rules of the run say here (PathRules.swift).
+  var ruleState = PathRules.State.free
   /// Used since the cold end last passed it.
   var isReferenced = false
+  private var flags = Flags()
 
+  private struct Flags: OptionSet {
+    let rawValue: UInt8
+    static let cached = Flags(rawValue: 1)
+    static let deleted = Flags(rawValue: 2)
+    static let mountPoint = Flags(rawValue: 4)
+    static let aboveMountPoint = Flags(rawValue: 8)
+    static let refused = Flags(rawValue: 16)
+  }
+
+  @inline(__always)
+  private func set(_ flag: Flags, _ isSet: Bool) {
+    if isSet { flags.insert(flag) } else { flags.remove(flag) }
+  }
+
+  var isCached: Bool {
+    get { flags.contains(.cached) }
+    set { set(.cached, newValue) }
+  }
+  /// A rule keeps everybody from it: see `VirtualFileSystem.judged`.
+  var isRefused: Bool {
+    get { flags.contains(.refused) }
+    set { set(.refused, newValue) }
+  }
   /// The name is gone (unlinked, replaced or moved away under another dentry): `getcwd` answers ENOENT, paths end in ` (deleted)`.
-  public internal(set) var isDeleted = false
-  private var mounts: UInt8 = 0
+  public internal(set) var isDeleted: Bool {
+    get { flags.contains(.deleted) }
+    set { set(.deleted, newValue) }
+  }
   /// At least one mount has this dentry as its mount point.
   public internal(set) var isMountPoint: Bool {
-    get { mounts & 1 != 0 }
-    set { mounts = newValue ? mounts | 1 : mounts & ~1 }
+    get { flags.contains(.mountPoint) }
+    set { set(.mountPoint, newValue) }
   }
   /// A mount point is somewhere below, so the name stays (EBUSY): what is mounted there is there to be found, or to hide what
   /// it covers. The kernel would let the directory move, and the mount with it.
   public internal(set) var isAboveMountPoint: Bool {
-    get { mounts & 2 != 0 }
-    set { mounts = newValue ? mounts | 2 : mounts & ~2 }
+    get { flags.contains(.aboveMountPoint) }
+    set { set(.aboveMountPoint, newValue) }
   }
 
   init(parent: Dentry?, name: [UInt8], inode: Inode?) {
@@ -60,6 +87,8 @@ public final class Mount {
   public let isReadOnly: Bool
   /// What mountinfo shows as the source.
   public let source: [UInt8]
+  /// Of a bind, where its source stands on the host: rules that name that path hold below it too.
+  public var hostPath: [UInt8]?
 
   init(id: Int, filesystem: Filesystem, root: Dentry, point: Position?, isReadOnly: Bool, source: [UInt8]) {
     self.id = id

@@ -102,6 +102,15 @@ final class DentryCache {
     while let negative = directory.negatives { remove(negative.takeUnretainedValue()) }
   }
 
+  /// Shows every dentry.
+  func forEach(_ body: (Dentry) -> Void) {
+    var next = hottest
+    while let dentry = next {
+      body(dentry.takeUnretainedValue())
+      next = dentry._withUnsafeGuaranteedRef { $0.colder }
+    }
+  }
+
   /// Gives a dentry another name: `rename(2)`. - Precondition: none is cached for the new name.
   func move(_ dentry: Dentry, to parent: Dentry, _ name: Name) {
     remove(dentry)

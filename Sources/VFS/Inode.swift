@@ -56,6 +56,13 @@ open class Inode {
   /// The bytes of `name` if the file system keeps them with this inode: a dentry that must keep them too shares them.
   open func stored(_ name: Name) -> [UInt8]? { nil }
 
+  /// The file of the host that it shows, however it is reached; nil for what the host does not have.
+  open var hostFile: FileIdentity? { nil }
+
+  /// Of a directory that has been moved, by an earlier run too, the paths at which its layers have it: the rules for those hold
+  /// for it still.
+  open var formerPaths: [[[UInt8]]] { [] }
+
   // MARK: - Metadata
 
   /// All attributes, as they are now. The C function is `stat(2)`.

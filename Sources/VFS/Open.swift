@@ -67,7 +67,8 @@ extension VirtualFileSystem {
     case .characterDevice, .blockDevice, .fifo, .socket:
       break
     case .directory, .regular:
-      if wanted.contains(.write) { try checkWritable(position.mount) }
+      if wanted.contains(.write) { try checkWritable(position) }
+      if wanted.contains(.read) { try checkRules(.read, of: position.dentry) }
     }
     try caller.credentials.check(wanted, on: inode)
     if flags.contains(.noAccessTime) && !caller.credentials.owns(inode) { throw .notPermitted }
@@ -86,6 +87,7 @@ extension VirtualFileSystem {
       let found = try child(last.name, of: walk.position)
       guard let inode = found.dentry.inode else {
         try checkWritable(walk.position.mount)
+        try checkRules(.make, of: found.dentry)
         let dentry = try make(.regular, mode, last.name, in: walk.position, caller)
         guard let made = dentry.inode else { throw .ioError }
         return Opened(position: Position(mount: walk.position.mount, dentry: dentry), inode: made, isNew: true)
@@ -122,7 +124,7 @@ extension VirtualFileSystem {
     let position = try self.resolve(
       path.bytes, from: path.start, in: caller.context, caller.credentials, follow: !flags.contains(.noFollow), resolve)
     guard let directory = position.dentry.inode, directory.isDirectory else { throw .notDirectory }
-    try checkWritable(position.mount)
+    try checkWritable(position)
     try caller.credentials.check([.write, .execute], on: directory)
     let (new, accessList, _) = try newInode(.regular, mode, in: directory, caller)
     let inode = try directory.createTemporary(new)

@@ -45,8 +45,14 @@ extension VirtualFileSystem {
     try resolve(path.bytes, from: path.start, in: caller.context, caller.credentials, follow: follow)
   }
 
+  /// EROFS where the mount, the file system or a rule refuses changes of what is there.
+  public func checkWritable(_ position: Position) throws(Errno) {
+    try checkWritable(position.mount)
+    try checkRules(.change, of: position.dentry)
+  }
+
   /// EROFS where the mount or the file system refuses changes.
-  public func checkWritable(_ mount: Mount) throws(Errno) {
+  func checkWritable(_ mount: Mount) throws(Errno) {
     if mount.isReadOnly || mount.filesystem.isReadOnly { throw .readOnlyFileSystem }
   }
 
@@ -103,6 +109,7 @@ extension VirtualFileSystem {
     let inode = try parent.create(name, new)
     if let negative = cache.find(name, in: directory.dentry) { cache.remove(negative) }
     let dentry = cache.insert(name, in: directory.dentry, inode)
+    place(dentry)
     try inherit(accessList, defaultList, inode)
     if watchCount != 0 { report(.create, of: dentry.name, inode, in: parent) }
     return dentry
@@ -125,7 +132,7 @@ extension VirtualFileSystem {
 
   /// The common head of mkdir, mknod, symlink and link (`filename_create`): the name is normal and free.
   private func freeName<T>(
-    _ path: Path, _ caller: Caller, allowsTrailingSlash: Bool,
+    _ path: Path, _ caller: Caller, allowsTrailingSlash: Bool, isSymlink: Bool = false,
     _ body: (Position, Name) throws(Errno) -> T
   ) throws(Errno) -> T {
     var walk = try walk(path, caller)
@@ -135,6 +142,7 @@ extension VirtualFileSystem {
     if child.dentry.inode != nil { throw .fileExists }
     if last.hasTrailingSlash && !allowsTrailingSlash { throw .noSuchFileOrDirectory }
     try checkWritable(walk.position.mount)
+    try checkRules(isSymlink ? .makeSymlink : .make, of: child.dentry)
     return try body(walk.position, last.name)
   }
 
@@ -165,16 +173,18 @@ extension VirtualFileSystem {
   /// `symlinkat(2)`. - Throws: `.noSuchFileOrDirectory` for an empty target.
   public func makeSymlink(_ target: [UInt8], _ path: Path, _ caller: Caller) throws(Errno) {
     if target.isEmpty { throw .noSuchFileOrDirectory }
-    try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
+    try freeName(path, caller, allowsTrailingSlash: false, isSymlink: true) { parent, name throws(Errno) in
       _ = try make(.symlink(target: target), Permissions(rawValue: 0o777), name, in: parent, caller)
     }
   }
 
   /// `linkat(2)`: `existing` has been resolved.
   public func link(_ existing: Position, to path: Path, _ caller: Caller) throws(Errno) {
-    try freeName(path, caller, allowsTrailingSlash: false) { parent, name throws(Errno) in
+    let isSymlink = existing.dentry.inode?.type == .symlink
+    try freeName(path, caller, allowsTrailingSlash: false, isSymlink: isSymlink) { parent, name throws(Errno) in
       guard let inode = existing.dentry.inode, let directory = parent.dentry.inode else { throw .noSuchFileOrDirectory }
       if existing.mount !== parent.mount { throw .improperLink }
+      try checkRules(.change, of: existing.dentry)
       try checkLinkable(inode, caller)
       if isUnlinked(parent) { throw .noSuchFileOrDirectory }
       try caller.credentials.check([.write, .execute], on: directory)
@@ -185,7 +195,7 @@ extension VirtualFileSystem {
       // Once: without its last name it is a file like others.
       inode.isLinkable = false
       if let negative = cache.find(name, in: parent.dentry) { cache.remove(negative) }
-      cache.insert(name, in: parent.dentry, inode)
+      place(cache.insert(name, in: parent.dentry, inode))
       if watchCount != 0 {
         reportLinks(of: inode)
         report(.create, of: name.copy, inode, in: directory)
@@ -228,6 +238,7 @@ extension VirtualFileSystem {
       throw .noSuchFileOrDirectory
     }
     if last.hasTrailingSlash { throw victim.isDirectory ? .isDirectory : .notDirectory }
+    try checkRules(.change, of: child.dentry)
     try checkRemovable(victim, from: directory, caller)
     if victim.isDirectory { throw .isDirectory }
     if child.dentry.isMountPoint { throw .resourceBusy }
@@ -254,6 +265,7 @@ extension VirtualFileSystem {
     guard let victim = child.dentry.inode, let directory = walk.position.dentry.inode else {
       throw .noSuchFileOrDirectory
     }
+    try checkRules(.change, of: child.dentry)
     try checkRemovable(victim, from: directory, caller)
     if !victim.isDirectory { throw .notDirectory }
     if child.dentry.isMountPoint { throw .resourceBusy }
@@ -269,7 +281,7 @@ extension VirtualFileSystem {
   /// The name is gone; that it is gone is remembered.
   private func forget(_ dentry: Dentry, _ name: Name, in directory: Dentry) {
     drop(dentry)
-    if directory.inode?.filesystem.revalidates == false { cache.insert(name, in: directory, nil) }
+    if directory.inode?.filesystem.revalidates == false { place(cache.insert(name, in: directory, nil)) }
   }
 
   // MARK: - Rename
@@ -318,6 +330,7 @@ extension VirtualFileSystem {
     if isAncestor(source, of: newParent.dentry) { throw .invalidArgument }
     if isAncestor(target, of: oldParent.dentry) { throw isExchange ? .invalidArgument : .directoryNotEmpty }
     if let replaced = target.inode, replaced === moved { return }
+    try checkMove(source, target, isExchange: isExchange)
     guard let oldDirectory = oldParent.dentry.inode, let newDirectory = newParent.dentry.inode else {
       throw .noSuchFileOrDirectory
     }
@@ -378,12 +391,15 @@ extension VirtualFileSystem {
       cache.remove(target)
       cache.move(source, to: newParent, newName)
       cache.move(target, to: oldParent, oldName)
+      place(source)
+      place(target)
       return
     }
     drop(target)
     cache.move(source, to: newParent, newName)
+    place(source)
     if !flags.contains(.whiteout), oldParent.inode?.filesystem.revalidates == false {
-      cache.insert(oldName, in: oldParent, nil)
+      place(cache.insert(oldName, in: oldParent, nil))
     }
   }
 

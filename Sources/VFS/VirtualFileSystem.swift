@@ -23,6 +23,9 @@ public final class VirtualFileSystem {
   public weak var watchKeeper: (any WatchKeeper)?
   /// Ties the two events of a rename together.
   var moveCookie: UInt32 = 0
+  /// What is refused where (RuleChecks.swift); nil while nothing is.
+  var rules: PathRules?
+  var ruleLinks: RuleLinks?
 
   // Two halves of one buffer: a symlink's target and what is left of the path are joined in the half that is not in use.
   // 40 links of at most 4095 bytes each fit.
@@ -113,17 +116,21 @@ public final class VirtualFileSystem {
     if directory.isDeleted { throw .noSuchFileOrDirectory }
     if let cached = cache.find(name, in: directory) {
       // Whatever the host has made of the name since: what a mount hides stays hidden.
-      if !inode.filesystem.revalidates || cached.isMountPoint || cached.isAboveMountPoint { return cached }
-      if let child = cached.inode, inode.isValid(child: child, name: name) { return cached }
+      if !inode.filesystem.revalidates || cached.isMountPoint || cached.isAboveMountPoint {
+        return cached.isRefused ? try judged(cached) : cached
+      }
+      if let child = cached.inode, inode.isValid(child: child, name: name) {
+        return cached.isRefused ? try judged(cached) : cached
+      }
       drop(cached)
     }
     if !cache.hasRoom() { throw .noMemory }
     let found = try inode.lookup(name)
     if found == nil, inode.filesystem.hasFixedNames { throw .noSuchFileOrDirectory }
     if found == nil && inode.filesystem.revalidates {
-      return Dentry(parent: directory, name: name.copy, inode: nil)
+      return try ruled(Dentry(parent: directory, name: name.copy, inode: nil))
     }
-    return cache.insert(name, in: directory, found)
+    return try ruled(cache.insert(name, in: directory, found))
   }
 
   /// Forgets a name that has ceased to be.

@@ -55,6 +55,8 @@ final class HostLayers {
     let source: ByteString
     let destination: ByteString
     let readOnly: Bool
+    /// The source without symlinks.
+    let hostPath: [UInt8]
   }
 
   /// Topmost first.
@@ -90,18 +92,18 @@ final class HostLayers {
     }
     try source.refusePseudo()
     do throws(Errno) {
+      let real = try Host.readlink("/proc/self/fd/\(source.descriptor)", in: AtFlags.currentDirectory)
       if try Host.stat(source.descriptor).type == .directory {
         return Bind(
           directory: source, file: nil, opened: nil, source: bind.source, destination: bind.destination,
-          readOnly: bind.readOnly)
+          readOnly: bind.readOnly, hostPath: real)
       }
-      let real = try Host.readlink("/proc/self/fd/\(source.descriptor)", in: AtFlags.currentDirectory)
       guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
       let directory = try Place(ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash])), option: "--bind")
       return Bind(
         directory: directory, file: [UInt8](real[(slash + 1)...]), opened: bind.readOnly ? nil : source,
         source: bind.source,
-        destination: bind.destination, readOnly: bind.readOnly)
+        destination: bind.destination, readOnly: bind.readOnly, hostPath: real)
     } catch {
       throw SandboxError("--bind: '\(bind.source)': \(error)")
     }

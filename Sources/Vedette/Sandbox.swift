@@ -111,8 +111,17 @@ private struct SandboxSession {
     recorder?.finish()
     if let changes { try printChanges(changes) }
     try reportMappings(sentry)
+    reportRules(sentry)
     try reportLimits(sentry, guest)
     return status
+  }
+
+  /// What the rules could not be held against.
+  private func reportRules(_ sentry: Sentry) {
+    guard sentry.withTree({ $0.missesRuledLinks }) else { return }
+    let line =
+      "vedette: rules: more files than can be searched: other names of them (hard links) may be open (narrower patterns help)\n"
+    DescriptorOutput.write(Array(line.utf8), to: 2)
   }
 
   /// What the guests were refused, or ended for.
@@ -249,6 +258,7 @@ private struct SandboxSession {
     state.control = guest.control
     if Self.checksMappings { state.coherence.check = MappingCheck() }
     try tree.mountExtras(in: vfs, plan)
+    try configuration.enforceRules(in: vfs)
     return Sentry(state, recorder: recorder)
   }
 

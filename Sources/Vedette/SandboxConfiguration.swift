@@ -3,6 +3,7 @@
 
 import Kernel
 import LinuxABI
+public import VFS
 
 /// A path, an argument or an environment string.
 public typealias ByteString = LinuxABI.ByteString
@@ -63,6 +64,9 @@ public struct SandboxConfiguration: Sendable, Equatable {
       self.value = value
     }
   }
+
+  /// What is refused at the places of a pattern.
+  public typealias PathRule = VFS.PathRule
 
   /// Who the guest is, as it sees itself.
   public typealias User = UserAndGroup
@@ -137,6 +141,8 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var statistics = false
   /// Nothing is said on standard error about walls that are weaker than `full` has them.
   public var quiet = false
+  /// What is refused where, besides what permissions refuse.
+  public var rules: [PathRule] = []
   /// The added, modified and deleted paths are printed to standard error at the end.
   public var changes = false
 
@@ -182,6 +188,7 @@ extension SandboxConfiguration {
     for variable in environment { try Self.validate(variable) }
     try validateDescriptors()
     try validateLimits()
+    try validateRules()
     if let traceFile, traceFile.isEmpty { throw ConfigurationError(at: "--trace", "the file name is empty") }
   }
 

@@ -77,17 +77,19 @@ struct SandboxTree {
         try mount(filesystem, at: destination, in: vfs, plan, isReadOnly: false, source: "tmpfs", option: extra.option)
       case .bind(let bind):
         let filesystem = try hostTree(bind.directory, .shared, writable: !bind.readOnly)
-        try mount(
+        let made = try mount(
           filesystem, showing: bind.file, at: bind.destination, in: vfs, plan, isReadOnly: bind.readOnly,
           source: bind.source, option: extra.option)
+        made.hostPath = bind.hostPath
       }
     }
   }
 
+  @discardableResult
   private func mount(
     _ filesystem: Filesystem, showing file: [UInt8]? = nil, at destination: ByteString, in vfs: VirtualFileSystem,
     _ plan: MountPlan, isReadOnly: Bool, source: ByteString, option: String
-  ) throws(SandboxError) {
+  ) throws(SandboxError) -> Mount {
     do throws(Errno) {
       let point = try plan.point(destination.bytes, isDirectory: file == nil, in: vfs)
       let part = try file.map { (name) throws(Errno) in
@@ -96,7 +98,7 @@ struct SandboxTree {
         }
         return found
       }
-      try vfs.mount(filesystem, showing: part, at: point, isReadOnly: isReadOnly, source: source.bytes)
+      return try vfs.mount(filesystem, showing: part, at: point, isReadOnly: isReadOnly, source: source.bytes)
     } catch  where error == .tooManySymbolicLinkLevels {
       throw SandboxError(
         "\(option): cannot mount at '\(destination)' inside: a symlink that is not of the layers is in the way (name the "

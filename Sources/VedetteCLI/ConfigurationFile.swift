@@ -24,6 +24,10 @@ struct ConfigurationFile {
     var settings: [Setting] = []
     for entry in try TOMLDocument.entries(of: text, name: name) {
       let place = "\(name):\(entry.line): \(ByteString(entry.key))"
+      if entry.key == RuleTable.key {
+        settings += try RuleTable.settings(of: entry.value, at: place, file: name)
+        continue
+      }
       guard let option = RunOption(rawValue: entry.key) else {
         throw ConfigurationError(at: place, "unknown key", advice: Self.advice(for: entry.key))
       }
@@ -37,7 +41,7 @@ struct ConfigurationFile {
   private static func advice(for key: String) -> String {
     let dashed = String(key.map { $0 == "_" ? "-" : $0 }).lowercased()
     if RunOption(rawValue: dashed) != nil { return "write \(dashed)" }
-    return "known keys: " + RunOption.allCases.map(\.rawValue).joined(separator: ", ")
+    return "known keys: " + (RunOption.allCases.map(\.rawValue) + [RuleTable.key]).joined(separator: ", ")
   }
 
   /// The value as the words that the command line would give, or an error that says what was wanted.

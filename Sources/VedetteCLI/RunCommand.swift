@@ -135,6 +135,33 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      """
+      Refuse every access to what the pattern names and all below it (EACCES). From /, from ~/, or one name at any depth; *, ? \
+      and [a-z] within a name, ** for any names. Repeatable. Example: --deny '~/.ssh' --deny '*.pem'
+      """, valueName: "pattern"))
+  var deny: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "As --deny, but it is not there at all (ENOENT, in no listing). Example: --hide '~/.aws'", valueName: "pattern"))
+  var hide: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "As --deny, but only changes are refused (EROFS). Example: --protect '~/.bashrc' --protect '**/.git/hooks'",
+      valueName: "pattern"))
+  var protect: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      An exception: for what the pattern names and all below it, what --deny, --hide and --protect say of directories above \
+      does not hold. Repeatable. Example: --deny '~/.ssh' --allow '~/.ssh/known_hosts'
+      """, valueName: "pattern"))
+  var allow: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
       "Pass on descriptor N besides 0, 1 and 2; repeatable. Example: --fd 3 -- cat /dev/fd/3 3<notes.txt",
       valueName: "n"))
   var fd: [String] = []
@@ -181,7 +208,8 @@ struct RunCommand: ParsableCommand {
   /// The order in which `Setting.apply` sees the options.
   static let order: [RunOption] = [
     .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .timeout,
-    .ulimit, .maxFile, .pids, .fd, .trace, .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet,
+    .ulimit, .maxFile, .pids, .deny, .hide, .protect, .allow, .fd, .trace, .clearEnv, .fakeRoot, .traceBegin, .stats,
+    .changes, .quiet,
   ]
 
   /// What was said on the command line, as `PlainOptions` has it where it understands the words.
@@ -213,6 +241,10 @@ struct RunCommand: ParsableCommand {
       case .ulimit: ulimit
       case .maxFile: [maxFile].compactMap(\.self)
       case .pids: [pids].compactMap(\.self)
+      case .deny: deny
+      case .hide: hide
+      case .protect: protect
+      case .allow: allow
       case .fd: fd
       case .trace: [trace].compactMap(\.self)
       case .clearEnv: [clearEnv].compactMap { $0?.description }

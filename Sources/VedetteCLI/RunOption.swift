@@ -8,6 +8,7 @@ import Vedette
 enum RunOption: String, CaseIterable {
   case rootfs, lower, upper, size, bind, tmpfs, workdir, env
   case timeout, ulimit, pids
+  case allow, protect, deny, hide
   case maxFile = "max-file"
   case clearEnv = "clear-env"
   case user
@@ -27,7 +28,7 @@ enum RunOption: String, CaseIterable {
     switch self {
     case .rootfs, .upper, .workdir, .net, .isolation, .gate, .trace: .text
     case .size, .user, .timeout, .maxFile: .textOrNumber
-    case .lower, .bind, .tmpfs, .env, .ulimit: .texts
+    case .lower, .bind, .tmpfs, .env, .ulimit, .allow, .protect, .deny, .hide: .texts
     case .pids: .number
     case .fd: .numbers
     case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet: .flag
@@ -52,6 +53,8 @@ struct Setting: Equatable {
   var value: ByteString
   /// `--size`, or `ci.toml:12: size`.
   var place: String
+  /// Of a rule, why.
+  var reason: ByteString = ""
 
   private func error(_ problem: String, advice: String = "") -> ConfigurationError {
     ConfigurationError(at: place, problem, advice: advice)
@@ -83,6 +86,10 @@ struct Setting: Equatable {
       let size = try byteCount()
       configuration.limits.append(ResourceLimits(.fsize, soft: size, hard: size))
     case .pids: configuration.taskLimit = Int(try number(value.bytes[...], limit: UInt64(Int32.max)))
+    case .allow: configuration.rules.append(try rule(.allow))
+    case .protect: configuration.rules.append(try rule(.protect))
+    case .deny: configuration.rules.append(try rule(.deny))
+    case .hide: configuration.rules.append(try rule(.hide))
     case .trace: configuration.traceFile = try nonEmpty()
     case .traceBegin: configuration.traceBeginnings = value == "true"
     case .stats: configuration.statistics = value == "true"
@@ -102,6 +109,16 @@ struct Setting: Equatable {
     if let choice = T.allCases.first(where: { ByteString($0.rawValue) == value }) { return choice }
     let names = T.allCases.map(\.rawValue).joined(separator: ", ")
     throw error("'\(value)' is not a choice", advice: "one of: \(names)")
+  }
+
+  private func rule(_ action: SandboxConfiguration.PathRule.Action) throws(ConfigurationError)
+    -> SandboxConfiguration.PathRule
+  {
+    let rule = SandboxConfiguration.PathRule(action, try nonEmpty().bytes, reason: reason.bytes)
+    do throws(ConfigurationError) { try SandboxConfiguration.validate(rule) } catch {
+      throw self.error(error.problem, advice: error.advice)
+    }
+    return rule
   }
 
   /// Decimal digits only, at most `limit`.

@@ -7,7 +7,8 @@ import Vedette
 /// The top-level table of a TOML document.
 enum TOMLDocument {
   enum Value {
-    case table
+    /// With its entries where it is an element of a top-level array (`[[rules]]`).
+    case table([Entry])
     case array([Value])
     case string(String)
     case integer(Int64)
@@ -55,9 +56,19 @@ enum TOMLDocument {
       let entry = vd_toml_entry_at(document, index)
       let value: Value =
         entry.value.kind == VD_TOML_ARRAY
-        ? .array((0..<entry.count).map { Value(vd_toml_element(document, index, $0)) }) : Value(entry.value)
+        ? .array((0..<entry.count).map { element(document, index, $0) }) : Value(entry.value)
       return Entry(key: string(entry.key, entry.key_length), line: Int(entry.line), value: value)
     }
+  }
+
+  private static func element(_ document: OpaquePointer, _ index: Int, _ place: Int) -> Value {
+    let value = vd_toml_element(document, index, place)
+    guard value.kind == VD_TOML_TABLE else { return Value(value) }
+    return .table(
+      (0..<vd_toml_member_count(document, index, place)).map { member in
+        let entry = vd_toml_member_at(document, index, place, member)
+        return Entry(key: string(entry.key, entry.key_length), line: Int(entry.line), value: Value(entry.value))
+      })
   }
 
   fileprivate static func string(_ start: UnsafePointer<CChar>?, _ length: Int) -> String {
@@ -69,7 +80,7 @@ extension TOMLDocument.Value {
   /// A value of a kind that holds no others; an array within an array is shown as empty.
   fileprivate init(_ value: vd_toml_value) {
     switch value.kind {
-    case VD_TOML_TABLE: self = .table
+    case VD_TOML_TABLE: self = .table([])
     case VD_TOML_ARRAY: self = .array([])
     case VD_TOML_STRING: self = .string(TOMLDocument.string(value.text, value.length))
     case VD_TOML_INTEGER: self = .integer(value.integer)

@@ -45,7 +45,8 @@ struct CommandLineTests {
       "--rootfs", "/r", "--lower", "/a", "--lower", "/b", "--upper", "/u", "--size", "64K", "--bind", "/s:/d:ro",
       "--tmpfs", "/t", "--workdir", "/w", "--env", "A=b=c", "--clear-env", "--user", "1:2", "--fake-root", "--net",
       "host", "--isolation", "no-namespaces", "--gate", "notify", "--timeout", "1.5s", "--ulimit",
-      "nofile=64:128", "--max-file", "1KB", "--pids", "9", "--fd", "5", "--trace", "f", "--stats", "--changes", "x")
+      "nofile=64:128", "--max-file", "1KB", "--pids", "9", "--deny", "/k", "--hide", "*.key",
+      "--protect", "~/p", "--allow", "/k/a", "--fd", "5", "--trace", "f", "--stats", "--changes", "x")
     var wanted = SandboxConfiguration(command: ["x"])
     wanted.rootfs = "/r"
     wanted.lowers = ["/a", "/b"]
@@ -64,6 +65,10 @@ struct CommandLineTests {
     wanted.timeout = 1_500_000_000
     wanted.limits = [.init(.nofile, soft: 64, hard: 128), .init(.fsize, soft: 1024, hard: 1024)]
     wanted.taskLimit = 9
+    wanted.rules = [
+      .init(.deny, Array("/k".utf8)), .init(.hide, Array("*.key".utf8)), .init(.protect, Array("~/p".utf8)),
+      .init(.allow, Array("/k/a".utf8)),
+    ]
     wanted.extraDescriptors = [5]
     // The command's process is for this run alone.
     wanted.confinesProcess = true
@@ -81,6 +86,7 @@ struct CommandLineTests {
       ["--bind", "a:b", "--user", "x"],
       ["--ulimit", "cpu=1", "--pids", "3", "--timeout", "1", "--ulimit", "cpu=2", "--max-file", "4K"],
       ["--upper", "memory", "--isolation", "full", "--tmpfs", "/t"],
+      ["--deny", "/a", "--hide", "b", "--deny", "c", "--allow", "/a/b", "--protect", "/d"],
     ] as [[ByteString]])
   func plainOptionsAreReadAsArgumentParserReadsThem(_ words: [ByteString]) throws {
     let parsed = try RunCommand.parse(words.map(ArgumentBytes.string))

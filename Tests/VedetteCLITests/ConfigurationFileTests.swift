@@ -46,9 +46,18 @@ struct ConfigurationFileTests {
       trace = "f"
       stats = true
       changes = true
+      deny = ["/a"]
+      [[rules]]
+      action = "hide"
+      pattern = "/b"
+      reason = "a secret"
       """)
     #expect(configuration.lowers == ["/a", "/b"])
     #expect(configuration.size == 65536)
+    #expect(
+      configuration.rules == [
+        .init(.deny, Array("/a".utf8)), .init(.hide, Array("/b".utf8), reason: Array("a secret".utf8)),
+      ])
     #expect(configuration.binds == [.init(source: "/s", destination: "/d")])
     #expect(configuration.user == .init(uid: 1000, gid: 1000))
     #expect(configuration.extraDescriptors == [3, 4])

@@ -56,6 +56,10 @@ size_t vd_toml_count(const struct vd_toml_document *document);
 struct vd_toml_entry vd_toml_entry_at(const struct vd_toml_document *document, size_t index);
 /// Element `element` (below the entry's `count`) of the array at `index`.
 struct vd_toml_value vd_toml_element(const struct vd_toml_document *document, size_t index, size_t element);
+/// How many entries the table at `element` of the array at `index` has; 0 if it is no table.
+size_t vd_toml_member_count(const struct vd_toml_document *document, size_t index, size_t element);
+/// Entry `member` (below `vd_toml_member_count`) of that table, by their names; its own elements are not told.
+struct vd_toml_entry vd_toml_member_at(const struct vd_toml_document *document, size_t index, size_t element, size_t member);
 
 #ifdef __cplusplus
 }

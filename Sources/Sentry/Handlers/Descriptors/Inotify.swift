@@ -63,6 +63,7 @@ extension CallContext {
     // What has no name in the tree is the host's: a pipe, a file that the caller of the sandbox has handed in.
     if position.isDetached { throw .permissionDenied }
     try task.credentials.fileCredentials.check(.read, on: inode)
+    try vfs.checkRules(.read, of: position.dentry)
     return .value(Int(try notifier.addWatch(queue, position, inode, mask)))
   }
 }

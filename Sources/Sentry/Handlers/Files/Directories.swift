@@ -91,9 +91,14 @@ extension CallContext {
       if writer.append(dotDot, up.number, .directory, next: 2) { cursor = 2 }
     }
     if cursor >= 2, !writer.isFull {
+      let isHidden = vfs.hiddenNames(of: position.dentry)
       try directory.iterate(from: cursor == .max ? .max : cursor - 2) { entry in
         // The last entry of an ext4 directory has the largest offset there is.
         let next = entry.next > .max - 2 ? .max : entry.next + 2
+        if let isHidden, isHidden(entry.name) {
+          cursor = next
+          return true
+        }
         guard writer.append(entry.name.bytes, entry.number, entry.type, next: next) else { return false }
         cursor = next
         return true

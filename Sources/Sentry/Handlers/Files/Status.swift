@@ -181,9 +181,10 @@ extension CallContext {
     guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
     if wanted.isEmpty { return .value(0) }
     try credentials.check(wanted, on: inode)
+    if wanted.contains(.read) { try vfs.checkRules(.read, of: position.dentry) }
     // A device or FIFO may be written to on a read-only file system.
     if wanted.contains(.write), inode.type == .regular || inode.isDirectory || inode.type == .symlink {
-      try vfs.checkWritable(position.mount)
+      try vfs.checkWritable(position)
     }
     return .value(0)
   }
