@@ -57,17 +57,21 @@ extension Host {
   }
 
   /// `getsockname(2)`: the address that a socket is bound to, with its family.
-  public static func name(ofSocket socket: CInt) throws(Errno) -> [UInt8] { try name(.getsockname, socket) }
+  public static func name(ofSocket socket: CInt) throws(Errno) -> [UInt8] {
+    try name { name, length throws(Errno) in try callForGuest(.getsockname, Int(socket), name, length) }
+  }
 
   /// `getpeername(2)`: the address that a socket is connected to, with its family.
-  public static func peerName(ofSocket socket: CInt) throws(Errno) -> [UInt8] { try name(.getpeername, socket) }
+  public static func peerName(ofSocket socket: CInt) throws(Errno) -> [UInt8] {
+    try name { name, length throws(Errno) in try callForGuest(.getpeername, Int(socket), name, length) }
+  }
 
-  private static func name(_ call: SystemCallNumber, _ socket: CInt) throws(Errno) -> [UInt8] {
+  private static func name(_ ask: (Int, Int) throws(Errno) -> Int) throws(Errno) -> [UInt8] {
     // sizeof(struct sockaddr_storage).
     try withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { name throws(Errno) in
       var length = UInt32(name.count)
       _ = try withUnsafeMutablePointer(to: &length) { length throws(Errno) in
-        try callForGuest(call, Int(socket), Int(bitPattern: name.baseAddress), Int(bitPattern: length))
+        try ask(Int(bitPattern: name.baseAddress), Int(bitPattern: length))
       }
       return [UInt8](name[..<min(Int(length), name.count)])
     }
