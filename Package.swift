@@ -48,7 +48,7 @@ let package = Package(
     room("OverlayFS", ["LinuxABI", "Kernel", "VFS"]),
     room("Layers", ["HostFS", "Kernel", "LinuxABI", "OverlayFS", "VFS"]),
     room("Gate", ["LinuxABI", "Kernel"]),
-    room("Coherence", ["LinuxABI", "Kernel", "CLinux", "VFS", "Gate"]),
+    room("Coherence", ["LinuxABI", "Kernel", "VFS", "Gate"]),
     room(
       "Sentry",
       ["LinuxABI", "Kernel", "VFS", "KernFS", "ProcFS", "DevFS", "Gate", "Coherence"]),

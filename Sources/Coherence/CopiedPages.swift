@@ -1,7 +1,6 @@
 // Private copied pages: which pages of a private mapping a process has written, so that the kernel has copied them and they are
 // not the file's any more. PAGEMAP_SCAN lists them, or /proc/PID/pagemap before Linux 6.7.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -18,33 +17,17 @@ extension KernelMapping {
     }
   }
 
-  /// `struct pm_scan_arg` (linux/fs.h, Linux 6.7): size, flags, start, end, walk_end, vec, vec_len, max_pages,
-  /// category_inverted, category_mask, category_anyof_mask, return_mask.
-  private typealias Scan = (
-    UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
-  )
-
   /// PAGEMAP_SCAN, which passes over what is not there without looking at each page.
   static func scan(_ pagemap: CInt, _ part: Range<UInt64>) throws(Errno) -> [Range<UInt64>] {
-    // PAGE_IS_FILE, PAGE_IS_PRESENT, PAGE_IS_SWAPPED
-    let (file, present, swapped): (UInt64, UInt64, UInt64) = (4, 8, 16)
     var ranges: [Range<UInt64>] = []
-    var address = part.lowerBound
-    // `struct page_region`: start, end, categories.
-    return try withUnsafeTemporaryAllocation(of: (UInt64, UInt64, UInt64).self, capacity: 256) {
-      regions throws(Errno) in
-      while address < part.upperBound {
-        var scan: Scan = (
-          UInt64(MemoryLayout<Scan>.size), 0, address, part.upperBound, 0,
-          UInt64(UInt(bitPattern: regions.baseAddress)), UInt64(regions.count), 0, file, file, present | swapped, 0
-        )
-        let count = try withUnsafeMutablePointer(to: &scan) { scan throws(Errno) in
-          try Host.call(SYS_ioctl, Int(pagemap), 0xc060_6610, Int(bitPattern: scan))
-        }
-        for (start, end, _) in regions[..<count] { join(start..<end, to: &ranges) }
-        if scan.4 <= address { break }
-        address = scan.4
-      }
+    if part.isEmpty { return ranges }
+    var scan = PageScan(of: part, without: .file, any: [.present, .swapped])
+    return try withUnsafeTemporaryAllocation(of: PageRegion.self, capacity: 256) { regions throws(Errno) in
+      scan.answer(into: regions)
+      repeat {
+        let count = try Host.fill(&scan, from: pagemap)
+        for region in regions[..<count] { join(region.start..<region.end, to: &ranges) }
+      } while scan.advance()
       return ranges
     }
   }

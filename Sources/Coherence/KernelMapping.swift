@@ -1,6 +1,5 @@
 // The kernel's own list of an address space's mappings: PROCMAP_QUERY, or the text of /proc/PID/maps before Linux 6.11.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -19,7 +18,7 @@ struct MappingAccess: OptionSet, Hashable, Sendable {
   static let shared = MappingAccess(rawValue: 8)
 
   /// The protection argument of `mmap(2)`.
-  var protection: UInt64 { UInt64(rawValue & 7) }
+  var protection: Protection { Protection(rawValue: UInt64(rawValue & 7)) }
 }
 
 /// One mapping of a file as the kernel lists it.
@@ -53,26 +52,14 @@ package struct KernelMapping: Sendable, Equatable {
     }
   }
 
-  /// `struct procmap_query` (linux/fs.h, Linux 6.11): size, query_flags, query_addr, vma_start, vma_end, vma_flags,
-  /// vma_page_size, vma_offset, inode, dev_major and dev_minor, the sizes and addresses of name and build id.
-  private typealias Query = (
-    UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
-  )
-
   /// The first file mapping that ends behind `address`; nil if there is none.
   private static func query(_ maps: CInt, from address: UInt64) throws(Errno) -> KernelMapping? {
-    // PROCMAP_QUERY_COVERING_OR_NEXT_VMA | PROCMAP_QUERY_FILE_BACKED_VMA
-    var query: Query = (UInt64(MemoryLayout<Query>.size), 0x30, address, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    let result = withUnsafeMutablePointer(to: &query) {
-      vd_syscall(Int(SYS_ioctl), Int(maps), 0xc068_6611, Int(bitPattern: $0), 0, 0, 0)
-    }
-    if result == -Int(ENOENT) { return nil }
-    _ = try Errno.check(result)
-    // dev_major is the lower half of its word.
-    let device = query.9 << 32 | query.9 >> 32
+    var query = MappingQuery(fileMappingFrom: address)
+    guard try Host.fill(&query, from: maps) else { return nil }
+    guard let range = query.range else { throw .ioError }
     return KernelMapping(
-      range: query.3..<query.4, access: MappingAccess(rawValue: UInt8(truncatingIfNeeded: query.5 & 15)),
-      offset: query.7, file: ListedFile(device: device, number: query.8))
+      range: range, access: MappingAccess(rawValue: UInt8(truncatingIfNeeded: query.flags & 15)),
+      offset: query.offset, file: ListedFile(device: query.device, number: query.inode))
   }
 
   /// The file mappings of a text (`man 5 proc_pid_maps`); a line that cannot be read is passed over.

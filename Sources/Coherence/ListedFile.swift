@@ -1,6 +1,5 @@
 // How the kernel's lists of mappings name a file.
 
-import CLinux
 import Kernel
 import LinuxABI
 
@@ -22,21 +21,15 @@ struct ListedFile: Sendable, Hashable {
   ///
   /// - Throws: `.noDevice` and what else `mmap(2)` says.
   init(of descriptor: CInt) throws(Errno) {
-    var filesystem = statfs()
-    _ = try withUnsafeMutablePointer(to: &filesystem) { filesystem throws(Errno) in
-      try Host.call(SYS_fstatfs, Int(descriptor), Int(bitPattern: filesystem))
-    }
-    if Self.plainFilesystems.contains(Int(filesystem.f_type)) {
+    if Self.plainFilesystems.contains(try Host.fileSystem(of: descriptor).magic) {
       let status = try Host.stat(descriptor)
       self.init(
         device: UInt64(DeviceNumber.major(status.device)) << 32 | UInt64(DeviceNumber.minor(status.device)),
         number: status.inode)
       return
     }
-    let address = UInt64(
-      UInt(bitPattern: try Host.call(SYS_mmap, 0, 4096, Int(PROT_READ), Int(MAP_PRIVATE), Int(descriptor), 0)))
-    defer { _ = vd_syscall(Int(SYS_munmap), Int(address), 4096, 0, 0, 0, 0) }
-    guard let entry = try KernelMapping.find(address) else { throw .ioError }
+    let entry = try Host.withFirstPage(of: descriptor) { address throws(Errno) in try KernelMapping.find(address) }
+    guard let entry else { throw .ioError }
     self = entry.file
   }
 }

@@ -1,8 +1,8 @@
 // A check for tests: the record of who maps what is compared with the kernel's own list, at each mmap of a file and at each
 // remap. It costs a reading of the list each time, and is off unless the caller asks for it (Vedette/Sandbox.swift).
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 import VFS
 
@@ -26,8 +26,7 @@ public final class MappingCheck {
   /// Something is wrong: one line on standard error.
   func differ(_ thread: ThreadID, _ text: String) {
     differences += 1
-    let line = Array("vedette: mapping check: thread \(thread) \(text)\n".utf8)
-    _ = line.withUnsafeBytes { vd_syscall(Int(SYS_write), 2, Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0) }
+    try? Host.writeAll(Array("vedette: mapping check: thread \(thread) \(text)\n".utf8), to: 2)
   }
 
   /// Every mapping that the kernel lists of a file that may be remapped must be of a file in the record. `thread` is at a stop;

@@ -1,8 +1,8 @@
 // The mappings of a file in one stopped process: the upper file is mapped over each with MAP_FIXED, at the same offset and with the
 // same protection. Private copied pages are read before and written back after.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// Maps one upper file over mappings of its lower one.
@@ -32,7 +32,7 @@ struct MappingRemap {
       let part = range.clamped(to: mapping.range)
       if part.isEmpty { continue }
       do throws(RemoteCallError) {
-        _ = try calls.call(.one(SYS_mlock, part.lowerBound, part.upperBound - part.lowerBound), in: &guest)
+        _ = try calls.call(SystemCall(.mlock, part.lowerBound, part.upperBound - part.lowerBound), in: &guest)
       } catch {
         if error == .threadGone { throw error }
       }
@@ -48,12 +48,11 @@ struct MappingRemap {
   }
 
   static func mapCall(_ addresses: Range<UInt64>, of mapping: KernelMapping, _ source: CInt) -> SystemCall {
-    let flags = (mapping.isShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED
+    let flags: MapFlags = [mapping.isShared ? .shared : .isPrivate, .fixed]
     let offset = mapping.offset &+ (addresses.lowerBound &- mapping.range.lowerBound)
     let length = addresses.upperBound - addresses.lowerBound
     return SystemCall(
-      number: Int(SYS_mmap),
-      arguments: (addresses.lowerBound, length, mapping.access.protection, UInt64(flags), UInt64(source), offset))
+      .mmap, addresses.lowerBound, length, mapping.access.protection.rawValue, flags.rawValue, UInt64(source), offset)
   }
 
   // MARK: - Private mappings
@@ -120,7 +119,7 @@ struct MappingRemap {
       for (range, bytes) in zip(copied, contents) { try write(bytes, to: range, of: mapping, in: &guest) }
     } catch {
       // Pages of the process's own are gone and could not be put back (no memory): it must not go on without them.
-      _ = vd_syscall(Int(SYS_tkill), Int(guest.thread), Int(SIGKILL), 0, 0, 0, 0)
+      Host.signalThread(guest.thread, Signal.kill.rawValue)
       throw error
     }
   }
@@ -147,7 +146,7 @@ struct MappingRemap {
     _ addresses: Range<UInt64>, _ access: MappingAccess, in guest: inout Thread
   ) throws(RemoteCallError) {
     let length = addresses.upperBound - addresses.lowerBound
-    _ = try calls.call(.one(SYS_mprotect, addresses.lowerBound, length, access.protection), in: &guest)
+    _ = try calls.call(SystemCall(.mprotect, addresses.lowerBound, length, access.protection.rawValue), in: &guest)
   }
 }
 

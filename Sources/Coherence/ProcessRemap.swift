@@ -5,7 +5,6 @@
 // What a dying process, a full table or a guest's own filter refuses is left as it is: the process then goes on with
 // the lower file as it was, and the guest is never stopped for it.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -109,7 +108,7 @@ struct ProcessRemap: ThreadWork {
     }
     let mapper = MappingRemap(source: source, size: size, calls: calls)
     for mapping in mappings { try mapper.replace(mapping, locked: locked, in: &guest) }
-    if let borrowed { _ = try calls.call(.one(SYS_close, UInt64(borrowed)), in: &guest) }
+    if let borrowed { _ = try calls.call(.close(borrowed), in: &guest) }
   }
 }
 
@@ -142,10 +141,10 @@ struct FilteredCalls: Sendable {
   func allow(_ mappings: [KernelMapping], areLocked: Bool, at instructionPointer: UInt64) -> Bool {
     if filter == nil { return true }
     var calls = [SystemCall.descriptorCarrier]
-    if !mappings.isEmpty { calls.append(.one(SYS_close, 0)) }
-    if areLocked { calls.append(.one(SYS_mlock, 0)) }
+    if !mappings.isEmpty { calls.append(.close(0)) }
+    if areLocked { calls.append(SystemCall(.mlock)) }
     // Pages that cannot be read are opened for a moment.
-    if mappings.contains(where: { !$0.access.contains(.read) }) { calls.append(.one(SYS_mprotect, 0)) }
+    if mappings.contains(where: { !$0.access.contains(.read) }) { calls.append(SystemCall(.mprotect)) }
     calls += mappings.map { MappingRemap.mapCall($0.range, of: $0, 3) }
     return calls.allSatisfy { allow($0, at: instructionPointer) }
   }
@@ -169,16 +168,9 @@ struct FilteredCalls: Sendable {
   ) throws(RemoteCallError) -> OwnedDescriptor {
     let place = guest.instructionPointer
     guard allow(.descriptorCarrier, at: place), allow(.descriptorSender(0, message: 0), at: place),
-      allow(.one(SYS_close, 0), at: place)
+      allow(.close(0), at: place)
     else { throw .refused(.notPermitted) }
     return try guest.sendDescriptor(number)
-  }
-}
-
-extension SystemCall {
-  /// A call with few arguments.
-  static func one(_ number: Int32, _ first: UInt64, _ second: UInt64 = 0, _ third: UInt64 = 0) -> SystemCall {
-    SystemCall(number: Int(number), arguments: (first, second, third, 0, 0, 0))
   }
 }
 

@@ -5,7 +5,6 @@
 // caused it returns; before anything is answered, on either gate, `flushRemaps` has the platform stop who holds the file
 // and remaps it there. So no guest can write to the upper file while another one still reads the lower one.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -45,8 +44,7 @@ final class Remap: Sendable {
     self.lower = lower
     self.initialFilters = initialFilters
     self.lowerFile = lowerFile
-    _ = vd_syscall(
-      Int(SYS_fcntl), Int(upperFile.rawValue), Int(F_SETFL), Int(OpenFlags.noAccessTime.rawValue), 0, 0, 0)
+    try? Host.setOpenFlags(of: upperFile.rawValue, to: .noAccessTime)
     self.upperFile = upperFile
   }
 
@@ -62,8 +60,9 @@ final class Remap: Sendable {
 
   /// The successor of descriptor `number` of `table`, made at the first descriptor that shares the description.
   func successor(of number: CInt, in table: DescriptorTable, of thread: ThreadID) throws(Errno) -> Description {
-    if !Self.comparesGuests { return try successor(ofOur: try table.duplicate(number)) }
-    for known in replaced.withLock({ $0 }) where Self.isSame(known.old.rawValue, thread, number) { return known }
+    if !Host.comparesProcesses { return try successor(ofOur: try table.duplicate(number)) }
+    for known in replaced.withLock({ $0 })
+    where (try? Host.isSameDescription(known.old.rawValue, as: number, of: thread)) == true { return known }
     return try makeSuccessor(of: try table.duplicate(number))
   }
 
@@ -74,11 +73,10 @@ final class Remap: Sendable {
   }
 
   private func makeSuccessor(of old: consuming OwnedDescriptor) throws(Errno) -> Description {
-    let flags = OpenFlags(
-      rawValue: UInt32(truncatingIfNeeded: try Host.call(SYS_fcntl, Int(old.rawValue), Int(F_GETFL))))
+    let flags = try Host.openFlags(of: old.rawValue)
     let kept = flags.intersection([.append, .nonBlocking, .direct, .sync, .dataSync, .noAccessTime, .largeFile])
     let new = try reopen(kept)
-    _ = try Host.call(SYS_lseek, Int(new.rawValue), try Host.call(SYS_lseek, Int(old.rawValue), 0, Int(SEEK_CUR)), 0)
+    try Host.seek(new.rawValue, to: try Host.seek(old.rawValue, to: 0, from: .current))
     let made = Description(old: old, new: new)
     replaced.withLock { $0.append(made) }
     return made
@@ -94,26 +92,18 @@ final class Remap: Sendable {
     }
   }
 
-  /// No filter above us refuses kcmp(2), and the kernel has it. KCMP_VM is 1.
-  private static let comparesGuests = vd_syscall(Int(SYS_kcmp), Int(getpid()), Int(getpid()), 1, 0, 0, 0) == 0
-
-  /// `kcmp(2)`, KCMP_FILE: our descriptor and the guest's are one open file description.
-  private static func isSame(_ ours: CInt, _ thread: ThreadID, _ number: CInt) -> Bool {
-    vd_syscall(Int(SYS_kcmp), Int(getpid()), Int(thread), 0, Int(ours), Int(number), 0) == 0
-  }
-
-  /// The same of two of ours, which needs no kcmp: the signal that a description sends (`man 2 fcntl`, F_SETSIG), which
-  /// means nothing for a regular file, is seen by all who share it.
+  /// Whether two descriptors of ours are one open file description, without kcmp(2): the signal that a description sends,
+  /// which means nothing for a regular file, is seen by all who share it.
   private static func isSame(_ one: CInt, _ other: CInt) -> Bool {
-    func signal(_ descriptor: CInt) -> Int {
-      vd_syscall(Int(SYS_fcntl), Int(descriptor), 11 /* F_GETSIG */, 0, 0, 0, 0)
+    do throws(Errno) {
+      let former = try Host.readinessSignal(of: one)
+      guard try Host.readinessSignal(of: other) == former else { return false }
+      let probe = former == .inputOutput ? Signal.urgent : .inputOutput
+      try Host.setReadinessSignal(of: one, to: probe)
+      defer { try? Host.setReadinessSignal(of: one, to: former) }
+      return try Host.readinessSignal(of: other) == probe
+    } catch {
+      return false
     }
-    let former = signal(one)
-    guard former >= 0, signal(other) == former else { return false }
-    let probe = former == Int(SIGIO) ? Int(SIGURG) : Int(SIGIO)
-    guard vd_syscall(Int(SYS_fcntl), Int(one), 10 /* F_SETSIG */, probe, 0, 0, 0) == 0 else { return false }
-    let isShared = signal(other) == probe
-    _ = vd_syscall(Int(SYS_fcntl), Int(one), 10, former, 0, 0, 0)
-    return isShared
   }
 }

@@ -181,6 +181,16 @@ extension Host {
     try call(.fcntl, Int(descriptor), 4, Int(flags.rawValue))
   }
 
+  /// F_GETSIG of `fcntl(2)`: what a description sends when it becomes ready; number 0 for none that was set.
+  public static func readinessSignal(of descriptor: CInt) throws(Errno) -> Signal {
+    Signal(rawValue: Int32(truncatingIfNeeded: try call(.fcntl, Int(descriptor), 11)))
+  }
+
+  /// F_SETSIG of `fcntl(2)`.
+  public static func setReadinessSignal(of descriptor: CInt, to signal: Signal) throws(Errno) {
+    try call(.fcntl, Int(descriptor), 10, Int(signal.rawValue))
+  }
+
   /// F_GETFD of `fcntl(2)`: whether the number is a descriptor of ours.
   public static func isOpen(_ descriptor: CInt) -> Bool { raw(.fcntl, Int(descriptor), 1) >= 0 }
 

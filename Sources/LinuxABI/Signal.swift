@@ -28,6 +28,8 @@ public struct Signal: RawRepresentable, Hashable, Sendable {
   /// SIGXFSZ.
   public static let fileSizeExceeded = Signal(rawValue: 25)
   public static let windowChange = Signal(rawValue: 28)
+  /// SIGIO.
+  public static let inputOutput = Signal(rawValue: 29)
   public static let power = Signal(rawValue: 30)
   /// SIGSYS.
   public static let systemCall = Signal(rawValue: 31)

@@ -80,6 +80,16 @@ import Testing
     for (ours, theirs) in pairs { #expect(ours != nil && ours == theirs) }
   }
 
+  /// The C headers of the machine may be older than these two: the sizes are part of the requests' numbers.
+  @Test func mappingLists() {
+    #expect(MemoryLayout<MappingQuery>.size == 0x68)
+    #expect(MemoryLayout<MappingQuery>.offset(of: \.flags) == 40)
+    #expect(MemoryLayout<MappingQuery>.offset(of: \.offset) == 56)
+    #expect(MemoryLayout<MappingQuery>.offset(of: \.inode) == 64)
+    #expect(MemoryLayout<PageScan>.size == 0x60)
+    #expect(MemoryLayout<PageRegion>.size == 24)
+  }
+
   @Test func vector() {
     #expect(MemoryLayout<IOVector>.size == MemoryLayout<iovec>.size)
     #expect(MemoryLayout<IOVector>.offset(of: \.count) == MemoryLayout<iovec>.offset(of: \.iov_len))
