@@ -260,4 +260,23 @@ extension Host {
     }
     return number
   }
+
+  /// TIOCGPGRP of `ioctl_tty(2)`, as tcgetpgrp(3): the foreground process group of the caller's terminal.
+  ///
+  /// - Throws: `.inappropriateIOCTLForDevice` if it is no terminal, or not the controlling one.
+  public static func foregroundGroup(of terminal: CInt) throws(Errno) -> Int32 {
+    var group: Int32 = 0
+    _ = try withUnsafeMutablePointer(to: &group) { group throws(Errno) in
+      try callForGuest(.ioctl, Int(terminal), 0x540f, Int(bitPattern: group))
+    }
+    return group
+  }
+
+  /// TIOCSPGRP of `ioctl_tty(2)`, as tcsetpgrp(3). From the background it raises SIGTTOU, unless that is blocked.
+  public static func setForegroundGroup(of terminal: CInt, to group: Int32) throws(Errno) {
+    var group = group
+    _ = try withUnsafeMutablePointer(to: &group) { group throws(Errno) in
+      try callForGuest(.ioctl, Int(terminal), 0x5410, Int(bitPattern: group))
+    }
+  }
 }

@@ -1,7 +1,7 @@
 // What the machine and this process are.
 
 import CLinux
-import LinuxABI
+public import LinuxABI
 
 extension Host {
   /// Bytes of memory that the machine has; sysinfo(2) through sysconf(3).
@@ -20,6 +20,19 @@ extension Host {
   /// `getpid(2)`.
   public static var ownProcess: Int32 { Int32(truncatingIfNeeded: raw(.getpid)) }
 
+  /// `getpgrp(2)`.
+  public static var ownGroup: Int32 { Int32(truncatingIfNeeded: raw(.getpgrp)) }
+
   /// `gettid(2)`.
   public static var ownThread: Int32 { Int32(truncatingIfNeeded: raw(.gettid)) }
+
+  /// `getrandom(2)`: 64 random bits.
+  public static func random() throws(Errno) -> UInt64 {
+    var number: UInt64 = 0
+    // So few come whole, or not at all.
+    _ = try withUnsafeMutablePointer(to: &number) { number throws(Errno) in
+      try call(.getrandom, Int(bitPattern: number), MemoryLayout<UInt64>.size, 0)
+    }
+    return number
+  }
 }

@@ -87,6 +87,14 @@ extension Host {
     raw(.tgkill, Int(group), Int(thread), Int(signal)) == 0
   }
 
+  /// `pidfd_send_signal(2)`: to the process that `process` stands for (`openProcess`), with a value.
+  public static func send(_ information: SignalInformation, to process: CInt) throws(Errno) {
+    var information = information
+    _ = try withUnsafeMutablePointer(to: &information) { start throws(Errno) in
+      try call(.pidfd_send_signal, Int(process), Int(start.pointee.signal.rawValue), Int(bitPattern: start), 0)
+    }
+  }
+
   /// `tkill(2)` with no signal: whether there is no such thread (ESRCH); one that may not be signalled is there.
   public static func isGone(_ thread: Int32) -> Bool { raw(.tkill, Int(thread), 0) == Errno.noSuchProcess.result }
 }

@@ -11,3 +11,9 @@ extension Host {
     try Errno.check(raw(SystemCallNumber(rawValue: number), a, b, c, d, e, f))
   }
 }
+
+extension ThreadFlag {
+  package func interruptibleCall(_ number: CInt, _ a: Int, _ b: Int, _ c: Int, _ d: Int = 0) -> Int {
+    interruptibleCall(SystemCallNumber(rawValue: number), a, b, c, d)
+  }
+}

@@ -57,7 +57,15 @@ public struct SignalSet: Hashable, Sendable, BitwiseCopyable {
   }
 
   @inlinable
+  public mutating func remove(_ signal: Signal) {
+    if (1...64).contains(signal.rawValue) { bits &= ~(1 << UInt64(signal.rawValue - 1)) }
+  }
+
+  @inlinable
   public func contains(_ signal: Signal) -> Bool {
     (1...64).contains(signal.rawValue) && bits & (1 << UInt64(signal.rawValue - 1)) != 0
   }
+
+  @inlinable
+  public func isSuperset(of other: SignalSet) -> Bool { bits & other.bits == other.bits }
 }

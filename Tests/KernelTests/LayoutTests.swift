@@ -31,6 +31,51 @@ import Testing
     #expect(copy.st_ctim.tv_sec == 5 && copy.st_ctim.tv_nsec == 6)
   }
 
+  @Test func signalInformation() {
+    #expect(MemoryLayout<SignalInformation>.size == MemoryLayout<siginfo_t>.size)
+    #expect(MemoryLayout<SignalSet>.size == 8)
+    var information = SignalInformation()
+    information.signal = .windowChange
+    information.errno = 1
+    information.code = .queued
+    information.process = 2
+    information.user = 3
+    information.value = 4
+    let copy = unsafeBitCast(information, to: siginfo_t.self)
+    #expect(copy.si_signo == SIGWINCH && copy.si_errno == 1 && copy.si_code == -1)
+    #expect(copy._sifields._rt.si_pid == 2 && copy._sifields._rt.si_uid == 3)
+    #expect(copy._sifields._rt.si_sigval.sival_int == 4)
+    #expect(copy._sifields._kill.si_pid == 2 && copy._sifields._kill.si_uid == 3)
+  }
+
+  @Test func signalsByNumber() {
+    let pairs: [(Signal, CInt)] = [
+      (.hangup, SIGHUP), (.interrupt, SIGINT), (.quit, SIGQUIT), (.kill, SIGKILL), (.user1, SIGUSR1),
+      (.user2, SIGUSR2), (.alarm, SIGALRM), (.terminate, SIGTERM), (.child, SIGCHLD), (.continue, SIGCONT),
+      (.stop, SIGSTOP), (.terminalStop, SIGTSTP), (.terminalInput, SIGTTIN), (.terminalOutput, SIGTTOU),
+      (.urgent, SIGURG), (.windowChange, SIGWINCH), (.power, SIGPWR), (.systemCall, SIGSYS),
+    ]
+    for (ours, theirs) in pairs { #expect(ours.rawValue == theirs) }
+    #expect(SignalSet([.hangup, .systemCall]).bits == 1 | 1 << 30)
+  }
+
+  @Test func timer() {
+    #expect(MemoryLayout<TimerSpecification>.size == MemoryLayout<itimerspec>.size)
+    #expect(
+      MemoryLayout<TimerSpecification>.offset(of: \.first) == MemoryLayout<itimerspec>.offset(of: \.it_value))
+    #expect(MemoryLayout<SignalEvent>.size == MemoryLayout<sigevent>.size)
+    let event = unsafeBitCast(SignalEvent(.urgent, to: 7), to: sigevent.self)
+    #expect(event.sigev_signo == SIGURG && event.sigev_notify == 4 /* SIGEV_THREAD_ID */)
+    #expect(event._sigev_un._tid == 7)
+  }
+
+  @Test func pollDescriptor() {
+    #expect(MemoryLayout<PollDescriptor>.size == MemoryLayout<pollfd>.size)
+    let poll = unsafeBitCast(PollDescriptor(3, [.readable, .writable]), to: pollfd.self)
+    #expect(poll.fd == 3 && poll.events == Int16(POLLIN | POLLOUT) && poll.revents == 0)
+    #expect(PollEvents.failed.rawValue == Int16(POLLERR) && PollEvents.hungUp.rawValue == Int16(POLLHUP))
+  }
+
   @Test func extendedStatus() {
     #expect(MemoryLayout<ExtendedStatus>.size == 256)
     #expect(MemoryLayout<ExtendedStatus>.size == MemoryLayout<statx>.size)

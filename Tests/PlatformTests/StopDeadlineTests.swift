@@ -72,31 +72,31 @@ import Testing
         let found = rule.isDue(now: UInt64(moment + 1) * Self.second)
         #expect(found == nil)
       }
-      rule.came(SIGTERM, isByTerminal: false, now: UInt64(moment + 1) * Self.second)
+      rule.came(.terminate, isByTerminal: false, now: UInt64(moment + 1) * Self.second)
     }
     do {
       let found = rule.isDue(now: 4 * Self.second)
-      #expect(found == SIGTERM)
+      #expect(found == .terminate)
     }
   }
 
   /// One `kill` to a process and to its group, a person's keys, and signals long ago are no demand to end by force.
   @Test func signalsThatMayMeanSomethingElseDoNotEndARun() {
     var doubled = EndingRule([])
-    for moment in 0..<6 { doubled.came(SIGTERM, isByTerminal: false, now: Self.second + UInt64(moment) * 1_000_000) }
+    for moment in 0..<6 { doubled.came(.terminate, isByTerminal: false, now: Self.second + UInt64(moment) * 1_000_000) }
     do {
       let found = doubled.isDue(now: 2 * Self.second)
       #expect(found == nil)
     }
     var typed = EndingRule([])
-    for moment in 1..<9 { typed.came(SIGINT, isByTerminal: true, now: UInt64(moment) * Self.second) }
+    for moment in 1..<9 { typed.came(.interrupt, isByTerminal: true, now: UInt64(moment) * Self.second) }
     do {
       let found = typed.isDue(now: 9 * Self.second)
       #expect(found == nil)
     }
     var rare = EndingRule([])
     for moment in 1..<9 {
-      rare.came(SIGHUP, isByTerminal: false, now: UInt64(moment) * 3 * Self.second)
+      rare.came(.hangup, isByTerminal: false, now: UInt64(moment) * 3 * Self.second)
       do {
         let found = rare.isDue(now: UInt64(moment) * 3 * Self.second)
         #expect(found == nil)
@@ -114,7 +114,7 @@ import Testing
       #expect(found == nil)
     }
     #expect(!rule.isWatching)
-    rule.came(SIGTERM, isByTerminal: true, now: Self.second)
+    rule.came(.terminate, isByTerminal: true, now: Self.second)
     #expect(rule.isWatching)
     do {
       let found = rule.isDue(now: 2 * Self.second)
@@ -122,7 +122,7 @@ import Testing
     }
     do {
       let found = rule.isDue(now: Self.second + ProgressWatch.limit)
-      #expect(found == SIGTERM)
+      #expect(found == .terminate)
     }
   }
 
@@ -131,7 +131,7 @@ import Testing
     let worker = Progress()
     worker.beginWait()
     var rule = EndingRule([tracer, worker])
-    rule.came(SIGTERM, isByTerminal: false, now: 0)
+    rule.came(.terminate, isByTerminal: false, now: 0)
     for moment in 1..<10 {
       tracer.step()
       do {

@@ -130,7 +130,7 @@ import Testing
       var count = 0
     }
     let start = Mutex(Start())
-    let isOver = Flag()
+    let isOver = ThreadFlag()
     let worker = try WorkerThread.start {
       let set = vd_syscall(Int(SYS_epoll_create1), 0, 0, 0, 0, 0, 0)
       var event = (0 as UInt64, 0 as UInt64)

@@ -89,7 +89,7 @@ static inline long vd_syscall(long number, long a, long b, long c, long d, long 
 #include "VedetteLocks.h"
 #include "VedettePtrace.h"
 
-/// `vd_interruptible_syscall`, which `Flag` makes.
+/// `vd_interruptible_syscall`, which `ThreadFlag` makes.
 static inline long vd_interruptible_call(const uint32_t *flag, long number, long a, long b, long c, long d) {
 #ifdef VEDETTE_FAULTS
   long fault = vd_fault(number);

@@ -3,11 +3,12 @@
 // named by that number. SIGWINCH, because a process that is no supervisor after all ignores it.
 
 import CLinux
+import Kernel
 import LinuxABI
 
 /// The place of one answer.
 struct InspectionAddress: Equatable, Sendable {
-  static let signal = SIGWINCH
+  static let signal = Signal.windowChange
 
   /// Bytes of text in one datagram.
   static let pieceSize = 16384
@@ -16,38 +17,29 @@ struct InspectionAddress: Equatable, Sendable {
   let token: UInt64
   private static let mark: UInt64 = 0x7644 << 48
 
-  /// A new one; nil if the kernel has no random numbers.
-  static func random() -> InspectionAddress? {
-    var number: UInt64 = 0
-    let count = withUnsafeMutableBytes(of: &number) {
-      vd_syscall(Int(SYS_getrandom), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0, 0)
-    }
-    return count == 8 ? InspectionAddress(token: number) : nil
-  }
+  /// A new one.
+  ///
+  /// - Throws: what getrandom(2) says where the kernel has no random numbers.
+  static func random() throws(Errno) -> InspectionAddress { InspectionAddress(token: try Host.random()) }
 
   private init(token: UInt64) { self.token = token & ~(0xffff << 48) | Self.mark }
 
   /// Of a signal that has come; nil if it is none of a reader's.
-  init?(_ information: siginfo_t) {
-    guard information.si_signo == Self.signal, information.si_code == Self.queued else { return nil }
-    let token = withUnsafeBytes(of: information) { $0.loadUnaligned(fromByteOffset: 24, as: UInt64.self) }
-    guard token >> 48 == Self.mark >> 48 else { return nil }
-    self.token = token
+  init?(_ information: SignalInformation) {
+    guard information.signal == Self.signal, information.code == .queued,
+      information.value >> 48 == Self.mark >> 48
+    else { return nil }
+    token = information.value
   }
 
-  /// SI_QUEUE of <asm-generic/siginfo.h>.
-  private static let queued: CInt = -1
-
-  /// `siginfo_t` with the number as its `sigval` (`man 2 rt_sigqueueinfo`).
-  var information: siginfo_t {
-    var information = siginfo_t()
-    withUnsafeMutableBytes(of: &information) { bytes in
-      bytes.storeBytes(of: Self.signal, toByteOffset: 0, as: CInt.self)
-      bytes.storeBytes(of: Self.queued, toByteOffset: 8, as: CInt.self)
-      bytes.storeBytes(of: getpid(), toByteOffset: 16, as: pid_t.self)
-      bytes.storeBytes(of: geteuid(), toByteOffset: 20, as: uid_t.self)
-      bytes.storeBytes(of: token, toByteOffset: 24, as: UInt64.self)
-    }
+  /// What is sent with the signal: the number as its value (`man 2 rt_sigqueueinfo`).
+  var information: SignalInformation {
+    var information = SignalInformation()
+    information.signal = Self.signal
+    information.code = .queued
+    information.process = Host.ownProcess
+    information.user = Host.effectiveUser
+    information.value = token
     return information
   }
 

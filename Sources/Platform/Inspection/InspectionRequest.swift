@@ -22,7 +22,7 @@ public struct InspectionFailure: Error, CustomStringConvertible, Sendable {
 /// Asks one supervisor.
 public struct InspectionRequest {
   private let supervisor: ThreadID
-  private let owner: uid_t
+  private let owner: UInt32
 
   /// - Parameter process: a supervisor, its init, or any process or thread inside.
   public init(_ process: Int32) throws(InspectionFailure) {
@@ -39,7 +39,7 @@ public struct InspectionRequest {
     guard let (supervisor, known) = found else {
       throw InspectionFailure(kind: .noRun, description: "process \(process) belongs to no run of vedette")
     }
-    if known.user != geteuid(), geteuid() != 0 {
+    if known.user != Host.effectiveUser, Host.effectiveUser != 0 {
       throw InspectionFailure(
         kind: .noRun,
         description:
@@ -56,20 +56,18 @@ public struct InspectionRequest {
 
   /// The report.
   public func answer() throws(InspectionFailure) -> [UInt8] {
-    guard let address = InspectionAddress.random() else { throw system("getrandom", .invalidArgument) }
     do throws(Errno) {
+      let address = try InspectionAddress.random()
       // A signal that ended us here would leave the socket's name behind.
-      let mask = try Self.blockSignals()
-      defer { Self.restoreSignals(mask) }
+      let mask = try Host.changeSignalMask(.block, SignalForwarder.endings)
+      defer { _ = try? Host.changeSignalMask(.set, mask) }
       let socket = OwnedDescriptor(
         CInt(try Kernel.call(SYS_socket, Int(AF_UNIX), Int(SOCK_DGRAM.rawValue) | Int(SOCK_CLOEXEC.rawValue))))
       try bind(socket.rawValue, to: address)
       defer {
-        _ = address.path.withCString {
-          vd_syscall(Int(SYS_unlinkat), Int(AT_FDCWD), Int(bitPattern: $0), 0, 0, 0, 0)
-        }
+        try? Host.unlink(address.path, in: AtFlags.currentDirectory)
       }
-      let process = OwnedDescriptor(CInt(try Kernel.call(SYS_pidfd_open, Int(supervisor))))
+      let process = try Host.openProcess(supervisor)
       // The number may have become another process's.
       guard SupervisorStatus(supervisor)?.isSupervisor == true else { throw Errno.noSuchProcess }
       if let text = try receive(from: socket.rawValue, asking: process.rawValue, address) { return text }
@@ -90,16 +88,13 @@ public struct InspectionRequest {
 
   private func bind(_ socket: CInt, to address: InspectionAddress) throws(Errno) {
     // Mode 0600, whatever the umask.
-    let mask = try Kernel.call(SYS_umask, 0o177)
+    let mask = Host.setFileModeMask(0o177)
     let result = address.withAddress { vd_syscall(Int(SYS_bind), Int(socket), Int(bitPattern: $0), $1, 0, 0, 0) }
-    _ = try Kernel.call(SYS_umask, mask)
+    Host.setFileModeMask(mask)
     _ = try Errno.check(result)
-    guard owner != geteuid() else { return }
+    guard owner != Host.effectiveUser else { return }
     // Root asks another user's supervisor, which needs the right to write to the socket.
-    let changed = address.path.withCString {
-      vd_syscall(Int(SYS_fchownat), Int(AT_FDCWD), Int(bitPattern: $0), Int(owner), -1, Int(AT_SYMLINK_NOFOLLOW), 0)
-    }
-    _ = try Errno.check(changed)
+    try Host.changeOwner(address.path, in: AtFlags.currentDirectory, .symlinkNoFollow, to: owner, nil)
   }
 
   /// Nil if there is no answer.
@@ -107,18 +102,11 @@ public struct InspectionRequest {
   {
     var text: [UInt8] = []
     for _ in 0..<Self.attempts {
-      if text.isEmpty {
-        var information = address.information
-        let sent = withUnsafeMutablePointer(to: &information) {
-          vd_syscall(
-            Int(SYS_pidfd_send_signal), Int(process), Int(InspectionAddress.signal), Int(bitPattern: $0), 0, 0, 0)
-        }
-        _ = try Errno.check(sent)
-      }
-      while Self.isReadable(socket, within: Self.interval) {
+      if text.isEmpty { try Host.send(address.information, to: process) }
+      while (try? Host.poll(socket, for: .readable, milliseconds: Self.interval))?.isEmpty == false {
         let piece = try withUnsafeTemporaryAllocation(byteCount: InspectionAddress.pieceSize + 1, alignment: 1) {
           buffer throws(Errno) in
-          let count = try Kernel.call(SYS_read, Int(socket), Int(bitPattern: buffer.baseAddress), buffer.count)
+          let count = try Host.read(into: buffer, from: socket)
           return [UInt8](buffer[..<count])
         }
         text += piece.dropFirst()
@@ -126,32 +114,6 @@ public struct InspectionRequest {
       }
     }
     return nil
-  }
-
-  private static func isReadable(_ descriptor: CInt, within milliseconds: Int) -> Bool {
-    var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    return withUnsafeMutablePointer(to: &poll) {
-      vd_syscall(Int(SYS_poll), Int(bitPattern: $0), 1, milliseconds, 0, 0, 0) > 0
-    }
-  }
-
-  private static func blockSignals() throws(Errno) -> UInt64 {
-    var mask = UInt64(1) << (UInt64(SIGINT) - 1) | 1 << (UInt64(SIGTERM) - 1) | 1 << (UInt64(SIGHUP) - 1)
-    var former: UInt64 = 0
-    let result = withUnsafeMutablePointer(to: &mask) { mask in
-      withUnsafeMutablePointer(to: &former) {
-        vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: mask), Int(bitPattern: $0), 8, 0, 0)
-      }
-    }
-    _ = try Errno.check(result)
-    return former
-  }
-
-  private static func restoreSignals(_ mask: UInt64) {
-    var mask = mask
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_SETMASK), Int(bitPattern: $0), 0, 8, 0, 0)
-    }
   }
 }
 
@@ -161,7 +123,7 @@ private struct SupervisorStatus {
   let parent: ThreadID
   let tracer: ThreadID
   /// The effective user.
-  let user: uid_t
+  let user: UInt32
   /// It blocks the signals that a supervisor waits for, and has no_new_privs: hardly anything else does both.
   let isSupervisor: Bool
 
@@ -175,13 +137,14 @@ private struct SupervisorStatus {
       return SupervisorStatus(
         group: ThreadID(truncatingIfNeeded: group), parent: ThreadID(truncatingIfNeeded: parent),
         tracer: ThreadID(truncatingIfNeeded: tracer), user: user,
-        isSupervisor: blocked & SignalForwarder.mask == SignalForwarder.mask && privileges == 1 && tracer == 0)
+        isSupervisor: SignalSet(bits: blocked).isSuperset(of: SignalForwarder.signals) && privileges == 1 && tracer == 0
+      )
     }
     guard let found else { return nil }
     self = found
   }
 
-  private init(group: ThreadID, parent: ThreadID, tracer: ThreadID, user: uid_t, isSupervisor: Bool) {
+  private init(group: ThreadID, parent: ThreadID, tracer: ThreadID, user: UInt32, isSupervisor: Bool) {
     self.group = group
     self.parent = parent
     self.tracer = tracer
@@ -192,11 +155,11 @@ private struct SupervisorStatus {
 
 extension KernelText {
   /// The second number of the line `Uid:`.
-  fileprivate var effectiveUser: uid_t? {
+  fileprivate var effectiveUser: UInt32? {
     var text = self
     guard text.find("\nUid:\t"), text.number() != nil, text.take(UInt8(ascii: "\t")), let user = text.number() else {
       return nil
     }
-    return uid_t(truncatingIfNeeded: user)
+    return UInt32(truncatingIfNeeded: user)
   }
 }

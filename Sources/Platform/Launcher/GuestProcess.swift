@@ -4,6 +4,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// One sandbox: prepared, then run once.
@@ -66,7 +67,7 @@ public final class GuestProcess {
     let chosen = configuration.isolation
     // An attempt blocks the signals that are forwarded: the next one's guests have the caller's mask all the same.
     var configuration = configuration
-    configuration.signalMask = configuration.signalMask ?? SignalForwarder.blocked
+    configuration.signalMask = configuration.signalMask ?? Host.signalMask.bits
     do throws(LaunchError) {
       return try GuestProcess(configuration, isolation: chosen ?? .full)
     } catch {

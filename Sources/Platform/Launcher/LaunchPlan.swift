@@ -42,7 +42,7 @@ final class LaunchPlan {
     plan.pointee.trampoline_image = (UnsafeRawPointer(images[0].0), UnsafeRawPointer(images[1].0))
     plan.pointee.trampoline_size = (images[0].1, images[1].1)
 
-    plan.pointee.signal_mask = configuration.signalMask ?? SignalForwarder.blocked
+    plan.pointee.signal_mask = (configuration.signalMask.map(SignalSet.init(bits:)) ?? Host.signalMask).bits
     plan.pointee.resets_sigpipe = vd_ignore_sigpipe()
     if configuration.forwardsSignals { SignalForwarder.block() }
 

@@ -12,8 +12,8 @@ import LinuxABI
 final class StoreWatch: Sendable {
   let usage: StoreUsage
   private let root: CInt
-  private let stopping = Flag()
-  private let outgrown = Flag()
+  private let stopping = ThreadFlag()
+  private let outgrown = ThreadFlag()
 
   /// - Parameter root: the store's directory; must stay open until `run` has returned.
   init(_ root: CInt, limit: UInt64) {

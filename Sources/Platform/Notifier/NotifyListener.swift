@@ -3,6 +3,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// The descriptor, owned by `NotifyWorker`.
@@ -13,7 +14,7 @@ struct NotifyListener: Sendable {
   func receive(_ notification: inout seccomp_notif) -> Int { control(vd_ioctl_notify_receive, &notification) }
 
   /// Waits like `receive`, and no longer than until the flag is raised.
-  func receive(_ notification: inout seccomp_notif, until flag: Flag) -> Int {
+  func receive(_ notification: inout seccomp_notif, until flag: ThreadFlag) -> Int {
     withUnsafeMutablePointer(to: &notification) {
       flag.interruptibleCall(SYS_ioctl, Int(descriptor), Int(vd_ioctl_notify_receive), Int(bitPattern: $0))
     }

@@ -14,7 +14,7 @@ final class DescriptorJob: Sendable {
   let number: CInt?
   let file: CInt
   let closeOnExec: Bool
-  let isDone = Flag()
+  let isDone = ThreadFlag()
 
   init(thread: ThreadID, number: CInt?, file: CInt, closeOnExec: Bool) {
     self.thread = thread

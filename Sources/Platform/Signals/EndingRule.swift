@@ -7,7 +7,7 @@ import LinuxABI
 struct EndingRule {
   private let threads: [Progress]
   private var watch: ProgressWatch?
-  private var last: CInt = 0
+  private var last = Signal.terminate
   /// When the signals came that count, at most three.
   private var times: [UInt64] = []
   private var watchedUntil: UInt64 = 0
@@ -25,7 +25,7 @@ struct EndingRule {
   var isWatching: Bool { watch != nil }
 
   /// A signal has come. The terminal's are sent by a person at the keys of a program that may use them, and are not counted.
-  mutating func came(_ signal: CInt, isByTerminal: Bool, now: UInt64 = MonotonicClock.now()) {
+  mutating func came(_ signal: Signal, isByTerminal: Bool, now: UInt64 = MonotonicClock.now()) {
     last = signal
     watchedUntil = now &+ Self.watchTime
     if watch == nil { watch = ProgressWatch(threads, now: now) }
@@ -36,7 +36,7 @@ struct EndingRule {
   }
 
   /// The signal by which the run is to end now, if it is.
-  mutating func isDue(now: UInt64 = MonotonicClock.now()) -> CInt? {
+  mutating func isDue(now: UInt64 = MonotonicClock.now()) -> Signal? {
     if times.count >= Self.count {
       times = []
       return last

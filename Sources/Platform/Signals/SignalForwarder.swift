@@ -8,7 +8,6 @@
 // its time. Guests are killed, and if the run is not over two seconds later the process exits, which ends whatever is left
 // (PTRACE_O_EXITKILL).
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -16,14 +15,15 @@ import Synchronization
 
 /// Waits for signals on a thread of its own.
 final class SignalForwarder: Sendable {
-  private static let signals: [CInt] = [
-    SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGALRM, SIGPWR,
-  ]
+  static let signals = SignalSet([
+    .interrupt, .terminate, .hangup, .quit, .user1, .user2, .terminalStop, .terminalInput, .terminalOutput, .continue,
+    .windowChange, .alarm, .power,
+  ])
 
   /// Those that end a run.
-  private static let endings: [CInt] = [SIGINT, SIGTERM, SIGHUP]
+  static let endings = SignalSet([.interrupt, .terminate, .hangup])
 
-  private let guest: pid_t
+  private let guest: ThreadID
   private let initProcess: ThreadID?
   private let arrivals: SignalArrivals
   private let requests: TracerRequests
@@ -41,7 +41,7 @@ final class SignalForwarder: Sendable {
   ///   - timeLimit: nanoseconds that the run may take, from `start` on; nil for no limit.
   ///   - beforeExit: called before the process exits by force.
   init(
-    to guest: pid_t, past arrivals: SignalArrivals, initProcess: ThreadID?, _ requests: TracerRequests,
+    to guest: ThreadID, past arrivals: SignalArrivals, initProcess: ThreadID?, _ requests: TracerRequests,
     inspector: Inspector, timeLimit: UInt64? = nil, beforeExit: @escaping @Sendable () -> Void
   ) {
     self.timeLimit = timeLimit
@@ -54,23 +54,7 @@ final class SignalForwarder: Sendable {
   }
 
   /// Blocks the signals in the calling thread and in those it makes.
-  static func block() {
-    var mask = Self.mask
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
-    }
-  }
-
-  /// What the calling thread blocks.
-  static var blocked: UInt64 {
-    var mask: UInt64 = 0
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), 0, Int(bitPattern: $0), 8, 0, 0)
-    }
-    return mask
-  }
-
-  static var mask: UInt64 { signals.reduce(0) { $0 | 1 << (UInt64($1) - 1) } }
+  static func block() { _ = try? Host.changeSignalMask(.block, signals) }
 
   /// - Throws: `.system` if the system has no thread to give.
   func start() throws(LaunchError) {
@@ -92,31 +76,20 @@ final class SignalForwarder: Sendable {
 
   private func work() {
     // The interruption is waited for like the others, so that none comes too early.
-    var mask = Self.mask | 1 << (UInt64(WorkerThread.interruption) - 1)
-    _ = withUnsafeMutablePointer(to: &mask) {
-      vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_BLOCK), Int(bitPattern: $0), 0, 8, 0, 0)
-    }
+    var signals = Self.signals
+    signals.insert(WorkerThread.interruption)
+    _ = try? Host.changeSignalMask(.block, signals)
     let threads = [requests.tracerProgress, requests.workerProgress]
     var ending = EndingRule(threads)
     var watch = ProgressWatch(threads)
     var timeLimit = TimeLimit(timeLimit)
     while !stopping.load(ordering: .acquiring) {
-      var information = siginfo_t()
       let patience = timeLimit.wait(atMost: ending.isWatching ? 250_000_000 : 500_000_000)
-      var limit = timespec(tv_sec: 0, tv_nsec: Int(patience))
-      let signal = withUnsafeMutablePointer(to: &mask) { mask in
-        withUnsafeMutablePointer(to: &information) { information in
-          withUnsafeMutablePointer(to: &limit) { limit in
-            CInt(
-              vd_syscall(
-                Int(SYS_rt_sigtimedwait), Int(bitPattern: mask), Int(bitPattern: information),
-                Int(bitPattern: limit), 8, 0, 0))
-          }
-        }
-      }
-      if signal > 0, signal != WorkerThread.interruption {
-        // SI_KERNEL (0x80): the terminal's doing.
-        let isByTerminal = information.si_code == 0x80
+      if let information = Host.waitForSignal(in: signals, nanoseconds: patience),
+        information.signal != WorkerThread.interruption
+      {
+        let signal = information.signal
+        let isByTerminal = information.code == .kernel
         if Self.endings.contains(signal) { ending.came(signal, isByTerminal: isByTerminal) }
         if let address = InspectionAddress(information) {
           inspector.begin(.reply(address))
@@ -124,7 +97,7 @@ final class SignalForwarder: Sendable {
           passOn(signal)
         }
       }
-      if let signal = ending.isDue() { end(by: signal, status: 128 + signal) }
+      if let signal = ending.isDue() { end(by: signal, status: 128 + signal.rawValue) }
       if let step = timeLimit.due(), isTimed.load(ordering: .acquiring) { timeIsOver(step) }
       for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
     }
@@ -139,8 +112,8 @@ final class SignalForwarder: Sendable {
     isOverTime.store(true, ordering: .releasing)
     switch step {
     case .terminate:
-      for signal in [SIGTERM, SIGCONT] { _ = vd_syscall(Int(SYS_kill), Int(guest), Int(signal), 0, 0, 0, 0) }
-    case .kill: end(by: SIGKILL, status: Self.timeStatus)
+      for signal in [Signal.terminate, .continue] { Host.signalProcess(guest, signal.rawValue) }
+    case .kill: end(by: .kill, status: Self.timeStatus)
     }
   }
 
@@ -148,37 +121,33 @@ final class SignalForwarder: Sendable {
   static let timeStatus: CInt = 124
 
   /// Ends the run. Does not return, unless the run ends in an orderly way.
-  private func end(by signal: CInt, status: CInt) {
-    requests.end(by: signal)
+  private func end(by signal: Signal, status: CInt) {
+    requests.end(by: signal.rawValue)
     // The tracer kills the others; where it is stuck, this may be what it waits for.
     if let initProcess { Tracer.killSurely(initProcess) }
     for _ in 0..<40 where !stopping.load(ordering: .acquiring) {
-      var pause = timespec(tv_sec: 0, tv_nsec: 50_000_000)
-      _ = withUnsafeMutablePointer(to: &pause) {
-        vd_syscall(Int(SYS_nanosleep), Int(bitPattern: $0), 0, 0, 0, 0, 0)
-      }
+      Host.sleep(nanoseconds: 50_000_000)
     }
     if stopping.load(ordering: .acquiring) { return }
     beforeExit()
-    let line: StaticString = "vedette: ended by force: the supervisor did not answer\n"
-    _ = vd_syscall(Int(SYS_write), 2, Int(bitPattern: line.utf8Start), line.utf8CodeUnitCount, 0, 0, 0)
-    _ = vd_syscall(Int(SYS_exit_group), Int(status), 0, 0, 0, 0, 0)
+    Host.writeToStandardError("vedette: ended by force: the supervisor did not answer\n")
+    Host.exitGroup(status)
   }
 
   /// The kernel signals the members of a group from the youngest on (`__kill_pgrp_info`), the guest before us: of a signal
   /// to the group the guest has its own by now. It is pending, or the tracer has seen it, or is about to.
-  private func passOn(_ signal: CInt) {
+  private func passOn(_ signal: Signal) {
     if hasReachedGuest(signal) { return }
-    if signal == SIGQUIT { return inspector.begin(.standardError) }
+    if signal == .quit { return inspector.begin(.standardError) }
     arrivals.expect(signal)
-    _ = vd_syscall(Int(SYS_kill), Int(guest), Int(signal), 0, 0, 0, 0)
+    Host.signalProcess(guest, signal.rawValue)
   }
 
-  private func hasReachedGuest(_ signal: CInt) -> Bool {
+  private func hasReachedGuest(_ signal: Signal) -> Bool {
     // Guests can make arrivals without end.
     for _ in 0..<Self.looks {
       arrivals.lower()
-      if arrivals.take(signal) || TaskState.isPending(signal, guest) { return true }
+      if arrivals.take(signal) || TaskState.isPending(signal.rawValue, guest) { return true }
       if !arrivals.wait(milliseconds: Self.patience) { break }
     }
     return false
@@ -195,8 +164,8 @@ final class SignalArrivals: Sendable {
   private struct State {
     /// When a signal came last, in nanoseconds of the monotonic clock, at its number; 0 for never or taken.
     var times = [65 of UInt64](repeating: 0)
-    /// Bits of those that are under way from us.
-    var expected: UInt64 = 0
+    /// Those that are under way from us.
+    var expected = SignalSet()
   }
 
   /// One signal to a group reaches us and the guest within this time, in nanoseconds; two of one number within it are one,
@@ -205,7 +174,7 @@ final class SignalArrivals: Sendable {
 
   private let state = Lock(.signalArrivals, State())
   /// Raised at each arrival.
-  private let news = Flag()
+  private let news = ThreadFlag()
 
   fileprivate func lower() { _ = news.take() }
 
@@ -213,29 +182,26 @@ final class SignalArrivals: Sendable {
   fileprivate func wait(milliseconds: Int) -> Bool { news.wait(milliseconds: milliseconds) }
 
   /// A signal sent from outside is about to be delivered to the main guest.
-  func note(_ signal: CInt) {
+  func note(_ signal: Signal) {
     state.withLock { state in
-      let bit = Self.bit(signal)
-      if state.expected & bit != 0 {
-        state.expected &= ~bit
+      if state.expected.contains(signal) {
+        state.expected.remove(signal)
       } else {
-        state.times[Int(signal)] = MonotonicClock.now()
+        state.times[Int(signal.rawValue)] = MonotonicClock.now()
       }
     }
     news.raiseForWaiters()
   }
 
   /// We are about to send it.
-  fileprivate func expect(_ signal: CInt) { state.withLock { $0.expected |= Self.bit(signal) } }
+  fileprivate func expect(_ signal: Signal) { state.withLock { $0.expected.insert(signal) } }
 
   /// Whether it came a moment ago; once for each time it came.
-  fileprivate func take(_ signal: CInt) -> Bool {
+  fileprivate func take(_ signal: Signal) -> Bool {
     state.withLock { state in
-      let time = state.times[Int(signal)]
-      state.times[Int(signal)] = 0
+      let time = state.times[Int(signal.rawValue)]
+      state.times[Int(signal.rawValue)] = 0
       return time != 0 && MonotonicClock.now() &- time < Self.window
     }
   }
-
-  private static func bit(_ signal: CInt) -> UInt64 { 1 << (UInt64(signal) - 1) }
 }

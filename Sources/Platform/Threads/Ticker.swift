@@ -1,13 +1,15 @@
 // Something that is done again and again beside the serving of guests, on a thread of its own.
 
+import Kernel
+
 /// Calls a closure at regular intervals until it is stopped.
 public final class Ticker: Sendable {
-  private let stopping: Flag
+  private let stopping: ThreadFlag
   private let thread: WorkerThread
 
   /// Nil if the system has no thread to give.
   public init?(everyMilliseconds interval: Int, _ body: @escaping @Sendable () -> Void) {
-    let stopping = Flag()
+    let stopping = ThreadFlag()
     let thread = WorkerThread {
       while !stopping.wait(milliseconds: interval) { body() }
     }

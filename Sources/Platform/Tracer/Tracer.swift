@@ -6,6 +6,7 @@
 
 import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// The tracer of one sandbox. Made and run on one thread.
@@ -263,7 +264,7 @@ final class Tracer {
     if tracee.group.leader == main, let sender = tracee.signalSender,
       sender == 0 || !isPidBound && tracees[sender] == nil
     {
-      arrivals.note(signal)
+      arrivals.note(Signal(rawValue: signal))
     }
     takeBack(tracee)
     hideIgnored(signal, in: tracee)

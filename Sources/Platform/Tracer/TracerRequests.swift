@@ -20,7 +20,7 @@ final class TracerRequests: GuestControl {
     let work: any StoppedGuestsWork
     /// The notify worker asks, in the middle of a call: it is answering no other one.
     let isByWorker: Bool
-    let isDone = Flag()
+    let isDone = ThreadFlag()
 
     init(isByWorker: Bool, _ work: any StoppedGuestsWork) {
       self.isByWorker = isByWorker
@@ -47,8 +47,8 @@ final class TracerRequests: GuestControl {
 
   /// What has not been taken yet; nil once the tracer has ended.
   private let queue = Lock<[Request]?>(.tracerQueue, [])
-  /// Something is in the queue. The tracer waits in `Flag.interruptibleCall` of this one.
-  let isWaiting = Flag()
+  /// Something is in the queue. The tracer waits in `ThreadFlag.interruptibleCall` of this one.
+  let isWaiting = ThreadFlag()
   private let reference = Lock(.tracer, TracerReference())
   private let tracerThread: ThreadID
   /// Whose call the notify worker serves: set before it hands the call to the handler, until the answer is with the guest.
@@ -117,9 +117,7 @@ final class TracerRequests: GuestControl {
     guard thread > 0 else { return }
     // One that is lost would leave it asleep.
     for _ in 0..<3 {
-      if vd_syscall(Int(SYS_tgkill), Int(getpid()), Int(thread), Int(WorkerThread.interruption), 0, 0, 0) == 0 {
-        return
-      }
+      if Host.signalThread(thread, of: Host.ownProcess, WorkerThread.interruption.rawValue) { return }
     }
   }
 
