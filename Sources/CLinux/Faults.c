@@ -33,8 +33,8 @@ static void note(const char *what, long index, long number, long error) {
   char line[160];
   int length = snprintf(line, sizeof line, "%s %ld call %ld errno %ld\n", what, index, number, error);
   if (log_text == NULL || length < 0) return;
-  long place = __atomic_fetch_add(&count[1], length, __ATOMIC_RELAXED);
-  if (place + length <= log_size) memcpy(log_text + place, line, (size_t)length);
+  long offset = __atomic_fetch_add(&count[1], length, __ATOMIC_RELAXED);
+  if (offset + length <= log_size) memcpy(log_text + offset, line, (size_t)length);
 }
 
 long vd_fault(long number) {

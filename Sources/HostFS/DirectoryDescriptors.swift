@@ -84,9 +84,9 @@ final class DirectoryDescriptors {
   /// beyond, each twice as far as the one before, so that a climb from depth N begins at the root log N times.
   private static let landmarkDistance = 32
 
-  private static func isLandmark(_ place: Int) -> Bool {
-    guard place > 0, place % landmarkDistance == 0 else { return false }
-    let number = place / landmarkDistance
+  private static func isLandmark(_ index: Int) -> Bool {
+    guard index > 0, index % landmarkDistance == 0 else { return false }
+    let number = index / landmarkDistance
     return number < 8 || number & (number - 1) == 0
   }
 
@@ -107,11 +107,11 @@ final class DirectoryDescriptors {
     var step: OwnedDescriptor?
     var path: [UInt8] = []
     path.reserveCapacity(256)
-    for (place, next) in chain.enumerated().reversed() {
+    for (index, next) in chain.enumerated().reversed() {
       if !path.isEmpty { path.append(0x2f) }
       path += next.name
-      let isLandmark = Self.isLandmark(place)
-      let isBeforeMount = place > 0 && chain[place - 1].isMountRoot
+      let isLandmark = Self.isLandmark(index)
+      let isBeforeMount = index > 0 && chain[index - 1].isMountRoot
       if path.count > 3500 || isLandmark || next === directory || next.isMountRoot || isBeforeMount {
         let opened = try Self.step(path, in: current, to: next)
         current = opened.rawValue

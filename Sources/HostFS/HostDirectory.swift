@@ -6,7 +6,7 @@ import VFS
 
 /// A directory of the host.
 final class HostDirectory: HostInode {
-  /// The place of its descriptor in `DirectoryDescriptors`; -1 while it is not open.
+  /// The slot of its descriptor in `DirectoryDescriptors`; -1 while it is not open.
   var slot = -1
   /// What is hidden below it (HiddenPaths.swift).
   var hides: HiddenPaths?

@@ -106,7 +106,7 @@ public final class HostFilesystem: Filesystem {
     return result
   }
 
-  public override func places(ofHost text: [UInt8]) -> [[UInt8]] {
+  public override func candidatePaths(ofHost text: [UInt8]) -> [[UInt8]] {
     do throws(Errno) {
       var root = try descriptors.with(hostRoot) { root throws(Errno) in
         try Host.withProcName(of: root) { path throws(Errno) in try Host.readlink(path, in: AtFlags.currentDirectory) }

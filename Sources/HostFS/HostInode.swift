@@ -1,4 +1,4 @@
-// What every host file has: its place (a directory and a name, or a descriptor once the name is gone), its attributes as
+// What every host file has: its location (a directory and a name, or a descriptor once the name is gone), its attributes as
 // last seen, its extended attributes.
 
 import Kernel
@@ -105,7 +105,7 @@ class HostInode: Inode {
     readAccessList()
   }
 
-  // MARK: - Place
+  // MARK: - Location
 
   /// Calls `body` with a directory descriptor, a name in it, and the flags that make an `*at` call name this very file.
   final func at<T>(_ body: (CInt, UnsafePointer<CChar>, AtFlags) throws(Errno) -> T) throws(Errno) -> T {
@@ -307,8 +307,8 @@ struct HostFacts {
   }
 
   /// 0 for access, 1 for modification, 2 for change.
-  func time(_ place: Int) -> Timestamp {
-    switch place {
+  func time(_ index: Int) -> Timestamp {
+    switch index {
     case 0: Timestamp(seconds: seconds.0, nanoseconds: nanoseconds.0)
     case 1: Timestamp(seconds: seconds.1, nanoseconds: nanoseconds.1)
     default: Timestamp(seconds: seconds.2, nanoseconds: nanoseconds.2)

@@ -4,13 +4,13 @@
 import Kernel
 import LinuxABI
 
-/// The place of each device among the 511 that the upper bits can name.
+/// The slot of each device among the 511 that the upper bits can name.
 ///
-/// A device is known by what outlasts a reboot: its number if it is a true one, else its first mount point. Its place is a
-/// hash of that; all mounted devices get their places at once, in a fixed order, so that those that collide do so in the same
+/// A device is known by what outlasts a reboot: its number if it is a true one, else its first mount point. Its slot is a
+/// hash of that; all mounted devices get their slots at once, in a fixed order, so that those that collide do so in the same
 /// way in each run.
 struct OtherDevices {
-  private var places: [UInt64: UInt64] = [:]
+  private var slots: [UInt64: UInt64] = [:]
   private var taken: Set<UInt64> = []
 
   init() {
@@ -21,25 +21,25 @@ struct OtherDevices {
       if keys[device] == nil { keys[device] = [UInt8](device >> 32 == 0 ? mount.mountPoint : mount.deviceText) }
     }
     let sorted = keys.sorted { $0.value.lexicographicallyPrecedes($1.value) }
-    for (device, key) in sorted { place(device, key) }
+    for (device, key) in sorted { assign(device, key) }
   }
 
-  /// From 1 on; a device that is in no list of mounts (a subvolume of btrfs) gets its place when it is met.
+  /// From 1 on; a device that is in no list of mounts (a subvolume of btrfs) gets its slot when it is met.
   mutating func index(of device: UInt64) -> UInt64 {
-    if let place = places[device] { return place }
-    return place(device, [UInt8](String(device).utf8))
+    if let slot = slots[device] { return slot }
+    return assign(device, [UInt8](String(device).utf8))
   }
 
   @discardableResult
-  private mutating func place(_ device: UInt64, _ key: [UInt8]) -> UInt64 {
+  private mutating func assign(_ device: UInt64, _ key: [UInt8]) -> UInt64 {
     let hash = Name.with(key) { $0.hash }
-    var place = 1 + hash % 511
+    var slot = 1 + hash % 511
     // Beyond 511 devices numbers can be the same.
     if taken.count < 511 {
-      while taken.contains(place) { place = 1 + place % 511 }
+      while taken.contains(slot) { slot = 1 + slot % 511 }
     }
-    taken.insert(place)
-    places[device] = place
-    return place
+    taken.insert(slot)
+    slots[device] = slot
+    return slot
   }
 }

@@ -196,7 +196,7 @@ extension HostFilesystem {
 
 extension ExtendedStatus {
   /// An empty directory that all may read, or a file that none may, with the times of the directory above. Its number is
-  /// made of its place: one procfs may be mounted at several.
+  /// made of its mount point: one procfs may be mounted at several.
   mutating func concealContent(at name: Name, in parent: HostDirectory) {
     let isDirectory = FileType(mode: UInt32(mode)) == .directory
     deviceMajor = 0

@@ -92,13 +92,13 @@ public final class BackingStore {
   }
 
   /// A number whose path is free and whose directory exists: where a socket may be bound. See `path(of:)`.
-  public func createSocketPlace() throws(Errno) -> UInt64 {
+  public func reserveSocketNumber() throws(Errno) -> UInt64 {
     last += 1
     try makeShard(of: last)
     return last
   }
 
-  /// A path by which the supervisor's own `bind(2)` and `connect(2)` reach a socket place: short enough for `sun_path`.
+  /// A path by which the supervisor's own `bind(2)` and `connect(2)` reach a socket of the store: short enough for `sun_path`.
   public func path(of number: UInt64) -> [UInt8] {
     withPath(number) { path in
       Array("/proc/self/fd/\(root.rawValue)/".utf8) + [UInt8](cString: path)

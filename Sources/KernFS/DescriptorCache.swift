@@ -1,6 +1,6 @@
 // The descriptors of hot store files. Direct-mapped by file number: numbers are given in sequence, so files in use at the
-// same time fall into different places. A place keeps a descriptor only for a file that was asked for twice with nobody
-// else between, so a walk over a million cold files opens nothing.
+// same time fall into different slots. A slot keeps a descriptor only for a file that was asked for twice with no
+// other between, so a walk over a million cold files opens nothing.
 
 import Kernel
 import LinuxABI
@@ -15,43 +15,43 @@ struct DescriptorCache: ~Copyable {
     case cold
   }
 
-  private struct Place {
+  private struct Slot {
     var number: UInt64 = 0
     /// -1 if none is kept.
     var descriptor: CInt = -1
   }
 
-  private var places: [Place]
+  private var slots: [Slot]
 
-  init(capacity: Int) { places = [Place](repeating: Place(), count: max(1, capacity)) }
+  init(capacity: Int) { slots = [Slot](repeating: Slot(), count: max(1, capacity)) }
 
   deinit {
-    for place in places where place.descriptor >= 0 { _ = OwnedDescriptor(place.descriptor) }
+    for slot in slots where slot.descriptor >= 0 { _ = OwnedDescriptor(slot.descriptor) }
   }
 
-  private func index(_ number: UInt64) -> Int { Int(number % UInt64(places.count)) }
+  private func index(_ number: UInt64) -> Int { Int(number % UInt64(slots.count)) }
 
   mutating func find(_ number: UInt64) -> Finding {
     let index = index(number)
-    if places[index].number == number {
-      return places[index].descriptor >= 0 ? .hit(places[index].descriptor) : .warm
+    if slots[index].number == number {
+      return slots[index].descriptor >= 0 ? .hit(slots[index].descriptor) : .warm
     }
-    if places[index].descriptor >= 0 { _ = OwnedDescriptor(places[index].descriptor) }
-    places[index] = Place(number: number, descriptor: -1)
+    if slots[index].descriptor >= 0 { _ = OwnedDescriptor(slots[index].descriptor) }
+    slots[index] = Slot(number: number, descriptor: -1)
     return .cold
   }
 
   /// - Precondition: `find` has just answered `.warm` for `number`.
   mutating func keep(_ number: UInt64, _ descriptor: consuming OwnedDescriptor) {
     let index = index(number)
-    if places[index].descriptor >= 0 { _ = OwnedDescriptor(places[index].descriptor) }
-    places[index] = Place(number: number, descriptor: descriptor.release())
+    if slots[index].descriptor >= 0 { _ = OwnedDescriptor(slots[index].descriptor) }
+    slots[index] = Slot(number: number, descriptor: descriptor.release())
   }
 
   mutating func forget(_ number: UInt64) {
     let index = index(number)
-    guard places[index].number == number else { return }
-    if places[index].descriptor >= 0 { _ = OwnedDescriptor(places[index].descriptor) }
-    places[index] = Place()
+    guard slots[index].number == number else { return }
+    if slots[index].descriptor >= 0 { _ = OwnedDescriptor(slots[index].descriptor) }
+    slots[index] = Slot()
   }
 }

@@ -81,7 +81,7 @@ open class KernInode: Inode {
     }
   }
 
-  /// The inode's link count or place changed.
+  /// The inode's link count or directory changed.
   public final func noteChange() {
     changeTime = Timestamp.now()
     linksChanged()

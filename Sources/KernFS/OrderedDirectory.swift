@@ -164,7 +164,7 @@ open class OrderedDirectory: KernInode {
     try kernel.makeInode(NewInode(.node(.characterDevice, device: 0), permissions: [], owner: 0, group: 0))
   }
 
-  /// Whether one more name has a place here.
+  /// Whether one more name has room here.
   private func checkAdding(_ name: Name) throws(Errno) {
     if linkCount == 0 { throw .noSuchFileOrDirectory }
     if linkCount == .max { throw .tooManyLinks }

@@ -6,19 +6,19 @@ public import VFS
 
 /// A FIFO: a real one in the store, so that reading, writing and polling are the kernel's.
 public final class FIFO: KernInode {
-  private let place: UInt64
+  private let file: UInt64
 
   init(_ filesystem: KernFilesystem, _ new: NewInode) throws(Errno) {
-    place = try filesystem.store.createFIFO()
+    file = try filesystem.store.createFIFO()
     super.init(
       filesystem, type: .fifo, permissions: new.permissions, owner: new.owner, group: new.group, linkCount: 0)
   }
 
-  deinit { kernel.store.remove(place) }
+  deinit { kernel.store.remove(file) }
 
   public override func attributes() throws(Errno) -> Attributes {
     var result = try super.attributes()
-    let status = try kernel.store.stat(place)
+    let status = try kernel.store.stat(file)
     result.accessTime = status.accessTime
     result.modificationTime = status.modificationTime
     result.changeTime = max(result.changeTime, status.changeTime)
@@ -27,7 +27,7 @@ public final class FIFO: KernInode {
 
   public override func setAttributes(_ change: AttributeChange) throws(Errno) {
     if change.accessTime != .keep || change.modificationTime != .keep {
-      try kernel.store.setTimes(place, access: change.accessTime, modification: change.modificationTime)
+      try kernel.store.setTimes(file, access: change.accessTime, modification: change.modificationTime)
     }
     try super.setAttributes(change)
   }
@@ -36,31 +36,31 @@ public final class FIFO: KernInode {
   ///
   /// - Throws: `.noSuchAddressOrDevice` for O_WRONLY while no task reads.
   public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
-    if flags.contains(.path) { return try kernel.store.open(place, flags) }
+    if flags.contains(.path) { return try kernel.store.open(file, flags) }
     return try Host.withoutWaiting(flags.subtracting(.truncate)) { flags throws(Errno) in
-      try kernel.store.open(place, flags)
+      try kernel.store.open(file, flags)
     }
   }
 }
 
 /// The name of a Unix socket. The socket itself is bound, by the supervisor, to a path in the store.
 public final class SocketNode: KernInode {
-  private var place: UInt64?
+  private var file: UInt64?
 
   init(_ filesystem: KernFilesystem, _ new: NewInode) {
     super.init(
       filesystem, type: .socket, permissions: new.permissions, owner: new.owner, group: new.group, linkCount: 0)
   }
 
-  deinit { if let place { kernel.store.remove(place) } }
+  deinit { if let file { kernel.store.remove(file) } }
 
-  /// The path that `bind(2)` of the guest's socket is given in the place of the guest's; once per node.
+  /// The path that `bind(2)` of the guest's socket is given instead of the guest's; once per node.
   ///
   /// - Throws: `.addressInUse` if it was asked for before.
   public func bindingPath() throws(Errno) -> [UInt8] {
-    if place != nil { throw .addressInUse }
-    let number = try kernel.store.createSocketPlace()
-    place = number
+    if file != nil { throw .addressInUse }
+    let number = try kernel.store.reserveSocketNumber()
+    file = number
     return kernel.store.path(of: number)
   }
 
@@ -68,15 +68,15 @@ public final class SocketNode: KernInode {
   ///
   /// - Throws: `.connectionRefused` if nothing was ever bound here (a node made by `mknod(2)`).
   public func connectingPath() throws(Errno) -> [UInt8] {
-    guard let place else { throw .connectionRefused }
-    return kernel.store.path(of: place)
+    guard let file else { throw .connectionRefused }
+    return kernel.store.path(of: file)
   }
 
   /// With O_PATH a descriptor of the bound socket in the store; else ENXIO, as `open(2)` of a socket.
   public override func open(_ flags: OpenFlags) throws(Errno) -> OwnedDescriptor {
     guard flags.contains(.path) else { throw .noSuchAddressOrDevice }
-    guard let place else { throw .connectionRefused }
-    return try kernel.store.open(place, flags)
+    guard let file else { throw .connectionRefused }
+    return try kernel.store.open(file, flags)
   }
 }
 

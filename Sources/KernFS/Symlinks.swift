@@ -1,4 +1,4 @@
-// Symbolic links: those that hold a path, and those of /proc that lead to a place.
+// Symbolic links: those that hold a path, and those of /proc that lead to a position.
 
 public import LinuxABI
 public import VFS
@@ -28,7 +28,7 @@ public final class Symlink: KernInode {
   }
 }
 
-/// A symbolic link whose target is asked for each time; the subclass may lead to a place instead of a path.
+/// A symbolic link whose target is asked for each time; the subclass may lead to a position instead of a path.
 open class DynamicLink: KernInode {
   public init(
     _ filesystem: KernFilesystem, number: UInt64 = InodeNumbers.next(),
@@ -41,21 +41,21 @@ open class DynamicLink: KernInode {
   open override func setAttributes(_ change: AttributeChange) throws(Errno) { throw .notPermitted }
 }
 
-/// A link whose text and place come from closures.
+/// A link whose text and position come from closures.
 public final class MagicLink: DynamicLink {
   private let text: () throws(Errno) -> [UInt8]
-  private let place: () throws(Errno) -> Position?
+  private let position: () throws(Errno) -> Position?
 
   public init(
     _ filesystem: KernFilesystem, text: @escaping () throws(Errno) -> [UInt8],
-    place: @escaping () throws(Errno) -> Position? = { () throws(Errno) in nil }
+    position: @escaping () throws(Errno) -> Position? = { () throws(Errno) in nil }
   ) {
     self.text = text
-    self.place = place
+    self.position = position
     super.init(filesystem)
   }
 
   public override func readlink() throws(Errno) -> [UInt8] { try text() }
 
-  public override func magicTarget() throws(Errno) -> Position? { try place() }
+  public override func magicTarget() throws(Errno) -> Position? { try position() }
 }

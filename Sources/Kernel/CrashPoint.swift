@@ -1,4 +1,4 @@
-// Crash points: the places between two steps on a persistent upper that the host can see. The tests of crash safety have
+// Crash points: the moments between two steps on a persistent upper that the host can see. The tests of crash safety have
 // the supervisor kill itself at the Nth of them; in every other run a point is one load and one branch.
 
 import LinuxABI
@@ -16,8 +16,8 @@ public enum CrashPoint {
     if remaining != 0 { count(step) }
   }
 
-  /// The process ends itself, as by `kill -9`, behind the `place`th step from now on.
-  public static func arm(at place: Int) { remaining = max(0, place) }
+  /// The process ends itself, as by `kill -9`, behind the `step`th step from now on.
+  public static func arm(at step: Int) { remaining = max(0, step) }
 
   @usableFromInline
   @inline(never)

@@ -15,7 +15,7 @@ public struct ApplyConflict: Sendable {
   }
 
   /// In the tree of paths of its plan.
-  var place: Int
+  var node: Int
   /// The step that it stops.
   var step: Int
   public var reason: Reason
@@ -46,12 +46,12 @@ struct ConflictFinder {
     way = TreeWay(from: tree.root)
   }
 
-  /// What the target has at a place; nil for nothing.
-  mutating func theirs(_ place: Int, in paths: PathTree) throws(Errno) -> Inode? {
-    if place == 0 { return tree.root }
+  /// What the target has at a path; nil for nothing.
+  mutating func theirs(_ node: Int, in paths: PathTree) throws(Errno) -> Inode? {
+    if node == 0 { return tree.root }
     do throws(Errno) {
-      guard let directory = try way.directory(above: place, in: paths)?.inode else { return nil }
-      return try tree.child([UInt8](paths.name(of: place)), of: directory)
+      guard let directory = try way.directory(above: node, in: paths)?.inode else { return nil }
+      return try tree.child([UInt8](paths.name(of: node)), of: directory)
     } catch {
       // A file where the upper's lowers have a directory.
       if error == .notDirectory { return nil }
@@ -66,35 +66,35 @@ struct ConflictFinder {
   ///   - before: what its lowers show today.
   ///   - onlyMetadata: the directory stays with what it holds.
   mutating func conflicts(
-    at place: Int, now: Inode?, before: Inode?, onlyMetadata: Bool, _ paths: inout PathTree
-  ) throws(Errno) -> [(place: Int, reason: ApplyConflict.Reason)] {
-    let base = bases.base(at: paths.path(of: place)) ?? before.flatMap { bases.base(numbered: $0.number) }
-    let theirs = try theirs(place, in: paths)
+    at node: Int, now: Inode?, before: Inode?, onlyMetadata: Bool, _ paths: inout PathTree
+  ) throws(Errno) -> [(node: Int, reason: ApplyConflict.Reason)] {
+    let base = bases.base(at: paths.path(of: node)) ?? before.flatMap { bases.base(numbered: $0.number) }
+    let theirs = try theirs(node, in: paths)
     if let reason = try Self.reason(base, now: now, theirs: theirs, before: before, bases.isComplete) {
-      return [(place, reason)]
+      return [(node, reason)]
     }
     guard !onlyMetadata, let theirs, theirs.isDirectory, base?.state == .present else { return [] }
     if let now, try TreeCompare.areAlike(theirs, now) { return [] }
-    return try below(theirs, before, place, &paths)
+    return try below(theirs, before, node, &paths)
   }
 
   /// A directory of the target is to go: what it holds must be what was deleted from it.
-  private func below(_ top: Inode, _ before: Inode?, _ place: Int, _ paths: inout PathTree) throws(Errno) -> [(
-    place: Int, reason: ApplyConflict.Reason
+  private func below(_ top: Inode, _ before: Inode?, _ node: Int, _ paths: inout PathTree) throws(Errno) -> [(
+    node: Int, reason: ApplyConflict.Reason
   )] {
-    var found: [(place: Int, reason: ApplyConflict.Reason)] = []
-    var stack: [(theirs: Inode, before: Inode?, place: Int)] = [(top, before, place)]
+    var found: [(node: Int, reason: ApplyConflict.Reason)] = []
+    var stack: [(theirs: Inode, before: Inode?, node: Int)] = [(top, before, node)]
     while let (directory, lower, above) = stack.popLast() {
       for name in try directory.sortedNames() {
         guard let child = try directory.child(name) else { continue }
         var below: Inode?
         if let lower, lower.isDirectory { below = try lower.child(name) }
-        let place = paths.add(name, below: above)
-        let base = bases.base(at: paths.path(of: place)) ?? below.flatMap { bases.base(numbered: $0.number) }
+        let node = paths.add(name, below: above)
+        let base = bases.base(at: paths.path(of: node)) ?? below.flatMap { bases.base(numbered: $0.number) }
         if let reason = try Self.reason(base, now: nil, theirs: child, before: below, bases.isComplete) {
-          found.append((place, reason))
+          found.append((node, reason))
         } else if child.isDirectory, base?.state == .present {
-          stack.append((child, below, place))
+          stack.append((child, below, node))
         }
       }
     }
@@ -127,11 +127,11 @@ struct ConflictFinder {
   /// The merged content of a text file that both sides have changed; nil if it cannot be said, or is no text.
   ///
   /// What was covered must be at hand: `before` as the upper covered it.
-  mutating func merged(at place: Int, now: Inode?, before: Inode?, in paths: PathTree) throws(Errno) -> [UInt8]? {
-    guard let now, let before, let theirs = try theirs(place, in: paths), now.type == .regular,
+  mutating func merged(at node: Int, now: Inode?, before: Inode?, in paths: PathTree) throws(Errno) -> [UInt8]? {
+    guard let now, let before, let theirs = try theirs(node, in: paths), now.type == .regular,
       before.type == .regular, theirs.type == .regular
     else { return nil }
-    let base = bases.base(at: paths.path(of: place)) ?? bases.base(numbered: before.number)
+    let base = bases.base(at: paths.path(of: node)) ?? bases.base(numbered: before.number)
     guard let base, try base.matches(before.attributes()) else { return nil }
     guard let ancestor = try TextFile.content(before), let ours = try TextFile.content(now),
       let other = try TextFile.content(theirs)

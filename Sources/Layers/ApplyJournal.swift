@@ -160,7 +160,7 @@ final class ApplyJournal {
       }
       record.steps.append(
         AppliedStep(
-          kind: kind, path: paths.path(of: entry.step.place), beside: entry.beside,
+          kind: kind, path: paths.path(of: entry.step.node), beside: entry.beside,
           number: try subject?.attributes().number ?? 0, fingerprint: 0))
     }
     try write()

@@ -8,16 +8,16 @@ import VFS
 /// Changes of one tree, in the order in which they are made.
 struct TreeChanges {
   enum Step {
-    /// A new name, or another file under an old one: built beside it and put in its place. A directory comes with all below.
-    case put(place: Int, inode: Inode)
+    /// A new name, or another file under an old one: built beside it and put in its node. A directory comes with all below.
+    case put(node: Int, inode: Inode)
     /// Other metadata for a directory that stays.
-    case metadata(place: Int, inode: Inode)
-    case remove(place: Int)
+    case metadata(node: Int, inode: Inode)
+    case remove(node: Int)
 
     /// In `TreeChanges.paths`.
-    var place: Int {
+    var node: Int {
       switch self {
-      case .put(let place, _), .metadata(let place, _), .remove(let place): place
+      case .put(let node, _), .metadata(let node, _), .remove(let node): node
       }
     }
   }
@@ -55,7 +55,7 @@ public struct ApplyPlan {
   let overlay: OverlayFilesystem
   private(set) var changes: TreeChanges
   private let policy: ConflictPolicy
-  /// What the lowers alone show, by place.
+  /// What the lowers alone show, by node.
   private let before: [Int: Inode?]
   /// All steps, also those that a policy leaves out.
   private var planned: [Step] = []
@@ -100,7 +100,7 @@ public struct ApplyPlan {
     changes.owner = try upper.owner()
     text = report.filtered(patterns).text
     self.policy = policy
-    before = Dictionary(found.changes.map { ($0.place, $0.before) }, uniquingKeysWith: { first, _ in first })
+    before = Dictionary(found.changes.map { ($0.node, $0.before) }, uniquingKeysWith: { first, _ in first })
     try enter(found, patterns)
     do throws(Errno) {
       try findConflicts()
@@ -114,32 +114,32 @@ public struct ApplyPlan {
     // With it, whether it is wanted.
     var whole: [Int: Bool] = [:]
     for change in found.changes {
-      let isWanted = patterns.isEmpty || patterns.wants(changes.paths.path(of: change.place))
-      if change.place != 0, let isAboveWanted = whole[changes.paths.parent(of: change.place)] {
+      let isWanted = patterns.isEmpty || patterns.wants(changes.paths.path(of: change.node))
+      if change.node != 0, let isAboveWanted = whole[changes.paths.parent(of: change.node)] {
         if isWanted != isAboveWanted {
           throw ReportedError(
-            "apply: '/\(PathText.string(changes.paths.shownPath(of: change.place)))' comes or stays with the new directory "
+            "apply: '/\(PathText.string(changes.paths.shownPath(of: change.node)))' comes or stays with the new directory "
               + "that it is in (say that one)")
         }
-        if change.inode?.isDirectory == true { whole[change.place] = isWanted }
+        if change.inode?.isDirectory == true { whole[change.node] = isWanted }
         if isWanted { countSetID(change.inode) }
         continue
       }
       if !isWanted {
         let isKept = change.kind == .modified && change.before?.isDirectory == true
-        if change.inode?.isDirectory == true, !isKept { whole[change.place] = false }
+        if change.inode?.isDirectory == true, !isKept { whole[change.node] = false }
         continue
       }
       guard let inode = change.inode else {
-        changes.steps.append(.remove(place: change.place))
+        changes.steps.append(.remove(node: change.node))
         continue
       }
       countSetID(inode)
       if inode.isDirectory, change.kind == .modified, change.before?.isDirectory == true {
-        changes.steps.append(.metadata(place: change.place, inode: inode))
+        changes.steps.append(.metadata(node: change.node, inode: inode))
       } else {
-        changes.steps.append(.put(place: change.place, inode: inode))
-        if inode.isDirectory { whole[change.place] = true }
+        changes.steps.append(.put(node: change.node, inode: inode))
+        if inode.isDirectory { whole[change.node] = true }
       }
     }
   }
@@ -170,7 +170,7 @@ public struct ApplyPlan {
       throw ReportedError("apply: '\(changes.target)' cannot be compared: \(error) (nothing was changed)")
     }
     if again.conflicts.isEmpty, again.changes.merged == changes.merged,
-      again.changes.steps.map(\.place) == changes.steps.map(\.place)
+      again.changes.steps.map(\.node) == changes.steps.map(\.node)
     {
       return
     }
@@ -213,20 +213,20 @@ public struct ApplyPlan {
       case .metadata(_, let inode): (now, onlyMetadata) = (inode, true)
       case .remove: break
       }
-      let lower = before[step.place] ?? nil
+      let lower = before[step.node] ?? nil
       let found = try finder.conflicts(
-        at: step.place, now: now, before: lower, onlyMetadata: onlyMetadata, &changes.paths)
+        at: step.node, now: now, before: lower, onlyMetadata: onlyMetadata, &changes.paths)
       if found.isEmpty { continue }
       switch policy {
       case .ours: continue
       case .theirs: dropped.insert(index)
       case .merge, .refuse:
-        if policy == .merge, found.count == 1, found[0].place == step.place,
-          let content = try finder.merged(at: step.place, now: now, before: lower, in: changes.paths)
+        if policy == .merge, found.count == 1, found[0].node == step.node,
+          let content = try finder.merged(at: step.node, now: now, before: lower, in: changes.paths)
         {
-          changes.merged[step.place] = content
+          changes.merged[step.node] = content
         } else {
-          conflicts += found.map { ApplyConflict(place: $0.place, step: index, reason: $0.reason) }
+          conflicts += found.map { ApplyConflict(node: $0.node, step: index, reason: $0.reason) }
         }
       }
     }
@@ -238,7 +238,7 @@ public struct ApplyPlan {
     var result: [UInt8] = []
     for conflict in conflicts {
       result += Array("C /".utf8)
-      PathText.append(changes.paths.shownPath(of: conflict.place), to: &result)
+      PathText.append(changes.paths.shownPath(of: conflict.node), to: &result)
       result += Array(" (\(conflict.reason.rawValue))\n".utf8)
     }
     return result

@@ -53,13 +53,13 @@ struct ApplyTransaction {
   }
 
   private func failure(_ step: TreeChanges.Step, _ errno: Errno, _ rest: String) -> ReportedError {
-    ReportedError("\(plan.word): '/\(PathText.string(plan.paths.shownPath(of: step.place)))': \(errno): \(rest)")
+    ReportedError("\(plan.word): '/\(PathText.string(plan.paths.shownPath(of: step.node)))': \(errno): \(rest)")
   }
 
   mutating func perform() throws(ReportedError) -> [String] {
     defer { progress.finish() }
     // For tests, as for a run (docc page TheUpperDirectory).
-    if let place = Host.environmentValue("VEDETTE_CRASH_POINT").flatMap({ Int($0) }) { CrashPoint.arm(at: place) }
+    if let point = Host.environmentValue("VEDETTE_CRASH_POINT").flatMap({ Int($0) }) { CrashPoint.arm(at: point) }
     for step in plan.steps {
       do throws(Errno) {
         try prepare(step)
@@ -121,10 +121,10 @@ struct ApplyTransaction {
     var seen: Set<Int> = []
     way = TreeWay(from: root)
     for entry in prepared {
-      let place = entry.step.place
-      guard place != 0, seen.insert(plan.paths.parent(of: place)).inserted else { continue }
+      let node = entry.step.node
+      guard node != 0, seen.insert(plan.paths.parent(of: node)).inserted else { continue }
       do throws(Errno) {
-        guard let inside = try way.directory(above: place, in: plan.paths)?.inode else { continue }
+        guard let inside = try way.directory(above: node, in: plan.paths)?.inode else { continue }
         var change = AttributeChange()
         change.modificationTime = .set(try inside.attributes().modificationTime)
         try entry.directory.setAttributes(change)
@@ -137,25 +137,25 @@ struct ApplyTransaction {
   // MARK: - Preparing
 
   private mutating func prepare(_ step: TreeChanges.Step) throws(Errno) {
-    if step.place == 0 {
+    if step.node == 0 {
       // The root itself.
       prepared.append(Prepared(step: step, directory: tree.root, name: [], beside: []))
       return
     }
-    let name = [UInt8](plan.paths.name(of: step.place))
-    guard let directory = try way.directory(above: step.place, in: plan.paths)?.inode else {
+    let name = [UInt8](plan.paths.name(of: step.node))
+    guard let directory = try way.directory(above: step.node, in: plan.paths)?.inode else {
       // What is gone already need not be removed.
       if case .remove = step { return }
       throw .noSuchFileOrDirectory
     }
-    let beside = plan.beside(plan.paths.path(of: step.place))
+    let beside = plan.beside(plan.paths.path(of: step.node))
     // Left by one of the same upper that was killed: never in place, or kept for an undo that this one replaces.
     try tree.remove(beside, from: directory)
     // Entered before it is built, so that a failure in the middle finds it.
     prepared.append(Prepared(step: step, directory: directory, name: name, beside: beside))
     switch step {
-    case .put(let place, let inode):
-      try build(inode, beside, in: directory, plan.merged[place])
+    case .put(let node, let inode):
+      try build(inode, beside, in: directory, plan.merged[node])
       // A device node that this user may not make.
       if try tree.child(beside, of: directory) == nil { prepared.removeLast() }
     case .metadata:
@@ -243,7 +243,7 @@ struct ApplyTransaction {
   /// - Returns: false if that cannot be written down.
   func noteBases(in overlay: OverlayFilesystem) -> Bool {
     do throws(Errno) {
-      for entry in prepared where entry.step.place != 0 { try noteBases(entry, in: overlay) }
+      for entry in prepared where entry.step.node != 0 { try noteBases(entry, in: overlay) }
       return true
     } catch {
       return false
@@ -251,7 +251,7 @@ struct ApplyTransaction {
   }
 
   private func noteBases(_ entry: Prepared, in overlay: OverlayFilesystem) throws(Errno) {
-    let path = plan.paths.path(of: entry.step.place)
+    let path = plan.paths.path(of: entry.step.node)
     guard let top = try tree.child(entry.name, of: entry.directory) else {
       var base = OverlayBase(try entry.directory.attributes())
       base.state = .absent

@@ -53,8 +53,8 @@ public struct ChangeDetails {
   public func close() { overlay.close() }
 
   private mutating func enter(_ found: OverlayChanges) throws(Errno) {
-    for change in found.changes where found.paths.length(of: change.place) + 2 <= PathTree.longest {
-      let path = found.paths.path(of: change.place)
+    for change in found.changes where found.paths.length(of: change.node) + 2 <= PathTree.longest {
+      let path = found.paths.path(of: change.node)
       switch change.kind {
       case .linked: continue
       case .added: entries.append(Entry(kind: .added, path: path, now: change.inode))

@@ -23,19 +23,19 @@ public struct ChangeReport: Sendable {
 
     public var change: Change
     /// In `paths`.
-    var place: Int
+    var node: Int
     var type: FileType
   }
 
   public private(set) var lines: [Line] = []
   private let paths: PathTree
   /// What could not be compared, and why.
-  private let unreadable: [(place: Int, errno: Errno)]
+  private let unreadable: [(node: Int, errno: Errno)]
   /// Names that are not listed, because no call could name them by their paths.
   private(set) var tooDeep = 0
 
   /// Absolute, from the root inside.
-  public func path(of line: Line) -> [UInt8] { [0x2f] + paths.path(of: line.place) }
+  public func path(of line: Line) -> [UInt8] { [0x2f] + paths.path(of: line.node) }
 
   /// - Throws: `ReportedError` for a directory that is no upper, is busy, or whose lowers cannot be read.
   public init(_ upper: UpperDirectory, _ patterns: PathPatterns = PathPatterns()) throws(ReportedError) {
@@ -57,7 +57,7 @@ public struct ChangeReport: Sendable {
   func filtered(_ patterns: PathPatterns) -> ChangeReport {
     if patterns.isEmpty { return self }
     var report = self
-    report.lines = lines.filter { patterns.wants(paths.path(of: $0.place)) }
+    report.lines = lines.filter { patterns.wants(paths.path(of: $0.node)) }
     return report
   }
 
@@ -73,10 +73,10 @@ public struct ChangeReport: Sendable {
       case .linked: continue
       }
       // The paths of a tree that is n names deep have n squared bytes.
-      if paths.length(of: change.place) + 2 > PathTree.longest {
+      if paths.length(of: change.node) + 2 > PathTree.longest {
         tooDeep += 1
       } else {
-        lines.append(Line(change: kind, place: change.place, type: change.type))
+        lines.append(Line(change: kind, node: change.node, type: change.type))
       }
     }
   }
@@ -109,7 +109,7 @@ public struct ChangeReport: Sendable {
   public var complaint: String? {
     guard let first = unreadable.first else { return nil }
     return "\(unreadable.count) path\(unreadable.count == 1 ? "" : "s") could not be compared, first "
-      + "'\(PathText.string([0x2f] + paths.shownPath(of: first.place)))': \(first.errno)"
+      + "'\(PathText.string([0x2f] + paths.shownPath(of: first.node)))': \(first.errno)"
   }
 
   /// One line for people if something is not listed.

@@ -17,12 +17,12 @@ public struct LayerExport {
   private var writer: TarWriter
   private var progress: ProgressBar
   private let paths: PathTree
-  /// Directories that have an entry already, by place.
+  /// Directories that have an entry already, by node.
   private var directories: Set<Int> = []
   /// The way from the root to the directory of the last change: changes come in the order of the tree.
   private var way: TreeWay
   /// Directories that are left out for their names, with all below them.
-  private var reservedPlaces: Set<Int> = []
+  private var reservedNodes: Set<Int> = []
   /// The first name of each file with several links, by number.
   private var links: [UInt64: Int] = [:]
   private var sockets = 0
@@ -75,7 +75,7 @@ public struct LayerExport {
     }
     // A layer with something missing would pass for whole.
     if let first = found.unreadable.first {
-      throw ReportedError("export: '/\(PathText.string(found.paths.shownPath(of: first.place)))': \(first.errno)")
+      throw ReportedError("export: '/\(PathText.string(found.paths.shownPath(of: first.node)))': \(first.errno)")
     }
     var export = LayerExport(to: descriptor, found, root: overlay.root)
     do throws(Failure) {
@@ -111,14 +111,14 @@ public struct LayerExport {
   private mutating func write(_ changes: [OverlayChange]) throws(Failure) {
     for change in changes {
       do throws(Errno) {
-        if isReserved(change.place) {
+        if isReserved(change.node) {
           reserved += 1
         } else {
-          try writeParents(of: change.place)
+          try writeParents(of: change.node)
           try write(change)
         }
       } catch {
-        throw Failure(path: isOutputError(error) ? nil : paths.shownPath(of: change.place), errno: error)
+        throw Failure(path: isOutputError(error) ? nil : paths.shownPath(of: change.node), errno: error)
       }
     }
     do throws(Errno) {
@@ -142,32 +142,32 @@ public struct LayerExport {
   // MARK: - Entries
 
   /// The directories on the way, as they are now: a layer says of each directory it touches what it is.
-  private mutating func writeParents(of place: Int) throws(Errno) {
+  private mutating func writeParents(of node: Int) throws(Errno) {
     // A directory with an entry has had its own parents written.
-    let parent = paths.parent(of: place)
+    let parent = paths.parent(of: node)
     if parent == 0 || directories.contains(parent) { return }
-    guard let (_, entered) = try way.directory(above: place, in: paths) else { return }
-    for (place, inode) in entered where !directories.contains(place) { try writeEntry(place, inode) }
+    guard let (_, entered) = try way.directory(above: node, in: paths) else { return }
+    for (node, inode) in entered where !directories.contains(node) { try writeEntry(node, inode) }
   }
 
   private mutating func write(_ change: OverlayChange) throws(Errno) {
     guard let inode = change.inode else {
-      return try writeMark(below: paths.parent(of: change.place), Array(".wh.".utf8) + paths.name(of: change.place))
+      return try writeMark(below: paths.parent(of: change.node), Array(".wh.".utf8) + paths.name(of: change.node))
     }
     if inode.type == .socket {
       sockets += 1
       return
     }
-    try writeEntry(change.place, inode)
-    if change.isOpaque { try writeMark(below: change.place, Array(".wh..wh..opq".utf8)) }
+    try writeEntry(change.node, inode)
+    if change.isOpaque { try writeMark(below: change.node, Array(".wh..wh..opq".utf8)) }
   }
 
   /// A name that a reader of the layer would take for a mark, and what lies below one.
-  private mutating func isReserved(_ place: Int) -> Bool {
-    var next = place
+  private mutating func isReserved(_ node: Int) -> Bool {
+    var next = node
     while next != 0, !directories.contains(next) {
-      if paths.name(of: next).starts(with: ".wh.".utf8) || reservedPlaces.contains(next) {
-        reservedPlaces.insert(place)
+      if paths.name(of: next).starts(with: ".wh.".utf8) || reservedNodes.contains(next) {
+        reservedNodes.insert(node)
         return true
       }
       next = paths.parent(of: next)
@@ -175,16 +175,16 @@ public struct LayerExport {
     return false
   }
 
-  private mutating func writeMark(below place: Int, _ name: [UInt8]) throws(Errno) {
-    var path = paths.path(of: place)
+  private mutating func writeMark(below node: Int, _ name: [UInt8]) throws(Errno) {
+    var path = paths.path(of: node)
     if !path.isEmpty { path.append(0x2f) }
     var entry = TarEntry(path: path + name, kind: .regular)
     entry.permissions = []
     try writer.begin(entry)
   }
 
-  private mutating func writeEntry(_ place: Int, _ inode: Inode) throws(Errno) {
-    let path = paths.path(of: place)
+  private mutating func writeEntry(_ node: Int, _ inode: Inode) throws(Errno) {
+    let path = paths.path(of: node)
     let attributes = try inode.attributes()
     var entry = TarEntry(path: path.isEmpty ? [0x2e] : path, kind: .regular)
     entry.permissions = attributes.permissions
@@ -194,7 +194,7 @@ public struct LayerExport {
     switch inode.type {
     case .regular: break
     case .directory:
-      guard directories.insert(place).inserted else { return }
+      guard directories.insert(node).inserted else { return }
       entry.kind = .directory
     case .symlink: entry.kind = .symlink(target: try inode.readlink())
     case .fifo: entry.kind = .fifo
@@ -208,7 +208,7 @@ public struct LayerExport {
         progress.advance(attributes.size)
         return try writer.begin(entry)
       }
-      links[inode.number] = place
+      links[inode.number] = node
     }
     for name in try inode.extendedAttributeNames().sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }

@@ -12,7 +12,7 @@ public struct LayerImport {
   private let tree: HostTree
   private var archive: ByteString = ""
   /// What is known of the tree so far.
-  private let root: ImportedPlace
+  private let root: ImportedNode
   /// Counts the layers.
   private var layer = 0
 
@@ -26,7 +26,7 @@ public struct LayerImport {
   /// - Returns: lines for people on what could not be set.
   /// - Throws: `ReportedError`; nothing is left behind then.
   public static func make(_ archives: [ByteString], at target: ByteString) throws(ReportedError) -> [String] {
-    let (parent, name) = try place(of: target)
+    let (parent, name) = try parentAndName(of: target)
     let temporary = Array(".vedette-import-\(Host.ownProcess)".utf8)
     let tree: HostTree
     let outer: HostTree
@@ -63,7 +63,7 @@ public struct LayerImport {
   }
 
   /// The directory that holds the target, and the target's name in it.
-  private static func place(of target: ByteString) throws(ReportedError) -> (OwnedDescriptorBox, [UInt8]) {
+  private static func parentAndName(of target: ByteString) throws(ReportedError) -> (OwnedDescriptorBox, [UInt8]) {
     var path = target.bytes
     while path.count > 1 && path.last == 0x2f { path.removeLast() }
     let slash = path.lastIndex(of: 0x2f)
@@ -99,7 +99,7 @@ public struct LayerImport {
 
   private init(_ tree: HostTree, total: Int64) {
     self.tree = tree
-    root = ImportedPlace(tree.root)
+    root = ImportedNode(tree.root)
     progress = ProgressBar("import", total: total)
   }
 
@@ -165,26 +165,26 @@ public struct LayerImport {
   private mutating func unpack(
     _ entry: TarEntry, _ name: [UInt8], _ parents: ArraySlice<[UInt8]>, _ reader: inout TarReader
   ) throws(Refusal) {
-    guard let (place, parent) = try directory(parents, making: true) else { throw Refusal("has no directory to be in") }
+    guard let (node, parent) = try directory(parents, making: true) else { throw Refusal("has no directory to be in") }
     do throws(Errno) {
       if let old = try tree.child(name, of: parent) {
         if entry.kind == .directory && old.isDirectory {
-          let here = place.child(name)
+          let here = node.child(name)
           here.layer = layer
           here.inode = old
           here.metadata = metadata(entry)
           return
         }
         if case .link(let target) = entry.kind, (try? Self.components(target)) == parents + [name] {
-          place.child(name).layer = layer
+          node.child(name).layer = layer
           return
         }
-        try removeTree(name, of: place, from: parent)
+        try removeTree(name, of: node, from: parent)
       }
     } catch {
       throw Refusal(error)
     }
-    let here = place.child(name)
+    let here = node.child(name)
     here.layer = layer
     let kind: NewInode.Kind
     switch entry.kind {
@@ -280,16 +280,16 @@ public struct LayerImport {
 
   /// The directory of that name; nil if there is none and none is to be made.
   private mutating func directory(_ components: ArraySlice<[UInt8]>, making: Bool) throws(Refusal)
-    -> (ImportedPlace, Inode)?
+    -> (ImportedNode, Inode)?
   {
-    var place = root
+    var node = root
     var current = tree.root
     for component in components {
-      let next = place.child(component)
+      let next = node.child(component)
       // A directory that this layer has something in is this layer's as well: its own whiteouts do not hide it.
       if making { next.layer = layer }
       if let known = next.inode {
-        (place, current) = (next, known)
+        (node, current) = (next, known)
         continue
       }
       do throws(Errno) {
@@ -303,7 +303,7 @@ public struct LayerImport {
         }
         guard let found, found.isDirectory else { throw Errno.notDirectory }
         next.inode = found
-        (place, current) = (next, found)
+        (node, current) = (next, found)
       } catch {
         if error == .notDirectory {
           throw Refusal("leads through '\(PathText.string(component))', which is no directory")
@@ -311,7 +311,7 @@ public struct LayerImport {
         throw Refusal(error)
       }
     }
-    return (place, current)
+    return (node, current)
   }
 
   /// A symlink is text, and inside `..` stops at the root; but a host program that follows one must not get out either.
@@ -354,12 +354,12 @@ public struct LayerImport {
     if name.starts(with: ".wh..wh.".utf8) && !isOpaque { return }
     let hidden = [UInt8](name.dropFirst(4))
     if hidden.isEmpty || hidden == [0x2e] || hidden == [0x2e, 0x2e] { throw Refusal("deletes no name") }
-    guard let (place, directory) = try directory(parents, making: isOpaque) else { return }
+    guard let (node, directory) = try directory(parents, making: isOpaque) else { return }
     do throws(Errno) {
       if isOpaque {
-        try hideBelow(directory, place)
+        try hideBelow(directory, node)
       } else {
-        try hide(hidden, in: directory, place)
+        try hide(hidden, in: directory, node)
       }
     } catch {
       throw Refusal(error)
@@ -367,19 +367,19 @@ public struct LayerImport {
   }
 
   /// Removes what layers below have at a name; what this layer has made stays.
-  private func hide(_ name: [UInt8], in directory: Inode, _ place: ImportedPlace) throws(Errno) {
-    guard let here = place.children[name], here.layer == layer else {
-      return try removeTree(name, of: place, from: directory)
+  private func hide(_ name: [UInt8], in directory: Inode, _ node: ImportedNode) throws(Errno) {
+    guard let here = node.children[name], here.layer == layer else {
+      return try removeTree(name, of: node, from: directory)
     }
     if let child = try tree.child(name, of: directory), child.isDirectory { try hideBelow(child, here) }
   }
 
-  private func hideBelow(_ directory: Inode, _ place: ImportedPlace) throws(Errno) {
-    var stack = [(directory, place)]
-    while let (directory, place) = stack.popLast() {
+  private func hideBelow(_ directory: Inode, _ node: ImportedNode) throws(Errno) {
+    var stack = [(directory, node)]
+    while let (directory, node) = stack.popLast() {
       for name in try tree.names(in: directory) {
-        guard let here = place.children[name], here.layer == layer else {
-          try removeTree(name, of: place, from: directory)
+        guard let here = node.children[name], here.layer == layer else {
+          try removeTree(name, of: node, from: directory)
           continue
         }
         if let child = try tree.child(name, of: directory), child.isDirectory { stack.append((child, here)) }
@@ -387,9 +387,9 @@ public struct LayerImport {
     }
   }
 
-  private func removeTree(_ name: [UInt8], of place: ImportedPlace, from directory: Inode) throws(Errno) {
+  private func removeTree(_ name: [UInt8], of node: ImportedNode, from directory: Inode) throws(Errno) {
     // First forgotten: a directory that is not known needs no descriptor when its name goes.
-    place.children.removeValue(forKey: name)?.takeApart()
+    node.children.removeValue(forKey: name)?.takeApart()
     try tree.remove(name, from: directory)
   }
 
@@ -403,14 +403,14 @@ public struct LayerImport {
         modificationTime: Timestamp.now())
     }
     defer { root.takeApart() }
-    var order: [(name: [UInt8], place: ImportedPlace)] = [([], root)]
+    var order: [(name: [UInt8], node: ImportedNode)] = [([], root)]
     var next = 0
     while next < order.count {
-      for (name, place) in order[next].place.children where place.inode != nil { order.append((name, place)) }
+      for (name, node) in order[next].node.children where node.inode != nil { order.append((name, node)) }
       next += 1
     }
-    for (name, place) in order.reversed() {
-      guard let inode = place.inode, let metadata = place.metadata else { continue }
+    for (name, node) in order.reversed() {
+      guard let inode = node.inode, let metadata = node.metadata else { continue }
       do throws(Errno) {
         try tree.applyMetadata(inode, metadata)
       } catch {
@@ -421,8 +421,8 @@ public struct LayerImport {
 }
 
 /// A name of the tree that is being made, as far as it matters: a directory, or something that the current layer has made.
-private final class ImportedPlace {
-  var children: [[UInt8]: ImportedPlace] = [:]
+private final class ImportedNode {
+  var children: [[UInt8]: ImportedNode] = [:]
   /// Of a directory that has been met.
   var inode: Inode?
   /// The last layer that made it: a layer's own whiteouts do not hide it.
@@ -432,9 +432,9 @@ private final class ImportedPlace {
 
   init(_ inode: Inode? = nil) { self.inode = inode }
 
-  func child(_ name: [UInt8]) -> ImportedPlace {
+  func child(_ name: [UInt8]) -> ImportedNode {
     if let known = children[name] { return known }
-    let new = ImportedPlace()
+    let new = ImportedNode()
     children[name] = new
     return new
   }

@@ -40,31 +40,31 @@ public struct PathPatterns: Sendable {
 
   private static func covers(_ patterns: ArraySlice<ArraySlice<UInt8>>, _ names: ArraySlice<ArraySlice<UInt8>>) -> Bool
   {
-    // The places in the pattern that the names so far can have led to: no backtracking, whatever the pattern.
-    var places: Set<Int> = [patterns.startIndex]
-    func close(_ places: inout Set<Int>) {
-      for place in places.sorted() {
-        var next = place
+    // The positions in the pattern that the names so far can have led to: no backtracking, whatever the pattern.
+    var positions: Set<Int> = [patterns.startIndex]
+    func close(_ positions: inout Set<Int>) {
+      for position in positions.sorted() {
+        var next = position
         while next < patterns.endIndex, patterns[next].elementsEqual("**".utf8) {
           next += 1
-          places.insert(next)
+          positions.insert(next)
         }
       }
     }
-    close(&places)
+    close(&positions)
     for name in names {
-      if places.contains(patterns.endIndex) { return true }
+      if positions.contains(patterns.endIndex) { return true }
       var next: Set<Int> = []
-      for place in places where place < patterns.endIndex {
-        if patterns[place].elementsEqual("**".utf8) {
-          next.insert(place)
-        } else if NamePattern.matches(patterns[place], name) {
-          next.insert(place + 1)
+      for position in positions where position < patterns.endIndex {
+        if patterns[position].elementsEqual("**".utf8) {
+          next.insert(position)
+        } else if NamePattern.matches(patterns[position], name) {
+          next.insert(position + 1)
         }
       }
       close(&next)
-      places = next
+      positions = next
     }
-    return places.contains(patterns.endIndex)
+    return positions.contains(patterns.endIndex)
   }
 }

@@ -66,7 +66,7 @@ enum TarField {
   /// The sum of all header bytes, the checksum itself read as spaces.
   static func sum(_ block: [UInt8]) -> UInt64 {
     var sum: UInt64 = 0
-    for (place, byte) in block.enumerated() { sum += checksum.contains(place) ? 0x20 : UInt64(byte) }
+    for (index, byte) in block.enumerated() { sum += checksum.contains(index) ? 0x20 : UInt64(byte) }
     return sum
   }
 
@@ -82,9 +82,9 @@ enum TarField {
     guard let first = field.first else { return nil }
     if first & 0x80 != 0 {
       var value: Int64 = first & 0x40 != 0 ? -1 : 0
-      for (place, byte) in field.enumerated() {
-        let digit = place == 0 ? Int64(byte & 0x3f) | (first & 0x40 != 0 ? -64 : 0) : Int64(byte)
-        if place == 0 {
+      for (index, byte) in field.enumerated() {
+        let digit = index == 0 ? Int64(byte & 0x3f) | (first & 0x40 != 0 ? -64 : 0) : Int64(byte)
+        if index == 0 {
           value = digit
           continue
         }

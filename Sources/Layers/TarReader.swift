@@ -83,7 +83,7 @@ struct TarReader: ~Copyable {
     -> TarEntry
   {
     var path = TarField.text(block[TarField.name])
-    // Old GNU archives use the place of the prefix for other things; their magic ends in a space.
+    // Old GNU archives use the bytes of the prefix for other things; their magic ends in a space.
     if block[TarField.magic].elementsEqual("ustar\0".utf8) {
       let prefix = TarField.text(block[TarField.prefix])
       if !prefix.isEmpty { path = prefix + [0x2f] + path }
@@ -98,7 +98,7 @@ struct TarReader: ~Copyable {
     var minor = TarField.number(block[TarField.minor]) ?? 0
     var stored = size
     var sparse = SparseRecords()
-    var places: [[UInt8]: Int] = [:]
+    var indices: [[UInt8]: Int] = [:]
     for (keyword, value) in extras.records {
       switch String(decoding: keyword, as: UTF8.self) {
       case "path": entry.path = value
@@ -115,10 +115,10 @@ struct TarReader: ~Copyable {
       default:
         guard let name = PaxRecords.attribute(ofKeyword: keyword) else { continue }
         // The last record of a name counts.
-        if let place = places[name] {
-          entry.extendedAttributes[place].value = value
+        if let index = indices[name] {
+          entry.extendedAttributes[index].value = value
         } else {
-          places[name] = entry.extendedAttributes.count
+          indices[name] = entry.extendedAttributes.count
           entry.extendedAttributes.append((name, value))
         }
       }
@@ -217,8 +217,8 @@ struct TarReader: ~Copyable {
   private mutating func readOldMap(_ block: [UInt8], _ entry: inout TarEntry) throws(TarError) {
     var numbers: [Int64] = []
     func take(_ block: [UInt8], _ start: Int, _ count: Int) {
-      for place in 0..<(2 * count) {
-        let field = block[(start + 12 * place)..<(start + 12 * place + 12)]
+      for index in 0..<(2 * count) {
+        let field = block[(start + 12 * index)..<(start + 12 * index + 12)]
         if field.first == 0 { return }
         numbers.append(TarField.number(field) ?? -1)
       }
@@ -241,8 +241,8 @@ struct TarReader: ~Copyable {
     var pieces: [TarEntry.Piece] = []
     var end: Int64 = 0
     var sum: Int64 = 0
-    for place in stride(from: 0, to: numbers.count, by: 2) {
-      let (offset, count) = (numbers[place], numbers[place + 1])
+    for index in stride(from: 0, to: numbers.count, by: 2) {
+      let (offset, count) = (numbers[index], numbers[index + 1])
       guard offset >= end, count <= size, offset <= size - count else { throw wrong }
       end = offset + count
       sum += count

@@ -78,7 +78,7 @@ enum LineDiff {
     return result
   }
 
-  /// A longest common subsequence as pairs of places; nil if the two differ too much.
+  /// A longest common subsequence as pairs of indices; nil if the two differ too much.
   private static func commonLines(_ a: [Int], _ b: [Int]) -> [(Int, Int)]? {
     let most = min(a.count + b.count, mostDifferences)
     let offset = most + 1

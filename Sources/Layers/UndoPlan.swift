@@ -65,7 +65,7 @@ public struct UndoPlan {
   private mutating func compare(_ tree: HostTree) throws(Errno) {
     let old = try store.child(Array("old".utf8), of: directory)
     for (index, step) in record.steps.enumerated() {
-      let place = changes.paths.add(path: step.path)
+      let node = changes.paths.add(path: step.path)
       let parent = try Self.directory(above: step.path, in: tree)
       let leaf = [UInt8](step.path.split(separator: 0x2f).last ?? [])
       if !record.isCommitted {
@@ -83,13 +83,13 @@ public struct UndoPlan {
       }
       if isAsLeft, parent != nil || leaf.isEmpty {
         switch (step.kind, before) {
-        case (.added, _): changes.steps.append(.remove(place: place))
-        case (.metadata, let before?): changes.steps.append(.metadata(place: place, inode: before))
-        case (_, let before?): changes.steps.append(.put(place: place, inode: before))
-        default: changed.append(place)
+        case (.added, _): changes.steps.append(.remove(node: node))
+        case (.metadata, let before?): changes.steps.append(.metadata(node: node, inode: before))
+        case (_, let before?): changes.steps.append(.put(node: node, inode: before))
+        default: changed.append(node)
         }
       } else if try !Self.isUndone(now, before, step.kind) {
-        changed.append(place)
+        changed.append(node)
       }
     }
   }
@@ -113,9 +113,9 @@ public struct UndoPlan {
   /// A line for each path that is in the way.
   public var conflictText: [UInt8] {
     var result: [UInt8] = []
-    for place in changed {
+    for node in changed {
       result += Array("C /".utf8)
-      PathText.append(changes.paths.shownPath(of: place), to: &result)
+      PathText.append(changes.paths.shownPath(of: node), to: &result)
       result += Array(" (changed since the apply)\n".utf8)
     }
     return result

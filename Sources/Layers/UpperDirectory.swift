@@ -32,7 +32,7 @@ public struct UpperDirectory: Sendable {
   }
 
   /// What the last run wrote down; nil if there was none.
-  func recorded(at place: String = "", orNilIf isSaid: Bool = false) throws(ReportedError) -> UpperLayers? {
+  func recorded(at option: String = "", orNilIf isSaid: Bool = false) throws(ReportedError) -> UpperLayers? {
     let bytes: [UInt8]
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
@@ -41,19 +41,19 @@ public struct UpperDirectory: Sendable {
       bytes = try Host.readAll(file.rawValue)
     } catch {
       if error == .noSuchFileOrDirectory { return nil }
-      throw ReportedError("\(place)'\(path)': cannot read work/layers: \(error)")
+      throw ReportedError("\(option)'\(path)': cannot read work/layers: \(error)")
     }
     guard let layers = UpperLayers(bytes) else {
       if isSaid { return nil }
       throw ReportedError(
-        place.isEmpty
+        option.isEmpty
           ? "'\(path)': work/layers is damaged (say --rootfs, and --lower if there were any)"
-          : "\(place)'\(path)': work/layers is damaged (remove it if these are the layers that it lies over)")
+          : "\(option)'\(path)': work/layers is damaged (remove it if these are the layers that it lies over)")
     }
     return layers
   }
 
-  /// Owners and marks stand in places that only the user who wrote them reads in the same way: root would look for
+  /// Owners and marks stand in attributes that only the user who wrote them reads in the same way: root would look for
   /// `trusted.overlay.…` where an ordinary user wrote `user.overlay.…`.
   private func requireSameUser(_ layers: UpperLayers) throws(ReportedError) {
     if layers.caller.uid != Host.effectiveUser {

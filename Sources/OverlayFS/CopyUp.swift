@@ -78,9 +78,11 @@ extension OverlayInode {
           try marks.enterIndex(self, copy, links: links ?? from.linkCount, overlay.temporaryName())
         {
           // Its names lead to the copy already: one that cannot be put beside it shows it all the same.
-          do throws(Errno) { try place(copy, prepared, in: work) } catch { _ = try? work.unlink(prepared, copy) }
+          do throws(Errno) { try renameIntoPlace(copy, prepared, in: work) } catch {
+            _ = try? work.unlink(prepared, copy)
+          }
         } else {
-          try place(copy, prepared, in: work)
+          try renameIntoPlace(copy, prepared, in: work)
         }
         // The commit point has passed.
         upper = copy
@@ -102,7 +104,7 @@ extension OverlayInode {
   }
 
   /// Renames the prepared copy to where the file is; a file without a name loses the copy's too.
-  private func place(_ copy: Inode, _ prepared: Name, in work: Inode) throws(Errno) {
+  private func renameIntoPlace(_ copy: Inode, _ prepared: Name, in work: Inode) throws(Errno) {
     guard let parent, let directory = parent.upper else {
       if type == .directory { return try work.removeDirectory(prepared, copy) }
       overlay.marks?.forgetLastLink(copy)

@@ -234,7 +234,7 @@ extension OverlayFilesystem {
 }
 
 extension OverlayDirectory {
-  /// Where `name` here is in the lowers: below the place from which this directory, or one above it, was moved.
+  /// Where `name` here is in the lowers: below the path from which this directory, or one above it, was moved.
   func lowerPath(_ name: Name) -> [UInt8] {
     var names: [[UInt8]] = [name.copy]
     var directory = self

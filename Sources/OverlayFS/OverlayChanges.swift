@@ -17,7 +17,7 @@ public struct OverlayChange {
 
   public var kind: Kind
   /// In `OverlayChanges.paths`.
-  public var place: Int
+  public var node: Int
   /// Of what the name shows, or showed.
   public var type: FileType
   /// What the name shows now; nil if it is deleted, or was not asked for.
@@ -27,9 +27,9 @@ public struct OverlayChange {
   /// A directory below which nothing of the lowers shows, although they have one there.
   public var isOpaque = false
 
-  init(kind: Kind, place: Int, inode: Inode?, before: Inode?) {
+  init(kind: Kind, node: Int, inode: Inode?, before: Inode?) {
     self.kind = kind
-    self.place = place
+    self.node = node
     type = (inode ?? before)?.type ?? .regular
     self.inode = inode
     self.before = before
@@ -50,7 +50,7 @@ public struct OverlayChanges {
   /// Where the changes are.
   public private(set) var paths = PathTree()
   /// What could not be compared, and why.
-  public private(set) var unreadable: [(place: Int, errno: Errno)] = []
+  public private(set) var unreadable: [(node: Int, errno: Errno)] = []
 
   private let style: Style
   private let keepsInodes: Bool
@@ -75,7 +75,7 @@ public struct OverlayChanges {
 
   /// A directory whose children are being compared.
   private struct Frame {
-    var place: Int
+    var node: Int
     /// The merged directory, and whether its lowers are those of `before`.
     var directory: OverlayDirectory?
     var before: OverlayDirectory?
@@ -107,10 +107,10 @@ public struct OverlayChanges {
     }
     let lowerRoot = before?.root as? OverlayDirectory
     if let lowerRoot, try differs(root, lowerRoot) {
-      enter(OverlayChange(kind: .modified, place: 0, inode: root, before: lowerRoot))
+      enter(OverlayChange(kind: .modified, node: 0, inode: root, before: lowerRoot))
     }
     // A stack and no recursion: a tree can be deeper than our stack is.
-    var stack = [Item.directory(Frame(place: 0, directory: root, before: lowerRoot, isAligned: true))]
+    var stack = [Item.directory(Frame(node: 0, directory: root, before: lowerRoot, isAligned: true))]
     while let item = stack.popLast() {
       switch item {
       case .change(let change): enter(change)
@@ -118,7 +118,7 @@ public struct OverlayChanges {
         do throws(Errno) {
           stack += try compare(frame).reversed()
         } catch {
-          unreadable.append((frame.place, error))
+          unreadable.append((frame.node, error))
         }
       }
     }
@@ -136,10 +136,10 @@ public struct OverlayChanges {
     changes.append(change)
   }
 
-  /// The changes from `start` on, few as a rule, go to their places among those before, which are sorted.
+  /// The changes from `start` on, few as a rule, go to their positions among those before, which are sorted.
   private mutating func mergeTail(from start: Int) {
     if start == changes.count { return }
-    let tail = changes[start...].map { (path: paths.path(of: $0.place), change: $0) }
+    let tail = changes[start...].map { (path: paths.path(of: $0.node), change: $0) }
       .sorted { $0.path.lexicographicallyPrecedes($1.path) }
     var result: [OverlayChange] = []
     result.reserveCapacity(changes.count)
@@ -149,7 +149,7 @@ public struct OverlayChanges {
       var high = start
       while low < high {
         let middle = (low + high) / 2
-        if paths.path(of: changes[middle].place).lexicographicallyPrecedes(path) {
+        if paths.path(of: changes[middle].node).lexicographicallyPrecedes(path) {
           low = middle + 1
         } else {
           high = middle
@@ -178,8 +178,8 @@ public struct OverlayChanges {
         let before = try Self.child(name, of: frame.before)
         guard let now else {
           if before != nil {
-            let place = paths.add(name, below: frame.place)
-            deleted.append(OverlayChange(kind: .deleted, place: place, inode: nil, before: before))
+            let node = paths.add(name, below: frame.node)
+            deleted.append(OverlayChange(kind: .deleted, node: node, inode: nil, before: before))
           }
           continue
         }
@@ -188,11 +188,11 @@ public struct OverlayChanges {
           isAligned = Self.haveSameLowers(directory, before)
           if isAligned && directory.upper == nil { continue }
         }
-        let place = paths.add(name, below: frame.place)
-        var change = OverlayChange(kind: .added, place: place, inode: now, before: before)
+        let node = paths.add(name, below: frame.node)
+        var change = OverlayChange(kind: .added, node: node, inode: now, before: before)
         var below: Frame?
         if let directory = now as? OverlayDirectory {
-          below = Frame(place: place, directory: directory, before: nil, isAligned: false)
+          below = Frame(node: node, directory: directory, before: nil, isAligned: false)
           if let before = before as? OverlayDirectory {
             change.isOpaque = style == .layer && !isAligned
             let isModified = try differs(directory, before)
@@ -211,12 +211,12 @@ public struct OverlayChanges {
         }
         if let below { frames.append(below) }
       } catch {
-        unreadable.append((paths.add(name, below: frame.place), error))
+        unreadable.append((paths.add(name, below: frame.node), error))
       }
     }
     if style == .layer { return (deleted + others).map { .change($0) } + frames.map { .directory($0) } }
-    var items = (deleted + others).map { (key: [UInt8](paths.name(of: $0.place)), item: Item.change($0)) }
-    items += frames.map { (key: paths.name(of: $0.place) + [0x2f], item: Item.directory($0)) }
+    var items = (deleted + others).map { (key: [UInt8](paths.name(of: $0.node)), item: Item.change($0)) }
+    items += frames.map { (key: paths.name(of: $0.node) + [0x2f], item: Item.directory($0)) }
     return items.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.item)
   }
 
@@ -306,7 +306,7 @@ public struct OverlayChanges {
     }
     guard !wanted.isEmpty, let before = before?.root as? OverlayDirectory else { return }
     let devices = Set(wanted.keys.map(Self.device))
-    var stack: [Frame] = [Frame(place: 0, directory: root, before: before, isAligned: true)]
+    var stack: [Frame] = [Frame(node: 0, directory: root, before: before, isAligned: true)]
     while let frame = stack.popLast(), !wanted.isEmpty {
       guard let directory = frame.directory else { continue }
       var found: [(name: [UInt8], number: UInt64)] = []
@@ -334,7 +334,7 @@ public struct OverlayChanges {
           enter(
             OverlayChange(
               kind: old == nil ? .added : isModified ? .modified : .linked,
-              place: paths.add(name, below: frame.place), inode: now, before: old))
+              node: paths.add(name, below: frame.node), inode: now, before: old))
         }
         wanted[number]?.names.insert(link)
         if let file = wanted[number], file.names.count >= Int(file.count) { wanted[number] = nil }
@@ -344,7 +344,7 @@ public struct OverlayChanges {
         let old = try? Self.child(name, of: frame.before)
         stack.append(
           Frame(
-            place: paths.add(name, below: frame.place), directory: child,
+            node: paths.add(name, below: frame.node), directory: child,
             before: old as? OverlayDirectory, isAligned: true))
       }
     }

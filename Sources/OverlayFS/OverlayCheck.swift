@@ -35,15 +35,15 @@ public struct OverlayCheck {
   /// Types of all inodes below `upper`, by number.
   private var seen: [UInt64: FileType] = [:]
   private var paths = PathTree()
-  /// The same of inodes that have a place in the work directory only.
+  /// The same of inodes that have a name in the work directory only.
   private var alive: [UInt64: FileType] = [:]
   /// Numbers whose marks go, by the intent of a killed run.
   private var forgotten: Set<UInt64> = []
   /// Which upper inode says that it came from a lower number.
-  private var origins: [UInt64: (upper: UInt64, place: Int)] = [:]
+  private var origins: [UInt64: (upper: UInt64, node: Int)] = [:]
   private var originOf: [UInt64: UInt64] = [:]
   /// Numbers that some lower must have, and who says so.
-  private var wanted: [UInt64: (place: Int, repair: (() throws(Errno) -> Void)?)] = [:]
+  private var wanted: [UInt64: (node: Int, repair: (() throws(Errno) -> Void)?)] = [:]
 
   /// Looks at everything.
   ///
@@ -85,8 +85,8 @@ public struct OverlayCheck {
     return descriptor.release()
   }
 
-  private mutating func note(_ place: Int, _ message: String, repair: (() throws(Errno) -> Void)? = nil) {
-    var problem = Problem(path: paths.shownPath(of: place), message: message)
+  private mutating func note(_ node: Int, _ message: String, repair: (() throws(Errno) -> Void)? = nil) {
+    var problem = Problem(path: paths.shownPath(of: node), message: message)
     if repairs, let repair {
       do throws(Errno) {
         try repair()
@@ -101,13 +101,13 @@ public struct OverlayCheck {
   // MARK: - The visible tree
 
   private mutating func checkUpper(_ upper: Inode) throws(Errno) {
-    var stack: [(place: Int, inode: Inode)] = [(paths.add("upper".utf8, below: 0), upper)]
-    while let (place, inode) = stack.popLast() {
+    var stack: [(node: Int, inode: Inode)] = [(paths.add("upper".utf8, below: 0), upper)]
+    while let (node, inode) = stack.popLast() {
       let isNew = seen.updateValue(inode.type, forKey: inode.number) == nil
       files += 1
       do throws(Errno) {
         // Another name of a file that has been looked at.
-        if isNew || inode.isDirectory { try checkMarks(inode, place) }
+        if isNew || inode.isDirectory { try checkMarks(inode, node) }
         guard inode.isDirectory else { continue }
         var names: [[UInt8]] = []
         try inode.iterate(from: 0) { entry in
@@ -117,24 +117,24 @@ public struct OverlayCheck {
         for name in names.sorted(by: { $1.lexicographicallyPrecedes($0) }) {
           do throws(Errno) {
             guard let child = try inode.child(name) else { continue }
-            stack.append((paths.add(name, below: place), child))
+            stack.append((paths.add(name, below: node), child))
           } catch {
-            note(paths.add(name, below: place), "cannot be looked at: \(error)")
+            note(paths.add(name, below: node), "cannot be looked at: \(error)")
           }
         }
       } catch {
-        note(place, "cannot be read: \(error)")
+        note(node, "cannot be read: \(error)")
       }
     }
   }
 
-  private mutating func checkMarks(_ inode: Inode, _ place: Int) throws(Errno) {
+  private mutating func checkMarks(_ inode: Inode, _ node: Int) throws(Errno) {
     for name in try inode.extendedAttributeNames() {
       guard name.starts(with: prefix) else {
         if name.starts(with: "user.vedette.".utf8) {
-          try checkRecord(name, inode, place)
+          try checkRecord(name, inode, node)
         } else if OverlayMarks.isReserved(name) {
-          note(place, "'\(Self.text(name))' was written by another user: runs of this one do not see it")
+          note(node, "'\(Self.text(name))' was written by another user: runs of this one do not see it")
         }
         continue
       }
@@ -144,21 +144,21 @@ public struct OverlayCheck {
         number != OverlayFilesystem.born(inode.number)
       {
         wanted[number] = (
-          place,
+          node,
           { () throws(Errno) in
             try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
           }
         )
       }
-      guard let message = checkMark(word, value, inode.type, inode.number, place) else { continue }
-      note(place, message) { () throws(Errno) in
+      guard let message = checkMark(word, value, inode.type, inode.number, node) else { continue }
+      note(node, message) { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
       }
     }
   }
 
   /// `user.vedette.attributes`, the only one of that prefix. Without it a file is the caller's own, and for him alone.
-  private mutating func checkRecord(_ name: [UInt8], _ inode: Inode, _ place: Int) throws(Errno) {
+  private mutating func checkRecord(_ name: [UInt8], _ inode: Inode, _ node: Int) throws(Errno) {
     let message: String
     if name == [UInt8]("user.vedette.attributes".utf8) {
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
@@ -169,7 +169,7 @@ public struct OverlayCheck {
     } else {
       message = "an unknown attribute, '\(Self.text(name))'"
     }
-    note(place, message) { () throws(Errno) in
+    note(node, message) { () throws(Errno) in
       try Name.with(name) { name throws(Errno) in try inode.removeExtendedAttribute(name) }
     }
   }
@@ -200,13 +200,13 @@ public struct OverlayCheck {
       }
     }
     for (number, mark) in wanted.sorted(by: { $0.key < $1.key }) where number >> 48 & 0x1ff == 0 {
-      note(mark.place, "came from number \(number), which no lower has", repair: mark.repair)
+      note(mark.node, "came from number \(number), which no lower has", repair: mark.repair)
     }
   }
 
   /// What is wrong with a mark; nil if nothing is. Marks whose loss would show lower files are distinguished by the caller.
   private mutating func checkMark(
-    _ word: [UInt8], _ value: [UInt8], _ type: FileType, _ number: UInt64, _ place: Int
+    _ word: [UInt8], _ value: [UInt8], _ type: FileType, _ number: UInt64, _ node: Int
   ) -> String? {
     let text = String(decoding: value, as: UTF8.self)
     if word.starts(with: "guest.".utf8) || word == [UInt8]("probe".utf8) { return nil }
@@ -217,9 +217,9 @@ public struct OverlayCheck {
     case "origin":
       guard let origin = UInt64(text) else { return "its origin is no number" }
       if let other = origins[origin], other.upper != number {
-        return "has the same origin as '\(Self.text(paths.shownPath(of: other.place)))'"
+        return "has the same origin as '\(Self.text(paths.shownPath(of: other.node)))'"
       }
-      origins[origin] = (number, place)
+      origins[origin] = (number, node)
       originOf[number] = origin
       return nil
     case "links":
@@ -267,21 +267,21 @@ public struct OverlayCheck {
     let top = paths.add("work".utf8, below: 0)
     overflow = try OverflowStore(readIn: work)
     for name in try work.sortedNames() {
-      let place = paths.add(name, below: top)
+      let node = paths.add(name, below: top)
       guard let inode = try work.child(name) else { continue }
       switch (String(decoding: name, as: UTF8.self), inode.type) {
       case ("lock", .regular), ("layers", .regular), ("bases", .regular): continue
       case ("applied", .directory), ("applied-new", .directory): continue
       case ("intent", .regular): try readIntent(inode)
       case ("overflow", .directory): directory = inode
-      case ("index", .directory): try checkIndex(inode, place)
+      case ("index", .directory): try checkIndex(inode, node)
       case (let word, _) where word.hasPrefix("prepared-"):
         // Its marks go with it when the next run discards it.
         alive[inode.number] = inode.type
         if inode.isDirectory, try !inode.sortedNames().isEmpty {
-          note(place, "is not empty, so no run has prepared it")
+          note(node, "is not empty, so no run has prepared it")
         }
-      default: note(place, "does not belong there")
+      default: note(node, "does not belong there")
       }
     }
     // Last: index entries and what was prepared have marks too.
@@ -299,18 +299,18 @@ public struct OverlayCheck {
 
   private mutating func checkOverflow(_ directory: Inode, _ top: Int) throws(Errno) {
     for name in try directory.sortedNames() {
-      let place = paths.add(name, below: top)
+      let node = paths.add(name, below: top)
       guard let file = try directory.child(name) else { continue }
       let remove = { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try directory.unlink(name, file) }
       }
       guard file.type == .regular, let number = UInt64(String(decoding: name, as: UTF8.self), radix: 16) else {
-        note(place, "is no file of marks", repair: file.isDirectory ? nil : remove)
+        note(node, "is no file of marks", repair: file.isDirectory ? nil : remove)
         continue
       }
       if forgotten.contains(number) { continue }
       guard let type = seen[number] ?? alive[number] else {
-        note(place, "marks of a file that is gone: the next file with its number would get them", repair: remove)
+        note(node, "marks of a file that is gone: the next file with its number would get them", repair: remove)
         continue
       }
       let descriptor = try file.open([])
@@ -325,11 +325,11 @@ public struct OverlayCheck {
         }
       }
       for (key, value) in marks.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-        if let problem = checkMark(key, value, type, number, place) { found.append(problem) }
+        if let problem = checkMark(key, value, type, number, node) { found.append(problem) }
       }
-      for problem in found { note(place, problem) }
+      for problem in found { note(node, problem) }
       if !OverflowStore.isTorn(bytes[whole...]) {
-        note(place, "does not parse from byte \(whole) on") { () throws(Errno) in try file.truncate(to: Int64(whole)) }
+        note(node, "does not parse from byte \(whole) on") { () throws(Errno) in try file.truncate(to: Int64(whole)) }
       }
     }
   }
@@ -348,21 +348,21 @@ public struct OverlayCheck {
 
   private mutating func checkIndex(_ directory: Inode, _ top: Int) throws(Errno) {
     for name in try directory.sortedNames() {
-      let place = paths.add(name, below: top)
+      let node = paths.add(name, below: top)
       guard let entry = try directory.child(name) else { continue }
       let remove = { () throws(Errno) in
         try Name.with(name) { name throws(Errno) in try directory.unlink(name, entry) }
       }
       guard let number = UInt64(String(decoding: name, as: UTF8.self), radix: 16), !entry.isDirectory else {
-        note(place, "is no index entry", repair: entry.isDirectory ? nil : remove)
+        note(node, "is no index entry", repair: entry.isDirectory ? nil : remove)
         continue
       }
       alive[entry.number] = entry.type
-      if wanted[number] == nil, originOf[entry.number] == nil { wanted[number] = (place, remove) }
+      if wanted[number] == nil, originOf[entry.number] == nil { wanted[number] = (node, remove) }
       do throws(Errno) {
         if try OverlayMarks.count(entry) != nil { continue }
       } catch {
-        note(place, "its link count is no number", repair: remove)
+        note(node, "its link count is no number", repair: remove)
         continue
       }
       // A link to the file itself, which knows where it came from.
@@ -370,11 +370,11 @@ public struct OverlayCheck {
         let origin = try origin(of: entry)
         if origin != number {
           note(
-            place, origin.map { "is a file that came from number \($0)" } ?? "is a file of unknown origin",
+            node, origin.map { "is a file that came from number \($0)" } ?? "is a file of unknown origin",
             repair: remove)
         }
       } catch {
-        note(place, "cannot be looked at: \(error)", repair: remove)
+        note(node, "cannot be looked at: \(error)", repair: remove)
       }
     }
   }

@@ -24,9 +24,9 @@ public enum OverlayError: Error, Sendable, Equatable {
   case upperIsBusy
   /// The upper directory cannot be prepared or used.
   case upper(Errno)
-  /// The lower at this place (0 is the topmost) changes by itself: such a tree cannot be cached.
+  /// The lower at this index (0 is the topmost) changes by itself: such a tree cannot be cached.
   case lowerIsDynamic(Int)
-  /// The root of the lower at this place cannot be read.
+  /// The root of the lower at this index cannot be read.
   case lower(Int, Errno)
 }
 
@@ -79,7 +79,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
   ///   - budget: pays for what must be remembered of changed files.
   public init(upper: Upper?, lowers: [Filesystem], budget: MemoryBudget = .unlimited) throws(OverlayError) {
     guard upper != nil || !lowers.isEmpty else { throw .noLayers }
-    for (place, lower) in lowers.enumerated() where lower.revalidates { throw .lowerIsDynamic(place) }
+    for (index, lower) in lowers.enumerated() where lower.revalidates { throw .lowerIsDynamic(index) }
     if let store = upper?.filesystem {
       if store is OverlayFilesystem { throw .upperIsOverlay }
       if store.isReadOnly { throw .upperIsReadOnly }
@@ -93,7 +93,9 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
 
   deinit { releaseLock() }
 
-  public override func places(ofHost text: [UInt8]) -> [[UInt8]] { layers.flatMap { $0.places(ofHost: text) } }
+  public override func candidatePaths(ofHost text: [UInt8]) -> [[UInt8]] {
+    layers.flatMap { $0.candidatePaths(ofHost: text) }
+  }
 
   private func releaseLock() {
     guard lock >= 0 else { return }
@@ -275,8 +277,8 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
   /// The number here of what has `number` in the lower `filesystem`.
   func number(_ number: UInt64, in filesystem: Filesystem) -> UInt64 {
     if layers.count == 1 || layers[0] === filesystem { return number }
-    let place = layers.firstIndex { $0 === filesystem } ?? 0
-    return number | UInt64(place) << 57
+    let index = layers.firstIndex { $0 === filesystem } ?? 0
+    return number | UInt64(index) << 57
   }
 
   /// The number here of what has `number` in the upper, as far as it is in memory.

@@ -1,7 +1,7 @@
-// The names of a walk through a tree, each with the place of its parent and nothing else: what a list of paths costs grows
+// The names of a walk through a tree, each with the index of its parent and nothing else: what a list of paths costs grows
 // with the names and not with the depth. A path is put together only where it is shown or written.
 
-/// Names by place. Place 0 is the root, which has none.
+/// Names by index. Node 0 is the root, which has none.
 public struct PathTree: Sendable, Equatable {
   private struct Node: Sendable, Equatable {
     var parent: Int
@@ -16,7 +16,7 @@ public struct PathTree: Sendable, Equatable {
 
   public init() {}
 
-  /// Adds a name below a place.
+  /// Adds a name below a node.
   public mutating func add(_ name: some Collection<UInt8>, below parent: Int) -> Int {
     bytes.append(contentsOf: name)
     let above = nodes[parent].length
@@ -24,50 +24,50 @@ public struct PathTree: Sendable, Equatable {
     return nodes.count - 1
   }
 
-  /// Adds a path of names that slashes divide, each anew; its place. 0 for an empty one.
+  /// Adds a path of names that slashes divide, each anew; its node. 0 for an empty one.
   public mutating func add(path: [UInt8]) -> Int {
     path.split(separator: 0x2f).reduce(0) { add($1, below: $0) }
   }
 
-  public func parent(of place: Int) -> Int { nodes[place].parent }
+  public func parent(of node: Int) -> Int { nodes[node].parent }
 
-  public func name(of place: Int) -> ArraySlice<UInt8> {
-    place == 0 ? [] : bytes[nodes[place - 1].end..<nodes[place].end]
+  public func name(of node: Int) -> ArraySlice<UInt8> {
+    node == 0 ? [] : bytes[nodes[node - 1].end..<nodes[node].end]
   }
 
-  /// Bytes of the path of a place.
-  public func length(of place: Int) -> Int { nodes[place].length }
+  /// Bytes of the path of a node.
+  public func length(of node: Int) -> Int { nodes[node].length }
 
   /// The path from the root, without a slash at either end; empty for the root itself.
-  public func path(of place: Int) -> [UInt8] {
-    let length = nodes[place].length
+  public func path(of node: Int) -> [UInt8] {
+    let length = nodes[node].length
     return [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
       var end = length
-      var place = place
-      while place != 0 {
-        let name = name(of: place)
+      var node = node
+      while node != 0 {
+        let name = name(of: node)
         end -= name.count
         for (offset, byte) in name.enumerated() { buffer[end + offset] = byte }
         if end > 0 {
           end -= 1
           buffer[end] = 0x2f
         }
-        place = nodes[place].parent
+        node = nodes[node].parent
       }
       count = length
     }
   }
 
   /// The same for messages: of a path that no call would take as one its end.
-  public func shownPath(of place: Int) -> [UInt8] {
-    if nodes[place].length < Self.longest { return path(of: place) }
+  public func shownPath(of node: Int) -> [UInt8] {
+    if nodes[node].length < Self.longest { return path(of: node) }
     var names: [ArraySlice<UInt8>] = []
-    var place = place
+    var node = node
     var count = 0
-    while place != 0, count < 512 {
-      names.append(name(of: place))
-      count += name(of: place).count + 1
-      place = nodes[place].parent
+    while node != 0, count < 512 {
+      names.append(name(of: node))
+      count += name(of: node).count + 1
+      node = nodes[node].parent
     }
     return Array("...".utf8) + names.reversed().flatMap { [0x2f] + $0 }
   }

@@ -68,7 +68,7 @@ final class ProcessDirectory: DynamicDirectory {
   private func make(_ entry: ProcessEntry, number: UInt64) -> KernInode {
     switch entry.kind {
     case .file(let file): return ProcessFile(proc, thread, file, number: number, entry.permissions, owner, group)
-    case .place(let place): return PlaceLink(proc, thread, place, number: number, owner, group)
+    case .position(let link): return PositionLink(proc, thread, link, number: number, owner, group)
     case .descriptors:
       return DescriptorDirectory(
         proc, thread, .links, number: number, firstNumber: self.number + Self.descriptorOffset, entry.permissions,
@@ -89,7 +89,7 @@ final class ProcessDirectory: DynamicDirectory {
 struct ProcessEntry {
   enum Kind {
     case file(ProcessFile.Content)
-    case place(PlaceLink.Place)
+    case position(PositionLink.Kind)
     case descriptors
     case descriptorInformation
     case tasks
@@ -110,7 +110,7 @@ struct ProcessEntry {
   var type: FileType {
     switch kind {
     case .file: .regular
-    case .place: .symlink
+    case .position: .symlink
     default: .directory
     }
   }
@@ -132,9 +132,9 @@ struct ProcessEntry {
     ProcessEntry("maps", .file(.maps("maps"))),
     ProcessEntry("smaps", .file(.maps("smaps"))),
     ProcessEntry("smaps_rollup", .file(.restricted("smaps_rollup"))),
-    ProcessEntry("cwd", .place(.workingDirectory)),
-    ProcessEntry("root", .place(.root)),
-    ProcessEntry("exe", .place(.executable)),
+    ProcessEntry("cwd", .position(.workingDirectory)),
+    ProcessEntry("root", .position(.root)),
+    ProcessEntry("exe", .position(.executable)),
     ProcessEntry("mounts", .file(.mounts)),
     ProcessEntry("mountinfo", .file(.mountInformation)),
     ProcessEntry("wchan", .file(.constant("0"))),

@@ -1,22 +1,22 @@
-// The links of a process directory that lead to places: cwd, root, exe, and one for each descriptor.
+// The links of a process directory that lead to positions: cwd, root, exe, and one for each descriptor.
 
 import KernFS
 import LinuxABI
 import VFS
 
 /// `cwd`, `root` or `exe`.
-final class PlaceLink: DynamicLink {
-  enum Place { case workingDirectory, root, executable }
+final class PositionLink: DynamicLink {
+  enum Kind { case workingDirectory, root, executable }
 
   private let thread: ProcessThread
-  private let place: Place
+  private let kind: Kind
 
   init(
-    _ filesystem: ProcFilesystem, _ thread: ProcessThread, _ place: Place, number: UInt64, _ owner: UInt32,
+    _ filesystem: ProcFilesystem, _ thread: ProcessThread, _ kind: Kind, number: UInt64, _ owner: UInt32,
     _ group: UInt32
   ) {
     self.thread = thread
-    self.place = place
+    self.kind = kind
     super.init(filesystem, number: number, owner: owner, group: group)
   }
 
@@ -24,7 +24,7 @@ final class PlaceLink: DynamicLink {
   override func magicTarget() throws(Errno) -> Position? {
     try proc.source.checkAccess(to: thread)
     do throws(Errno) {
-      switch place {
+      switch kind {
       case .workingDirectory: return try proc.source.workingDirectory(of: thread)
       case .root: return try proc.source.root(of: thread)
       case .executable: return try proc.source.executable(of: thread.process)

@@ -59,9 +59,9 @@ final class OpenFiles {
     for mount in vfs.mountList {
       let root = Position(mount: mount, dentry: mount.root)
       if let found = registerAgain(root, status) { return found }
-      for place in mount.filesystem.places(ofHost: text) {
+      for path in mount.filesystem.candidatePaths(ofHost: text) {
         do throws(Errno) {
-          let position = try withUnsafeBytesOf(place) { bytes throws(Errno) in
+          let position = try withUnsafeBytesOf(path) { bytes throws(Errno) in
             try vfs.resolve(VirtualFileSystem.Path(bytes, from: root), .supervisor(of: vfs), follow: false)
           }
           if let found = registerAgain(position, status) { return found }

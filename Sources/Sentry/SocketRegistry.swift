@@ -53,7 +53,7 @@ final class SocketRegistry {
     if isAbstract {
       return ([0] + Array("vedette-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))".utf8), nil)
     }
-    let number = try store.createSocketPlace()
+    let number = try store.reserveSocketNumber()
     return (store.path(of: number) + [0], number)
   }
 

@@ -111,7 +111,7 @@ public struct Position {
     self.dentry = dentry
   }
 
-  /// It has no place in the tree: something of the kernel's that only has a description.
+  /// It is not in the tree: something of the kernel's that only has a description.
   public var isDetached: Bool { dentry.parent == nil && dentry !== mount.root }
 
   @inlinable

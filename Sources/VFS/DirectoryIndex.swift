@@ -35,7 +35,7 @@ public struct DirectoryIndex<Value> {
     return slot < 0 ? nil : values[slot]
   }
 
-  /// Adds `name` behind all others; a name that is there already gets the new value and keeps its place.
+  /// Adds `name` behind all others; a name that is there already gets the new value and keeps its position.
   ///
   /// - Precondition: `name` has at most 65,535 bytes.
   @inlinable
@@ -68,7 +68,7 @@ public struct DirectoryIndex<Value> {
     return value
   }
 
-  /// Gives `name` another value in the same place; false if there is no such name.
+  /// Gives `name` another value at the same position; false if there is no such name.
   @inlinable
   @discardableResult
   public mutating func replace(_ name: Name, _ value: Value) -> Bool {
@@ -78,7 +78,7 @@ public struct DirectoryIndex<Value> {
     return true
   }
 
-  /// Calls the entry `name` `newName`, in the same place, so that a program which renames what it reads comes to an
+  /// Calls the entry `name` `newName`, at the same position, so that a program which renames what it reads comes to an
   /// end. What bore `newName` is removed. False if there is no `name`.
   @inlinable
   @discardableResult
@@ -160,12 +160,12 @@ struct NameOrder {
       return -1
     }
     let mask = table.count - 1
-    var place = Int(hash) & mask
+    var bucket = Int(hash) & mask
     while true {
-      let found = table[place]
+      let found = table[bucket]
       if found == 0 { return -1 }
       if found != .max && isEntry(Int(found) - 1, name, hash) { return Int(found) - 1 }
-      place = (place + 1) & mask
+      bucket = (bucket + 1) & mask
     }
   }
 
@@ -192,21 +192,21 @@ struct NameOrder {
       return
     }
     let mask = table.count - 1
-    var place = Int(entries[slot].hash) & mask
-    while table[place] != 0 && table[place] != .max { place = (place + 1) & mask }
-    if table[place] == 0 { used += 1 }
-    table[place] = UInt32(truncatingIfNeeded: slot + 1)
+    var bucket = Int(entries[slot].hash) & mask
+    while table[bucket] != 0 && table[bucket] != .max { bucket = (bucket + 1) & mask }
+    if table[bucket] == 0 { used += 1 }
+    table[bucket] = UInt32(truncatingIfNeeded: slot + 1)
   }
 
   private mutating func leave(_ slot: Int) {
     guard !table.isEmpty else { return }
     let mask = table.count - 1
-    var place = Int(entries[slot].hash) & mask
-    while table[place] != UInt32(truncatingIfNeeded: slot + 1) {
-      if table[place] == 0 { return }
-      place = (place + 1) & mask
+    var bucket = Int(entries[slot].hash) & mask
+    while table[bucket] != UInt32(truncatingIfNeeded: slot + 1) {
+      if table[bucket] == 0 { return }
+      bucket = (bucket + 1) & mask
     }
-    table[place] = .max
+    table[bucket] = .max
   }
 
   private mutating func rebuildTable() {
@@ -216,9 +216,9 @@ struct NameOrder {
     used = 0
     let mask = size - 1
     for slot in entries.indices where entries[slot].isThere {
-      var place = Int(entries[slot].hash) & mask
-      while table[place] != 0 { place = (place + 1) & mask }
-      table[place] = UInt32(truncatingIfNeeded: slot + 1)
+      var bucket = Int(entries[slot].hash) & mask
+      while table[bucket] != 0 { bucket = (bucket + 1) & mask }
+      table[bucket] = UInt32(truncatingIfNeeded: slot + 1)
       used += 1
     }
   }

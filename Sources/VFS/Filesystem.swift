@@ -63,7 +63,7 @@ open class Filesystem {
 
   /// Where a host file may stand, by what the kernel says of a descriptor of it in /proc/self/fd: paths below the root. To
   /// be verified by the caller: names may have changed since.
-  open func places(ofHost text: [UInt8]) -> [[UInt8]] { [] }
+  open func candidatePaths(ofHost text: [UInt8]) -> [[UInt8]] { [] }
 
   /// `statfs(2)`.
   open func statistics() throws(Errno) -> FilesystemStatistics { throw .noFunction }

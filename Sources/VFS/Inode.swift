@@ -133,7 +133,7 @@ open class Inode {
   /// The target of a symlink.
   open func readlink() throws(Errno) -> [UInt8] { throw .invalidArgument }
 
-  /// A symlink that leads to a place instead of a path (`/proc/self/fd/N`, `/proc/self/exe`, `/proc/self/cwd`); nil otherwise.
+  /// A symlink that leads to a position instead of a path (`/proc/self/fd/N`, `/proc/self/exe`, `/proc/self/cwd`); nil otherwise.
   open func magicTarget() throws(Errno) -> Position? { nil }
 
   /// The process whose directory in /proc this is, by its number inside; nil otherwise. To pidfd_send_signal(2) such a

@@ -95,7 +95,7 @@ public enum MemoryCost {
   public static let keptInode = 1024
   /// An inotify watch, and the inode that it holds.
   public static let watch = 1536
-  /// A place where a file is mapped.
+  /// A file that an address space may map.
   public static let mapping = 96
   /// A thread.
   public static let thread = 1024

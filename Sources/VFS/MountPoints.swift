@@ -6,7 +6,7 @@ public import LinuxABI
 extension VirtualFileSystem {
   /// The components that `path` has once its symlinks are followed; what is missing of it stays as it is.
   ///
-  /// - Parameter mounted: components of places that something else will be mounted at: this tree says nothing of what is
+  /// - Parameter mounted: components of paths that something else will be mounted at: this tree says nothing of what is
   ///   below them.
   /// - Throws: `.invalidArgument` for `..` below what is missing or mounted; errnos of path resolution.
   public func canonicalPath(_ path: [UInt8], mounted: [[[UInt8]]]) throws(Errno) -> [[UInt8]] {

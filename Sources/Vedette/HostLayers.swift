@@ -10,7 +10,7 @@ import Platform
 /// Every layer and bind of a configuration, open.
 final class HostLayers {
   /// A directory (or a file) of the host, O_PATH.
-  final class Place {
+  final class OpenedPath {
     /// The option that named it, for messages.
     let option: String
     let path: ByteString
@@ -48,10 +48,10 @@ final class HostLayers {
 
   struct Bind {
     /// The source itself, or what holds it.
-    let directory: Place
+    let directory: OpenedPath
     /// The name in `directory`, if the source is no directory, and the file itself, if it may be changed.
     let file: [UInt8]?
-    fileprivate let opened: Place?
+    fileprivate let opened: OpenedPath?
     let source: ByteString
     let destination: ByteString
     let readOnly: Bool
@@ -60,13 +60,13 @@ final class HostLayers {
   }
 
   /// Topmost first.
-  let lowers: [Place]
+  let lowers: [OpenedPath]
   /// Nil for an upper in memory.
-  let upper: Place?
+  let upper: OpenedPath?
   let binds: [Bind]
 
   init(_ configuration: SandboxConfiguration) throws(SandboxError) {
-    var lowers: [Place] = []
+    var lowers: [OpenedPath] = []
     for path in configuration.lowers { lowers.append(try Self.open(path, option: "--lower")) }
     self.lowers = lowers + [try Self.open(configuration.rootfs, option: "--rootfs")]
     upper = if case .directory(let path) = configuration.upper { try Self.open(path, option: "--upper") } else { nil }
@@ -75,19 +75,19 @@ final class HostLayers {
     self.binds = binds
   }
 
-  private static func open(_ path: ByteString, option: String) throws(SandboxError) -> Place {
-    let place: Place
-    do throws(Errno) { place = try Place(path, option: option) } catch {
+  private static func open(_ path: ByteString, option: String) throws(SandboxError) -> OpenedPath {
+    let opened: OpenedPath
+    do throws(Errno) { opened = try OpenedPath(path, option: option) } catch {
       throw SandboxError("\(option): '\(path)': \(error)")
     }
-    try place.refusePseudo()
-    return place
+    try opened.refusePseudo()
+    return opened
   }
 
   /// A bind of a file shows one name of its directory. Symlinks in the user's own path are followed here, once.
   private static func open(_ bind: SandboxConfiguration.Bind) throws(SandboxError) -> Bind {
-    let source: Place
-    do throws(Errno) { source = try Place(bind.source, option: "--bind", .path) } catch {
+    let source: OpenedPath
+    do throws(Errno) { source = try OpenedPath(bind.source, option: "--bind", .path) } catch {
       throw SandboxError("--bind: '\(bind.source)': \(error)")
     }
     try source.refusePseudo()
@@ -99,7 +99,7 @@ final class HostLayers {
           readOnly: bind.readOnly, hostPath: real)
       }
       guard let slash = real.lastIndex(of: 0x2f) else { throw .noSuchFileOrDirectory }
-      let directory = try Place(ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash])), option: "--bind")
+      let directory = try OpenedPath(ByteString(slash == 0 ? [0x2f] : [UInt8](real[..<slash])), option: "--bind")
       return Bind(
         directory: directory, file: [UInt8](real[(slash + 1)...]), opened: bind.readOnly ? nil : source,
         source: bind.source,
@@ -111,7 +111,7 @@ final class HostLayers {
 
   // MARK: - What is only shown
 
-  private var shownDirectories: [Place] { lowers + binds.filter(\.readOnly).map(\.directory) }
+  private var shownDirectories: [OpenedPath] { lowers + binds.filter(\.readOnly).map(\.directory) }
 
   /// Lowers and `:ro` binds.
   var shown: [ShownDirectory] {

@@ -115,7 +115,7 @@ struct SandboxTree {
     return .store(try hostTree(directory, .immutable, writable: true))
   }
 
-  private func hostTree(_ directory: HostLayers.Place, _ policy: HostFilesystem.Policy, writable: Bool)
+  private func hostTree(_ directory: HostLayers.OpenedPath, _ policy: HostFilesystem.Policy, writable: Bool)
     throws(SandboxError) -> HostFilesystem
   {
     do throws(Errno) {

@@ -15,10 +15,10 @@ import VFS
   }
 
   @Test func othersAreNoRecord() {
-    for place in 0..<5 {
+    for index in 0..<5 {
       for text in Extreme.texts {
         var fields = ["100000", "644", "0", "0", "0"]
-        fields[place] = text
+        fields[index] = text
         guard let record = AttributeRecord(Array(fields.joined(separator: " ").utf8)) else { continue }
         _ = record.hostMode
         #expect(record.permissions.rawValue <= 0o7777)

@@ -160,7 +160,7 @@ private func content(_ inode: Inode) throws(Errno) -> String {
     let host = try tree.open(.immutable, descriptors: 8)
     var files: [Inode] = []
     for number in 1...60 { files.append(try host.found("d\(number)/e/f/g")) }
-    for (place, file) in files.enumerated() { #expect(try content(file) == "\(place + 1)\n") }
+    for (index, file) in files.enumerated() { #expect(try content(file) == "\(index + 1)\n") }
     let open = try Host.readDescriptorCount(beneath: tree.path)
     #expect(open <= 8)
   }

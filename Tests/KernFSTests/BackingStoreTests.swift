@@ -81,7 +81,7 @@ struct BackingStoreTests {
 
   @Test func socketPlacesCanBeBoundAndConnected() throws {
     let scratch = try Scratch()
-    let number = try scratch.store.createSocketPlace()
+    let number = try scratch.store.reserveSocketNumber()
     let path = scratch.store.path(of: number)
     #expect(path.count < 108)
     func address() -> sockaddr_un {

@@ -44,18 +44,18 @@ private struct Pair {
   }
 
   /// A path of one to three names.
-  private mutating func place() -> [String] { (0...random(3)).map { _ in names[random(names.count)] } }
+  private mutating func components() -> [String] { (0...random(3)).map { _ in names[random(names.count)] } }
 
-  private func find(_ place: some Collection<String>) -> Inode? {
+  private func find(_ components: some Collection<String>) -> Inode? {
     var inode = root
-    for name in place {
+    for name in components {
       guard inode.isDirectory, let child = try? inode.find(name) else { return nil }
       inode = child
     }
     return inode
   }
 
-  private func host(_ place: [String]) -> String { path + "/" + place.joined(separator: "/") }
+  private func host(_ components: [String]) -> String { path + "/" + components.joined(separator: "/") }
 
   /// Runs ours where the host's succeeded, and where it says that a directory is not empty.
   private func check(_ what: String, _ result: Int32, _ ours: () throws(Errno) -> Void) {
@@ -66,8 +66,8 @@ private struct Pair {
   }
 
   mutating func step() {
-    let one = place()
-    let two = place()
+    let one = components()
+    let two = components()
     guard let name = one.last, let newName = two.last else { return }
     let parent = find(one.dropLast())
     let newParent = find(two.dropLast())

@@ -89,8 +89,8 @@ import VFS
       for second in Extreme.few {
         for size in Extreme.few {
           var bytes = plain
-          for (place, value) in [(386, first), (398, second), (410, first), (422, size), (483, size)] {
-            bytes.replaceSubrange(place..<place + 12, with: Self.encodings(value, 12)[0])
+          for (offset, value) in [(386, first), (398, second), (410, first), (422, size), (483, size)] {
+            bytes.replaceSubrange(offset..<offset + 12, with: Self.encodings(value, 12)[0])
           }
           bytes[TarField.type] = 0x53
           try Self.read(Self.sealed(bytes))

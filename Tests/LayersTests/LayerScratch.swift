@@ -1,4 +1,4 @@
-// A place for layers on the host that ends with the test.
+// A directory for layers on the host that ends with the test.
 
 import CLinux
 import HostFS

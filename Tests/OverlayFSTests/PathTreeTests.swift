@@ -20,10 +20,10 @@ struct PathTreeTests {
   /// A message shows the end of what no call would take as a path.
   @Test func aDeepPathIsShownShort() {
     var tree = PathTree()
-    var place = 0
-    for _ in 0..<100_000 { place = tree.add("name".utf8, below: place) }
-    #expect(tree.length(of: place) == 499_999)
-    let shown = tree.shownPath(of: place)
+    var node = 0
+    for _ in 0..<100_000 { node = tree.add("name".utf8, below: node) }
+    #expect(tree.length(of: node) == 499_999)
+    let shown = tree.shownPath(of: node)
     #expect(shown.count < 1000 && shown.starts(with: ".../name/".utf8))
   }
 }

@@ -20,7 +20,7 @@ struct ProcFilesystemTests {
     scratch = try Scratch()
     filesystem = try ProcFilesystem(source: source, store: scratch.store)
     tree = VirtualFileSystem(root: filesystem, source: Array("proc".utf8))
-    source.place = tree.root
+    source.position = tree.root
   }
 
   @Test func listsProcessesInOrderAndOnce() throws {
@@ -119,13 +119,13 @@ struct ProcFilesystemTests {
     try visit(try root.walk("sys"), "sys")
   }
 
-  @Test func placesAreMagic() throws {
+  @Test func positionsAreMagic() throws {
     for name in ["cwd", "root", "exe"] {
       let link = try root.walk("1/\(name)")
       #expect(try link.target() == "/somewhere")
       #expect(try #require(try link.magicTarget()) == tree.root)
     }
-    source.place = nil
+    source.position = nil
     #expect(errno { () throws(Errno) in _ = try root.walk("1/exe").readlink() } == .noSuchFileOrDirectory)
   }
 

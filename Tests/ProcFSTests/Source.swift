@@ -16,7 +16,7 @@ final class Source: ProcessSource {
   var open: [Int32: ProcessDescriptor] = [:]
   var hostIDs: [Int32: Int32] = [1000: 1, 1007: 7]
   var paths: [String: String] = [:]
-  var place: Position?
+  var position: Position?
   var anonymous: Inode?
 
   func processes() -> [Int32] { Array(tree.keys) }
@@ -49,8 +49,8 @@ final class Source: ProcessSource {
   func insideID(ofHost id: Int32) -> Int32 { hostIDs[id] ?? 0 }
 
   private func somewhere() throws(Errno) -> Position {
-    guard let place else { throw .noSuchFileOrDirectory }
-    return place
+    guard let position else { throw .noSuchFileOrDirectory }
+    return position
   }
   func executable(of process: Int32) throws(Errno) -> Position { try somewhere() }
   func workingDirectory(of thread: ProcessThread) throws(Errno) -> Position { try somewhere() }
@@ -83,7 +83,7 @@ final class Source: ProcessSource {
 
   func anonymousPosition(_ inode: Inode, named text: [UInt8]) -> Position? {
     anonymous = inode
-    return place
+    return position
   }
 
   func path(of position: Position) -> [UInt8] { Array("/somewhere".utf8) }

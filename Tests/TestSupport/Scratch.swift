@@ -6,9 +6,9 @@ import KernFS
 import LinuxABI
 import VFS
 
-/// The path of a new directory in `place`.
-func temporaryDirectory(in place: String) throws(Errno) -> String {
-  var template = Array("\(place)/vedette-test.XXXXXX".utf8CString)
+/// The path of a new directory in `directory`.
+func temporaryDirectory(in directory: String) throws(Errno) -> String {
+  var template = Array("\(directory)/vedette-test.XXXXXX".utf8CString)
   guard mkdtemp(&template) != nil else { throw .ioError }
   return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

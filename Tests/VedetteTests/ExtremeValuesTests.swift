@@ -93,13 +93,13 @@ import Testing
       func call(_ changed: (Int, UInt64)...) {
         guest.fillPlainly(for: number)
         var arguments = plain(kinds, guest, &chance)
-        for (place, value) in changed { arguments[place] = value }
+        for (index, value) in changed { arguments[index] = value }
         guest.call(number, arguments, by: gate)
       }
-      for place in 0..<kinds.count {
+      for index in 0..<kinds.count {
         for value in Extreme.values + [guest.edge, guest.edge + 1] {
           if chance.next() % 4 == 0 { guest.prepare() }
-          call((place, value))
+          call((index, value))
         }
       }
       for (first, second) in (0..<kinds.count).flatMap({ one in (0..<one).map { ($0, one) } }) {
@@ -215,7 +215,7 @@ import Testing
     #expect(
       guest.call(SYS_setxattr, [guest.paths[6], guest.names[0], guest.structure, .max, 0])
         == Errno.argListTooLong.result)
-    // The kernel refuses the place, and no mapping is recorded at it.
+    // The kernel refuses the address, and no mapping is recorded at it.
     let flags = UInt64(MAP_SHARED | MAP_FIXED)
     for length in Extreme.values {
       #expect(guest.call(SYS_mmap, [.max - 4095, length, 1, flags, guest.lowers[0], 0]) == nil)

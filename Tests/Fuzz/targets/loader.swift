@@ -34,8 +34,8 @@ private func use(_ file: ELFFile, _ descriptor: CInt, _ bias: UInt64) {
   _ = try? file.interpreterPath(from: descriptor)
   _ = file.maximumAlignment
   let span = try? file.span()
-  let places: [UInt64] = [0, bias, bias & ~4095, 0x5555_5555_0000 &- (span?.lowerBound ?? 0)]
-  for bias in places {
+  let biases: [UInt64] = [0, bias, bias & ~4095, 0x5555_5555_0000 &- (span?.lowerBound ?? 0)]
+  for bias in biases {
     guard let layout = try? ImageLayout(of: file, bias: bias) else { continue }
     _ = layout.mappings.map(\.range)
     var table = TrampolineTable(layout: TrampolineLayout(flagsSecret: bias, descriptorSecret: ~bias))

@@ -78,7 +78,7 @@ private func remove(_ path: String) {
 /// Writes what the input says: each step one entry of the upper or of the work area, or one attribute.
 private func fill(_ path: String, _ input: inout Input) {
   for directory in ["upper", "work", "work/overflow", "work/index"] { mkdir("\(path)/\(directory)", 0o700) }
-  let places = ["upper", "upper/a", "upper/a/b", "upper/a/f", "upper/x", "upper/link", "work", "work/index/3"]
+  let paths = ["upper", "upper/a", "upper/a/b", "upper/a/f", "upper/x", "upper/link", "work", "work/index/3"]
   let marks = [
     "trusted.overlay.redirect", "trusted.overlay.origin", "trusted.overlay.whiteout.", "trusted.overlay.links",
     "trusted.overlay.impure", "user.vedette.attributes", "trusted.overlay.guest.", "user.overlay.opaque",
@@ -89,10 +89,10 @@ private func fill(_ path: String, _ input: inout Input) {
     let choice = input.byte()
     switch choice & 7 {
     case 0:
-      last = "\(path)/\(places[Int(input.byte()) % places.count])"
+      last = "\(path)/\(paths[Int(input.byte()) % paths.count])"
       if input.byte() & 1 == 0 { mkdir(last, 0o755) } else { write(last, input.string()) }
     case 1:
-      last = "\(path)/\(places[Int(input.byte()) % places.count])"
+      last = "\(path)/\(paths[Int(input.byte()) % paths.count])"
       symlink(["a", "links=2", "links=99999999999", "links=", "/", "x"][Int(input.byte()) % 6], last)
     case 2, 3, 4:
       let name = marks[Int(input.byte()) % marks.count] + (choice & 8 == 0 ? "" : "abf"[Int(input.byte()) % 3])
@@ -113,7 +113,7 @@ private func fill(_ path: String, _ input: inout Input) {
 }
 
 extension String {
-  fileprivate subscript(_ place: Int) -> String { String(self[index(startIndex, offsetBy: place)]) }
+  fileprivate subscript(_ index: Int) -> String { String(self[index(startIndex, offsetBy: index)]) }
 }
 
 private func write(_ path: String, _ bytes: [UInt8]) {

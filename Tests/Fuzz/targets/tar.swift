@@ -46,6 +46,6 @@ private func correctChecksums(_ bytes: inout [UInt8]) {
     guard block[TarField.magic].starts(with: "ustar".utf8), let sum = TarField.octal(TarField.sum(block), 8) else {
       continue
     }
-    for (place, digit) in zip(TarField.checksum, sum) { bytes[offset + place] = digit }
+    for (index, digit) in zip(TarField.checksum, sum) { bytes[offset + index] = digit }
   }
 }
