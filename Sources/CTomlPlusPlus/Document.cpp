@@ -113,7 +113,14 @@ vd_toml_entry vd_toml_member_at(const vd_toml_document *document, size_t index, 
   result.key_length = found->first.length();
   result.line = found->first.source().begin.line;
   result.value = value(found->second);
+  if (const toml::array *array = found->second.as_array()) result.count = array->size();
   return result;
+}
+
+vd_toml_value vd_toml_member_element(const vd_toml_document *document, size_t index, size_t element, size_t member,
+                                     size_t place) {
+  const auto found = std::next(member_table(document, index, element)->begin(), (std::ptrdiff_t)member);
+  return value(*found->second.as_array()->get(place));
 }
 
 vd_toml_value vd_toml_element(const vd_toml_document *document, size_t index, size_t element) {

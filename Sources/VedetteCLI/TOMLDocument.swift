@@ -67,7 +67,11 @@ enum TOMLDocument {
     return .table(
       (0..<vd_toml_member_count(document, index, place)).map { member in
         let entry = vd_toml_member_at(document, index, place, member)
-        return Entry(key: string(entry.key, entry.key_length), line: Int(entry.line), value: Value(entry.value))
+        let value: Value =
+          entry.value.kind == VD_TOML_ARRAY
+          ? .array((0..<entry.count).map { Value(vd_toml_member_element(document, index, place, member, $0)) })
+          : Value(entry.value)
+        return Entry(key: string(entry.key, entry.key_length), line: Int(entry.line), value: value)
       })
   }
 

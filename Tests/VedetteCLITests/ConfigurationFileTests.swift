@@ -51,12 +51,16 @@ struct ConfigurationFileTests {
       action = "hide"
       pattern = "/b"
       reason = "a secret"
+      [[rules]]
+      action = "protect"
+      pattern = ["/c", "/d"]
       """)
     #expect(configuration.lowers == ["/a", "/b"])
     #expect(configuration.size == 65536)
     #expect(
       configuration.rules == [
         .init(.deny, Array("/a".utf8)), .init(.hide, Array("/b".utf8), reason: Array("a secret".utf8)),
+        .init(.protect, Array("/c".utf8)), .init(.protect, Array("/d".utf8)),
       ])
     #expect(configuration.binds == [.init(source: "/s", destination: "/d")])
     #expect(configuration.user == .init(uid: 1000, gid: 1000))
@@ -107,7 +111,7 @@ struct ConfigurationFileTests {
     #expect(result.network == .host)
   }
 
-  @Test(arguments: ["ci", "untrusted", "conformance"])
+  @Test(arguments: ["ci", "untrusted", "conformance", "secrets"])
   func shippedConfigurationIsValid(_ name: String) throws {
     let folder = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
     let result = try configuration("--config", ByteString("\(folder)/Configs/\(name).toml"), "true")

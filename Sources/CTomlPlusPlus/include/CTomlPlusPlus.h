@@ -58,8 +58,11 @@ struct vd_toml_entry vd_toml_entry_at(const struct vd_toml_document *document, s
 struct vd_toml_value vd_toml_element(const struct vd_toml_document *document, size_t index, size_t element);
 /// How many entries the table at `element` of the array at `index` has; 0 if it is no table.
 size_t vd_toml_member_count(const struct vd_toml_document *document, size_t index, size_t element);
-/// Entry `member` (below `vd_toml_member_count`) of that table, by their names; its own elements are not told.
+/// Entry `member` (below `vd_toml_member_count`) of that table, by their names.
 struct vd_toml_entry vd_toml_member_at(const struct vd_toml_document *document, size_t index, size_t element, size_t member);
+/// Element `place` (below the member's `count`) of the array that is `member`.
+struct vd_toml_value vd_toml_member_element(const struct vd_toml_document *document, size_t index, size_t element,
+                                            size_t member, size_t place);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,12 @@ expect conformance 0 'C UTC' c conformance.toml -- sh -c 'echo $LC_ALL $TZ'
 grep -q '^call ' "$work/stderr" && ok conformance-stats || fail conformance-stats "no table"
 c conformance.toml --no-stats -- true 2>"$work/stderr"
 [ ! -s "$work/stderr" ] && ok flag-turned-off || fail flag-turned-off "$(head -1 "$work/stderr")"
+# What programs keep their secrets in is refused, and nothing else that a shell needs is.
+mkdir -p home/{.ssh,.aws,.mozilla/x,.config/gh,src,.local/share/fish} && echo top >home/plain
+for f in .ssh/id .aws/credentials .mozilla/x/cookies .config/gh/hosts.yml .bash_history .netrc .npmrc .psql_history src/a.kdbx; do echo secret >home/$f; done
+chmod -R a+rX home
+HOME=$work/here/home expect secrets 0 'plain src top none' c secrets.toml -- sh -c 'cd && grep -rsl secret . || echo $(ls) $(cat plain) $(cat .ssh/id 2>/dev/null || echo none)' 2>/dev/null
+HOME=$work/here/home expect secrets-with-an-exception 0 secret c secrets.toml --allow "$work/here/home/.ssh/id" -- sh -c 'cat ~/.ssh/id'
 bad() {
     printf '%b' "$3" >"$work/bad.toml"
     refused "$1" 125 "bad.toml:$2" c bad.toml -- true

@@ -84,7 +84,7 @@ reason = "keys"
 
 [[rules]]
 action = "protect"
-pattern = "~/.bashrc"
+pattern = ["~/.bashrc", "~/.profile"]
 END
 expect file 0 $'Denied\nkept' v --config rules.toml -- sh -c 'cat ~/.ssh/known_hosts 2>/dev/null || echo Denied; echo 2>/dev/null >>~/.bashrc; cat ~/.bashrc'
 expect file-and-command-line 0 $'known' v --config rules.toml --allow '~/.ssh/known_hosts' -- sh -c 'cat ~/.ssh/known_hosts'
@@ -97,6 +97,7 @@ bad rule-action '3: action: .*one of: deny, hide, protect, allow' '[[rules]]\npa
 bad rule-pattern '2: pattern: .*begin it with' '[[rules]]\npattern = "a/b"\naction = "deny"\n'
 bad rule-without-pattern '1: rules .number 1.: has no pattern' '[[rules]]\naction = "deny"\n'
 bad rule-type '2: pattern: wrong type' '[[rules]]\npattern = 1\naction = "deny"\n'
+bad rule-list '2: pattern: wrong type: a string or' '[[rules]]\npattern = ["x", 1]\naction = "deny"\n'
 bad rules-table '1: rules: wrong type' '[rules]\npattern = "x"\n'
 refused relative-pattern 125 "deny: 'a/b' says not where it begins" v --deny a/b -- true
 refused dots 125 "hide: '/a/../b' holds" v --hide /a/../b -- true
