@@ -20,6 +20,16 @@ public enum ExitStatus: Sendable, Equatable {
   case exited(CInt)
   /// Killed by this signal.
   case signalled(CInt)
+
+  /// Nil of a thread that lives.
+  @inlinable
+  public init?(_ status: WaitStatus) {
+    switch status {
+    case .exited(let code): self = .exited(code)
+    case .signalled(let signal): self = .signalled(signal.rawValue)
+    case .stopped, .continued: return nil
+    }
+  }
 }
 
 /// The sentry as the platform sees it. Every method may be called from the tracer thread and, `handle` with the notify

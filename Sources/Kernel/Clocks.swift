@@ -14,6 +14,12 @@ extension Host {
   }
 }
 
+extension Host {
+  /// CLOCK_THREAD_CPUTIME_ID of `clock_gettime(2)`: the time that the calling thread has had a CPU. The kernel brings the
+  /// thread's accounts up to now for it.
+  public static func ownThreadTime() -> TimeSpecification { time(of: 3) }
+}
+
 extension Timestamp {
   /// The time the kernel itself would stamp a file with: CLOCK_REALTIME_COARSE.
   public static func now() -> Timestamp { Timestamp(Host.time(of: 5)) }

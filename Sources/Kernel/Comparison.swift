@@ -27,5 +27,8 @@ extension Host {
   }
 
   /// The kernel has kcmp(2), and no filter above us refuses it.
-  public static let comparesProcesses = (try? share(.memory, ownProcess, ownProcess)) == true
+  public static let comparesProcesses = (0..<2).contains { _ in
+    // Where it is refused it is refused every time.
+    (try? share(.memory, ownProcess, ownProcess)) == true
+  }
 }

@@ -33,10 +33,10 @@ extension Host {
     return SocketType(rawValue: type)
   }
 
-  /// SO_SNDTIMEO of `socket(7)`; zero for none.
-  public static func sendTimeout(of socket: CInt) throws(Errno) -> TimeValue {
+  /// SO_RCVTIMEO or SO_SNDTIMEO of `socket(7)`; zero for none.
+  public static func timeout(_ option: SocketOption, of socket: CInt) throws(Errno) -> TimeValue {
     var time = TimeValue()
-    try get(.sendTimeout, of: socket, into: &time)
+    try get(option, of: socket, into: &time)
     return time
   }
 

@@ -44,6 +44,8 @@ public struct SocketOption: RawRepresentable, Hashable, Sendable {
   public static let level: Int32 = 1
 
   public static let type = SocketOption(rawValue: 3)
+  /// SO_RCVTIMEO.
+  public static let receiveTimeout = SocketOption(rawValue: 20)
   /// SO_SNDTIMEO.
   public static let sendTimeout = SocketOption(rawValue: 21)
   public static let bindToDevice = SocketOption(rawValue: 25)

@@ -25,11 +25,11 @@ import Testing
 
   @Test func waitStatusIsReadAsTheCLibraryDoes() {
     #expect(WaitStatus(7 << 8) == .exited(7))
-    #expect(WaitStatus(9) == .signalled(9))
+    #expect(WaitStatus(9) == .signalled(.kill))
     // A core was dumped.
-    #expect(WaitStatus(11 | 0x80) == .signalled(11))
-    #expect(WaitStatus(19 << 8 | 0x7f) == .stopped(signal: 19, event: 0))
-    #expect(WaitStatus(128 << 16 | 5 << 8 | 0x7f) == .stopped(signal: 5, event: 128))
+    #expect(WaitStatus(11 | 0x80) == .signalled(.segmentationFault))
+    #expect(WaitStatus(19 << 8 | 0x7f) == .stopped(signal: .stop, event: .none))
+    #expect(WaitStatus(128 << 16 | 5 << 8 | 0x7f) == .stopped(signal: .trap, event: .stop))
     #expect(WaitStatus(0xffff) == .continued)
   }
 

@@ -240,7 +240,8 @@ import Testing
     ]
     for (ours, theirs) in types { #expect(UInt32(bitPattern: ours.rawValue) == theirs.rawValue) }
     let options: [(SocketOption, Int32)] = [
-      (.type, SO_TYPE), (.sendTimeout, SO_SNDTIMEO), (.bindToDevice, SO_BINDTODEVICE), (.domain, SO_DOMAIN),
+      (.type, SO_TYPE), (.receiveTimeout, SO_RCVTIMEO), (.sendTimeout, SO_SNDTIMEO), (.bindToDevice, SO_BINDTODEVICE),
+      (.domain, SO_DOMAIN),
       (.bindToInterface, SO_BINDTOIFINDEX),
     ]
     for (ours, theirs) in options { #expect(ours.rawValue == theirs) }

@@ -1,4 +1,5 @@
 import CLinux
+import LinuxABI
 import Testing
 
 @testable import Platform

@@ -77,17 +77,17 @@ import Testing
     var ends: [CInt] = [-1, -1]
     #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
     defer { for end in ends { close(end) } }
-    #expect(SocketTimeout.of(ends[0], in: thread, SO_RCVTIMEO) == nil)
+    #expect(SocketTimeout.of(ends[0], in: thread, .receiveTimeout) == nil)
     var time = timeval(tv_sec: 2, tv_usec: 0)
     setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
-    #expect(SocketTimeout.of(ends[0], in: thread, SO_RCVTIMEO) == 2_000_000_000)
-    #expect(SocketTimeout.of(ends[0], in: thread, SO_SNDTIMEO) == nil)
-    #expect(SocketTimeout.of(ends[1], in: thread, SO_RCVTIMEO) == nil)
-    #expect(SocketTimeout.of(-1, in: thread, SO_RCVTIMEO) == nil)
+    #expect(SocketTimeout.of(ends[0], in: thread, .receiveTimeout) == 2_000_000_000)
+    #expect(SocketTimeout.of(ends[0], in: thread, .sendTimeout) == nil)
+    #expect(SocketTimeout.of(ends[1], in: thread, .receiveTimeout) == nil)
+    #expect(SocketTimeout.of(-1, in: thread, .receiveTimeout) == nil)
     var pipe: [CInt] = [-1, -1]
     #expect(CLinux.pipe(&pipe) == 0)
     defer { for end in pipe { close(end) } }
-    #expect(SocketTimeout.of(pipe[0], in: thread, SO_RCVTIMEO) == nil)
+    #expect(SocketTimeout.of(pipe[0], in: thread, .receiveTimeout) == nil)
   }
 
   @Test func processorIsFieldThirtyNine() {
@@ -104,9 +104,11 @@ import Testing
     #expect(TimedCall.milliseconds(1_000_000) == 1)
     #expect(TimedCall.milliseconds(1_000_001) == 2)
     #expect(TimedCall.milliseconds(1 << 62) == 0x7fff_ffff)
-    #expect(TimedCall.nanoseconds(timespec(tv_sec: 2, tv_nsec: 5)) == 2_000_000_005)
-    for (seconds, nanoseconds) in [(-1, 0), (0, -1), (0, 1_000_000_000), (Int.max, 0), (1_000_000_000, 0)] {
-      #expect(TimedCall.nanoseconds(timespec(tv_sec: seconds, tv_nsec: nanoseconds)) == nil)
+    #expect(TimedCall.nanoseconds(TimeSpecification(seconds: 2, nanoseconds: 5)) == 2_000_000_005)
+    for (seconds, nanoseconds) in [(-1, 0), (0, -1), (0, 1_000_000_000), (.max, 0), (1_000_000_000, 0)]
+      as [(Int64, Int64)]
+    {
+      #expect(TimedCall.nanoseconds(TimeSpecification(seconds: seconds, nanoseconds: nanoseconds)) == nil)
     }
   }
 

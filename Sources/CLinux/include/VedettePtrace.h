@@ -3,9 +3,11 @@
 #ifndef VEDETTE_PTRACE_H
 #define VEDETTE_PTRACE_H
 
+#include <linux/ptrace.h>
 #include <linux/seccomp.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/user.h>
 
 enum {
   VD_PTRACE_PEEKUSER = 3,

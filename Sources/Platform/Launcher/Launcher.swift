@@ -169,8 +169,11 @@ final class Launcher {
       Tracer.killSurely(initProcess)
       // A guest that we trace is waited for by us before init can go (kernel/pid_namespace.c, zap_pid_ns_processes).
       for _ in 0..<100_000 {
-        let reaped = vd_syscall(Int(SYS_wait4), -1, 0, Tracer.waitOptions, 0, 0, 0)
-        if reaped == Int(initProcess) || reaped == -Int(ECHILD) { break }
+        do throws(Errno) {
+          if try Host.wait(for: -1, Tracer.waitOptions)?.thread == initProcess { break }
+        } catch {
+          if error == .noChildProcess { break }
+        }
       }
     }
     close(store)

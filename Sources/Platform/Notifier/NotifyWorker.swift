@@ -3,7 +3,6 @@
 //
 // After RECV nothing but SIGKILL gets through to the guest until the answer, so the handler must not wait for anything.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -36,47 +35,47 @@ final class NotifyWorker: Sendable {
   func stop() {
     stopping.store(true, ordering: .releasing)
     thread.withLock { $0.take() }?.stop()
-    close(listener.descriptor)
+    Host.close(listener.descriptor)
   }
 
   private func work() {
     requests.workerThread.store(TracerRequests.ownThread, ordering: .relaxed)
     var wakeUp = WakeUpRule(listener: listener.descriptor)
     while !stopping.load(ordering: .acquiring) {
-      // The kernel wants the structure zeroed (EINVAL otherwise).
-      var notification = seccomp_notif()
+      let notification: SeccompNotification
       if let left = jobs.takeBacklog() {
         notification = left
       } else {
-        requests.workerProgress.beginWait()
-        let received = listener.receive(&notification)
-        requests.workerProgress.endWait()
-        if received == -Int(ENOENT), isDead { return }
-        if received < 0 { continue }
+        do throws(Errno) { notification = try receive() } catch {
+          if error == .noSuchFileOrDirectory, isDead { return }
+          continue
+        }
         if jobs.recognise(notification, listener: listener) {
           requests.interruptTracer()
           continue
         }
       }
-      let thread = ThreadID(bitPattern: notification.pid)
+      let thread = notification.thread
       wakeUp.saw(thread)
       // A thread that is in no namespace of ours: nothing to serve.
       if thread <= 0 {
-        listener.answer(notification.id, of: thread, -Int(ENOSYS))
+        refuse(notification.identifier, of: thread)
         continue
       }
-      let data = notification.data
-      serve(SystemCall(number: Int(data.nr), arguments: data.args), thread, notification.id)
+      let call = SystemCall(number: Int(notification.number), arguments: notification.arguments)
+      serve(call, thread, notification.identifier)
     }
+  }
+
+  private func receive() throws(Errno) -> SeccompNotification {
+    requests.workerProgress.beginWait()
+    defer { requests.workerProgress.endWait() }
+    return try listener.receive()
   }
 
   /// No task is left under the filter: from now on every receive fails at once (ENOENT), where older kernels sleep.
   private var isDead: Bool {
-    var poll = pollfd(fd: listener.descriptor, events: 0, revents: 0)
-    let ready = withUnsafeMutablePointer(to: &poll) {
-      vd_syscall(Int(SYS_poll), Int(bitPattern: $0), 1, 0, 0, 0, 0)
-    }
-    return ready > 0 && CInt(poll.revents) & POLLHUP != 0
+    (try? Host.poll(listener.descriptor, for: [], milliseconds: 0))?.contains(.hungUp) ?? false
   }
 
   private func serve(_ call: SystemCall, _ thread: ThreadID, _ id: UInt64) {
@@ -103,28 +102,32 @@ final class NotifyWorker: Sendable {
       listener.answer(id, of: thread, answer)
     case .install(let program, let number, let interpreter, let interpreterNumber):
       // The last one answers the call too (each of them wakes the guest); nothing hangs on the last close of these.
-      let last = VD_ADDFD_SETFD | VD_ADDFD_SEND
+      let last: SeccompDescriptor.Flags = [.setNumber, .send]
       var result = listener.install(
-        program.rawValue, at: id, flags: interpreter == nil ? last : VD_ADDFD_SETFD, number: number)
+        program.rawValue, at: id, flags: interpreter == nil ? last : .setNumber, number: number)
       if result >= 0, let interpreter {
         result = listener.install(interpreter.rawValue, at: id, flags: last, number: interpreterNumber)
       }
       if result < 0 { listener.answer(id, of: thread, Self.refusal(result)) }
     // What only the tracer can do is refused here, never let through.
-    case .native: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .observed: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .substitute: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .substituteAnswering: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .substituteReading: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .after: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .exec: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .start: listener.answer(id, of: thread, -Int(ENOSYS))
-    case .kill: listener.answer(id, of: thread, -Int(ENOSYS))
+    case .native: refuse(id, of: thread)
+    case .observed: refuse(id, of: thread)
+    case .substitute: refuse(id, of: thread)
+    case .substituteAnswering: refuse(id, of: thread)
+    case .substituteReading: refuse(id, of: thread)
+    case .after: refuse(id, of: thread)
+    case .exec: refuse(id, of: thread)
+    case .start: refuse(id, of: thread)
+    case .kill: refuse(id, of: thread)
     case .sleep(let isSlow):
       requests.sleep(TracerRequests.HeldCall(id: id, thread: thread), in: SleepingCall(call, isSlow: isSlow))
     }
   }
 
+  private func refuse(_ id: UInt64, of thread: ThreadID) { listener.answer(id, of: thread, Errno.noFunction.result) }
+
   /// A number at or above RLIMIT_NOFILE is EBADF for ADDFD and EMFILE for open.
-  private static func refusal(_ result: Int) -> Int { result == -Int(EBADF) ? -Int(EMFILE) : result }
+  private static func refusal(_ result: Int) -> Int {
+    result == Errno.badFileDescriptor.result ? Errno.tooManyOpenFiles.result : result
+  }
 }

@@ -1,8 +1,8 @@
 // Whether the listener wakes guests on its own CPU (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6). With one busy guest
 // that is three times faster; with two it squeezes both onto one CPU.
 
-import CLinux
 import Gate
+import Kernel
 
 /// Decides every 64 notifications: on if the calling thread changed at most 4 times among them.
 struct WakeUpRule {
@@ -25,7 +25,7 @@ struct WakeUpRule {
     if wanted != isOn {
       isOn = wanted
       // An older kernel refuses: then nothing is lost but speed.
-      _ = vd_syscall(Int(SYS_ioctl), Int(listener), Int(vd_ioctl_notify_set_flags), wanted ? 1 : 0, 0, 0, 0)
+      try? Host.setWakesHere(listener, wanted)
     }
     seen = 0
     changes = 0

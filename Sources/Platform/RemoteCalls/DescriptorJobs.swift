@@ -2,7 +2,6 @@
 // injects a call of its own; its notification may be received by the notify worker or by the tracer, the first
 // to wait for it, and is recognised by the thread it comes from.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -28,7 +27,7 @@ final class DescriptorJob: Sendable {
 final class DescriptorJobs: Sendable {
   private struct State {
     var current: DescriptorJob?
-    var backlog: [seccomp_notif] = []
+    var backlog: [SeccompNotification] = []
   }
 
   private let state = Lock(.descriptorJobs, State())
@@ -41,19 +40,19 @@ final class DescriptorJobs: Sendable {
   func end(_ job: DescriptorJob) { state.withLock { $0.current = nil } }
 
   /// The worker's share: a notification that the tracer received and left for it.
-  func takeBacklog() -> seccomp_notif? {
+  func takeBacklog() -> SeccompNotification? {
     state.withLock { $0.backlog.isEmpty ? nil : $0.backlog.removeFirst() }
   }
 
   /// Does the job if the notification is its carrier. True if it was.
-  func recognise(_ notification: seccomp_notif, listener: NotifyListener) -> Bool {
-    guard let job = state.withLock({ $0.current }), ThreadID(bitPattern: notification.pid) == job.thread else {
+  func recognise(_ notification: SeccompNotification, listener: NotifyListener) -> Bool {
+    guard let job = state.withLock({ $0.current }), notification.thread == job.thread else {
       return false
     }
     let result = listener.install(
-      job.file, at: notification.id, flags: job.number == nil ? 0 : VD_ADDFD_SETFD, number: job.number ?? 0,
+      job.file, at: notification.identifier, flags: job.number == nil ? [] : .setNumber, number: job.number ?? 0,
       closeOnExec: job.closeOnExec)
-    listener.answer(notification.id, of: job.thread, result)
+    listener.answer(notification.identifier, of: job.thread, result)
     job.isDone.raise()
     return true
   }
@@ -66,19 +65,20 @@ final class DescriptorJobs: Sendable {
       rounds += 1
       // Then its stop does not come in time either.
       if rounds % 64 == 0, deadline.isOver() { return }
-      var poll = pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0)
-      let ready = withUnsafeMutablePointer(to: &poll) {
-        job.isDone.interruptibleCall(SYS_poll, Int(bitPattern: $0), 1, 1)
+      var events: PollEvents = []
+      do throws(Errno) {
+        events = try job.isDone.poll(listener.descriptor, for: .readable, milliseconds: 1)
+      } catch {
+        if error == .interrupted { continue }
       }
-      if ready == -Int(EINTR) { continue }
       // The guest may have died on its way to the gate, or a filter of its own has refused the call; its stop says so.
-      if ready <= 0 || CInt(poll.revents) & POLLIN == 0 {
+      if !events.contains(.readable) {
         if TaskState.isStoppedOrDead(job.thread) { return }
         continue
       }
-      var notification = seccomp_notif()
-      let received = listener.receive(&notification, until: job.isDone)
-      if received < 0 || recognise(notification, listener: listener) { continue }
+      guard let notification = try? listener.receive(until: job.isDone),
+        !recognise(notification, listener: listener)
+      else { continue }
       state.withLock { $0.backlog.append(notification) }
     }
   }

@@ -9,7 +9,6 @@
 // at this moment) has been sent PTRACE_INTERRUPT: it comes to an EVENT_STOP before it runs guest code, and what is
 // `unfinished` is done there. So a remap never needs to undo a call.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -82,11 +81,10 @@ struct GuestStop: ~Copyable, StoppedGuests {
         stops.wait(microseconds: min(rounds * 40, 1000))
         continue
       }
-      guard status & 0xff == 0x7f else { return tracer.putOff(tracee.thread, status) }
-      let signal = (status >> 8) & 0xff
-      switch Int(status >> 16) {
-      case VD_PTRACE_EVENT_STOP:
-        if signal == SIGTRAP {
+      guard case .stopped(let signal, let event) = status else { return tracer.putOff(tracee.thread, status) }
+      switch event {
+      case .stop:
+        if signal == .trap {
           if tracee.sleeping == nil { tracer.hideInterruption(of: tracee) }
           stopped.append(tracee)
         } else {
@@ -94,12 +92,12 @@ struct GuestStop: ~Copyable, StoppedGuests {
           listening.append(tracee)
         }
         return
-      case VD_PTRACE_EVENT_SECCOMP:
+      case .seccomp:
         tracer.rewind(tracee)
         // Any trap clears a PTRACE_INTERRUPT that came before it (kernel/signal.c, ptrace_stop): asked for again.
         tracee.interrupt()
         tracee.resume()
-      case VD_PTRACE_EVENT_EXEC:
+      case .exec:
         tracee.space = AddressSpace()
         return tracer.putOff(tracee.thread, status)
       default:
@@ -117,7 +115,9 @@ struct GuestStop: ~Copyable, StoppedGuests {
   /// be in the middle of mapping or of filling a buffer, and is worth a moment.
   private func isParked(_ thread: ThreadID) -> Bool {
     switch TaskState.blockingCall(of: thread) {
-    case .none, .some(-1), .some(Int(SYS_vfork)), .some(Int(SYS_clone)), .some(Int(SYS_clone3)): true
+    case .none, .some(-1), .some(SystemCallNumber.vfork.index), .some(SystemCallNumber.clone.index),
+      .some(SystemCallNumber.clone3.index):
+      true
     case .some(let number): tracer.mayHold(number)
     }
   }

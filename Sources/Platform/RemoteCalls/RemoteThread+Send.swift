@@ -5,7 +5,6 @@
 // meanwhile leads nowhere. They can change the message before the kernel reads it: then another one of the guest's
 // descriptors comes, or none.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -13,7 +12,7 @@ import LinuxABI
 extension RemoteThread {
   mutating func sendDescriptor(_ number: CInt) throws(RemoteCallError) -> OwnedDescriptor {
     let ends: (CInt, CInt)
-    do throws(Errno) { ends = try Self.makePair() } catch { throw .refused(error) }
+    do throws(Errno) { ends = try DescriptorMessage.makePair() } catch { throw .refused(error) }
     let ours = OwnedDescriptor(ends.0)
     let guests = OwnedDescriptor(ends.1)
     let injected = try install(guests.rawValue, at: nil, closeOnExec: true)
@@ -21,27 +20,18 @@ extension RemoteThread {
     do throws(RemoteCallError) { sent = .success(try send(number, over: injected)) } catch { sent = .failure(error) }
     _ = try call(.close(injected))
     try sent.get()
-    do throws(Errno) { return try Self.receive(from: ours.rawValue) } catch { throw .refused(error) }
+    do throws(Errno) { return try DescriptorMessage.receive(from: ours.rawValue) } catch { throw .refused(error) }
   }
 
-  private static func makePair() throws(Errno) -> (CInt, CInt) {
-    var ends: (CInt, CInt) = (-1, -1)
-    let result = withUnsafeMutablePointer(to: &ends) {
-      vd_syscall(Int(SYS_socketpair), Int(AF_UNIX), Int(vd_pair_type), 0, Int(bitPattern: $0), 0, 0)
-    }
-    _ = try Errno.check(result)
-    return ends
-  }
-
-  /// The message: `struct msghdr`, its one byte, and `struct cmsghdr` with the number. What lies there is put back.
+  /// Lays the message below the stack, and puts back what lies there.
   private mutating func send(_ number: CInt, over socket: CInt) throws(RemoteCallError) {
     // Below the red zone of 128 bytes that the ABI lets a leaf function use.
-    let address = (stackPointer &- 128 &- UInt64(vd_rights_message_size)) & ~15
+    let size = DescriptorMessage.size
+    let address = (stackPointer &- 128 &- UInt64(size)) & ~15
     let memory = GuestMemory(thread: thread)
-    let size = Int(vd_rights_message_size)
     var former = [UInt8](repeating: 0, count: size)
     var message = former
-    message.withUnsafeMutableBytes { vd_rights_message($0.baseAddress, address, number) }
+    message.withUnsafeMutableBytes { DescriptorMessage.write(number, into: $0, at: address) }
     let isMapped: Bool
     do throws(Errno) {
       isMapped = try Self.exchange(message, at: address, in: memory, &former)
@@ -81,20 +71,5 @@ extension RemoteThread {
       do throws(Errno) { return .success(try memory.write(bytes, at: address)) } catch { return .failure(error) }
     }
     try written.get()
-  }
-
-  private static func receive(from socket: CInt) throws(Errno) -> OwnedDescriptor {
-    var descriptors: (CInt, CInt) = (-1, -1)
-    let count = withUnsafeMutableBytes(of: &descriptors) {
-      vd_receive_rights(socket, $0.assumingMemoryBound(to: CInt.self).baseAddress)
-    }
-    _ = try Errno.check(Int(count))
-    // More than was asked for: a guest has been at it.
-    if count > 1 { _ = OwnedDescriptor(descriptors.1) }
-    if count > 0 {
-      let first = OwnedDescriptor(descriptors.0)
-      if count == 1 { return first }
-    }
-    throw .badFileDescriptor
   }
 }

@@ -6,8 +6,8 @@
 // are not taken for granted: that a call is entered at all, for which `StopDeadline` is, and that the call which is
 // entered is ours. A thread that does anything else is lost: its process is killed, and the caller has `.threadGone`.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// A thread at an EVENT_STOP, borrowed for calls of ours.
@@ -15,8 +15,8 @@ struct RemoteThread: ~Copyable, StoppedThread {
   let tracee: Tracee
   private let tracer: Tracer
   private let instruction: UInt64
-  private let saved: vd_registers
-  private let mask: UInt64
+  private let saved: Registers
+  private let mask: SignalSet
   /// SIGSTOP cannot be blocked; one that came meanwhile is sent again at the end.
   private var wasStopped = false
   /// No call can be run in the thread any more: it is dead, or lost.
@@ -25,14 +25,14 @@ struct RemoteThread: ~Copyable, StoppedThread {
   private var areOthersHeld = false
 
   /// The thread is at an EVENT_STOP, with these registers. Nil if it is gone.
-  init?(_ tracer: Tracer, _ tracee: Tracee, _ registers: vd_registers, instruction: UInt64) {
+  init?(_ tracer: Tracer, _ tracee: Tracee, _ registers: Registers, instruction: UInt64) {
     guard let mask = tracee.signalMask() else { return nil }
     self.tracer = tracer
     self.tracee = tracee
     self.instruction = instruction
     saved = registers
     self.mask = mask
-    tracee.setSignalMask(UInt64.max)
+    tracee.setSignalMask(SignalSet(bits: .max))
     visit = tracer.placement.visit(tracee.thread)
     tracer.remoteThreadCount += 1
     if tracer.remoteThreadCount == 1 { tracer.stepTimer.arm(after: Self.look, every: Self.look) }
@@ -43,7 +43,7 @@ struct RemoteThread: ~Copyable, StoppedThread {
     if !isOver, Self.returnToEventStop(tracee, tracer, &signalled) {
       tracee.setRegisters(saved)
       tracee.setSignalMask(mask)
-      if signalled { _ = vd_syscall(Int(SYS_tkill), Int(tracee.thread), Int(SIGSTOP), 0, 0, 0, 0) }
+      if signalled { Host.signalThread(tracee.thread, Signal.stop.rawValue) }
     }
     if let visit { tracer.placement.leave(visit) }
     tracer.remoteThreadCount -= 1
@@ -101,8 +101,8 @@ struct RemoteThread: ~Copyable, StoppedThread {
     var registers = saved
     registers.rip = instruction
     registers.rax = UInt64(bitPattern: Int64(call.number))
-    registers.orig_rax = UInt64.max
-    (registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9) = call.arguments
+    registers.originalRax = UInt64.max
+    registers.arguments = call.arguments
     tracee.setRegisters(registers)
     tracee.resumeToExitStop()
     // Entry stop, perhaps a seccomp stop, exit stop.
@@ -118,10 +118,9 @@ struct RemoteThread: ~Copyable, StoppedThread {
 
   /// At the entry stop: a call from another place, or with other arguments, is one that guest code has made, and past this
   /// point no gate would look at it.
-  private func isOurs(_ entered: vd_registers, _ call: SystemCall) -> Bool {
-    let arguments = (entered.rdi, entered.rsi, entered.rdx, entered.r10, entered.r8, entered.r9)
-    return entered.rip == instructionPointer && entered.orig_rax == UInt64(bitPattern: Int64(call.number))
-      && arguments == call.arguments
+  private func isOurs(_ entered: Registers, _ call: SystemCall) -> Bool {
+    entered.rip == instructionPointer && entered.originalRax == UInt64(bitPattern: Int64(call.number))
+      && entered.arguments == call.arguments
   }
 
   /// The thread does what it was not made to do, or nothing at all.
@@ -137,8 +136,7 @@ struct RemoteThread: ~Copyable, StoppedThread {
     while true {
       if tracee.isLost { throw lose() }
       switch Self.next(of: tracee, tracer, &deadline) {
-      case .stopped(let status):
-        let signal = (status >> 8) & 0xff
+      case .stopped(let signal, let event):
         stops += 1
         if stops % Self.stopLimit == 0 {
           if deadline.isOver() { throw lose() }
@@ -146,11 +144,11 @@ struct RemoteThread: ~Copyable, StoppedThread {
           if !areOthersHeld { tracer.holdOthers(than: tracee) }
           areOthersHeld = true
         }
-        if status >> 16 == 0 {
-          if signal == SIGTRAP | 0x80 { return }
+        if event == .none {
+          if signal == .systemCallStop { return }
           // All others are blocked, so this is the thread's own fault, and would come again for ever; SIGSYS is a filter's
           // answer to the call.
-          if signal == SIGSTOP { wasStopped = true } else if signal != SIGSYS { throw lose() }
+          if signal == .stop { wasStopped = true } else if signal != .systemCall { throw lose() }
           signals += 1
           if signals > Self.signalLimit { throw lose() }
         }
@@ -171,7 +169,7 @@ struct RemoteThread: ~Copyable, StoppedThread {
 
   /// What the thread does next.
   private enum Next {
-    case stopped(CInt)
+    case stopped(Signal, PtraceEvent)
     /// It is dead: its end is kept for the main loop.
     case gone
     /// It does not stop in time.
@@ -180,13 +178,13 @@ struct RemoteThread: ~Copyable, StoppedThread {
 
   private static func next(of tracee: Tracee, _ tracer: Tracer, _ deadline: inout StopDeadline) -> Next {
     switch tracer.nextStop(of: tracee, &deadline) {
-    case .status(let status) where status & 0xff == 0x7f: return .stopped(status)
+    case .status(.stopped(let signal, let event)): return .stopped(signal, event)
     case .status(let status):
       tracer.putOff(tracee.thread, status)
       return .gone
     case .gone:
       // Of a dead leader the main loop will hear; of a thread that has vanished it would not.
-      if !TaskState.isZombie(tracee.thread) { tracer.putOff(tracee.thread, CInt(SIGKILL)) }
+      if !TaskState.isZombie(tracee.thread) { tracer.putOff(tracee.thread, .signalled(.kill)) }
       return .gone
     case .none, .late: return .late
     }
@@ -200,9 +198,9 @@ struct RemoteThread: ~Copyable, StoppedThread {
     for _ in 0...signalLimit {
       if tracee.isLost { return false }
       switch next(of: tracee, tracer, &deadline) {
-      case .stopped(let status):
-        if status >> 16 == VD_PTRACE_EVENT_STOP { return true }
-        if status >> 16 == 0, (status >> 8) & 0xff != SIGTRAP | 0x80 { wasStopped = true }
+      case .stopped(let signal, let event):
+        if event == .stop { return true }
+        if event == .none, signal != .systemCallStop { wasStopped = true }
       case .gone: return false
       case .late:
         tracee.lose()

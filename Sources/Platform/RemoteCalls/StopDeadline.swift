@@ -2,7 +2,6 @@
 // its own time, however long a busy machine lets it wait for a CPU: so what counts is the time that it has run, and time
 // on the clock only where it does not run at all.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI

@@ -1,6 +1,5 @@
 // Requests to work on stopped guests, and calls in one of them.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -42,7 +41,7 @@ extension Tracer {
 
   /// The address of a `syscall` instruction: the vdso's, or, where the program has overwritten or unmapped that, the one
   /// that the thread is in. Both are the program's to change, so `RemoteThread` checks what has been run.
-  private func instruction(in tracee: Tracee, at registers: vd_registers) -> UInt64? {
+  private func instruction(in tracee: Tracee, at registers: Registers) -> UInt64? {
     let memory = GuestMemory(thread: tracee.thread)
     if let offset = vdso.syscall {
       if tracee.space.vdso == nil { tracee.space.vdso = Vdso.address(in: tracee.thread) }

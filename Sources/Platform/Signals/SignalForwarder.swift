@@ -147,7 +147,7 @@ final class SignalForwarder: Sendable {
     // Guests can make arrivals without end.
     for _ in 0..<Self.looks {
       arrivals.lower()
-      if arrivals.take(signal) || TaskState.isPending(signal.rawValue, guest) { return true }
+      if arrivals.take(signal) || TaskState.isPending(signal, guest) { return true }
       if !arrivals.wait(milliseconds: Self.patience) { break }
     }
     return false

@@ -1,13 +1,12 @@
 // Events of guests that wait their turn. A thread whose stop is in the queue stays stopped.
 
-import CLinux
 import Gate
 import LinuxABI
 
 /// What the tracer has to deal with.
 enum TracerEvent {
-  /// A wait status as wait4(2) gave it.
-  case stop(ThreadID, CInt)
+  /// What wait4(2) has said of a thread.
+  case stop(ThreadID, WaitStatus)
   /// The parent has been resumed, its child waits until it has been reported to the handler.
   case birth(ThreadID, Tracee)
   /// An observed call returned.
@@ -42,7 +41,7 @@ struct EventQueue {
   }
 
   /// Takes out the status of one thread.
-  mutating func take(_ thread: ThreadID) -> CInt? {
+  mutating func take(_ thread: ThreadID) -> WaitStatus? {
     for index in head..<events.count {
       guard case .stop(thread, let status) = events[index] else { continue }
       events.remove(at: index)

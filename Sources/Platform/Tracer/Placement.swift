@@ -5,7 +5,6 @@
 // runs its children one after the other stays on that CPU, and so do those to come, which inherit its place: one of the
 // two sleeps. Guests that ask for their affinity are unbound first, so they never see it.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI

@@ -1,7 +1,7 @@
 // How threads belong together: groups, parents, and what two of them share.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// What the kernel says of two threads (kcmp(2), /proc/THREAD/status).
@@ -9,44 +9,41 @@ enum ProcessTree {
   /// What two threads share, by kcmp(2); where it is refused, and the call that made one of them was not seen, threads of one
   /// group share everything and processes nothing.
   static func sharing(_ one: ThreadID, _ other: ThreadID, isThread: Bool) -> Sharing {
-    if !isComparable { return isThread ? [.memory, .descriptors, .fileSystem] : [] }
+    if !Host.comparesProcesses { return isThread ? [.memory, .descriptors, .fileSystem] : [] }
     var sharing: Sharing = []
-    if isSame(one, other, VD_KCMP_VM) { sharing.insert(.memory) }
-    if isSame(one, other, VD_KCMP_FILES) { sharing.insert(.descriptors) }
-    if isSame(one, other, VD_KCMP_FS) { sharing.insert(.fileSystem) }
+    if share(.memory, one, other) { sharing.insert(.memory) }
+    if share(.descriptors, one, other) { sharing.insert(.descriptors) }
+    if share(.fileSystem, one, other) { sharing.insert(.fileSystem) }
     return sharing
   }
 
   /// A thread at the event of a birth is in the call that has made the child, and its registers say what that is. The gate
   /// lets no clone3(2) through, whose flags lie in memory.
   static func sharing(madeBy parent: Tracee) -> Sharing? {
-    guard let number = parent.peek(.originalRax), let flags = parent.peek(.rdi) else { return nil }
-    switch CInt(truncatingIfNeeded: number) {
-    case SYS_fork: return []
-    case SYS_vfork: return .memory
-    case SYS_clone:
+    guard let number = parent.peek(.originalRax), let word = parent.peek(.rdi) else { return nil }
+    switch SystemCallNumber(Int(truncatingIfNeeded: number)) {
+    case .fork: return []
+    case .vfork: return .memory
+    case .clone:
+      let flags = CloneFlags(rawValue: word)
       var sharing: Sharing = []
-      if flags & UInt64(CLONE_VM) != 0 { sharing.insert(.memory) }
-      if flags & UInt64(CLONE_FILES) != 0 { sharing.insert(.descriptors) }
-      if flags & UInt64(CLONE_FS) != 0 { sharing.insert(.fileSystem) }
+      if flags.contains(.memory) { sharing.insert(.memory) }
+      if flags.contains(.descriptors) { sharing.insert(.descriptors) }
+      if flags.contains(.fileSystem) { sharing.insert(.fileSystem) }
       return sharing
     default: return nil
     }
   }
 
-  /// The kernel has kcmp(2), and no filter above us refuses it.
-  static let isComparable = isSame(getpid(), getpid(), VD_KCMP_VM)
-
-  private static func isSame(_ one: ThreadID, _ other: ThreadID, _ kind: Int) -> Bool {
+  private static func share(_ resource: Host.SharedResource, _ one: ThreadID, _ other: ThreadID) -> Bool {
     // Where it is refused it is refused every time.
-    let result = vd_syscall(Int(SYS_kcmp), Int(one), Int(other), kind, 0, 0, 0)
-    return result < 0 ? vd_syscall(Int(SYS_kcmp), Int(one), Int(other), kind, 0, 0, 0) == 0 : result == 0
+    if let known = try? Host.share(resource, one, other) { return known }
+    return (try? Host.share(resource, one, other)) ?? false
   }
 
   /// Whether the thread belongs to the group of `leader`.
   static func isMember(_ thread: ThreadID, of leader: ThreadID) -> Bool {
-    let result = vd_syscall(Int(SYS_tgkill), Int(leader), Int(thread), 0, 0, 0, 0)
-    return result < 0 ? vd_syscall(Int(SYS_tgkill), Int(leader), Int(thread), 0, 0, 0, 0) == 0 : true
+    Host.signalThread(thread, of: leader, 0) || Host.signalThread(thread, of: leader, 0)
   }
 
   /// The process that would wait for this thread; for a thread of a group, the group. Nil if it is gone.

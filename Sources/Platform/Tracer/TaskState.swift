@@ -1,8 +1,8 @@
 // What the kernel says of one thread: its state (/proc/THREAD/stat), the call it is blocked in (/proc/THREAD/syscall), and its
 // signals (/proc/THREAD/status).
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 /// What one thread is doing.
@@ -21,9 +21,7 @@ enum TaskState {
   static func isDead(_ thread: ThreadID) -> Bool { state(of: thread).map(isZombie) ?? isGone(thread) }
 
   /// Its files cannot be read: because there are none, and not for want of a descriptor.
-  private static func isGone(_ thread: ThreadID) -> Bool {
-    vd_syscall(Int(SYS_tkill), Int(thread), 0, 0, 0, 0, 0) == -Int(ESRCH)
-  }
+  private static func isGone(_ thread: ThreadID) -> Bool { Host.isGone(thread) }
 
   /// It is at a ptrace stop, for all that can be seen: false if it runs, or is dead.
   static func mayBeStopped(_ thread: ThreadID) -> Bool {
@@ -60,34 +58,33 @@ enum TaskState {
   }
 
   /// The signal waits for delivery, blocked or not.
-  static func isPending(_ signal: CInt, _ thread: ThreadID) -> Bool {
-    withStatus(of: thread) { pendingSignals(in: $0) & bit(signal) != 0 }
+  static func isPending(_ signal: Signal, _ thread: ThreadID) -> Bool {
+    withStatus(of: thread) { pendingSignals(in: $0).contains(signal) }
   }
 
   /// A signal that the thread neither blocks nor ignores waits for delivery.
   static func hasPendingSignal(_ thread: ThreadID) -> Bool {
     withStatus(of: thread) {
-      pendingSignals(in: $0) & ~$0.signals("\nSigBlk:\t") & ~ignoredSignals(in: $0) != 0
+      pendingSignals(in: $0).bits & ~$0.signals("\nSigBlk:\t").bits & ~ignoredSignals(in: $0).bits != 0
     }
   }
 
   /// The signal does nothing to the thread's process.
-  static func ignores(_ signal: CInt, _ thread: ThreadID) -> Bool {
-    withStatus(of: thread) { ignoredSignals(in: $0) & bit(signal) != 0 }
+  static func ignores(_ signal: Signal, _ thread: ThreadID) -> Bool {
+    withStatus(of: thread) { ignoredSignals(in: $0).contains(signal) }
   }
 
   /// SIG_IGN, or SIG_DFL of a signal whose default is to be ignored (`man 7 signal`).
-  private static func ignoredSignals(in text: KernelText) -> UInt64 {
-    let byDefault = bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH)
-    return text.signals("\nSigIgn:\t") | byDefault & ~text.signals("\nSigCgt:\t")
+  private static func ignoredSignals(in text: KernelText) -> SignalSet {
+    SignalSet(
+      bits: text.signals("\nSigIgn:\t").bits | ignoredByDefault.bits & ~text.signals("\nSigCgt:\t").bits)
   }
 
-  private static func pendingSignals(in text: KernelText) -> UInt64 {
-    text.signals("\nSigPnd:\t") | text.signals("\nShdPnd:\t")
-  }
+  private static let ignoredByDefault = SignalSet([.child, .continue, .urgent, .windowChange])
 
-  /// 0 for what is no signal.
-  private static func bit(_ signal: CInt) -> UInt64 { signal > 0 ? 1 << (UInt64(signal) - 1) : 0 }
+  private static func pendingSignals(in text: KernelText) -> SignalSet {
+    SignalSet(bits: text.signals("\nSigPnd:\t").bits | text.signals("\nShdPnd:\t").bits)
+  }
 
   /// The text of /proc/THREAD/status.
   private static func withStatus<T>(of thread: ThreadID, _ body: (KernelText) -> T) -> T {
@@ -97,5 +94,5 @@ enum TaskState {
 
 extension KernelText {
   /// A set of signals: a line of /proc/THREAD/status. None if there is no such line.
-  fileprivate func signals(_ line: StaticString) -> UInt64 { number(after: line, radix: 16) ?? 0 }
+  fileprivate func signals(_ line: StaticString) -> SignalSet { SignalSet(bits: number(after: line, radix: 16) ?? 0) }
 }

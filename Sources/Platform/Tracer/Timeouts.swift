@@ -1,7 +1,6 @@
 // Calls that wait for a limited time and that the kernel does not restart with what is left of it, and how long a thread
 // has been asleep in one. The pure part of Tracer+Timeouts.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -15,7 +14,7 @@ struct TimedCall: Equatable {
     /// The timespec that an argument points to; none for ever.
     case time(Int)
     /// SO_RCVTIMEO or SO_SNDTIMEO of the socket that is the first argument (`man 7 socket`).
-    case option(CInt)
+    case option(SocketOption)
   }
 
   let number: Int
@@ -23,14 +22,14 @@ struct TimedCall: Equatable {
 
   /// Nil if the call is none of them.
   init?(number: Int) {
-    switch number {
-    case Int(SYS_epoll_wait), Int(SYS_epoll_pwait): timeout = .milliseconds(3)
-    case Int(SYS_epoll_pwait2), Int(SYS_semtimedop): timeout = .time(3)
-    case Int(SYS_rt_sigtimedwait): timeout = .time(2)
-    case Int(SYS_io_getevents), Int(SYS_io_pgetevents): timeout = .time(4)
-    case Int(SYS_recvfrom), Int(SYS_recvmsg), Int(SYS_read), Int(SYS_readv), Int(SYS_accept), Int(SYS_accept4):
-      timeout = .option(SO_RCVTIMEO)
-    case Int(SYS_sendto), Int(SYS_sendmsg), Int(SYS_write), Int(SYS_writev): timeout = .option(SO_SNDTIMEO)
+    guard let known = Int32(exactly: number) else { return nil }
+    switch SystemCallNumber(rawValue: known) {
+    case .epoll_wait, .epoll_pwait: timeout = .milliseconds(3)
+    case .epoll_pwait2, .semtimedop: timeout = .time(3)
+    case .rt_sigtimedwait: timeout = .time(2)
+    case .io_getevents, .io_pgetevents: timeout = .time(4)
+    case .recvfrom, .recvmsg, .read, .readv, .accept, .accept4: timeout = .option(.receiveTimeout)
+    case .sendto, .sendmsg, .write, .writev: timeout = .option(.sendTimeout)
     default: return nil
     }
     self.number = number
@@ -50,9 +49,9 @@ struct TimedCall: Equatable {
   }
 
   /// Nil if the time is no time, or so long (thirty years) that what has passed does not matter.
-  static func nanoseconds(_ time: timespec) -> UInt64? {
-    guard (0..<1_000_000_000).contains(time.tv_sec), (0..<1_000_000_000).contains(time.tv_nsec) else { return nil }
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+  static func nanoseconds(_ time: TimeSpecification) -> UInt64? {
+    guard (0..<1_000_000_000).contains(time.seconds), (0..<1_000_000_000).contains(time.nanoseconds) else { return nil }
+    return UInt64(time.seconds) * 1_000_000_000 + UInt64(time.nanoseconds)
   }
 }
 
@@ -167,26 +166,17 @@ struct TimedSleep: Equatable {
 
 enum SocketTimeout {
   /// Of a guest's socket, in nanoseconds; nil if it has none, or is no socket.
-  static func of(_ descriptor: CInt, in thread: ThreadID, _ option: CInt) -> UInt64? {
+  static func of(_ descriptor: CInt, in thread: ThreadID, _ option: SocketOption) -> UInt64? {
     // To close a duplicate of another kind of file may wait for its file system (flush).
     guard descriptor >= 0, ProcessFile.isSocket(descriptor, of: thread) else { return nil }
     // Elsewhere a call that is interrupted by a remap waits for its whole time again.
     guard Host.takesDescriptors else { return nil }
     guard let process = try? Host.openProcess(thread),
-      let socket = try? Host.duplicate(descriptor, from: process.rawValue)
+      let socket = try? Host.duplicate(descriptor, from: process.rawValue),
+      let time = try? Host.timeout(option, of: socket.rawValue)
     else { return nil }
-    var time = timeval()
-    var size = socklen_t(MemoryLayout<timeval>.size)
-    let result = withUnsafeMutablePointer(to: &time) { time in
-      withUnsafeMutablePointer(to: &size) { size in
-        vd_syscall(
-          Int(SYS_getsockopt), Int(socket.rawValue), Int(SOL_SOCKET), Int(option), Int(bitPattern: time),
-          Int(bitPattern: size), 0)
-      }
-    }
-    guard result == 0 else { return nil }
     let nanoseconds = TimedCall.nanoseconds(
-      timespec(tv_sec: time.tv_sec, tv_nsec: time.tv_usec.multipliedClamped(by: 1000)))
+      TimeSpecification(seconds: time.seconds, nanoseconds: time.microseconds.multipliedClamped(by: 1000)))
     return nanoseconds == 0 ? nil : nanoseconds
   }
 }

@@ -1,7 +1,7 @@
 // One traced thread. The ptrace(2) requests on it are in `Tracee+Requests`.
 
-import CLinux
 import Gate
+import LinuxABI
 
 /// A guest thread. Only the tracer thread touches it.
 final class Tracee {
@@ -78,13 +78,13 @@ enum PendingCall {
   /// Report the result.
   case observed(SystemCall)
   /// Put the registers back but rax.
-  case substitute(vd_registers)
+  case substitute(Registers)
   /// Put the registers back, with this value unless the call failed.
-  case answering(vd_registers, Int)
+  case answering(Registers, Int)
   /// Put the registers back, and have the guest's own call made again unless this one failed.
-  case repeating(vd_registers)
+  case repeating(Registers)
   /// An exec that may fail: then put the registers back but rax, and say so.
-  case exec(vd_registers)
+  case exec(Registers)
   /// A timed call comes again; is under way; has said EINTR, and what by is not known yet (Tracer+Timeouts).
   case again(TimedWait)
   case waiting(TimedWait)
@@ -105,21 +105,4 @@ enum PendingCall {
     default: false
     }
   }
-}
-
-/// Byte offsets of registers in the user area (`struct user`), for PEEKUSER and POKEUSER.
-enum Register: Int {
-  case r10 = 56
-  case r9 = 64
-  case r8 = 72
-  case rax = 80
-  case rdx = 96
-  case rsi = 104
-  case rdi = 112
-  case originalRax = 120
-  case rip = 128
-  case rsp = 152
-
-  /// Those of a system call's arguments (`man 2 syscall`).
-  static let arguments: InlineArray<6, Register> = [.rdi, .rsi, .rdx, .r10, .r8, .r9]
 }

@@ -1,8 +1,8 @@
 // Births and deaths. A newborn's first stop and its parent's event come in either order; the newborn runs only when both
 // have been seen and it has been reported to the handler.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 extension Tracer {
@@ -10,7 +10,7 @@ extension Tracer {
   func birth(by parent: Tracee) {
     let child = parent.eventMessage().map { ThreadID(truncatingIfNeeded: $0) }
     if let child {
-      if !ProcessTree.isComparable { sharingAtBirth[child] = ProcessTree.sharing(madeBy: parent) }
+      if !Host.comparesProcesses { sharingAtBirth[child] = ProcessTree.sharing(madeBy: parent) }
       report(.birth(child, parent))
     }
     // Of a lost parent nothing is known; its children are taken for its own when it ends (`adoptOrphans`).

@@ -1,7 +1,7 @@
 // What becomes of a stopped call: the outcome that the handler chose, in registers.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 extension Tracer {
@@ -47,7 +47,7 @@ extension Tracer {
   }
 
   private func substitute(
-    _ other: SystemCall, reading bytes: [UInt8], _ argument: Int, for saved: vd_registers, _ pending: PendingCall,
+    _ other: SystemCall, reading bytes: [UInt8], _ argument: Int, for saved: Registers, _ pending: PendingCall,
     in tracee: Tracee
   ) {
     // Below the red zone of 128 bytes that the ABI lets a leaf function use.
@@ -60,17 +60,17 @@ extension Tracer {
       }
       substitute(call, for: saved, pending, in: tracee)
     } catch {
-      tracee.finish(error.result)
+      tracee.finish(error)
       tracee.resume()
     }
   }
 
   private func substitute(
-    _ other: SystemCall, for saved: vd_registers, _ pending: PendingCall, in tracee: Tracee
+    _ other: SystemCall, for saved: Registers, _ pending: PendingCall, in tracee: Tracee
   ) {
     var registers = saved
-    registers.orig_rax = UInt64(bitPattern: Int64(other.number))
-    (registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9) = other.arguments
+    registers.originalRax = UInt64(bitPattern: Int64(other.number))
+    registers.arguments = other.arguments
     tracee.setRegisters(registers)
     tracee.pending = pending
     tracee.resumeToExitStop()
@@ -84,14 +84,14 @@ extension Tracer {
       rewind(tracee)
     } else {
       tracee.sleeping = call
-      tracee.poke(.originalRax, UInt64(SYS_pause))
+      tracee.poke(.originalRax, Self.pause)
     }
     tracee.resume()
   }
 
   /// Only the notify gate can install a descriptor: such an outcome is refused, never let through.
   private func refuse(_ tracee: Tracee) {
-    tracee.finish(-Int(ENOSYS))
+    tracee.finish(.noFunction)
     tracee.resume()
   }
 
@@ -131,16 +131,16 @@ extension Tracer {
   }
 
   /// The call that came first has returned: the guest's own comes again, or fails as the other one did.
-  private func makeAgain(_ saved: vd_registers, after result: Int64, in tracee: Tracee) {
+  private func makeAgain(_ saved: Registers, after result: Int64, in tracee: Tracee) {
     // Whatever kind of restart the other call has (poll's keeps its state in the kernel), the guest's own is restarted as
     // a slow call is: ERESTARTSYS.
     if (-516 ... -512).contains(result) { return putBack(saved, result: UInt64(bitPattern: -512), in: tracee) }
     if result < 0 { return putBack(saved, result: UInt64(bitPattern: result), in: tracee) }
     // A pause is over, and the guest's call waits on: a signal that comes before it is made again interrupts it.
-    if result == 0 { tracee.repeated = RepeatedCall(number: saved.orig_rax, end: saved.rip) }
+    if result == 0 { tracee.repeated = RepeatedCall(number: saved.originalRax, end: saved.rip) }
     var registers = saved
-    registers.rax = saved.orig_rax
-    registers.orig_rax = UInt64.max
+    registers.rax = saved.originalRax
+    registers.originalRax = UInt64.max
     registers.rip = saved.rip &- 2
     tracee.setRegisters(registers)
   }
@@ -155,7 +155,7 @@ extension Tracer {
   }
 
   /// The guest's own registers, and the result. orig_rax is the guest's too: if the call is restarted, its own is.
-  private func putBack(_ saved: vd_registers, result: UInt64, in tracee: Tracee) {
+  private func putBack(_ saved: Registers, result: UInt64, in tracee: Tracee) {
     var registers = saved
     registers.rax = result
     // The kernel's own exit path leaves these two as the `syscall` instruction does.
@@ -165,19 +165,21 @@ extension Tracer {
   }
 
   /// The restart errnos, ERESTARTSYS to ERESTART_RESTARTBLOCK (512 ... 516), are the kernel's own and reach a program only as EINTR.
-  private static func visible(_ result: Int) -> Int { (-516 ... -512).contains(result) ? -Int(EINTR) : result }
+  private static func visible(_ result: Int) -> Int {
+    (-516 ... -512).contains(result) ? Errno.interrupted.result : result
+  }
 
   /// Ends the thread group by a signal, whatever it has done about that signal.
   func end(_ tracee: Tracee, by signal: CInt) {
-    if signal == SIGSEGV {
+    if signal == Signal.segmentationFault.rawValue {
       // A fault is delivered even if SIGSEGV is blocked or ignored; nothing is ever mapped at the end of user memory.
       tracee.finish(0)
       tracee.poke(.rip, 0x7fff_ffff_f000)
       tracee.resume()
       return
     }
-    tracee.finish(-Int(EPERM))
-    if vd_syscall(Int(SYS_kill), Int(tracee.group.leader), Int(signal), 0, 0, 0, 0) < 0 { return tracee.lose() }
+    tracee.finish(.notPermitted)
+    if !Host.signalProcess(tracee.group.leader, signal) { return tracee.lose() }
     tracee.resume()
   }
 }

@@ -1,7 +1,6 @@
 // execve: the kernel executes the trampoline in place of the guest's path, the trampoline loads the program, and its last
 // call starts it. `Trampoline` holds the contract with the loader.
 
-import CLinux
 import Gate
 import LinuxABI
 
@@ -14,14 +13,14 @@ extension Tracer {
     }
     guard let path = trampolinePath(for: tracee, executableStack: executableStack, stackPointer: saved.rsp) else {
       handler.execFailed(tracee.thread, errno: .noMemory)
-      tracee.finish(-Int(ENOMEM))
+      tracee.finish(.noMemory)
       return tracee.resume()
     }
     tracee.poke(.rdi, path)
-    if saved.orig_rax == UInt64(SYS_execveat) {
+    if saved.originalRax == UInt64(SystemCallNumber.execveat.index) {
       tracee.poke(.rsi, saved.rdx)
       tracee.poke(.rdx, saved.r10)
-      tracee.poke(.originalRax, UInt64(SYS_execve))
+      tracee.poke(.originalRax, UInt64(SystemCallNumber.execve.index))
     }
     tracee.pending = .exec(saved)
     tracee.resumeToExitStop()
@@ -51,10 +50,9 @@ extension Tracer {
   private func holds(_ name: StaticString, at address: UInt64, in memory: GuestMemory) -> Bool {
     withUnsafeTemporaryAllocation(byteCount: 32, alignment: 1) { buffer in
       let length = name.utf8CodeUnitCount + 1
-      guard (try? memory.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<length]), at: address)) != nil,
-        let base = buffer.baseAddress
-      else { return false }
-      return memcmp(base, name.utf8Start, length) == 0
+      let found = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+      guard (try? memory.read(into: found, at: address)) != nil else { return false }
+      return found[length - 1] == 0 && UnsafeRawBufferPointer(found).contains(name)
     }
   }
 
@@ -116,7 +114,7 @@ extension Tracer {
   /// The trampoline's last call becomes the munmap of the trampoline, and returns into the program.
   func begin(_ tracee: Tracee, _ start: ImageStart) {
     guard var registers = tracee.registers() else { return tracee.resume() }
-    registers.orig_rax = UInt64(SYS_munmap)
+    registers.originalRax = UInt64(SystemCallNumber.munmap.index)
     registers.rax = 0
     registers.rdi = start.trampoline.lowerBound
     registers.rsi = start.trampoline.upperBound - start.trampoline.lowerBound

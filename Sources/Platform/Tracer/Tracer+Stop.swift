@@ -1,8 +1,8 @@
 // Stopping an address space and letting it go again. While it is stopped other events are put off, because the handler
 // may be in the middle of a call on this very thread and must not be entered twice.
 
-import CLinux
 import Gate
+import Kernel
 import LinuxABI
 
 extension Tracer {
@@ -19,14 +19,14 @@ extension Tracer {
   }
 
   /// One thread's next event; nil if there is none yet, or the thread is gone.
-  func nextStatus(of thread: ThreadID) -> CInt? {
-    if case .status(let status) = nextStop(of: thread, Self.waitOptions | 1 /* WNOHANG */) { return status }
+  func nextStatus(of thread: ThreadID) -> WaitStatus? {
+    if case .status(let status) = nextStop(of: thread, Self.waitOptions.union(.noHang)) { return status }
     return nil
   }
 
   /// What a wait for one thread has come to.
   enum NextStop {
-    case status(CInt)
+    case status(WaitStatus)
     /// No event can come: the thread is gone, or it is a dead leader, whose end the kernel reports when all its threads have
     /// been waited for.
     case gone
@@ -37,15 +37,15 @@ extension Tracer {
   }
 
   /// One wait4(2).
-  private func nextStop(of thread: ThreadID, _ options: Int) -> NextStop {
-    var status: CInt = 0
+  private func nextStop(of thread: ThreadID, _ options: WaitOptions) -> NextStop {
     for _ in 0..<1000 {
-      let waited = withUnsafeMutablePointer(to: &status) {
-        vd_syscall(Int(SYS_wait4), Int(thread), Int(bitPattern: $0), options, 0, 0, 0)
+      do throws(Errno) {
+        guard let event = try Host.wait(for: thread, options) else { return .none }
+        return .status(event.status)
+      } catch {
+        if error == .interrupted { return .none }
+        if error == .noChildProcess { return .gone }
       }
-      if waited > 0 { return .status(status) }
-      if waited == 0 || waited == -Int(EINTR) { return .none }
-      if waited == -Int(ECHILD) { return .gone }
     }
     return .gone
   }
@@ -66,7 +66,7 @@ extension Tracer {
     defer { stops.end() }
     var rounds = 0
     while true {
-      let next = nextStop(of: tracee.thread, Self.waitOptions | 1 /* WNOHANG */)
+      let next = nextStop(of: tracee.thread, Self.waitOptions.union(.noHang))
       guard case .none = next else { return next }
       if TaskState.isDead(tracee.thread) { return .gone }
       rounds += 1
@@ -86,12 +86,18 @@ extension Tracer {
     }
   }
 
+  /// EINTR as rax has it.
+  static let interrupted = UInt64(bitPattern: Int64(Errno.interrupted.result))
+
+  /// The number of pause(2) as a register has it.
+  static let pause = UInt64(SystemCallNumber.pause.index)
+
   /// An EINTR that our own PTRACE_INTERRUPT made of a call that the kernel never restarts (epoll_wait and others): unless
   /// a signal is on its way to the guest as well, the call is made again.
   func hideInterruption(of tracee: Tracee) {
     guard tracee.wasInterrupted else { return }
     tracee.wasInterrupted = false
-    guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
+    guard tracee.peek(.rax) == Self.interrupted, let number = tracee.peek(.originalRax),
       Int64(bitPattern: number) >= 0, !TaskState.hasPendingSignal(tracee.thread)
     else { return }
     makeAgain(Int(truncatingIfNeeded: number), in: tracee)
@@ -99,8 +105,8 @@ extension Tracer {
 
   /// A signal that the guest ignores would not even wake it natively; of a traced thread it ends the call, for the tracer
   /// to see it (`man 2 ptrace`). A call that the kernel never restarts is made again, unless another signal waits.
-  func hideIgnored(_ signal: CInt, in tracee: Tracee) {
-    guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)), let number = tracee.peek(.originalRax),
+  func hideIgnored(_ signal: Signal, in tracee: Tracee) {
+    guard tracee.peek(.rax) == Self.interrupted, let number = tracee.peek(.originalRax),
       Int64(bitPattern: number) >= 0, TaskState.ignores(signal, tracee.thread),
       !TaskState.hasPendingSignal(tracee.thread)
     else { return }
@@ -135,7 +141,7 @@ extension Tracer {
       tracee.peek(.rax) == UInt64(bitPattern: -513), let address = tracee.peek(.rip)
     else { return false }
     tracee.poke(.originalRax, UInt64.max)
-    tracee.poke(.rax, UInt64(SYS_pause))
+    tracee.poke(.rax, Self.pause)
     tracee.poke(.rip, address &- 2)
     return true
   }
@@ -147,10 +153,10 @@ extension Tracer {
     tracee.sleeping = nil
     tracee.wakePending = false
     guard let number = tracee.peek(.originalRax) else { return }
-    if number == UInt64(SYS_pause) || number == UInt64(call.number) {
+    if number == Self.pause || number == UInt64(call.number) {
       tracee.poke(.originalRax, UInt64(call.number))
       tracee.poke(.rax, UInt64(bitPattern: bySignal ? call.restart : -513))
-    } else if tracee.peek(.rax) == UInt64(SYS_pause) {
+    } else if tracee.peek(.rax) == Self.pause {
       // Stopped on its way into pause: the instruction comes again with the guest's own number.
       tracee.poke(.rax, UInt64(call.number))
     }
@@ -166,7 +172,7 @@ extension Tracer {
   // MARK: - Events that are put off
 
   /// Keeps an event for the main loop.
-  func putOff(_ thread: ThreadID, _ status: CInt) { deferred.append(.stop(thread, status)) }
+  func putOff(_ thread: ThreadID, _ status: WaitStatus) { deferred.append(.stop(thread, status)) }
 
   /// Reports an event to the handler; later, if an address space is being worked on: then the handler is in the middle of
   /// something else, on this thread or another one.

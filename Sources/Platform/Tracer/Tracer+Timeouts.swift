@@ -8,7 +8,6 @@
 //
 // A socket's call has no argument to shorten: it is made again as it was, and interrupted when its time is over.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -52,7 +51,7 @@ extension Tracer {
   }
 
   /// Lets a thread go on from a signal-type stop.
-  func goOn(_ tracee: Tracee, signal: CInt = 0) {
+  func goOn(_ tracee: Tracee, signal: Signal? = nil) {
     shorten(tracee)
     tracee.resume(signal: signal)
   }
@@ -70,10 +69,8 @@ extension Tracer {
     // Below the red zone. Where nothing can be written the call waits for its whole time.
     guard let stack = tracee.peek(.rsp) else { return }
     let address = (stack &- 128 &- 16) & ~15
-    var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-    let isWritten = withUnsafeBytes(of: &time) {
-      (try? GuestMemory(thread: tracee.thread).write($0, at: address)) != nil
-    }
+    let time = TimeSpecification(nanoseconds: left)
+    let isWritten = (try? GuestMemory(thread: tracee.thread).store(time, at: address)) != nil
     tracee.poke(register, isWritten ? address : wait.argument)
   }
 
@@ -87,7 +84,7 @@ extension Tracer {
     // The kernel has not yet prepared the restart, or has.
     if result == UInt64(bitPattern: -513) || address == wait.address &- 2 {
       tracee.poke(.rip, wait.address)
-      tracee.poke(.rax, UInt64(bitPattern: -Int64(EINTR)))
+      tracee.poke(.rax, Self.interrupted)
     }
   }
 
@@ -96,15 +93,15 @@ extension Tracer {
   func leaveInterrupted(_ tracee: Tracee) {
     takeBack(tracee)
     tracee.wasInterrupted = false
-    if tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)) { tracee.poke(.originalRax, UInt64.max) }
+    if tracee.peek(.rax) == Self.interrupted { tracee.poke(.originalRax, UInt64.max) }
   }
 
   /// A timed call has returned.
   func finish(_ wait: TimedWait, in tracee: Tracee) {
     if let register = wait.call.register { tracee.poke(register, wait.argument) }
-    guard tracee.peek(.rax) == UInt64(bitPattern: -Int64(EINTR)) else { return }
+    guard tracee.peek(.rax) == Self.interrupted else { return }
     if case .option = wait.call.timeout, MonotonicClock.now() >= wait.deadline {
-      return tracee.poke(.rax, UInt64(bitPattern: -Int64(EAGAIN)))
+      return tracee.poke(.rax, UInt64(bitPattern: Int64(Errno.resourceTemporarilyUnavailable.result)))
     }
     // This trap has cleared the PTRACE_INTERRUPT that may have ended the call.
     tracee.pending = .interrupted(wait)
@@ -148,7 +145,8 @@ extension Tracer {
       return milliseconds < 0 ? nil : UInt64(milliseconds) * 1_000_000
     case .time:
       guard argument != 0 else { return nil }
-      return (try? GuestMemory(thread: tracee.thread).load(timespec.self, at: argument)).flatMap(TimedCall.nanoseconds)
+      return (try? GuestMemory(thread: tracee.thread).load(TimeSpecification.self, at: argument)).flatMap(
+        TimedCall.nanoseconds)
     case .option(let option):
       guard let descriptor = tracee.peek(.rdi) else { return nil }
       return SocketTimeout.of(CInt(truncatingIfNeeded: descriptor), in: tracee.thread, option)
@@ -170,13 +168,11 @@ extension Tracer {
 extension ProcessorClock {
   /// Of that CPU, now; the calling thread goes there to look. Nil if it may not.
   init?(of processor: Int) {
-    let own = ThreadID(truncatingIfNeeded: vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0))
     guard let former = CPUMask(of: 0), let there = CPUMask(processor), there.apply(to: 0) else { return nil }
     defer { former.apply(to: 0) }
     // Brings what is read next up to now (kernel/sched/core.c, task_sched_runtime).
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    guard let text = SchedulerText(of: own) else { return nil }
+    _ = Host.ownThreadTime()
+    guard let text = SchedulerText(of: Host.ownThread) else { return nil }
     self.init(time: text.time, monotonic: MonotonicClock.now())
   }
 }

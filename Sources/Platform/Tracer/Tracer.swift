@@ -4,7 +4,6 @@
 // Invariant: between two waits every known thread either runs, or is in a group-stop (PTRACE_LISTEN), or is a newborn that
 // waits for its parent's event (`held`).
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -36,7 +35,9 @@ final class Tracer {
   var deferred = EventQueue()
   /// The kernel itself bounds what pids a guest can name.
   private let isPidBound: Bool
-  private static let affinityCalls = [Int(SYS_sched_getaffinity), Int(SYS_sched_setaffinity)]
+  private static let affinityCalls = [
+    SystemCallNumber.sched_getaffinity.index, SystemCallNumber.sched_setaffinity.index,
+  ]
   /// What is to be done in guests that are born before their parent's event is handled.
   var newbornWork: [any ThreadWork] = []
   /// Whether our process stops when the main guest is stopped.
@@ -45,8 +46,8 @@ final class Tracer {
   let arrivals: SignalArrivals
 
   var tracees: [ThreadID: Tracee] = [:]
-  /// Newborn threads whose first stop came before their parent's event: the wait status.
-  var held: [ThreadID: CInt] = [:]
+  /// Newborn threads whose first stop came before their parent's event.
+  var held: [ThreadID: WaitStatus] = [:]
   /// What newborn threads share with their makers, where kcmp(2) is refused, until they are announced.
   var sharingAtBirth: [ThreadID: Sharing] = [:]
   /// Threads that died before their parent's event.
@@ -83,16 +84,15 @@ final class Tracer {
 
   /// Becomes the tracer of the main guest, which waits at a read.
   func attach(main thread: ThreadID) throws(LaunchError) {
-    let options =
-      VD_PTRACE_O_TRACESYSGOOD | VD_PTRACE_O_TRACEFORK | VD_PTRACE_O_TRACEVFORK | VD_PTRACE_O_TRACECLONE
-      | VD_PTRACE_O_TRACEEXEC | VD_PTRACE_O_TRACESECCOMP | VD_PTRACE_O_EXITKILL
     let tracee = Tracee(thread: thread, group: ThreadGroup(leader: thread), space: AddressSpace())
-    let result = tracee.seize(options: options)
-    if result < 0 {
+    do throws(Errno) {
+      try Host.seize(
+        thread,
+        [.marksSystemCalls, .traceFork, .traceVfork, .traceClone, .traceExec, .traceSeccomp, .exitKill])
+    } catch {
       throw LaunchError(
         .unsupported,
-        "ptrace is forbidden here (kernel.yama.ptrace_scope 2 or 3, or a container's seccomp profile)",
-        errno: Errno(rawValue: CInt(-result)))
+        "ptrace is forbidden here (kernel.yama.ptrace_scope 2 or 3, or a container's seccomp profile)", errno: error)
     }
     main = thread
     tracees[thread] = tracee
@@ -115,31 +115,35 @@ final class Tracer {
       if tracees.count > 1, gather() { continue }
       // Taking the namespaces down takes the kernel milliseconds, and no thread need wait for them.
       if hasEnded, tracees.isEmpty, held.isEmpty, initProcess != nil ? !initIsReaped : inheritsChildren { break }
-      var status: CInt = 0
-      requests.tracerProgress.beginWait()
-      let thread = withUnsafeMutablePointer(to: &status) {
-        requests.isWaiting.interruptibleCall(SYS_wait4, -1, Int(bitPattern: $0), Self.waitOptions)
-      }
-      requests.tracerProgress.endWait()
-      if thread == -Int(EINTR) {
-        if !requests.isWaiting.isRaised, !expireWaits() { placement.tick() }
-        continue
-      }
-      if thread == -Int(ECHILD) { break }
-      if thread < 0 {
+      do throws(Errno) {
+        guard let event = try nextEvent() else { continue }
+        failedWaits = 0
+        handle(.stop(event.thread, event.status), endingWith: initProcess)
+      } catch {
+        if error == .interrupted {
+          if !requests.isWaiting.isRaised, !expireWaits() { placement.tick() }
+          continue
+        }
+        if error == .noChildProcess { break }
         // wait4(2) has no other error for us. Should it have one after all, no call is served any more: everything ends.
         failedWaits += 1
         if failedWaits > Self.patience { break }
         if failedWaits > 1 { endRemaining(initProcess) }
-        continue
       }
-      failedWaits = 0
-      handle(.stop(ThreadID(thread), status), endingWith: initProcess)
     }
     placement.release()
     requests.close()
     if let signal = requests.endedBy.withLock({ $0 }) { return .signalled(signal) }
-    return mainStatus ?? .signalled(SIGKILL)
+    return mainStatus ?? Self.killed
+  }
+
+  private static let killed = ExitStatus.signalled(Signal.kill.rawValue)
+
+  /// Waits for any thread's next event, or until there is something in the mailbox.
+  private func nextEvent() throws(Errno) -> ChildEvent? {
+    requests.tracerProgress.beginWait()
+    defer { requests.tracerProgress.endWait() }
+    return try requests.isWaiting.wait(Self.waitOptions)
   }
 
   /// The kernel reports the youngest thread first, so a crowd of busy young threads would starve an old one: every event
@@ -147,13 +151,9 @@ final class Tracer {
   private func gather() -> Bool {
     turns &+= 1
     guard turns % 8 == 0 else { return false }
-    var status: CInt = 0
     while true {
-      let thread = withUnsafeMutablePointer(to: &status) {
-        vd_syscall(Int(SYS_wait4), -1, Int(bitPattern: $0), Self.waitOptions | 1 /* WNOHANG */, 0, 0, 0)
-      }
-      if thread <= 0 { return !deferred.isEmpty }
-      deferred.append(.stop(ThreadID(thread), status))
+      guard let event = try? Host.wait(for: -1, Self.waitOptions.union(.noHang)) else { return !deferred.isEmpty }
+      deferred.append(.stop(event.thread, event.status))
     }
   }
 
@@ -169,7 +169,7 @@ final class Tracer {
       if thread == initProcess {
         // Init cannot die by itself; without it nothing is left in its namespace.
         initIsReaped = true
-        if mainStatus == nil { mainStatus = .signalled(SIGKILL) }
+        if mainStatus == nil { mainStatus = Self.killed }
         return
       }
       dispatch(thread, status)
@@ -187,12 +187,12 @@ final class Tracer {
   }
 
   /// __WALL, and __WNOTHREAD: children of other threads of this process are not ours to reap.
-  static let waitOptions = 0x4000_0000 | 0x2000_0000
+  static let waitOptions: WaitOptions = [.all, .ownChildrenOnly]
 
   private var hasEnded = false
   /// We are the first process of a container: whatever loses its parent there is our child, and what removes the store waits for
   /// our end.
-  private let inheritsChildren = getpid() == 1
+  private let inheritsChildren = Host.ownProcess == 1
 
   private func endRemaining(_ initProcess: ThreadID?) {
     if let initProcess, !initIsReaped {
@@ -208,8 +208,7 @@ final class Tracer {
   /// SIGKILL to a thread's process. It cannot be refused; were it, the thread would never be resumed and never end.
   static func killSurely(_ thread: ThreadID) {
     for _ in 0..<3 {
-      let result = vd_syscall(Int(SYS_tkill), Int(thread), Int(SIGKILL), 0, 0, 0, 0)
-      if result == 0 || result == -Int(ESRCH) && TaskState.isDead(thread) { return }
+      if Host.signalThread(thread, Signal.kill.rawValue) || TaskState.isDead(thread) { return }
     }
   }
 
@@ -218,12 +217,8 @@ final class Tracer {
     if mainStatus == nil { mainStatus = .signalled(signal) }
   }
 
-  private func dispatch(_ thread: ThreadID, _ status: CInt) {
-    let low = status & 0x7f
-    if low != 0x7f {
-      ended(thread, low == 0 ? .exited((status >> 8) & 0xff) : .signalled(low))
-      return
-    }
+  private func dispatch(_ thread: ThreadID, _ status: WaitStatus) {
+    if let end = ExitStatus(status) { return ended(thread, end) }
     guard let tracee = tracees[thread] else {
       // A newborn that was faster than its parent's event. While everything is being ended that event is not waited for.
       if hasEnded { killThread(thread) }
@@ -234,17 +229,17 @@ final class Tracer {
   }
 
   /// Decides what a stop of a known thread means.
-  func stopped(_ tracee: Tracee, _ status: CInt) {
-    let signal = (status >> 8) & 0xff
+  func stopped(_ tracee: Tracee, _ status: WaitStatus) {
+    guard case .stopped(let signal, let event) = status else { return }
     // Any other trap clears the PTRACE_INTERRUPT that unfinished work waits for.
-    if !tracee.unfinished.isEmpty, Int(status >> 16) != VD_PTRACE_EVENT_STOP { tracee.interrupt() }
-    switch Int(status >> 16) {
-    case VD_PTRACE_EVENT_SECCOMP: seccompStop(tracee)
-    case VD_PTRACE_EVENT_FORK, VD_PTRACE_EVENT_VFORK, VD_PTRACE_EVENT_CLONE: birth(by: tracee)
-    case VD_PTRACE_EVENT_EXEC: imageReplaced(tracee)
-    case VD_PTRACE_EVENT_STOP: eventStop(tracee, signal)
-    case 0 where signal == SIGTRAP | 0x80: exitStop(tracee)
-    case 0: signalStop(tracee, signal)
+    if !tracee.unfinished.isEmpty, event != .stop { tracee.interrupt() }
+    switch event {
+    case .seccomp: seccompStop(tracee)
+    case .fork, .vfork, .clone: birth(by: tracee)
+    case .exec: imageReplaced(tracee)
+    case .stop: eventStop(tracee, signal)
+    case .none where signal == .systemCallStop: exitStop(tracee)
+    case .none: signalStop(tracee, signal)
     default: tracee.resume()
     }
   }
@@ -252,7 +247,7 @@ final class Tracer {
   // MARK: - Signals
 
   /// A signal is about to be delivered.
-  func signalStop(_ tracee: Tracee, _ signal: CInt) {
+  func signalStop(_ tracee: Tracee, _ signal: Signal) {
     interruptRepeated(tracee)
     // A held call that no worker had received yet was aborted with ERESTARTSYS, which a handler without SA_RESTART would
     // turn into EINTR; open(2) of a regular file never says EINTR. ERESTARTNOINTR always restarts.
@@ -264,7 +259,7 @@ final class Tracer {
     if tracee.group.leader == main, let sender = tracee.signalSender,
       sender == 0 || !isPidBound && tracees[sender] == nil
     {
-      arrivals.note(Signal(rawValue: signal))
+      arrivals.note(signal)
     }
     takeBack(tracee)
     hideIgnored(signal, in: tracee)
@@ -273,8 +268,9 @@ final class Tracer {
   }
 
   /// PTRACE_EVENT_STOP: a group-stop, the end of one, a newborn's first stop, or our own PTRACE_INTERRUPT.
-  private func eventStop(_ tracee: Tracee, _ signal: CInt) {
-    let isGroupStop = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU
+  private func eventStop(_ tracee: Tracee, _ signal: Signal) {
+    let isGroupStop =
+      signal == .stop || signal == .terminalStop || signal == .terminalInput || signal == .terminalOutput
     if isGroupStop {
       endSleep(tracee, bySignal: false)
       leaveInterrupted(tracee)
@@ -291,11 +287,11 @@ final class Tracer {
 
   /// The caller's shell watches us, not the guest: stop as well, so that it takes the terminal back. Signals sent to us
   /// while stopped, SIGCONT among them, are passed on by `SignalForwarder`.
-  private func mainStopped(by signal: CInt) {
+  private func mainStopped(by signal: Signal) {
     guard stopsWithGuest else { return }
     // A guest that stops itself may be continued by another one of its processes, which needs us running.
-    if signal == SIGSTOP, tracees.values.contains(where: { $0.group.leader != main && !$0.isListening }) { return }
-    kill(getpid(), SIGSTOP)
+    if signal == .stop, tracees.values.contains(where: { $0.group.leader != main && !$0.isListening }) { return }
+    Host.signalProcess(Host.ownProcess, Signal.stop.rawValue)
   }
 
   // MARK: - Calls
@@ -308,7 +304,7 @@ final class Tracer {
     guard let call = tracee.systemCall() else { return }
     guard call.number >= 0, call.number < mayTrace.count, mayTrace[call.number] else {
       // Some filter of the guest's own asks for a tracer that it does not have.
-      tracee.finish(-Int(ENOSYS))
+      tracee.finish(.noFunction)
       tracee.resume()
       return
     }

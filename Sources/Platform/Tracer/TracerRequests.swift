@@ -1,7 +1,6 @@
 // The way from other threads to the tracer: a queue, and a signal that ends the tracer's wait, which misses none.
 // `GuestControl` for the sentry is implemented here; on the tracer thread itself the work is done in place.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -70,7 +69,7 @@ final class TracerRequests: GuestControl {
     reference.withLock { $0 = made }
   }
 
-  static var ownThread: ThreadID { ThreadID(vd_syscall(Int(SYS_gettid), 0, 0, 0, 0, 0, 0)) }
+  static var ownThread: ThreadID { Host.ownThread }
 
   func withStoppedGuests(_ work: any StoppedGuestsWork) {
     let thread = Self.ownThread

@@ -80,7 +80,7 @@ extension CallContext {
     -> ConnectDeadline?
   {
     if !isFirst, let deadline = task.connectDeadline { return deadline }
-    task.connectDeadline = ConnectDeadline(try Host.sendTimeout(of: socket), from: MonotonicClock.now())
+    task.connectDeadline = ConnectDeadline(try Host.timeout(.sendTimeout, of: socket), from: MonotonicClock.now())
     return task.connectDeadline
   }
 }
