@@ -27,6 +27,17 @@ extension SentryState {
     throw failure
   }
 
+  /// `chdir(2)`, without going there.
+  func checkDirectory(_ path: [UInt8]) throws(Errno) {
+    let task = temporaryTask()
+    try withUnsafeBytesOf(path) { bytes throws(Errno) in
+      let position = try vfs.resolve(VirtualFileSystem.Path(bytes, from: task.context.root), task.caller)
+      guard let inode = position.dentry.inode else { throw .noSuchFileOrDirectory }
+      guard inode.type == .directory else { throw .notDirectory }
+      try task.caller.credentials.check(.execute, on: inode)
+    }
+  }
+
   private func isFound(_ task: Task, _ path: [UInt8]) -> Bool {
     do throws(Errno) {
       return try withUnsafeBytesOf(path) { bytes throws(Errno) in

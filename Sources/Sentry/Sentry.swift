@@ -206,6 +206,13 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     try state.withLock { state throws(Failure) in try body(state.vfs) }
   }
 
+  /// Checks that the first guest can start in a directory.
+  ///
+  /// - Throws: what `chdir(2)` would.
+  public func checkDirectory(_ path: [UInt8]) throws(Errno) {
+    try state.withLock { state throws(Errno) in try state.checkDirectory(path) }
+  }
+
   /// Finds the command as `execvp(3)` does, in the guest's own tree.
   ///
   /// - Throws: the errno that `execvp` would end with: `.noSuchFileOrDirectory`, `.permissionDenied`, …

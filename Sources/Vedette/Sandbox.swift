@@ -96,6 +96,7 @@ private struct SandboxSession {
     if let crashPoint, crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
     let sentry = try makeSentry(guest, layers, directory, recorder)
     if let crashPoint, !crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
+    try checkWorkingDirectory(sentry)
     let path = try findCommand(sentry, environment, directory)
     let status: ExitStatus
     var changes: Result<ChangeReport, Errno>?
@@ -276,6 +277,18 @@ private struct SandboxSession {
     if let asked = configuration.workingDirectory { return asked.bytes }
     do throws(Errno) { return try Host.readlink("/proc/self/cwd", in: AtFlags.currentDirectory) } catch {
       return [0x2f]
+    }
+  }
+
+  /// What was asked for must be there; the caller's directory need not.
+  private func checkWorkingDirectory(_ sentry: Sentry) throws(SandboxError) {
+    guard let asked = configuration.workingDirectory else { return }
+    do throws(Errno) { try sentry.checkDirectory(asked.bytes) } catch {
+      switch error {
+      case .noSuchFileOrDirectory: throw SandboxError("--workdir: '\(asked)' does not exist inside")
+      case .notDirectory: throw SandboxError("--workdir: '\(asked)' is not a directory inside")
+      default: throw SandboxError("--workdir: '\(asked)' inside: \(error)")
+      }
     }
   }
 

@@ -57,9 +57,10 @@ public struct SandboxConfiguration: Sendable, Equatable {
   /// One environment variable.
   public struct Variable: Sendable, Hashable {
     public var name: ByteString
-    public var value: ByteString
+    /// Nil for the caller's own, if there is one.
+    public var value: ByteString?
 
-    public init(name: ByteString, value: ByteString) {
+    public init(name: ByteString, value: ByteString?) {
       self.name = name
       self.value = value
     }
@@ -133,7 +134,7 @@ public struct SandboxConfiguration: Sendable, Equatable {
   /// privileges, and most calls, `execve` and `fork` among them. For a process that does nothing else afterwards, such as
   /// the command line's.
   public var confinesProcess = false
-  /// A JSON line for each served or refused call goes to this file.
+  /// A JSON line for each served or refused call goes to this file; `-` is standard error.
   public var traceFile: ByteString?
   /// With `traceFile`: every call has a line when it begins as well, not only one that waits or is slow.
   public var traceBeginnings = false
@@ -154,7 +155,11 @@ public struct SandboxConfiguration: Sendable, Equatable {
     for variable in environment {
       let prefix = variable.name.bytes + [0x3d]
       result.removeAll { $0.bytes.starts(with: prefix) }
-      result.append(ByteString(prefix + variable.value.bytes))
+      if let value = variable.value {
+        result.append(ByteString(prefix + value.bytes))
+      } else if let own = caller.first(where: { $0.bytes.starts(with: prefix) }) {
+        result.append(own)
+      }
     }
     return result
   }
@@ -242,7 +247,7 @@ extension SandboxConfiguration {
       throw ConfigurationError(at: "--env", "'\(variable.name)' is not a name", advice: "write NAME=VALUE")
     }
     try refuseNUL(in: variable.name, at: "--env")
-    try refuseNUL(in: variable.value, at: "--env")
+    if let value = variable.value { try refuseNUL(in: value, at: "--env") }
   }
 
   private static func requireMountPoint(_ path: ByteString, at place: String) throws(ConfigurationError) {

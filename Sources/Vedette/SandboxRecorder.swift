@@ -26,7 +26,9 @@ final class SandboxRecorder: CallRecorder {
     statistics = configuration.statistics ? CallStatistics() : nil
     showsBeginnings = configuration.traceBeginnings
     if let path = configuration.traceFile {
-      do throws(Errno) { trace = try TraceWriter(path: path) } catch {
+      do throws(Errno) {
+        trace = path == "-" ? TraceWriter(try Host.duplicate(2)) : try TraceWriter(path: path)
+      } catch {
         throw SandboxError("--trace: cannot write '\(path)': \(error)")
       }
     } else {

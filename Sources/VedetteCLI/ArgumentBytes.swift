@@ -2,6 +2,7 @@
 // such as `caf\xe9` would reach the guest damaged; and ArgumentParser speaks String only. These few lines carry any bytes
 // through a String and back.
 
+import Kernel
 import Vedette
 
 /// Bytes in a String, reversibly.
@@ -23,6 +24,12 @@ enum ArgumentBytes {
       words.append(ByteString(bytes))
     }
     return words
+  }
+
+  /// The environment that the kernel gave to this process; empty without /proc, which a run then complains about.
+  static func environment() -> [ByteString] {
+    guard let bytes = try? Host.readFile("/proc/self/environ") else { return [] }
+    return bytes.split(separator: 0).map { ByteString([UInt8]($0)) }
   }
 
   /// A String that `bytes(of:)` turns back into `word`; equal to it where it is plain UTF-8.

@@ -1,18 +1,12 @@
 // `--config FILE`: a flat TOML table with the options of `vedette run` under their own names. Whatever is wrong names the
 // file, the line and the key.
 
-import CTomlPlusPlus
-import Kernel
-import LinuxABI
 import Vedette
 
 /// The settings of a configuration file.
 struct ConfigurationFile {
   /// In the order of the file; list values in their own order.
   let settings: [Setting]
-
-  /// What is longer than this is not a configuration.
-  private static let limit = 1 << 20
 
   /// Reads the file at `path`.
   init(path: ByteString) throws(ConfigurationError) {
@@ -41,7 +35,10 @@ struct ConfigurationFile {
   private static func advice(for key: String) -> String {
     let dashed = String(key.map { $0 == "_" ? "-" : $0 }).lowercased()
     if RunOption(rawValue: dashed) != nil { return "write \(dashed)" }
-    return "known keys: " + (RunOption.allCases.map(\.rawValue) + [RuleTable.key]).joined(separator: ", ")
+    let known = RunOption.allCases.map(\.rawValue) + [RuleTable.key]
+    if let option = RunOption(named: Array(dashed.utf8)[...]) { return "write \(option.rawValue)" }
+    if let meant = Spelling.nearest(to: dashed, among: known) { return "\(meant)?" }
+    return "known keys: " + known.joined(separator: ", ")
   }
 
   /// The value as the words that the command line would give, or an error that says what was wanted.
@@ -73,31 +70,10 @@ struct ConfigurationFile {
   }
 
   private static func read(_ path: ByteString) throws(ConfigurationError) -> String {
-    let place = "--config"
-    if path.isEmpty { throw ConfigurationError(at: place, "the file name is empty") }
-    let bytes: [UInt8]
-    do throws(Errno) {
-      // O_NONBLOCK: a FIFO must not hold us for ever.
-      let descriptor = try path.withCString { path throws(Errno) in try Host.openTrusted(path, .nonBlocking) }
-      bytes = try readAll(descriptor.rawValue)
-    } catch {
-      throw ConfigurationError(at: place, "cannot read '\(path)': \(error)")
-    }
-    if bytes.count > limit { throw ConfigurationError(at: place, "'\(path)' is too long for a configuration") }
+    let bytes = try SmallFile.read(path, saidAt: "--config")
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw ConfigurationError(at: path.description, "is not UTF-8, as TOML must be")
     }
     return text
-  }
-
-  private static func readAll(_ descriptor: CInt) throws(Errno) -> [UInt8] {
-    var bytes: [UInt8] = []
-    return try withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 16) { buffer throws(Errno) in
-      while true {
-        let count = try Host.read(into: buffer, from: descriptor)
-        if count == 0 || bytes.count > limit { return bytes }
-        bytes.append(contentsOf: buffer[..<count])
-      }
-    }
   }
 }

@@ -1,9 +1,9 @@
-// `vedette run`: its options as people read them in the help, and how they become a configuration.
+// `vedette run`: its options as people read them in the help and as shells complete them. `RunArguments` reads the words.
 
 import ArgumentParser
 import Vedette
 
-/// The command line of `vedette run`. Values are kept as they were written; `RunOption` understands them.
+/// The command line of `vedette run`, for the help and completions; no value ever gets here.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
@@ -13,6 +13,9 @@ struct RunCommand: ParsableCommand {
       Everything from COMMAND on belongs to the command. Its changes go to the upper layer, which by default is held in \
       memory and gone when the command ends. When it ends, every process it left is ended too.
 
+      An option's default may stand in the environment: VEDETTE_SIZE for --size, VEDETTE_MAX_FILE for --max-file, 1 or 0 for \
+      a flag, one value a line for what is repeatable. The command line wins over it, and it over --config (VEDETTE_CONFIG).
+
       Exit status: the command's own; 128+N if signal N ended it; 127 if it was not found; 126 if it cannot be executed; \
       125 if vedette itself failed, 124 if --timeout ended it, each with one line on standard error.
 
@@ -21,7 +24,7 @@ struct RunCommand: ParsableCommand {
         vedette run --fake-root -- apt-get -y install hello
         vedette run --rootfs /srv/debian --fake-root --net host -- bash
         vedette run --upper ./changes --changes -- make install
-        vedette run --config Configs/ci.toml -- ./test.sh
+        vedette run --config ci -- ./test.sh
       """)
 
   @Option(
@@ -48,6 +51,7 @@ struct RunCommand: ParsableCommand {
   var size: String?
 
   @Option(
+    name: [.customShort("v"), .customLong("bind"), .customLong("volume")],
     help: ArgumentHelp(
       """
       Show a host file or directory inside, under the same name or at DST; changes go to the host unless :ro. A colon in \
@@ -61,14 +65,24 @@ struct RunCommand: ParsableCommand {
   var tmpfs: [String] = []
 
   @Option(
+    name: [.customShort("w"), .long],
     help: ArgumentHelp(
       "Where the command starts (default: the caller's directory if it exists inside, else /). Example: --workdir /src",
       valueName: "dir"))
   var workdir: String?
 
   @Option(
-    help: ArgumentHelp("Set an environment variable; repeatable. Example: --env LANG=C.UTF-8", valueName: "name=value"))
+    name: [.customShort("e"), .long],
+    help: ArgumentHelp(
+      "Set an environment variable; without a value: as the caller has it. Repeatable. Example: --env LANG=C.UTF-8 --env TERM",
+      valueName: "name[=value]"))
   var env: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Variables from a file, one a line as --env has it, # for comments; --env counts more. Repeatable. Example: --env-file ci.env",
+      valueName: "file"))
+  var envFile: [String] = []
 
   @Flag(
     inversion: .prefixedNo,
@@ -76,6 +90,7 @@ struct RunCommand: ParsableCommand {
   var clearEnv: Bool?
 
   @Option(
+    name: [.customShort("u"), .long],
     help: ArgumentHelp(
       """
       Who the command is inside, in numbers; GID is UID if left out (default: 0:0 with --fake-root, else the caller). \
@@ -167,8 +182,10 @@ struct RunCommand: ParsableCommand {
   var fd: [String] = []
 
   @Option(
+    name: [.customShort("o"), .long],
     help: ArgumentHelp(
-      "Write a JSON line for each served or refused call to FILE. Example: --trace calls.jsonl", valueName: "file"))
+      "Write a JSON line for each served or refused call to FILE; - is standard error. Example: --trace calls.jsonl",
+      valueName: "file"))
   var trace: String?
 
   @Flag(
@@ -197,81 +214,11 @@ struct RunCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Take options from a TOML file, each under its own name; the command line wins: a single value replaces the file's, \
-      a repeatable one comes after it (--lower: on top of it). Example: --config Configs/ci.toml
-      """, valueName: "file"))
+      a repeatable one comes after it (--lower: on top of it). A name without a slash is looked for in ~/.config/vedette, \
+      /etc/vedette and share/vedette too. Example: --config ci
+      """, valueName: "name"))
   var config: String?
 
-  /// Only for the help: `CommandLineSplit` has taken the command away.
   @Argument(help: ArgumentHelp("The program, looked up inside, and its arguments.", valueName: "command"))
   var command: [String] = []
-
-  /// The order in which `Setting.apply` sees the options.
-  static let order: [RunOption] = [
-    .rootfs, .lower, .upper, .size, .bind, .tmpfs, .workdir, .env, .user, .net, .isolation, .gate, .timeout,
-    .ulimit, .maxFile, .pids, .deny, .hide, .protect, .allow, .fd, .trace, .clearEnv, .fakeRoot, .traceBegin, .stats,
-    .changes, .quiet,
-  ]
-
-  /// What was said on the command line, as `PlainOptions` has it where it understands the words.
-  var options: PlainOptions {
-    var options = PlainOptions()
-    options.settings = Self.order.flatMap { option in
-      values(of: option).map { Setting(option: option, value: $0, place: "--" + option.rawValue) }
-    }
-    options.configurationFile = config.map(ArgumentBytes.bytes)
-    return options
-  }
-
-  private func values(of option: RunOption) -> [ByteString] {
-    let texts: [String] =
-      switch option {
-      case .rootfs: [rootfs].compactMap(\.self)
-      case .lower: lower
-      case .upper: [upper].compactMap(\.self)
-      case .size: [size].compactMap(\.self)
-      case .bind: bind
-      case .tmpfs: tmpfs
-      case .workdir: [workdir].compactMap(\.self)
-      case .env: env
-      case .user: [user].compactMap(\.self)
-      case .net: [net].compactMap(\.self)
-      case .isolation: [isolation].compactMap(\.self)
-      case .gate: [gate].compactMap(\.self)
-      case .timeout: [timeout].compactMap(\.self)
-      case .ulimit: ulimit
-      case .maxFile: [maxFile].compactMap(\.self)
-      case .pids: [pids].compactMap(\.self)
-      case .deny: deny
-      case .hide: hide
-      case .protect: protect
-      case .allow: allow
-      case .fd: fd
-      case .trace: [trace].compactMap(\.self)
-      case .clearEnv: [clearEnv].compactMap { $0?.description }
-      case .fakeRoot: [fakeRoot].compactMap { $0?.description }
-      case .traceBegin: [traceBegin].compactMap { $0?.description }
-      case .stats: [stats].compactMap { $0?.description }
-      case .changes: [changes].compactMap { $0?.description }
-      case .quiet: [quiet].compactMap { $0?.description }
-      }
-    return texts.map(ArgumentBytes.bytes)
-  }
-}
-
-extension PlainOptions {
-  /// No option.
-  init() {}
-
-  /// The configuration that the file and the command line ask for together; not validated yet.
-  func configuration(command: [ByteString]) throws(ConfigurationError) -> SandboxConfiguration {
-    var result = SandboxConfiguration(command: command)
-    result.confinesProcess = true
-    let fromFile =
-      if let configurationFile { try ConfigurationFile(path: configurationFile).settings } else { [Setting]() }
-    // Lowers are given topmost first, so those of the command line come before the file's.
-    for setting in settings where setting.option == .lower { try setting.apply(to: &result) }
-    for setting in fromFile { try setting.apply(to: &result) }
-    for setting in settings where setting.option != .lower { try setting.apply(to: &result) }
-    return result
-  }
 }

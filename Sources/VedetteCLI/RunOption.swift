@@ -7,6 +7,7 @@ import Vedette
 /// An option of `vedette run`; the raw value is its name on the command line (after `--`) and in a configuration file.
 enum RunOption: String, CaseIterable {
   case rootfs, lower, upper, size, bind, tmpfs, workdir, env
+  case envFile = "env-file"
   case timeout, ulimit, pids
   case allow, protect, deny, hide
   case maxFile = "max-file"
@@ -28,7 +29,7 @@ enum RunOption: String, CaseIterable {
     switch self {
     case .rootfs, .upper, .workdir, .net, .isolation, .gate, .trace: .text
     case .size, .user, .timeout, .maxFile: .textOrNumber
-    case .lower, .bind, .tmpfs, .env, .ulimit, .allow, .protect, .deny, .hide: .texts
+    case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide: .texts
     case .pids: .number
     case .fd: .numbers
     case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet: .flag
@@ -71,6 +72,7 @@ struct Setting: Equatable {
     case .tmpfs: configuration.tmpfs.append(try nonEmpty())
     case .workdir: configuration.workingDirectory = try nonEmpty()
     case .env: configuration.environment.append(try variable())
+    case .envFile: configuration.environment += try EnvironmentFile.read(value, saidAt: place)
     case .clearEnv: configuration.clearEnvironment = value == "true"
     case .user: configuration.user = try user()
     case .fakeRoot: configuration.fakeRoot = value == "true"
@@ -233,10 +235,13 @@ struct Setting: Equatable {
     return SandboxConfiguration.Bind(source: ByteString(parts[0]), destination: destination, readOnly: readOnly)
   }
 
-  /// `NAME=VALUE`.
+  /// `NAME=VALUE`, or `NAME` for the caller's value.
   private func variable() throws(ConfigurationError) -> SandboxConfiguration.Variable {
-    guard let equals = value.bytes.firstIndex(of: 0x3d), equals > 0 else {
-      throw error("'\(value)' is not a variable", advice: "write NAME=VALUE")
+    if value.isEmpty || value.bytes.first == 0x3d {
+      throw error("'\(value)' is not a variable", advice: "write NAME=VALUE, or NAME for the caller's value")
+    }
+    guard let equals = value.bytes.firstIndex(of: 0x3d) else {
+      return SandboxConfiguration.Variable(name: value, value: nil)
     }
     return SandboxConfiguration.Variable(
       name: ByteString([UInt8](value.bytes[..<equals])), value: ByteString([UInt8](value.bytes[(equals + 1)...])))

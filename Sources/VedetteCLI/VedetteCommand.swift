@@ -27,7 +27,8 @@ protocol GuestlessCommand: ParsableCommand {
 
 /// What a command line asks for.
 enum Request {
-  case run(SandboxConfiguration)
+  /// Errors that name an option are said with the place where it was set.
+  case run(SandboxConfiguration, SettingPlaces)
   case doctor
   /// It is done by its own `perform`.
   case guestless(any GuestlessCommand)
@@ -36,24 +37,28 @@ enum Request {
 
   /// Understands the words after the program's name.
   ///
+  /// - Parameter environment: the caller's, `NAME=VALUE`; only a run asks for it.
   /// - Throws: one line that says what is wrong.
-  static func parse(_ words: [ByteString]) throws(ConfigurationError) -> Request {
+  static func parse(_ words: [ByteString], in environment: @autoclosure () -> [ByteString] = [])
+    throws(ConfigurationError) -> Request
+  {
+    if let error = CommandLineComplaint.about(words) { throw error }
     var words = words
-    var command: [ByteString] = []
     if words.first == "run" {
-      let split = CommandLineSplit(Array(words[1...]))
-      if let plain = PlainOptions(split.options) { return .run(try plain.configuration(command: split.command)) }
-      words = ["run"] + split.options
-      command = split.command
+      let arguments = try RunArguments(Array(words[1...]))
+      if !arguments.wantsHelp {
+        let (configuration, places) = try arguments.configuration(in: environment())
+        return .run(configuration, places)
+      }
+      words = ["run", "--help"]
     }
     let parsed: any ParsableCommand
     do {
       parsed = try VedetteCommand.parseAsRoot(words.map(ArgumentBytes.string))
     } catch {
-      return try explain(error)
+      return try explain(error, of: words)
     }
     switch parsed {
-    case let run as RunCommand: return .run(try run.options.configuration(command: command))
     case is DoctorCommand: return .doctor
     case let command as any GuestlessCommand: return .guestless(command)
     // `help` and `--generate-completion-script` are commands of ArgumentParser's own, which answer when they are run.
@@ -63,16 +68,16 @@ enum Request {
         try other.run()
         return .text("")
       } catch {
-        return try explain(error)
+        return try explain(error, of: words)
       }
     }
   }
 
   /// ArgumentParser throws its help as it throws its errors, and would end us with 64; ours is 125.
-  private static func explain(_ error: any Error) throws(ConfigurationError) -> Request {
+  private static func explain(_ error: any Error, of words: [ByteString]) throws(ConfigurationError) -> Request {
     if VedetteCommand.exitCode(for: error) == .success { return .text(VedetteCommand.fullMessage(for: error)) }
-    let message = VedetteCommand.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-    throw ConfigurationError(
-      at: "command line", ArgumentBytes.bytes(of: message).description, advice: "see vedette --help")
+    let first = words.first?.description
+    let command = first.flatMap { first in CommandLineComplaint.commands.contains(first) ? first : nil }
+    throw CommandLineComplaint.error(VedetteCommand.message(for: error), of: command)
   }
 }

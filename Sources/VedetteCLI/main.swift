@@ -34,11 +34,11 @@ func perform(_ request: Request) -> CInt {
       StandardStreams.complain(error.message)
       return error.status
     }
-  case .run(let configuration):
+  case .run(let configuration, let places):
     do throws(ConfigurationError) {
       try configuration.validate()
     } catch {
-      StandardStreams.complain(error.description)
+      StandardStreams.complain(places.named(in: error.description))
       return ownFailure
     }
     do throws(SandboxError) {
@@ -47,7 +47,7 @@ func perform(_ request: Request) -> CInt {
       case .signalled(let signal): 128 + signal
       }
     } catch {
-      StandardStreams.complain(error.message)
+      StandardStreams.complain(places.named(in: error.message))
       return error.status
     }
   }
@@ -55,7 +55,7 @@ func perform(_ request: Request) -> CInt {
 
 StandardStreams.reserve()
 do throws(ConfigurationError) {
-  Host.exit(perform(try Request.parse(Array(ArgumentBytes.ofProcess().dropFirst()))))
+  Host.exit(perform(try Request.parse(Array(ArgumentBytes.ofProcess().dropFirst()), in: ArgumentBytes.environment())))
 } catch {
   StandardStreams.complain(error.description)
   Host.exit(ownFailure)

@@ -7,7 +7,7 @@ import Vedette
 
 /// The configuration that `words` ask for.
 func configuration(_ words: ByteString...) throws -> SandboxConfiguration {
-  guard case .run(let configuration) = try Request.parse(["run"] + words) else {
+  guard case .run(let configuration, _) = try Request.parse(["run"] + words) else {
     throw ConfigurationError(at: "", "not run")
   }
   return configuration
@@ -78,29 +78,101 @@ struct CommandLineTests {
     #expect(all == wanted)
   }
 
-  @Test(
-    arguments: [
-      [], ["--rootfs", "/r", "--size", "1G", "--rootfs", "/s"], ["--lower", "/b", "--env", "A=1", "--lower", "/a"],
-      ["--stats", "--no-changes", "--fake-root", "--clear-env"], ["--config", "a", "--net", "host", "--config", "b"],
-      ["--fd", "5", "--trace", "f", "--gate", "notify", "--fd", "6"], ["--workdir", ""],
-      ["--bind", "a:b", "--user", "x"],
-      ["--ulimit", "cpu=1", "--pids", "3", "--timeout", "1", "--ulimit", "cpu=2", "--max-file", "4K"],
-      ["--upper", "memory", "--isolation", "full", "--tmpfs", "/t"],
-      ["--deny", "/a", "--hide", "b", "--deny", "c", "--allow", "/a/b", "--protect", "/d"],
-    ] as [[ByteString]])
-  func plainOptionsAreReadAsArgumentParserReadsThem(_ words: [ByteString]) throws {
-    let parsed = try RunCommand.parse(words.map(ArgumentBytes.string))
-    #expect(PlainOptions(words) == parsed.options)
+  @Test func shortFormsAreThoseOfDockerAndPodman() throws {
+    let short = try configuration(
+      "-v", "/s:/d", "-v/t:/u:ro", "-w", "/w", "-e", "A=1", "-eB=2", "-e=C=3", "-u", "7:8", "-o", "f", "x", "-e")
+    var wanted = SandboxConfiguration(command: ["x", "-e"])
+    wanted.confinesProcess = true
+    wanted.binds = [.init(source: "/s", destination: "/d"), .init(source: "/t", destination: "/u", readOnly: true)]
+    wanted.workingDirectory = "/w"
+    wanted.environment = [.init(name: "A", value: "1"), .init(name: "B", value: "2"), .init(name: "C", value: "3")]
+    wanted.user = .init(uid: 7, gid: 8)
+    wanted.traceFile = "f"
+    #expect(short == wanted)
+    #expect(try configuration("--volume", "/s", "x").binds == [.init(source: "/s")])
+  }
+
+  @Test func laterCounts() throws {
+    #expect(try configuration("--size", "1G", "--rootfs", "/r", "--size=2G", "x").size == 2 << 30)
+    #expect(try !configuration("--stats", "--no-stats", "x").statistics)
+    #expect(try configuration("--stats", "--stats", "x").statistics)
+    #expect(
+      try configuration("--ulimit", "fsize=1", "--max-file", "2", "x").limits.last == .init(.fsize, soft: 2, hard: 2))
+  }
+
+  @Test func variablesOfTheCaller() throws {
+    let result = try configuration("--clear-env", "--env", "TERM", "--env", "NONE", "--env", "A=1", "x")
+    #expect(result.environment(from: ["TERM=dumb", "HOME=/h"]) == ["TERM=dumb", "A=1"])
+    #expect(try configuration("--env", "A=1", "--env", "A", "x").environment(from: ["A=2"]) == ["A=2"])
   }
 
   @Test(
     arguments: [
-      ["--help"], ["-h"], ["--size=1G"], ["--rootfs"], ["--rootfs", "-x"], ["--stats", "--stats"],
-      ["--stats", "--no-stats"],
-      ["--no-rootfs"], ["--bogus", "x"], ["--", "x"], ["x"],
-    ] as [[ByteString]])
-  func whatIsNotPlainIsLeftToArgumentParser(_ words: [ByteString]) {
-    #expect(PlainOptions(words) == nil)
+      (["--rm", "x"], "run: there is no option '--rm' (leave it out: nothing is kept unless --upper DIR says so)"),
+      (["-it", "x"], "leave it out: the command has the caller's standard input and terminal"),
+      (["--sise", "1G", "x"], "run: there is no option '--sise' (--size?)"),
+      (["--xyzzy", "x"], "run: there is no option '--xyzzy' (see vedette run --help)"),
+      (["--trace"], "run: --trace lacks its value (write --trace FILE)"),
+      (
+        ["--rootfs", "--net", "host"],
+        "run: --rootfs lacks its value before '--net' (write --rootfs DIR; --rootfs=--net if"
+      ),
+      (["--stats=yes", "x"], "run: --stats takes no value (write --stats, or --no-stats)"),
+      (["-e"], "run: -e lacks its value (write -e NAME[=VALUE])"),
+      (["--no-rootfs", "x"], "there is no option '--no-rootfs'"),
+    ] as [([ByteString], String)])
+  func wrongOptionsAreOneLineWithAdvice(_ words: [ByteString], _ line: String) throws {
+    var seen = ""
+    do throws(ConfigurationError) { _ = try Request.parse(["run"] + words) } catch { seen = error.description }
+    #expect(seen.hasPrefix(line) || seen.hasSuffix("(\(line))") || seen.hasPrefix("run: " + line), "\(seen)")
+  }
+
+  @Test(
+    arguments: [
+      (["--", "ls", "-l"], "a command of vedette's is missing before '--' (to run a program: vedette run -- ls -l)"),
+      (
+        ["ls", "-l"],
+        "there is no command 'ls' (to run a program: vedette run -- ls -l; vedette --help lists the commands)"
+      ),
+      (["./a b"], "there is no command './a b' (to run a program: vedette run -- './a b')"),
+      (["dif", "x"], "there is no command 'dif' (vedette diff?)"),
+      (
+        ["--net", "host", "ls"], "there is no option '--net' here (options come behind run: vedette run --net host ls)"
+      ),
+      (["version"], "there is no command 'version' (vedette --version)"),
+      (["--frob"], "there is no option '--frob' here (see vedette --help)"),
+    ] as [([ByteString], String)])
+  func firstWordThatIsNoCommandGetsAHint(_ words: [ByteString], _ line: String) throws {
+    var seen = ""
+    do throws(ConfigurationError) { _ = try Request.parse(words) } catch { seen = error.description }
+    #expect(seen == "command line: " + line)
+  }
+
+  @Test(
+    arguments: [
+      (["diff", "d", "--jsom"], "diff: there is no option '--jsom' (--json?)"),
+      (["diff", "d", "--xx"], "diff: there is no option '--xx' (see vedette diff --help)"),
+      (["diff"], "diff: DIR is missing (see vedette diff --help)"),
+      (["apply", "d"], "apply: --to ROOT is missing (see vedette apply --help)"),
+      (["apply", "d", "--to"], "apply: --to lacks its value (write --to ROOT)"),
+      (["fsck", "d", "e"], "fsck: 'e' is one word too many (see vedette fsck --help)"),
+      (["fsck", "d", "--repair=1"], "fsck: --repair takes no value (write --repair)"),
+      (["inspect", "init"], "inspect: 'init' is no PID (see vedette inspect --help)"),
+      (["doctor", "now"], "doctor: 'now' is one word too many (see vedette doctor --help)"),
+    ] as [([ByteString], String)])
+  func otherCommandsComplainInTheSameWords(_ words: [ByteString], _ line: String) throws {
+    var seen = ""
+    do throws(ConfigurationError) { _ = try Request.parse(words) } catch { seen = error.description }
+    #expect(seen == line)
+  }
+
+  @Test func slipsOfThePen() {
+    #expect(Spelling.distance(Array("stats".utf8), Array("tsats".utf8)) == 1)
+    #expect(Spelling.distance(Array("a".utf8), []) == 1)
+    #expect(Spelling.nearest(to: "--roots", among: ["--rootfs", "--no"]) == "--rootfs")
+    #expect(Spelling.nearest(to: "cat", among: ["bat", "rat"]) == nil)
+    #expect(Spelling.nearest(to: "frob", among: ["from", "rob"]) == nil)
+    #expect(Spelling.nearest(to: "", among: ["ab"]) == nil)
   }
 
   @Test func binds() throws {
@@ -166,8 +238,15 @@ struct CommandLineTests {
       throw ConfigurationError(at: "", "no help")
     }
     for option in RunOption.allCases {
-      let section = help.components(after: "  --\(option.rawValue)")
+      let section = help.components(after: "  " + (option.letter.map { "-\($0), " } ?? "") + option.place)
       #expect(section?.contains("Example:") == true, "--\(option.rawValue) has no example")
+    }
+    // Every option of the help is one that is read.
+    for word in help.split(whereSeparator: { " \n,/<".contains($0) }) where word.hasPrefix("--") && word.count > 2 {
+      let name = word.dropFirst(2).prefix { $0.isLetter || $0 == "-" }
+      let own = ["config", "help", "version", "help-hidden"].contains(name)
+      let flag = name.hasPrefix("no-") ? RunOption(named: Array(name.dropFirst(3).utf8)[...]) : nil
+      #expect(own || flag?.kind == .flag || RunOption(named: Array(name.utf8)[...]) != nil, "\(word)")
     }
     guard case .text(let version) = try Request.parse(["--version"]) else {
       throw ConfigurationError(at: "", "no version")
@@ -182,7 +261,11 @@ extension String {
   /// The text between an option's line in the help and the next option.
   fileprivate func components(after option: String) -> Substring? {
     let lines = split(separator: "\n", omittingEmptySubsequences: false)
-    guard let first = lines.firstIndex(where: { $0.hasPrefix(option + " ") || $0.hasPrefix(option + "/") }) else {
+    guard
+      let first = lines.firstIndex(where: {
+        $0.hasPrefix(option) && " /,".contains($0.dropFirst(option.count).first ?? " ")
+      })
+    else {
       return nil
     }
     let rest = lines[(first + 1)...].prefix { !$0.hasPrefix("  -") }

@@ -119,6 +119,80 @@ struct ConfigurationFileTests {
     #expect(result.network == .none)
   }
 
+  @Test func environmentStandsBetweenFileAndCommandLine() throws {
+    let path = "/tmp/vedette-config-defaults.toml"
+    try write("size = \"1G\"\nnet = \"host\"\nlower = [\"/f\"]\nfake-root = true\nenv = [\"A=f\", \"B=f\"]\n", to: path)
+    let environment: [ByteString] = [
+      ByteString("VEDETTE_CONFIG=\(path)"), "VEDETTE_SIZE=2G", "VEDETTE_NET=", "VEDETTE_LOWER=/e\n/g",
+      "VEDETTE_FAKE_ROOT=no",
+      "VEDETTE_ENV=A=e", "VEDETTE_STATS=1", "VEDETTE_CHECK=mappings", "VEDETTE_UNHEARD_OF=1", "X=1",
+    ]
+    guard
+      case .run(let result, let places) = try Request.parse(
+        ["run", "--lower", "/l", "--size", "3G", "x"], in: environment)
+    else { throw ConfigurationError(at: "", "not run") }
+    #expect(result.size == 3 << 30)
+    #expect(result.network == .host)
+    #expect(result.lowers == ["/l", "/e", "/g", "/f"])
+    #expect(!result.fakeRoot && result.statistics)
+    #expect(result.environment(from: []) == ["B=f", "A=e"])
+    #expect(places.named(in: "--size: x") == "--size: x")
+    #expect(places.named(in: "--net: x") == "\(path):2: net: x")
+    #expect(places.named(in: "--lower: '/g' does not exist") == "VEDETTE_LOWER: '/g' does not exist")
+    #expect(places.named(in: "--lower: '/f' does not exist") == "\(path):3: lower: '/f' does not exist")
+    #expect(places.named(in: "--upper: x") == "--upper: x")
+    #expect(places.named(in: "other: x") == "other: x")
+  }
+
+  @Test(
+    arguments: [
+      ("VEDETTE_SIZE=q", "VEDETTE_SIZE: 'q' is not a size"),
+      ("VEDETTE_STATS=si", "VEDETTE_STATS: 'si' is neither yes nor no"),
+      ("VEDETTE_TIMOUT=1", "VEDETTE_TIMOUT: there is no such option (VEDETTE_TIMEOUT?)"),
+    ] as [(ByteString, String)])
+  func wrongDefaultsNameTheVariable(_ variable: ByteString, _ line: String) {
+    var seen = ""
+    do throws(ConfigurationError) { _ = try Request.parse(["run", "x"], in: [variable]) } catch {
+      seen = error.description
+    }
+    #expect(seen.hasPrefix(line), "\(seen)")
+  }
+
+  @Test func configurationsAreFoundByName() throws {
+    let home = "/tmp/vedette-config-home"
+    mkdir(home, 0o755)
+    mkdir(home + "/vedette", 0o755)
+    try write("size = \"1G\"\n", to: home + "/vedette/mine.toml")
+    let lookup = ConfigurationLookup([ByteString("XDG_CONFIG_HOME=\(home)")])
+    #expect(try lookup.find("mine", saidAt: "--config") == ByteString(home + "/vedette/mine.toml"))
+    #expect(try lookup.find("mine.toml", saidAt: "--config") == ByteString(home + "/vedette/mine.toml"))
+    #expect(try lookup.find("./mine", saidAt: "--config") == "./mine")
+    #expect(throws: ConfigurationError.self) { try lookup.find("vedette-config-of-nobody", saidAt: "--config") }
+    #expect(ConfigurationLookup(["HOME=/h"]).directories.first == "/h/.config/vedette")
+  }
+
+  @Test func environmentFiles() throws {
+    let text = "# c\n\nA=1\r\n  B=a b=c\nTERM\nC=\"q\"\n"
+    let variables = try EnvironmentFile.variables(in: Array(text.utf8), of: "f.env")
+    let wanted: [SandboxConfiguration.Variable] = [
+      .init(name: "A", value: "1"), .init(name: "B", value: "a b=c"), .init(name: "TERM", value: nil),
+      .init(name: "C", value: "\"q\""),
+    ]
+    #expect(variables == wanted)
+    let wrong = [
+      ("A=1\nexport B=2\n", "f.env:2: 'export B=2' is not a variable (write NAME=VALUE, without export)"),
+      ("=x\n", "f.env:1: '=x' is not a variable (write NAME=VALUE or NAME)"),
+    ]
+    for (text, line) in wrong {
+      do throws(ConfigurationError) {
+        _ = try EnvironmentFile.variables(in: Array(text.utf8), of: "f.env")
+        Issue.record("taken: \(text)")
+      } catch {
+        #expect(error.description == line)
+      }
+    }
+  }
+
   private func write(_ text: String, to path: String) throws {
     let file = try #require(fopen(path, "w"))
     fputs(text, file)

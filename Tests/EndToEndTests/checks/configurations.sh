@@ -23,6 +23,20 @@ for f in .ssh/id .aws/credentials .mozilla/x/cookies .config/gh/hosts.yml .bash_
 chmod -R a+rX home
 HOME=$work/here/home expect secrets 0 'plain src top none' c secrets.toml -- sh -c 'cd && grep -rsl secret . || echo $(ls) $(cat plain) $(cat .ssh/id 2>/dev/null || echo none)' 2>/dev/null
 HOME=$work/here/home expect secrets-with-an-exception 0 secret c secrets.toml --allow "$work/here/home/.ssh/id" -- sh -c 'cat ~/.ssh/id'
+# By name: in the caller's own directory, then beside the program, then here.
+mkdir -p "$work/config/vedette"
+printf 'env = ["A=found"]\n' >"$work/config/vedette/mine.toml"
+printf 'env = ["A=here"]\n' >only-here.toml
+chmod -R a+rX "$work/config" only-here.toml
+XDG_CONFIG_HOME=$work/config expect by-name 0 found v --config mine -- sh -c 'echo $A'
+expect by-name-here 0 here v --config only-here -- sh -c 'echo $A'
+VEDETTE_CONFIG=only-here expect by-environment 0 here v -- sh -c 'echo $A'
+refused unknown-name 125 "--config: there is no configuration 'nobodys'" v --config nobodys -- true
+# What shows only at the start names the line all the same.
+printf 'tmpfs = ["/scratch"]\nbind = ["/etc:/a", "/no/such:/b"]\n' >"$work/late.toml"
+refused late-error 125 "late.toml:2: bind: '/no/such' does not exist" c late.toml -- true
+printf '\nworkdir = "/no/such"\n' >"$work/late.toml"
+refused later-error 125 "late.toml:2: workdir: '/no/such' does not exist inside" c late.toml -- true
 bad() {
     printf '%b' "$3" >"$work/bad.toml"
     refused "$1" 125 "bad.toml:$2" c bad.toml -- true

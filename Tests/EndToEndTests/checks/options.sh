@@ -39,6 +39,18 @@ expect env 0 'b c' v --env 'A=b c' -- sh -c 'echo "$A"'
 expect env-last-counts 0 '2' v --env A=1 --env A=2 -- sh -c 'echo "$A"'
 expect clear-env 0 'A=1' v --clear-env --env A=1 -- /usr/bin/env
 X=caller expect env-of-caller 0 'caller' v -- sh -c 'echo "$X"'
+X=caller expect env-by-name 0 $'caller\nnone' v --clear-env --env X --env PATH --env NEVER_SET -- sh -c 'echo "$X"; echo "${NEVER_SET-none}"'
+printf '# a comment\n\nA=file\nB=b c\nX\n' >variables.env
+own variables.env
+X=caller expect env-file 0 $'line\nb c\ncaller' v --clear-env --env A=line --env PATH --env-file variables.env -- sh -c 'echo "$A"; echo "$B"; echo "$X"'
+# A pipe of root's is not nobody's to open.
+[ ${#as[@]} -gt 0 ] || expect env-file-from-pipe 0 'piped' v --env-file <(echo A=piped) -- sh -c 'echo "$A"'
+expect short-options 0 $'/mnt\n1\n1234\nbound' v -v "$PWD/data:/mnt" -w /mnt -e A=1 -u 1234 -- sh -c 'pwd; echo $A; id -u; cat file'
+expect workdir-from-environment 0 '/usr/bin' env VEDETTE_WORKDIR=/usr/bin VEDETTE_ENV=A=1 "$VEDETTE" run ${level[@]+"${level[@]}"} -- pwd
+expect command-line-over-environment 0 '/usr' env VEDETTE_WORKDIR=/usr/bin "$VEDETTE" run ${level[@]+"${level[@]}"} --workdir /usr -- pwd
+refused environment-names-itself 125 "VEDETTE_NET: 'lan'" env VEDETTE_NET=lan "$VEDETTE" run -- true
+refused workdir-missing 125 "--workdir: '/no/such' does not exist inside" v --workdir /no/such -- true
+refused workdir-is-a-file 125 "--workdir: '/etc/passwd' is not a directory inside" v --workdir /etc/passwd -- true
 expect user 0 '1234 5678' v --user 1234:5678 -- sh -c 'echo $(id -u) $(id -g)'
 expect fake-root 0 '0 0' v --fake-root -- sh -c 'echo $(id -u) $(id -g)'
 expect fake-root-chown 0 '12:34' v --fake-root -- sh -c 'touch f; chown 12:34 f; stat -c %u:%g f'
@@ -82,6 +94,8 @@ import json
 lines = [json.loads(l) for l in open('calls.jsonl')][1:]
 print(*[l['result'] for l in lines if l['call'] == 'openat' and l['arguments'].get('path') == '/etc/hostname' and l['arguments'].get('answer') == 'descriptor'])"
 fi
+v --trace - -- cat /etc/hostname >/dev/null 2>"$work/stderr"
+grep -q '^{"time".*"call":"openat".*/etc/hostname' "$work/stderr" && ok trace-on-standard-error || fail trace-on-standard-error "$(head -2 "$work/stderr")"
 if [ ${#as[@]} -gt 0 ]; then
     # What the caller may not read on the host is refused at open, root inside or not.
     mkdir -m 700 "$work/closed"
