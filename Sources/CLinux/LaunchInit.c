@@ -149,6 +149,11 @@ static _Noreturn void be_init(const struct vd_plan *plan) {
   // The sysctl is that of the network namespace of the process that opens the file: the new one. A kernel without it keeps 1024.
   if (plan->wants_loopback && plan->opens_low_ports) write_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 
+  // Of the UTS namespace, which is ours. A container's filter may refuse it: the supervisor then answers uname(2) itself.
+  result = VD_CALL(SYS_sethostname, plan->host_name, plan->host_name_length, 0, 0, 0, 0);
+  if (result == 0) result = VD_CALL(SYS_setdomainname, "(none)", 6, 0, 0, 0, 0);
+  report.host_name_error = (int32_t)-result;
+
   char size[24], inodes[24];
   const char *store_options[] = {
       "size", decimal(plan->store_size, size), "nr_inodes", decimal(plan->store_inodes, inodes), "mode", "0700", "?inode64", "",

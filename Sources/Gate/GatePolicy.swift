@@ -26,15 +26,18 @@ public struct GatePolicy: Sendable {
   public var layout: TrampolineLayout
   /// There is a limit for how many threads guests may have: each new one is asked for.
   public var countsTasks: Bool
+  /// uname(2) is answered by the sentry: the kernel would answer with the host's name.
+  public var servesHostName: Bool
 
   public init(
     isolation: IsolationLevel, network: NetworkAccess, gate: GateKind, layout: TrampolineLayout,
-    countsTasks: Bool = false
+    countsTasks: Bool = false, servesHostName: Bool = false
   ) {
     self.isolation = isolation
     self.network = network
     self.gate = gate
     self.layout = layout
     self.countsTasks = countsTasks
+    self.servesHostName = servesHostName
   }
 }

@@ -17,6 +17,14 @@ extension Host {
     return start == 0 ? nil : Range(from: start, count: UInt64(clamping: size))
   }
 
+  /// `uname(2)`: `struct new_utsname`, six fields of 65 bytes.
+  public static func systemNames() throws(Errno) -> [UInt8] {
+    var names = [UInt8](repeating: 0, count: 6 * 65)
+    let result = names.withUnsafeMutableBytes { raw(.uname, Int(bitPattern: $0.baseAddress)) }
+    _ = try check(.uname, result)
+    return names
+  }
+
   /// `getpid(2)`.
   public static var ownProcess: Int32 { Int32(truncatingIfNeeded: raw(.getpid)) }
 

@@ -33,6 +33,10 @@ public final class SentryState {
   /// Where the first guest starts, and its umask.
   public var workingDirectory: [UInt8] = [0x2f]
   public var umask = Permissions(rawValue: 0o022)
+  /// The supplementary groups of the first guest.
+  public var groups: [UInt32] = []
+  /// What the machine is called inside.
+  public var names: SystemNames
   /// How many threads guests may have together; nil for as many as there is memory for.
   public var taskLimit: Int? {
     get { tasks.limit }
@@ -53,6 +57,7 @@ public final class SentryState {
     hasPidNamespace: Bool, abstractSocketsAreScoped: Bool, networkIsHidden: Bool, copyUps: (any CopyUpSource)?
   ) throws(Errno) {
     storeDevice = try store.deviceNumber()
+    names = try SystemNames(host: Array("localhost".utf8))
     self.networkIsHidden = networkIsHidden
     self.vfs = vfs
     self.store = store

@@ -18,7 +18,7 @@ extension SentryState {
   }
 
   func initialCredentials() -> TaskCredentials {
-    TaskCredentials(user: identity.user, group: identity.group)
+    TaskCredentials(user: identity.user, group: identity.group, groups: groups)
   }
 
   func initialContext(workingDirectory: [UInt8], umask: Permissions) -> FilesystemContext {

@@ -175,13 +175,7 @@ public final class TaskSource: ProcessSource, TerminalSource {
 
   public func mounts(of process: Int32) -> [UInt8] { MountText.mounts(of: state.vfs) }
 
-  public func hostName() -> [UInt8] {
-    do throws(Errno) {
-      return [UInt8](try Host.readFile("/proc/sys/kernel/hostname").prefix { $0 != 0x0a })
-    } catch {
-      return Array("vedette".utf8)
-    }
-  }
+  public func hostName() -> [UInt8] { state.names.host }
 
   // MARK: - Terminals
 

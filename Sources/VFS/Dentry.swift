@@ -84,7 +84,7 @@ public final class Mount {
   public let root: Dentry
   /// Where it is attached; nil for the root mount.
   public let point: Position?
-  public let isReadOnly: Bool
+  public internal(set) var isReadOnly: Bool
   /// What mountinfo shows as the source.
   public let source: [UInt8]
   /// Of a bind, where its source stands on the host: rules that name that path hold below it too.

@@ -75,6 +75,10 @@ public final class VirtualFileSystem {
     return mount
   }
 
+  /// Nothing can be changed through the root mount any more; through others it can. As `mount(2)` with MS_REMOUNT, MS_BIND
+  /// and MS_RDONLY.
+  public func makeRootReadOnly() { root.mount.isReadOnly = true }
+
   @inline(__always)
   func crossMounts(_ position: Position) -> Position {
     position.dentry.isMountPoint ? mounted(on: position) : position

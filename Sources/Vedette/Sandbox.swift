@@ -51,14 +51,24 @@ public enum Sandbox {
 private struct SandboxSession {
   let configuration: SandboxConfiguration
   private let identity: IdentityMap
+  /// The supplementary groups that the command starts with.
+  private let groups: [UInt32]
   private let umask: Permissions
 
   init(_ configuration: SandboxConfiguration) throws(SandboxError) {
     self.configuration = configuration
     let user = Host.effectiveUser
     let group = Host.effectiveGroup
-    let inside = configuration.user ?? (configuration.fakeRoot ? .init(uid: 0, gid: 0) : .init(uid: user, gid: group))
-    identity = IdentityMap(hostUser: user, hostGroup: group, user: inside.uid, group: inside.gid)
+    let inside: GuestUser =
+      if let name = configuration.userName {
+        try UserDatabase(configuration: configuration).find(name)
+      } else if let ids = configuration.user {
+        GuestUser(ids: ids)
+      } else {
+        GuestUser(ids: configuration.fakeRoot ? .init(uid: 0, gid: 0) : .init(uid: user, gid: group))
+      }
+    identity = IdentityMap(hostUser: user, hostGroup: group, user: inside.ids.uid, group: inside.ids.gid)
+    groups = inside.groups
     let mask = Host.setFileModeMask(0o022)
     Host.setFileModeMask(mask)
     umask = Permissions(mode: UInt64(mask))
@@ -86,6 +96,8 @@ private struct SandboxSession {
     if let warning = guest.warning, !configuration.quiet {
       DescriptorOutput.write(Array("vedette: warning: \(warning)\n".utf8), to: 2)
     }
+    let account = configuration.verbose ? RunAccount(configuration, identity) : nil
+    account?.begin(guest)
     recorder?.begin(level: guest.isolation, gate: configuration.gate, guest.walls)
     // Only now: init finds the layers by their paths.
     inherited?.close()
@@ -98,6 +110,7 @@ private struct SandboxSession {
     if let crashPoint, !crashPoint.fromStart { CrashPoint.arm(at: crashPoint.place) }
     try checkWorkingDirectory(sentry)
     let path = try findCommand(sentry, environment, directory)
+    account?.found(path, from: directory)
     let status: ExitStatus
     var changes: Result<ChangeReport, Errno>?
     do throws(LaunchError) {
@@ -110,6 +123,7 @@ private struct SandboxSession {
       throw commandError(error)
     }
     recorder?.finish()
+    account?.end(status)
     if let changes { try printChanges(changes) }
     try reportMappings(sentry)
     reportRules(sentry)
@@ -128,7 +142,7 @@ private struct SandboxSession {
   /// What the guests were refused, or ended for.
   private func reportLimits(_ sentry: Sentry, _ guest: GuestProcess) throws(SandboxError) {
     let refused = sentry.refusedTasks
-    if refused > 0, let limit = configuration.taskLimit {
+    if refused > 0, !configuration.quiet, let limit = configuration.taskLimit {
       let times = refused == 1 ? "once" : "\(refused) times"
       let line = "vedette: --pids: one thread or process more than \(limit) was refused \(times)\n"
       DescriptorOutput.write(Array(line.utf8), to: 2)
@@ -197,6 +211,7 @@ private struct SandboxSession {
     launch.gate = configuration.gate == .notify ? .notify : .trace
     launch.user = identity.user
     launch.group = identity.group
+    launch.hostName = configuration.hostName.bytes
     launch.storeSize = bounds.bytes
     launch.storeInodes = bounds.inodes
     launch.descriptors = configuration.extraDescriptors
@@ -255,11 +270,16 @@ private struct SandboxSession {
     }
     state.workingDirectory = directory
     state.umask = umask
+    state.groups = groups
+    do throws(Errno) { state.names = try SystemNames(host: configuration.hostName.bytes) } catch {
+      throw SandboxError("--hostname: uname: \(error)")
+    }
     state.taskLimit = configuration.taskLimit
     state.control = guest.control
     if Self.checksMappings { state.coherence.check = MappingCheck() }
     try tree.mountExtras(in: vfs, plan)
     try configuration.enforceRules(in: vfs)
+    if configuration.readOnly { vfs.makeRootReadOnly() }
     return Sentry(state, recorder: recorder)
   }
 

@@ -116,8 +116,14 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var clearEnvironment = false
   /// nil for 0:0 with `fakeRoot`, else for the caller.
   public var user: User?
+  /// A user (and group) by name, as the guest's own /etc/passwd and /etc/group have them. Counts in place of `user`.
+  public var userName: UserName?
   /// The guest sees itself as root over the virtual tree; it gains nothing on the host.
   public var fakeRoot = false
+  /// What the machine is called inside.
+  public var hostName: ByteString = "localhost"
+  /// Nothing but what `binds` and `tmpfs` mount can be changed, and the sandbox's own /dev and /dev/shm.
+  public var readOnly = false
   public var network: Network = .none
   public var isolation: Isolation = .auto
   public var gate: GateChoice = .trace
@@ -140,10 +146,12 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var traceBeginnings = false
   /// A table of calls and their latency is printed to standard error at the end.
   public var statistics = false
-  /// Nothing is said on standard error about walls that are weaker than `full` has them.
+  /// Nothing is said on standard error but errors and what was asked for.
   public var quiet = false
   /// What is refused where, besides what permissions refuse.
   public var rules: [PathRule] = []
+  /// What the sandbox is made of, and how the command ended, is said on standard error.
+  public var verbose = false
   /// The added, modified and deleted paths are printed to standard error at the end.
   public var changes = false
 
@@ -190,11 +198,24 @@ extension SandboxConfiguration {
       throw ConfigurationError(
         at: "--workdir", "'\(workingDirectory)' is not absolute", advice: "a path inside, from /")
     }
+    try validateHostName()
     for variable in environment { try Self.validate(variable) }
     try validateDescriptors()
     try validateLimits()
     try validateRules()
     if let traceFile, traceFile.isEmpty { throw ConfigurationError(at: "--trace", "the file name is empty") }
+  }
+
+  /// The kernel takes up to 64 bytes of any kind (`man 2 sethostname`); programs expect a name (`man 7 hostname`).
+  private func validateHostName() throws(ConfigurationError) {
+    let isName = hostName.bytes.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+        || byte == 0x2d || byte == 0x2e || byte == 0x5f
+    }
+    if !isName || hostName.isEmpty || hostName.bytes.count > 64 {
+      throw ConfigurationError(
+        at: "--hostname", "'\(hostName)' is not the name of a host", advice: "at most 64 letters, digits, '-' and '.'")
+    }
   }
 
   private func validate(upper: ByteString) throws(ConfigurationError) {

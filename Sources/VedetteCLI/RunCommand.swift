@@ -93,10 +93,22 @@ struct RunCommand: ParsableCommand {
     name: [.customShort("u"), .long],
     help: ArgumentHelp(
       """
-      Who the command is inside, in numbers; GID is UID if left out (default: 0:0 with --fake-root, else the caller). \
-      Example: --user 1000:1000
-      """, valueName: "uid[:gid]"))
+      Who the command is inside: numbers, GID being UID if left out, or names of /etc/passwd and /etc/group inside \
+      (default: 0:0 with --fake-root, else the caller). Example: --user 1000:1000 --user www-data
+      """, valueName: "user[:group]"))
   var user: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the machine is called inside (default: localhost). Example: --hostname build", valueName: "name"))
+  var hostname: String?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help:
+      "Nothing can be changed inside (EROFS) but what --bind and --tmpfs show. Example: --read-only --tmpfs /tmp -- ./test"
+  )
+  var readOnly: Bool?
 
   @Flag(
     inversion: .prefixedNo,
@@ -207,8 +219,13 @@ struct RunCommand: ParsableCommand {
 
   @Flag(
     inversion: .prefixedNo,
-    help: "Say nothing where the walls are weaker than full has them (--isolation auto). Example: --quiet -- make")
+    help: "Say nothing but errors and what was asked for: no warnings. Example: --quiet -- make")
   var quiet: Bool?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Say what the sandbox is made of and how the command ended, on standard error. Example: --verbose -- make")
+  var verbose: Bool?
 
   @Option(
     help: ArgumentHelp(

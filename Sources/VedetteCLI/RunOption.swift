@@ -8,6 +8,8 @@ import Vedette
 enum RunOption: String, CaseIterable {
   case rootfs, lower, upper, size, bind, tmpfs, workdir, env
   case envFile = "env-file"
+  case hostname
+  case readOnly = "read-only"
   case timeout, ulimit, pids
   case allow, protect, deny, hide
   case maxFile = "max-file"
@@ -16,7 +18,7 @@ enum RunOption: String, CaseIterable {
   case fakeRoot = "fake-root"
   case net, isolation, gate, fd, trace
   case traceBegin = "trace-begin"
-  case stats, changes, quiet
+  case stats, changes, quiet, verbose
 
   /// What a value of the option looks like in a file.
   enum Kind {
@@ -27,12 +29,12 @@ enum RunOption: String, CaseIterable {
 
   var kind: Kind {
     switch self {
-    case .rootfs, .upper, .workdir, .net, .isolation, .gate, .trace: .text
+    case .rootfs, .upper, .workdir, .hostname, .net, .isolation, .gate, .trace: .text
     case .size, .user, .timeout, .maxFile: .textOrNumber
     case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide: .texts
     case .pids: .number
     case .fd: .numbers
-    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet: .flag
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly: .flag
     }
   }
 }
@@ -74,7 +76,9 @@ struct Setting: Equatable {
     case .env: configuration.environment.append(try variable())
     case .envFile: configuration.environment += try EnvironmentFile.read(value, saidAt: place)
     case .clearEnv: configuration.clearEnvironment = value == "true"
-    case .user: configuration.user = try user()
+    case .user: try setUser(of: &configuration)
+    case .hostname: configuration.hostName = try nonEmpty()
+    case .readOnly: configuration.readOnly = value == "true"
     case .fakeRoot: configuration.fakeRoot = value == "true"
     case .net: configuration.network = try choice()
     case .isolation: configuration.isolation = try choice()
@@ -96,7 +100,13 @@ struct Setting: Equatable {
     case .traceBegin: configuration.traceBeginnings = value == "true"
     case .stats: configuration.statistics = value == "true"
     case .changes: configuration.changes = value == "true"
-    case .quiet: configuration.quiet = value == "true"
+    // Of the two the later counts.
+    case .quiet:
+      configuration.quiet = value == "true"
+      if configuration.quiet { configuration.verbose = false }
+    case .verbose:
+      configuration.verbose = value == "true"
+      if configuration.verbose { configuration.quiet = false }
     }
   }
 
@@ -247,15 +257,22 @@ struct Setting: Equatable {
       name: ByteString([UInt8](value.bytes[..<equals])), value: ByteString([UInt8](value.bytes[(equals + 1)...])))
   }
 
-  /// `UID[:GID]`; the group's number is the user's if left out.
-  private func user() throws(ConfigurationError) -> SandboxConfiguration.User {
+  /// `UID[:GID]`, the group's number being the user's if left out; or names, for which the guest's own files are asked.
+  private func setUser(of configuration: inout SandboxConfiguration) throws(ConfigurationError) {
     let parts = value.bytes.split(separator: 0x3a, omittingEmptySubsequences: false)
-    guard parts.count <= 2, parts.joined().allSatisfy({ (0x30...0x39).contains($0) }), !parts.contains([]) else {
-      throw error("'\(value)' is not a user", advice: "numbers: UID or UID:GID")
+    guard parts.count <= 2, !parts.contains([]), !parts.contains(where: { $0.contains(0x2f) || $0.contains(0) }) else {
+      throw error("'\(value)' is not a user", advice: "write UID[:GID] or NAME[:GROUP]")
     }
-    // 4294967295 is (uid_t)-1, 'no change' to chown(2): never a user.
-    let uid = UInt32(truncatingIfNeeded: try number(parts[0], limit: UInt64(UInt32.max - 1)))
-    let gid = UInt32(truncatingIfNeeded: try number(parts[parts.count - 1], limit: UInt64(UInt32.max - 1)))
-    return SandboxConfiguration.User(uid: uid, gid: gid)
+    if parts.joined().allSatisfy({ (0x30...0x39).contains($0) }) {
+      // 4294967295 is (uid_t)-1, 'no change' to chown(2): never a user.
+      let uid = UInt32(truncatingIfNeeded: try number(parts[0], limit: UInt64(UInt32.max - 1)))
+      let gid = UInt32(truncatingIfNeeded: try number(parts[parts.count - 1], limit: UInt64(UInt32.max - 1)))
+      configuration.user = SandboxConfiguration.User(uid: uid, gid: gid)
+      configuration.userName = nil
+    } else {
+      configuration.user = nil
+      configuration.userName = UserName(
+        user: ByteString([UInt8](parts[0])), group: parts.count > 1 ? ByteString([UInt8](parts[1])) : nil)
+    }
   }
 }

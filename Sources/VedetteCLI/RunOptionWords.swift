@@ -35,7 +35,8 @@ extension RunOption {
     case .tmpfs: "DST"
     case .env: "NAME[=VALUE]"
     case .envFile, .trace: "FILE"
-    case .user: "UID[:GID]"
+    case .user: "USER[:GROUP]"
+    case .hostname: "NAME"
     case .net: "none|host"
     case .isolation: "auto|full|no-namespaces"
     case .gate: "trace|notify"
@@ -43,7 +44,7 @@ extension RunOption {
     case .ulimit: "NAME=SOFT[:HARD]"
     case .pids, .fd: "N"
     case .allow, .protect, .deny, .hide: "PATTERN"
-    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet: ""
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly: ""
     }
   }
 

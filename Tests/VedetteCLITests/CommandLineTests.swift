@@ -43,7 +43,8 @@ struct CommandLineTests {
   @Test func everyOptionHasItsPlace() throws {
     let all = try configuration(
       "--rootfs", "/r", "--lower", "/a", "--lower", "/b", "--upper", "/u", "--size", "64K", "--bind", "/s:/d:ro",
-      "--tmpfs", "/t", "--workdir", "/w", "--env", "A=b=c", "--clear-env", "--user", "1:2", "--fake-root", "--net",
+      "--tmpfs", "/t", "--workdir", "/w", "--env", "A=b=c", "--clear-env", "--user", "1:2", "--hostname", "h",
+      "--read-only", "--verbose", "--fake-root", "--net",
       "host", "--isolation", "no-namespaces", "--gate", "notify", "--timeout", "1.5s", "--ulimit",
       "nofile=64:128", "--max-file", "1KB", "--pids", "9", "--deny", "/k", "--hide", "*.key",
       "--protect", "~/p", "--allow", "/k/a", "--fd", "5", "--trace", "f", "--stats", "--changes", "x")
@@ -58,6 +59,9 @@ struct CommandLineTests {
     wanted.environment = [.init(name: "A", value: "b=c")]
     wanted.clearEnvironment = true
     wanted.user = .init(uid: 1, gid: 2)
+    wanted.hostName = "h"
+    wanted.readOnly = true
+    wanted.verbose = true
     wanted.fakeRoot = true
     wanted.network = .host
     wanted.isolation = .noNamespaces
@@ -219,8 +223,29 @@ struct CommandLineTests {
 
   @Test func users() throws {
     #expect(try configuration("--user", "7", "x").user == .init(uid: 7, gid: 7))
-    for text in ["root", "1:", ":1", "1:2:3", "4294967295", "+1"] as [ByteString] {
-      #expect(refusal("run", "--user", text, "x")?.hasPrefix("--user: ") == true)
+    let named = try configuration("--user", "7", "--user", "ann:7", "x")
+    #expect(named.user == nil && named.userName == UserName(user: "ann", group: "7"))
+    #expect(try configuration("--user", "ann", "--user", "8:9", "x").userName == nil)
+    for text in ["", "1:", ":1", "1:2:3", "4294967295", "a/b", "ann:"] as [ByteString] {
+      #expect(refusal("run", "--user", text, "x")?.hasPrefix("--user: ") == true, "\(text)")
+    }
+  }
+
+  @Test func laterOfQuietAndVerboseCounts() throws {
+    let quiet = try configuration("--verbose", "--quiet", "x")
+    let verbose = try configuration("--quiet", "--verbose", "x")
+    #expect(quiet.quiet && !quiet.verbose && !verbose.quiet && verbose.verbose)
+  }
+
+  @Test func hostNames() throws {
+    var configuration = SandboxConfiguration(command: ["x"])
+    for name in ["a", "build-1.example.org", "UPPER_case"] as [ByteString] {
+      configuration.hostName = name
+      try configuration.validate()
+    }
+    for name in ["", "a b", "a/b", "caf\u{e9}", ByteString([UInt8](repeating: 0x61, count: 65))] {
+      configuration.hostName = name
+      #expect(throws: ConfigurationError.self) { try configuration.validate() }
     }
   }
 

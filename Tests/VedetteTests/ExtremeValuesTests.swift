@@ -30,7 +30,7 @@ import Testing
     (463, "dpinsz"), (464, "dpinsz"), (465, "dpibz"), (466, "dpin"),
     (SYS_getdents64, "fbz"), (SYS_getdents, "fbz"), (SYS_chdir, "p"), (SYS_fchdir, "f"), (SYS_chroot, "p"),
     (SYS_getcwd, "bz"), (SYS_umask, "i"), (SYS_execve, "xbb"), (SYS_execveat, "dxbbi"),
-    (SYS_getuid, ""), (SYS_geteuid, ""), (SYS_getgid, ""), (SYS_getegid, ""), (SYS_getresuid, "bbb"),
+    (SYS_uname, "b"), (SYS_getuid, ""), (SYS_geteuid, ""), (SYS_getgid, ""), (SYS_getegid, ""), (SYS_getresuid, "bbb"),
     (SYS_getresgid, "bbb"), (SYS_setuid, "i"), (SYS_setgid, "i"), (SYS_setreuid, "ii"), (SYS_setregid, "ii"),
     (SYS_setresuid, "iii"), (SYS_setresgid, "iii"), (SYS_setfsuid, "i"), (SYS_setfsgid, "i"), (SYS_getgroups, "ib"),
     (SYS_setgroups, "is"), (SYS_capget, "sb"), (SYS_capset, "ss"), (SYS_capset, "sb"),

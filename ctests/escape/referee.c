@@ -288,6 +288,8 @@ static void plan(struct arena *a, const struct entry *e, int phase, char **argum
             arguments[count++] = vedette[i];
         }
         if (vedetteCount == 1) arguments[count++] = "run";
+        // By which the attacker knows where it is.
+        arguments[count++] = "--hostname", arguments[count++] = "escape-cage";
         if (!(e->flags & NO_FAKE_ROOT)) arguments[count++] = "--fake-root";
         arguments[count++] = "--rootfs", arguments[count++] = host ? "/" : TEXT("%s/root", a->path);
         arguments[count++] = "--bind", arguments[count++] = TEXT("%s/ro:%s/ro:ro", a->path, prefix);

@@ -42,6 +42,8 @@ struct vd_report {
   /// init: device and inode of the two trampolines.
   uint64_t device;
   uint64_t inode[2];
+  /// init: why the host name could not be set; 0 if it is.
+  int32_t host_name_error;
 };
 
 struct vd_rlimit {
@@ -65,6 +67,9 @@ struct vd_plan {
   int supervisor_control;
   /// CLONE_NEW... flags; 0 for no namespaces.
   uint64_t namespaces;
+  /// What uname(2) calls the machine inside; not ended by a NUL that counts.
+  const char *host_name;
+  size_t host_name_length;
   uint64_t store_size, store_inodes;
   int wants_devpts;
   int wants_loopback;

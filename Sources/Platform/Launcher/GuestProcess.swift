@@ -111,7 +111,7 @@ public final class GuestProcess {
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
     policy = GatePolicy(
       isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout,
-      countsTasks: configuration.countsTasks)
+      countsTasks: configuration.countsTasks, servesHostName: !launcher.kernelHasHostName)
   }
 
   /// Runs a command and waits for its end; then ends every process it left.

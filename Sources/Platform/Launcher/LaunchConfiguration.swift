@@ -17,6 +17,8 @@ public struct LaunchConfiguration: Sendable {
   /// the sentry's business; this is what the kernel's own structures show (SCM_CREDENTIALS, IPC objects).
   public var user = geteuid()
   public var group = getegid()
+  /// What guests see as the name of the machine (`man 2 uname`), at most 64 bytes.
+  public var hostName: [UInt8] = Array("localhost".utf8)
   /// Bounds of the store; without namespaces nothing enforces them.
   public var storeSize: UInt64 = 1 << 30
   public var storeInodes: UInt64 = 1 << 20

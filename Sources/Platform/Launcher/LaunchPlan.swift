@@ -27,6 +27,9 @@ final class LaunchPlan {
       plan.pointee.namespaces = namespaces
       plan.pointee.wants_devpts = 1
     }
+    let hostName = keep(configuration.hostName)
+    plan.pointee.host_name = UnsafePointer(hostName.0.assumingMemoryBound(to: CChar.self))
+    plan.pointee.host_name_length = hostName.1
     plan.pointee.store_size = configuration.storeSize
     plan.pointee.store_inodes = configuration.storeInodes
     plan.pointee.drops_groups = geteuid() == 0 ? 1 : 0

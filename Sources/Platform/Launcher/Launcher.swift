@@ -16,6 +16,8 @@ final class Launcher {
   let initProcess: ThreadID?
   /// Read-only trees of what is shown, for the caller to take; nil without namespaces, or if they were refused.
   private(set) var trees: [CInt]?
+  /// uname(2) of guests is answered with their own name by the kernel.
+  let kernelHasHostName: Bool
   /// Why there are no trees though there are namespaces.
   let treeRefusal: Errno?
 
@@ -66,6 +68,7 @@ final class Launcher {
         if configuration.isolation == .full, let refusal = trees.refusal { throw Self.treesRefused(refusal) }
         let report = try Self.receive(control)
         store = report.descriptors[0]
+        kernelHasHostName = report.body.host_name_error == 0
         devpts = report.descriptors.count > 1 ? report.descriptors[1] : nil
         trampolines = TrampolineFiles(
           device: report.body.device, plain: report.body.inode.0, executableStack: report.body.inode.1)
@@ -85,6 +88,7 @@ final class Launcher {
       devpts = nil
       trampolines = made.trampolines
       initProcess = nil
+      kernelHasHostName = false
       trees = nil
       treeRefusal = nil
       childEnd = sockets.theirs

@@ -52,6 +52,31 @@ refused environment-names-itself 125 "VEDETTE_NET: 'lan'" env VEDETTE_NET=lan "$
 refused workdir-missing 125 "--workdir: '/no/such' does not exist inside" v --workdir /no/such -- true
 refused workdir-is-a-file 125 "--workdir: '/etc/passwd' is not a directory inside" v --workdir /etc/passwd -- true
 expect user 0 '1234 5678' v --user 1234:5678 -- sh -c 'echo $(id -u) $(id -g)'
+mkdir -p people/etc
+printf 'ann:x:4321:8765:Ann:/home/ann:/bin/sh\n' >people/etc/passwd
+printf 'own:x:8765:\ncrew:x:77:bob,ann\n' >people/etc/group
+own people
+expect user-by-name 0 '4321 8765 8765 77' v --lower "$PWD/people" --user ann -- sh -c 'echo $(id -u) $(id -g) $(id -G)'
+expect user-and-group-by-name 0 '4321 77 77' v --lower "$PWD/people" -u ann:crew -- sh -c 'echo $(id -u) $(id -g) $(id -G)'
+expect user-of-a-bind 0 '4321 8765' v -v "$PWD/people/etc/passwd:/etc/passwd" -u ann -- sh -c 'echo $(id -u) $(id -g)'
+refused user-unknown 125 "--user: there is no user 'nobodys' in /etc/passwd inside" v --user nobodys -- true
+refused group-unknown 125 "--user: there is no group 'nobodys' in /etc/group inside" v --user 0:nobodys -- true
+refused user-behind-tmpfs 125 "--user: there is no user 'root'" v --tmpfs /etc --user root -- true
+name=$(uname -n)
+expect hostname 0 $'localhost\nlocalhost' v -- sh -c 'uname -n; cat /proc/sys/kernel/hostname'
+for gate in trace notify; do
+    expect hostname-set-$gate 0 'build.example (none) build.example' v --gate $gate --hostname build.example -- sh -c 'echo $(uname -n) $(cat /proc/sys/kernel/domainname /proc/sys/kernel/hostname)'
+done
+expect hostname-of-the-host 0 "$name" uname -n
+refused hostname-wrong 125 "--hostname: 'a b' is not the name of a host" v --hostname 'a b' -- true
+expect read-only 1 '' v --read-only -- touch x
+grep -q 'Read-only file system' "$work/stderr" && ok read-only-says-so || fail read-only-says-so "$(head -1 "$work/stderr")"
+expect read-only-but-mounts 0 $'refused\ntmp\nbound\nshm\n/ ro' v --read-only --tmpfs /tmp --bind "$PWD/data:/mnt" -- \
+    sh -c 'rm -f /etc/passwd 2>/dev/null || echo refused; echo tmp >/tmp/x && cat /tmp/x && echo bound >/mnt/file && cat /mnt/file
+        echo shm >/dev/shm/x && cat /dev/shm/x; findmnt --raw --noheadings --output TARGET,VFS-OPTIONS / | sed "s/,relatime//"'
+v --verbose --user 1:2 --tmpfs /opt -- sh -c 'exit 3' 2>"$work/stderr"
+[ $? -eq 3 ] && [ "$(grep -c '^vedette: ' "$work/stderr")" -ge 5 ] && grep -q 'user 1, group 2' "$work/stderr" && grep -q 'exited with status 3 after' "$work/stderr" &&
+    ok verbose || fail verbose "$(tr '\n' ' ' <"$work/stderr")"
 expect fake-root 0 '0 0' v --fake-root -- sh -c 'echo $(id -u) $(id -g)'
 expect fake-root-chown 0 '12:34' v --fake-root -- sh -c 'touch f; chown 12:34 f; stat -c %u:%g f'
 expect fake-root-changes-system 0 'x' v --fake-root -- sh -c 'echo x >/etc/hostname; cat /etc/hostname'
@@ -78,6 +103,8 @@ waitGone 'sleep 98761' && ok leftovers-gone || fail leftovers-gone "sleep 98761 
 mkdir up
 own up
 expect upper-directory 0 '' v --upper "$PWD/up" -- sh -c 'echo kept >kept; rm -f /etc/hostname 2>/dev/null; true'
+v --upper "$PWD/up" --fake-root -- sh -c 'echo eve:x:55:56::/:/bin/sh >>/etc/passwd' 2>"$work/stderr" || fail setup "$(head -1 "$work/stderr")"
+expect user-of-an-upper 0 '55 56' v --upper "$PWD/up" --user eve -- sh -c 'echo $(id -u) $(id -g)'
 expect upper-again 0 $'kept' v --upper "$PWD/up" -- cat kept
 [ ! -e kept ] && ok upper-not-on-host || fail upper-not-on-host "kept is on the host"
 

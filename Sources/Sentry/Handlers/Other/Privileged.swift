@@ -1,10 +1,16 @@
 // What a process without privileges is refused: the guests' root has none outside of the tree.
 
+import Gate
 import LinuxABI
 
 extension SystemCallTable {
   mutating func addPrivileged() {
-    native(63, "uname", .buffer)
+    served(
+      63, "uname", .buffer,
+      as: .depends { policy in
+        let isServed = policy.servesHostName || policy.isolation == .noNamespaces
+        return CallPolicy(otherwise: !isServed ? .native : policy.gate == .notify ? .notify : .trace)
+      }, note: "served where the kernel would give the host's name", Self.uname)
     native(99, "sysinfo", .bytes("info"))
     native(318, "getrandom", .buffer, .size("buflen"), .int("flags"))
     refused(103, "syslog", .notPermitted, "the host's kernel log", .int("type"), .buffer, .int("len"))
@@ -28,5 +34,12 @@ extension SystemCallTable {
     refused(321, "bpf", .notPermitted, "programs in the host's kernel", .int("cmd"), .bytes("attr"), .int("size"))
     refused(298, "perf_event_open", .permissionDenied, "counters that show the host", .bytes("attr"), .pid, .int("cpu"))
     refused(308, "setns", .notPermitted, "namespaces of other processes", .fd, .int("nstype"))
+  }
+
+  private static func uname(_ call: CallContext, _ buffer: Buffer) throws(Errno) -> Outcome {
+    try withUnsafeBytesOf(call.state.names.fields) { fields throws(Errno) in
+      try call.memory.write(fields, at: buffer.address)
+    }
+    return .value(0)
   }
 }
