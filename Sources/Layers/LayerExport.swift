@@ -43,7 +43,7 @@ public struct LayerExport {
     do throws(Errno) {
       file = try temporary.open([.writeOnly, .create, .truncate, .noFollow], mode: 0o644)
     } catch {
-      throw ReportedError("export: cannot write '\(temporary)': \(error)")
+      throw ReportedError("export: cannot write '\(output)': \(error)")
     }
     func remove() { temporary.withCString { path in _ = try? Host.unlink(path, in: AtFlags.currentDirectory) } }
     do throws(ReportedError) {

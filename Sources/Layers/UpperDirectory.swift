@@ -41,6 +41,9 @@ public struct UpperDirectory: Sendable {
       bytes = try Host.readAll(file.rawValue)
     } catch {
       if error == .noSuchFileOrDirectory { return nil }
+      if error == .notDirectory {
+        throw ReportedError("\(option)'\(path)' is not a directory (name what vedette run --upper was given)")
+      }
       throw ReportedError("\(option)'\(path)': cannot read work/layers: \(error)")
     }
     guard let layers = UpperLayers(bytes) else {
@@ -82,6 +85,9 @@ public struct UpperDirectory: Sendable {
     } catch {
       if error == .wrongMediumType {
         throw ReportedError("'\(path)' is no upper directory of vedette (it needs 'upper' and 'work' in it)")
+      }
+      if error == .noSuchFileOrDirectory {
+        throw ReportedError("'\(path)' does not exist (name what vedette run --upper was given)")
       }
       throw ReportedError("'\(path)': \(error)")
     }

@@ -38,14 +38,20 @@ extension SentryState {
     }
   }
 
-  private func isFound(_ task: Task, _ path: [UInt8]) -> Bool {
+  func isDirectory(_ path: [UInt8], workingDirectory: [UInt8]) -> Bool {
+    inode(temporaryTask(workingDirectory), path)?.isDirectory ?? false
+  }
+
+  private func isFound(_ task: Task, _ path: [UInt8]) -> Bool { inode(task, path) != nil }
+
+  private func inode(_ task: Task, _ path: [UInt8]) -> Inode? {
     do throws(Errno) {
       return try withUnsafeBytesOf(path) { bytes throws(Errno) in
         let start = bytes.first == 0x2f ? task.context.root : task.context.workingDirectory
-        return try vfs.resolve(VirtualFileSystem.Path(bytes, from: start), task.caller).dentry.inode != nil
+        return try vfs.resolve(VirtualFileSystem.Path(bytes, from: start), task.caller).dentry.inode
       }
     } catch {
-      return false
+      return nil
     }
   }
 

@@ -213,6 +213,11 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     try state.withLock { state throws(Errno) in try state.checkDirectory(path) }
   }
 
+  /// Whether a path leads the first guest to a directory.
+  public func isDirectory(_ path: [UInt8], workingDirectory: [UInt8]) -> Bool {
+    state.withLock { $0.isDirectory(path, workingDirectory: workingDirectory) }
+  }
+
   /// Finds the command as `execvp(3)` does, in the guest's own tree.
   ///
   /// - Throws: the errno that `execvp` would end with: `.noSuchFileOrDirectory`, `.permissionDenied`, …

@@ -322,21 +322,35 @@ private struct SandboxSession {
     do throws(Errno) {
       return try sentry.findCommand(name, searchPath: searchPath, workingDirectory: directory)
     } catch {
-      throw commandError(error)
+      if error == .permissionDenied, sentry.isDirectory(name, workingDirectory: directory) {
+        throw SandboxError("cannot execute '\(ByteString(name))' inside: it is a directory", status: 126)
+      }
+      throw commandError(error, searchPath: ByteString(searchPath))
     }
   }
 
-  private func commandError(_ errno: Errno) -> SandboxError {
+  /// - Parameters:
+  ///   - wasFound: an executable file has the name, and something else is wrong.
+  ///   - searchPath: where a name without a slash was looked for.
+  private func commandError(_ errno: Errno, wasFound: Bool = false, searchPath: ByteString = "PATH") -> SandboxError {
     let name = configuration.command.first?.description ?? ""
     let isMissing = errno == .noSuchFileOrDirectory || errno == .notDirectory
-    if errno == .noSuchFileOrDirectory, !name.contains("/") {
-      return SandboxError("'\(name)': command not found inside", status: 127)
+    if errno == .noSuchFileOrDirectory, !name.utf8.contains(0x2f) {
+      return SandboxError("'\(name)': command not found inside (looked in \(searchPath))", status: 127)
     }
-    return SandboxError("cannot execute '\(name)' inside: \(errno)", status: isMissing ? 127 : 126)
+    let advice =
+      switch errno {
+      case .permissionDenied where !wasFound: " (is it an executable file? chmod +x)"
+      case .execFormatError: " (a script needs a first line such as #!/bin/sh; a program must be one for x86-64)"
+      case .noSuchFileOrDirectory where wasFound:
+        " (it is there, but not what its first line, or its ELF header, names to run it)"
+      default: ""
+      }
+    return SandboxError("cannot execute '\(name)' inside: \(errno)\(advice)", status: isMissing ? 127 : 126)
   }
 
   private func commandError(_ error: LaunchError) -> SandboxError {
-    if case .command = error.kind, let errno = error.errno { return commandError(errno) }
+    if case .command = error.kind, let errno = error.errno { return commandError(errno, wasFound: true) }
     return SandboxError(error.description)
   }
 }

@@ -203,6 +203,10 @@ extension SandboxConfiguration {
     try validateDescriptors()
     try validateLimits()
     try validateRules()
+    if traceBeginnings, traceFile == nil {
+      throw ConfigurationError(
+        at: "--trace-begin", "there is no trace", advice: "say --trace FILE too, or leave it out")
+    }
     if let traceFile, traceFile.isEmpty { throw ConfigurationError(at: "--trace", "the file name is empty") }
   }
 
@@ -264,8 +268,9 @@ extension SandboxConfiguration {
   }
 
   private static func validate(_ variable: Variable) throws(ConfigurationError) {
-    if variable.name.isEmpty || variable.name.bytes.contains(0x3d) {
-      throw ConfigurationError(at: "--env", "'\(variable.name)' is not a name", advice: "write NAME=VALUE")
+    if variable.name.isEmpty || variable.name.bytes.contains(where: { $0 == 0x3d || $0 == 0x20 || $0 == 0x09 }) {
+      throw ConfigurationError(
+        at: "--env", "'\(variable.name)' is not a variable's name", advice: "write NAME=VALUE, without spaces around =")
     }
     try refuseNUL(in: variable.name, at: "--env")
     if let value = variable.value { try refuseNUL(in: value, at: "--env") }

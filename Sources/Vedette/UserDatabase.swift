@@ -124,7 +124,7 @@ struct UserDatabase {
         })
     }
     let status = try Host.stat(file.rawValue)
-    guard status.type == .regular, status.st_size <= Self.limit else { throw .ioError }
+    guard status.type == .regular, status.size <= Self.limit else { throw .ioError }
     return try Host.readAll(file.rawValue)
   }
 }

@@ -17,13 +17,23 @@ enum CommandLineComplaint {
     guard let first = words.first else { return nil }
     let known = VedetteCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
     let name = first.description
+    if name == "help", words.count > 1, !known.contains(words[1].description), words[1].bytes.first != 0x2d {
+      return ConfigurationError(
+        at: "help", "there is no command '\(words[1])'", advice: "vedette --help lists the commands")
+    }
     if known.contains(name) || name == "help" { return nil }
     if first.bytes.first == 0x2d { return aboutOption(words) }
     let runs = "to run a program: vedette run -- \(quoted(words))"
     if ["version", "ver"].contains(name) {
       return ConfigurationError(at: "command line", "there is no command '\(name)'", advice: "vedette --version")
     }
-    if ["exec", "shell", "start", "sh", "bash"].contains(name) || name.utf8.contains(0x2f) {
+    if ["exec", "shell", "start"].contains(name) {
+      let command = words.dropFirst().drop { $0 == "--" }
+      return ConfigurationError(
+        at: "command line", "there is no command '\(name)'",
+        advice: "to run a program: vedette run -- \(command.isEmpty ? "bash" : quoted(Array(command)))")
+    }
+    if name.utf8.contains(0x2f) {
       return ConfigurationError(at: "command line", "there is no command '\(name)'", advice: runs)
     }
     if let meant = Spelling.nearest(to: name, among: commands) {
@@ -83,7 +93,9 @@ enum CommandLineComplaint {
     if message.hasPrefix("Unknown option ") {
       // Its suggestions may be four letters off.
       let meant = quoted.count > 1 ? Spelling.nearest(to: first, among: [quoted[1]]) : nil
-      return ConfigurationError(at: place, "there is no option '\(first)'", advice: meant.map { "\($0)?" } ?? help)
+      let known = command.flatMap { OptionAdvice.ofOtherTools(first, for: $0) }
+      return ConfigurationError(
+        at: place, "there is no option '\(first)'", advice: known ?? meant.map { "\($0)?" } ?? help)
     }
     if message.hasPrefix("Missing value for ") {
       let name = String(first.prefix { $0 != " " })
@@ -91,7 +103,8 @@ enum CommandLineComplaint {
     }
     if message.hasPrefix("Missing expected argument ") {
       let shown = form(first)
-      return ConfigurationError(at: place, "\(shown) is missing", advice: help)
+      return ConfigurationError(
+        at: place, "\(shown) is missing", advice: shown.hasPrefix("--") ? "write \(shown)" : help)
     }
     if message.hasPrefix("Unexpected argument ") || message.contains(" unexpected arguments: ") {
       return ConfigurationError(at: place, "'\(first)' is one word too many", advice: help)

@@ -62,7 +62,7 @@ struct ConfigurationLookup {
         try Host.stat(path, in: AtFlags.currentDirectory, [])
       })
     else { return false }
-    return FileType(mode: status.st_mode) != .directory
+    return status.type != .directory
   }
 
   private static func value(_ name: String, in environment: [ByteString]) -> String? {

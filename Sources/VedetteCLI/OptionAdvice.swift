@@ -16,6 +16,21 @@ enum OptionAdvice {
     return Spelling.nearest(to: name.description, among: known).map { "\($0)?" }
   }
 
+  /// What is said elsewhere for what another of our commands does.
+  static func ofOtherTools(_ name: String, for command: String) -> String? {
+    switch (command, name) {
+    case ("fsck", "--fix"), ("fsck", "-y"), ("fsck", "-f"), ("fsck", "--yes"), ("fsck", "-p"): "--repair"
+    case ("apply", "--force"), ("apply", "-f"): "--ours for conflicts, --yes for the question"
+    case ("apply", "-n"), ("undo", "-n"): command == "apply" ? "--dry-run" : "without --yes it asks first"
+    case ("apply", "-y"), ("undo", "-y"): "--yes"
+    case ("diff", "-u"), ("diff", "-p"): "--patch"
+    case ("diff", "--name-only"), ("diff", "--name-status"): "leave it out: it is what diff does"
+    case ("import", "-o"), ("import", "--output"), ("import", "-C"), ("import", "--dest"): "--to DIR"
+    case ("export", "-f"), ("export", "--file"), ("export", "--to"): "-o LAYER.tar"
+    default: nil
+    }
+  }
+
   /// Options of docker, podman, bubblewrap, PRoot, firejail and strace, and what says the same here.
   private static func ofOtherTools(_ name: ByteString) -> String? {
     switch name.description {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Kernel
 import Layers
+import LinuxABI
 import Vedette
 
 /// The command line of `vedette review`.
@@ -28,6 +29,12 @@ struct ReviewCommand: GuestlessCommand {
 
   func perform() throws(SandboxError) -> CInt {
     let upper = layers.upper
+    let root = ArgumentBytes.bytes(of: to)
+    do throws(Errno) {
+      _ = try root.withCString { path throws(Errno) in try Host.openTrusted(path, [.path, .directory]) }
+    } catch {
+      throw SandboxError("review: '\(root)': \(error) (--to names the host tree that changes would go to)")
+    }
     let overview = try details { (details) throws(SandboxError) in
       if let complaint = details.complaint { throw SandboxError("review: \(complaint)") }
       return try details.overview()

@@ -113,7 +113,7 @@ struct Setting: Equatable {
   // MARK: - What a value may look like
 
   private func nonEmpty() throws(ConfigurationError) -> ByteString {
-    if value.isEmpty { throw error("the value is empty") }
+    if value.isEmpty { throw error("the value is empty", advice: "wanted: \(option.form)") }
     return value
   }
 

@@ -31,7 +31,8 @@ func perform(_ request: Request) -> CInt {
     do throws(SandboxError) {
       return try command.perform()
     } catch {
-      StandardStreams.complain(error.message)
+      let name = type(of: command).configuration.commandName ?? "vedette"
+      StandardStreams.complain(error.message.hasPrefix(name + ":") ? error.message : "\(name): \(error.message)")
       return error.status
     }
   case .run(let configuration, let places):
@@ -47,7 +48,12 @@ func perform(_ request: Request) -> CInt {
       case .signalled(let signal): 128 + signal
       }
     } catch {
-      StandardStreams.complain(places.named(in: error.message))
+      var message = places.named(in: error.message)
+      // Such as --bind /a /b -- ls: /b begins the command.
+      if [126, 127].contains(error.status), configuration.command.dropFirst().first == "--" {
+        message += " (the command begins with the first word that is neither an option nor its value)"
+      }
+      StandardStreams.complain(message)
       return error.status
     }
   }

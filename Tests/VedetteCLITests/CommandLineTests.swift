@@ -157,7 +157,7 @@ struct CommandLineTests {
       (["diff", "d", "--jsom"], "diff: there is no option '--jsom' (--json?)"),
       (["diff", "d", "--xx"], "diff: there is no option '--xx' (see vedette diff --help)"),
       (["diff"], "diff: DIR is missing (see vedette diff --help)"),
-      (["apply", "d"], "apply: --to ROOT is missing (see vedette apply --help)"),
+      (["apply", "d"], "apply: --to ROOT is missing (write --to ROOT)"),
       (["apply", "d", "--to"], "apply: --to lacks its value (write --to ROOT)"),
       (["fsck", "d", "e"], "fsck: 'e' is one word too many (see vedette fsck --help)"),
       (["fsck", "d", "--repair=1"], "fsck: --repair takes no value (write --repair)"),
