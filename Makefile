@@ -50,11 +50,10 @@ run: release ## the main job: a script changes files all over inside; the host s
 demo-coherence: release ## a mapping sees another program's writes: a plain file system, kernel overlayfs and Vedette side by side
 	@Tests/EndToEndTests/demo-coherence.sh .build/release/vedette
 
-test: deps release faults ## all tests: units, conformance guests natively and inside, real programs
+test: deps release faults checked ## all tests: units, conformance guests natively and inside, real programs on both builds
 	@Tests/EndToEndTests/all.sh
 
-test-full: test checked ## `make test`, and what takes longer: the checked build, every fault, longer exhaustion, ten minutes of fuzzing
-	@PARTS=checked Tests/EndToEndTests/all.sh
+test-full: test ## `make test`, and what takes longer: every fault, longer exhaustion, ten minutes of fuzzing
 	@VEDETTE_FAULTS_PASSES=1 Tests/EndToEndTests/checks/faults.sh
 	@for mode in root nobody no-namespaces; do echo "exhaustion ($$mode)"; \
 		EXHAUST_SECONDS=4 EXHAUST_MODES=all EXHAUST_DEPTH=9000 MODE=$$mode Tests/EndToEndTests/checks/exhaustion.sh || exit 1; done

@@ -1,33 +1,45 @@
 #!/usr/bin/env bash
 # all.sh : what `make test` runs, part by part: unit tests, conformance guests natively and inside, real programs.
 # Each part prints its totals; the last line is `N passed, N failed`, and .build/test-totals holds it too.
-# `make release faults` comes first. PARTS chooses parts (default: all but `checked`, which takes `make checked`).
+# `make release faults checked` comes first. Parts that mostly compute and parts that mostly wait run side by side, in two
+# lanes; what a part prints is shown when it ends. PARTS chooses parts, one after another.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root" || exit 2
-PARTS=${PARTS:-units native inside nobody no-namespaces notify walk differential escape fuzz e2e}
+if [ -n "${PARTS:-}" ]; then
+    lanes=("$PARTS")
+else
+    lanes=("units native inside nobody no-namespaces notify walk differential fuzz" "e2e escape checked")
+fi
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
 mkdir -p "$logs"
+totals=$logs/totals
 rm -f .build/test-totals
-passed=0 failed=0 skipped=0 began=$SECONDS
+: >"$totals"
 total() { # total PART PASSED FAILED SKIPPED
-    passed=$((passed + $2))
-    failed=$((failed + $3))
-    skipped=$((skipped + $4))
+    echo "$2 $3 $4" >>"$totals"
     echo "== $1: $2 passed, $3 failed, $4 skipped"
 }
 count() { grep -cE "$1" "$2"; }
 
+# Tests are built once, without optimisation; real programs run on the release binary.
+buildTests() {
+    $SWIFT build --build-tests >"$logs/tests-build" 2>&1 && return
+    tail -40 "$logs/tests-build"
+    total 'build of the tests' 0 1 0
+    return 1
+}
+buildGuests() {
+    make -s -C ctests OUT="$OUT" all >"$logs/guests-build" 2>&1 && return
+    tail -20 "$logs/guests-build"
+    total 'build of the guests' 0 1 0
+    return 1
+}
+
 units() {
     local log=$logs/units
-    # Tests are built once, without optimisation; real programs run on the release binary.
-    $SWIFT build --build-tests >"$log-build" 2>&1 || {
-        tail -40 "$log-build"
-        total units 0 1 0
-        return
-    }
     $SWIFT test --skip-build --skip EndToEndTests >"$log" 2>&1
     local status=$?
     local good bad
@@ -57,11 +69,6 @@ units() {
 conformance() { # conformance native|inside [NAME [OPTION...]] : as the caller, or as nobody where NAME says so
     local name=${2:-$1} log copy= as=() options=()
     log=$logs/conformance-$name
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || {
-        tail -20 "$log"
-        total "conformance $name" 0 1 0
-        return
-    }
     if [[ $name == *nobody* ]]; then
         if [ "$(id -u)" -eq 0 ]; then
             as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
@@ -115,11 +122,6 @@ escape() {
 # The long random walk over mappings and descriptors, every step of it compared.
 walk() {
     local log=$logs/walk counts
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || {
-        tail -20 "$log"
-        total 'mapping walk' 0 1 0
-        return
-    }
     MAPPING_RANDOM_STEPS=${WALK:-100000} MAPPING_RANDOM_SEED=2 TIMEOUT=600 ctests/run.sh inside mapping_random 2>&1 | tee "$log"
     read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
     total 'mapping walk' "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
@@ -128,11 +130,6 @@ walk() {
 # 200,000 operations. SEEDS and COUNT choose others.
 differential() {
     local log=$logs/differential
-    make -s -C ctests OUT="$OUT" all >"$log" 2>&1 || {
-        tail -20 "$log"
-        total differential 0 1 0
-        return
-    }
     ctests/differential.sh inside --seeds "${SEEDS:-1..20}" --count "${COUNT:-2000}" 2>&1 | tee "$log"
     if [ "$(id -u)" -eq 0 ]; then
         # The project may be cloned where nobody cannot reach it.
@@ -183,11 +180,6 @@ judgeEndToEnd() {
 # endToEnd TITLE LOG BINARY : real programs and checks on one build.
 endToEnd() {
     local log=$2 bundle
-    $SWIFT build --build-tests >"$logs/e2e-build" 2>&1 || {
-        tail -40 "$logs/e2e-build"
-        total 'real programs' 0 1 0
-        return
-    }
     bundle=$($SWIFT build --show-bin-path)/vedettePackageTests.xctest
     hostManifest >"$logs/host-before"
     # A shell that is not interactive has SIGINT and SIGQUIT ignored in the background.
@@ -205,8 +197,8 @@ endToEnd() {
     judgeEndToEnd "$1" "$log"
 }
 
-for part in $PARTS; do
-    case $part in
+runPart() {
+    case $1 in
     units) units ;;
     native) conformance native ;;
     inside) conformance inside ;;
@@ -225,11 +217,36 @@ for part in $PARTS; do
     # What the release does without, exclusive access, is checked: a violation is to be found by a test, not by a guest.
     checked) endToEnd 'real programs, exclusive access checked' e2e-checked "$root/.build/checked/release/vedette" ;;
     *)
-        echo "all.sh: no part '$part'" >&2
-        exit 2
+        echo "no part '$1'"
+        total "$1" 0 1 0
         ;;
     esac
-done
-echo "== all: $((SECONDS - began)) s, $skipped skipped; logs are in .build/test-logs"
+}
+# lane PART... : each part in a shell of its own; its lines and its time when it ends.
+lane() {
+    local part
+    for part in "$@"; do
+        (
+            TIMEFORMAT="   $part: %0R s, of which %0U s and %0S s of CPU time"
+            time runPart "$part"
+        ) >"$logs/part-$part" 2>&1
+        # A part that ended without a total has not run.
+        grep -q '^== ' "$logs/part-$part" || total "$part" 0 1 0 >>"$logs/part-$part"
+        flock "$totals" cat "$logs/part-$part"
+    done
+}
+
+running=()
+trap '[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null; exit 130' INT TERM
+if buildTests && buildGuests; then
+    for parts in "${lanes[@]}"; do
+        # shellcheck disable=SC2086
+        lane $parts &
+        running+=($!)
+    done
+    wait
+fi
+read -r passed failed skipped < <(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$totals")
+echo "== all: $SECONDS s, $skipped skipped; logs are in .build/test-logs"
 echo "$passed passed, $failed failed" | tee .build/test-totals
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
