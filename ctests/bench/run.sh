@@ -5,8 +5,9 @@
 # have a budget, and supervisor memory follow.
 #
 # Peers: native filter bwrap proot runsc vedette vedette-notify (default: all that work here). `filter` is native under a
-# filter that allows everything: what the kernel takes for having one at all.
-# Environment: VEDETTE (the binary), ROUNDS (5), BUDGET (milliseconds for an operation, 100), STARTS (20).
+# filter that allows everything: what the kernel takes for having one at all. With BEFORE there are before and before-notify too.
+# Environment: VEDETTE (the binary), BEFORE (an older one, to compare with), ROUNDS (5), BUDGET (milliseconds for an
+# operation, 100), STARTS (20), SCALE (no: without what grows with the number of files).
 # The result is also left in .build/bench/RESULT.
 set -u
 export LC_ALL=C
@@ -39,6 +40,8 @@ in_peer() {
     runsc-rootless) runsc --rootless --platform=ptrace --network=none --ignore-cgroups 'do' "$@" ;;
     vedette) "$VEDETTE" run -- "$@" ;;
     vedette-notify) "$VEDETTE" run --gate notify -- "$@" ;;
+    before) "$BEFORE" run -- "$@" ;;
+    before-notify) "$BEFORE" run --gate notify -- "$@" ;;
     *)
         echo "run.sh: no peer '$peer'" >&2
         return 2
@@ -49,13 +52,13 @@ in_peer() {
 with_limit() {
     local seconds=$1
     shift
-    timeout -k 2 "$seconds" bash -c "$(declare -f in_peer); VEDETTE='$VEDETTE' yardstick='$yardstick'; in_peer \"\$@\"" - "$@"
+    timeout -k 2 "$seconds" bash -c "$(declare -f in_peer); VEDETTE='$VEDETTE' BEFORE='${BEFORE:-}' yardstick='$yardstick'; in_peer \"\$@\"" - "$@"
 }
 works() { with_limit 20 "$1" /bin/true >"$out/$1.log" 2>&1; }
 reason() { tail -1 "$out/$1.log" | cut -c1-150; }
 
 peers=()
-for name in ${*:-native filter bwrap proot runsc vedette vedette-notify}; do
+for name in ${*:-native filter bwrap proot runsc vedette vedette-notify ${BEFORE:+before before-notify}}; do
     if works "$name"; then
         peers+=("$name")
     elif [ "$name" = runsc ] && works runsc-rootless; then
@@ -169,4 +172,4 @@ memory() {
     echo "took $((SECONDS - started)) s"
 } | tee "$out/RESULT"
 # What grows with the number of files, beside the project's limits.
-case " ${peers[*]} " in *' vedette '*) VEDETTE=$VEDETTE "$here/scale.sh" ;; esac
+if has vedette && [ "${SCALE:-yes}" = yes ]; then VEDETTE=$VEDETTE "$here/scale.sh"; fi
