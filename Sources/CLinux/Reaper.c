@@ -1,6 +1,6 @@
-// Without namespaces the store is a directory that outlives a supervisor killed by SIGKILL. The reaper waits for the
-// supervisor's end and removes it: in every case, because the supervisor's own Landlock domain lets it remove nothing beside
-// that directory. It holds nothing else of the supervisor's and belongs to the system's init.
+// Without namespaces the store is a directory that outlives a supervisor killed by SIGKILL, and so does a control group. The
+// reaper waits for the supervisor's end and removes it: in every case, because the supervisor has given up what that takes
+// by then. It holds nothing else of the supervisor's and belongs to the system's init.
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/prctl.h>
@@ -44,6 +44,8 @@ static void empty(long directory, int depth) {
 }
 
 void vd_remove_tree(const char *path) {
+  long result;
+  int waits = 0;
   // A call that fails for a want of memory is not a reason to leave a directory that no other process removes.
   for (int attempt = 0; attempt < 3; attempt++) {
     long directory = VD_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, 0, 0);
@@ -52,7 +54,12 @@ void vd_remove_tree(const char *path) {
       empty(directory, 0);
       VD_CALL(SYS_close, directory, 0, 0, 0, 0, 0);
     }
-    if (VD_CALL(SYS_rmdir, path, 0, 0, 0, 0, 0) == 0) return;
+    // A control group has its members until they are gone for good.
+    while ((result = VD_CALL(SYS_rmdir, path, 0, 0, 0, 0, 0)) == -EBUSY && waits++ < 500) {
+      struct timespec moment = {0, 10000000};
+      VD_CALL(SYS_nanosleep, &moment, 0, 0, 0, 0, 0);
+    }
+    if (result == 0) return;
   }
 }
 

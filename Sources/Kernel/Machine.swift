@@ -25,6 +25,16 @@ extension Host {
     return names
   }
 
+  /// Bytes of memory that tmpfs and shared anonymous memory take in the whole machine: `sharedram` of `sysinfo(2)`.
+  public static var sharedMemory: UInt64 {
+    // struct sysinfo: the seventh word, and the unit of it in the half word at the end.
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 14) { facts in
+      facts.initialize(repeating: 0)
+      raw(.sysinfo, Int(bitPattern: facts.baseAddress))
+      return facts[6].multipliedExactly(by: facts[13] & 0xffff_ffff) ?? .max
+    }
+  }
+
   /// `getpid(2)`.
   public static var ownProcess: Int32 { Int32(truncatingIfNeeded: raw(.getpid)) }
 

@@ -15,7 +15,7 @@ public struct MountInfo {
   }
 
   /// Identifier, parent, major:minor, root, mount point, options, and behind a dash type and source.
-  private init?(_ line: ArraySlice<UInt8>) {
+  init?(_ line: ArraySlice<UInt8>) {
     fields = line.split(separator: 0x20)
     if fields.count < 5 { return nil }
   }
@@ -30,13 +30,22 @@ public struct MountInfo {
     return numbers[0] << 32 | numbers[1] & 0xffff_ffff
   }
 
+  /// The directory of the file system that is mounted, from its root on.
+  public var root: ArraySlice<UInt8> { fields[3] }
+
   /// Escaped as the kernel does.
   public var mountPoint: ArraySlice<UInt8> { fields[4] }
 
   /// The file system's type.
-  public var type: ArraySlice<UInt8>? {
-    guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual([0x2d]) }), dash + 1 < fields.endIndex
+  public var type: ArraySlice<UInt8>? { afterDash(0) }
+
+  /// The options of the file system, which all its mounts share.
+  public var superOptions: [ArraySlice<UInt8>] { afterDash(2)?.split(separator: 0x2c) ?? [] }
+
+  private func afterDash(_ index: Int) -> ArraySlice<UInt8>? {
+    guard let dash = fields.dropFirst(6).firstIndex(where: { $0.elementsEqual([0x2d]) }),
+      dash + 1 + index < fields.endIndex
     else { return nil }
-    return fields[dash + 1]
+    return fields[dash + 1 + index]
   }
 }

@@ -22,6 +22,14 @@ public struct StatFS: BitwiseCopyable, Sendable {
   @inlinable
   public init() {}
 
+  /// Bytes in use.
+  @inlinable
+  public var usedBytes: UInt64 {
+    freeBlocks > blocks ? 0 : (blocks - freeBlocks).multipliedExactly(by: UInt64(clamping: blockSize)) ?? .max
+  }
+
+  /// TMPFS_MAGIC.
+  public static let tmpfs = 0x0102_1994
   /// PIPEFS_MAGIC.
   public static let pipe = 0x5049_5045
   /// ST_NOEXEC.

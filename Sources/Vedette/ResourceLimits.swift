@@ -56,6 +56,13 @@ extension SandboxConfiguration {
     if let timeout, timeout == 0 {
       throw ConfigurationError(at: "--timeout", "there is no time at all", advice: "leave it out for no limit")
     }
+    if let memoryLimit, memoryLimit < 4 << 20 {
+      throw ConfigurationError(
+        at: "--memory", "\(memoryLimit) bytes are too little for any program", advice: "at least 4M")
+    }
+    if let processors, processors < 10 {
+      throw ConfigurationError(at: "--cpus", "that is no time at all", advice: "at least 0.01")
+    }
     if let taskLimit, taskLimit == 0 {
       throw ConfigurationError(at: "--pids", "the command itself is one", advice: "at least 1")
     }

@@ -147,6 +147,12 @@ private struct SandboxSession {
       let line = "vedette: --pids: one thread or process more than \(limit) was refused \(times)\n"
       DescriptorOutput.write(Array(line.utf8), to: 2)
     }
+    let killed = guest.killedForMemory
+    if killed > 0, let limit = configuration.memoryLimit {
+      let processes = killed == 1 ? "a process was" : "\(killed) processes were"
+      let line = "vedette: --memory: \(processes) killed: all together had used up \(limit >> 20) MiB\n"
+      DescriptorOutput.write(Array(line.utf8), to: 2)
+    }
     if guest.hasTimedOut, let timeout = configuration.timeout {
       throw SandboxError("--timeout: ended after \(DurationText.seconds(timeout)) s", status: GuestProcess.timeStatus)
     }
@@ -216,6 +222,8 @@ private struct SandboxSession {
     launch.storeInodes = bounds.inodes
     launch.descriptors = configuration.extraDescriptors
     launch.timeLimit = configuration.timeout
+    launch.memoryLimit = configuration.memoryLimit
+    launch.processors = configuration.processors
     launch.countsTasks = configuration.taskLimit != nil
     launch.resourceLimits = configuration.lastLimits.map {
       ResourceLimit(resource: $0.resource.number, soft: $0.soft, hard: $0.hard)

@@ -130,6 +130,10 @@ public struct SandboxConfiguration: Sendable, Equatable {
   /// Nanoseconds that the run may take: then the command is sent SIGTERM, five seconds later all is killed, and the status
   /// is 124. Nil for no limit.
   public var timeout: UInt64?
+  /// Bytes of memory that all guests may use together, what their files in memory take included; nil for no bound.
+  public var memoryLimit: UInt64?
+  /// Thousandths of a CPU that all guests may use together; nil for no bound.
+  public var processors: UInt64?
   /// Limits that the command starts with, and can only lower; of two for one resource the last counts.
   public var limits: [ResourceLimits] = []
   /// How many threads there may be inside at a time, processes counted by theirs; one more is EAGAIN. Nil for no limit.

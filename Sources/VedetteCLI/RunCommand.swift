@@ -142,6 +142,21 @@ struct RunCommand: ParsableCommand {
   var timeout: String?
 
   @Option(
+    name: [.long, .customShort("m")],
+    help: ArgumentHelp(
+      """
+      The memory that all processes inside may use together, their files in memory included; over it one is killed. \
+      Example: --memory 2G
+      """, valueName: "bytes"))
+  var memory: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How much CPU time all processes inside may use together, in CPUs; needs a control group. Example: --cpus 1.5",
+      valueName: "n"))
+  var cpus: String?
+
+  @Option(
     help: ArgumentHelp(
       """
       A resource limit that the command starts with, by its name of setrlimit(2) in small letters; 'unlimited' for none. \

@@ -10,7 +10,7 @@ enum RunOption: String, CaseIterable {
   case envFile = "env-file"
   case hostname
   case readOnly = "read-only"
-  case timeout, ulimit, pids
+  case timeout, memory, cpus, ulimit, pids
   case allow, protect, deny, hide
   case maxFile = "max-file"
   case clearEnv = "clear-env"
@@ -30,7 +30,7 @@ enum RunOption: String, CaseIterable {
   var kind: Kind {
     switch self {
     case .rootfs, .upper, .workdir, .hostname, .net, .isolation, .gate, .trace: .text
-    case .size, .user, .timeout, .maxFile: .textOrNumber
+    case .size, .user, .timeout, .memory, .cpus, .maxFile: .textOrNumber
     case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide: .texts
     case .pids: .number
     case .fd: .numbers
@@ -87,6 +87,8 @@ struct Setting: Equatable {
       let descriptor = CInt(truncatingIfNeeded: try number(value.bytes[...], limit: UInt64(CInt.max)))
       if !configuration.extraDescriptors.contains(descriptor) { configuration.extraDescriptors.append(descriptor) }
     case .timeout: configuration.timeout = try duration()
+    case .memory: configuration.memoryLimit = try byteCount()
+    case .cpus: configuration.processors = try thousandths()
     case .ulimit: configuration.limits.append(try limits())
     case .maxFile:
       let size = try byteCount()
@@ -144,6 +146,21 @@ struct Setting: Equatable {
       result = next
     }
     if digits.isEmpty { throw error("'\(value)' is not a number") }
+    return result
+  }
+
+  /// `2`, `0.5`, `1.25`: in thousandths, which are as fine as it gets.
+  private func thousandths() throws(ConfigurationError) -> UInt64 {
+    let parts = value.bytes.split(separator: 0x2e, maxSplits: 1, omittingEmptySubsequences: false)
+    guard let whole = parts.first, parts.count == 1 || (1...3).contains(parts[1].count) else {
+      throw error("'\(value)' is not a number of CPUs", advice: "2, or 0.5, with at most three decimals")
+    }
+    var result = whole.isEmpty && parts.count == 2 ? 0 : try number(whole, limit: 1 << 20) * 1000
+    if parts.count == 2 {
+      var place: UInt64 = 1000
+      for _ in parts[1] { place /= 10 }
+      result += try number(parts[1], limit: 999) * place
+    }
     return result
   }
 

@@ -11,6 +11,7 @@ extension RunOption {
     case .workdir: "w"
     case .env: "e"
     case .user: "u"
+    case .memory: "m"
     case .trace: "o"
     default: nil
     }
@@ -30,7 +31,7 @@ extension RunOption {
     switch self {
     case .rootfs, .lower, .workdir: "DIR"
     case .upper: "memory|DIR"
-    case .size, .maxFile: "BYTES"
+    case .size, .memory, .maxFile: "BYTES"
     case .bind: "SRC[:DST][:ro]"
     case .tmpfs: "DST"
     case .env: "NAME[=VALUE]"
@@ -42,7 +43,7 @@ extension RunOption {
     case .gate: "trace|notify"
     case .timeout: "TIME"
     case .ulimit: "NAME=SOFT[:HARD]"
-    case .pids, .fd: "N"
+    case .pids, .cpus, .fd: "N"
     case .allow, .protect, .deny, .hide: "PATTERN"
     case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly: ""
     }

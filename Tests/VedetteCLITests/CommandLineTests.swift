@@ -45,7 +45,8 @@ struct CommandLineTests {
       "--rootfs", "/r", "--lower", "/a", "--lower", "/b", "--upper", "/u", "--size", "64K", "--bind", "/s:/d:ro",
       "--tmpfs", "/t", "--workdir", "/w", "--env", "A=b=c", "--clear-env", "--user", "1:2", "--hostname", "h",
       "--read-only", "--verbose", "--fake-root", "--net",
-      "host", "--isolation", "no-namespaces", "--gate", "notify", "--timeout", "1.5s", "--ulimit",
+      "host", "--isolation", "no-namespaces", "--gate", "notify", "--timeout", "1.5s", "-m", "64M",
+      "--cpus", "1.25", "--ulimit",
       "nofile=64:128", "--max-file", "1KB", "--pids", "9", "--deny", "/k", "--hide", "*.key",
       "--protect", "~/p", "--allow", "/k/a", "--fd", "5", "--trace", "f", "--stats", "--changes", "x")
     var wanted = SandboxConfiguration(command: ["x"])
@@ -67,6 +68,8 @@ struct CommandLineTests {
     wanted.isolation = .noNamespaces
     wanted.gate = .notify
     wanted.timeout = 1_500_000_000
+    wanted.memoryLimit = 64 << 20
+    wanted.processors = 1250
     wanted.limits = [.init(.nofile, soft: 64, hard: 128), .init(.fsize, soft: 1024, hard: 1024)]
     wanted.taskLimit = 9
     wanted.rules = [

@@ -5,6 +5,7 @@ import LinuxABI
 
 /// A resource by its number on x86-64; the C library's names are an enumeration of another type.
 enum OwnLimit: Int {
+  case data = 2
   case core = 4
   case descriptors = 7
 

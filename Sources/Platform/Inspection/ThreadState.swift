@@ -72,6 +72,11 @@ struct ThreadState {
     return found
   }
 
+  /// Every process that `tracer` traces.
+  static func processes(tracedBy tracer: ThreadID) -> [ThreadID] {
+    (numbers(in: "/proc") ?? []).filter { isTraced($0, by: tracer) }
+  }
+
   /// The threads of our own process.
   static func own() -> [ThreadState] { (numbers(in: "/proc/self/task") ?? []).compactMap(ThreadState.init) }
 

@@ -35,7 +35,11 @@ public final class GuestProcess {
   /// The exit status for that.
   public static var timeStatus: CInt { SignalForwarder.timeStatus }
 
+  /// How many guests were killed because all together had used up `LaunchConfiguration.memoryLimit`. Known when the run has ended.
+  public private(set) var killedForMemory: UInt64 = 0
+
   private let requests = TracerRequests()
+  private let limits: SharedLimits
   private let storeWatch: StoreWatch?
 
   /// How full the store is, where its file system does not bound it.
@@ -86,9 +90,14 @@ public final class GuestProcess {
   private init(
     _ configuration: LaunchConfiguration, isolation: IsolationLevel, insteadOfFull reason: LaunchError? = nil
   ) throws(LaunchError) {
+    let group = try SharedLimits.group(for: configuration)
+    var configuration = configuration
+    configuration.resourceLimits = SharedLimits.limits(
+      configuration.resourceLimits, watching: group == nil ? configuration.memoryLimit : nil)
     self.configuration = configuration
     self.isolation = isolation
     let launcher = try Launcher(configuration, isolation: isolation)
+    limits = try SharedLimits(configuration, group, store: launcher.store)
     self.launcher = launcher
     warning =
       if let reason {
@@ -136,6 +145,7 @@ public final class GuestProcess {
     let started = try launcher.start(command) { () throws(LaunchError) in
       if configuration.confinesProcess { confinement = try Confinement(keeping: configuration.keptCapabilities) }
     }
+    try limits.begin(with: started.thread)
     let arrivals = SignalArrivals()
     let listener = NotifyListener(descriptor: started.listener)
     let tracer = Tracer(
@@ -153,11 +163,13 @@ public final class GuestProcess {
     do throws(LaunchError) {
       try forwarder?.start()
       try confinement?.restrictCalls()
+      try limits.startWatching()
       // Last, so that nothing fails with this thread running.
       if let storeWatch {
         measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end(by: SIGKILL) } }
       }
     } catch {
+      _ = limits.finish()
       forwarder?.stop()
       worker.stop()
       throw error
@@ -172,6 +184,7 @@ public final class GuestProcess {
     requests.stopOthers()
     whileStoreExists()
     launcher.finish(initIsReaped: tracer.initIsReaped)
+    killedForMemory = limits.finish()
     // Until now a signal can end what takes too long.
     forwarder?.stop()
     if let storeWatch, storeWatch.hasOutgrown {

@@ -37,6 +37,10 @@ public struct LaunchConfiguration: Sendable {
   ///
   /// - Precondition: `forwardsSignals`, whose thread keeps the time.
   public var timeLimit: UInt64?
+  /// Bytes of memory that all guests may use together; nil for no bound.
+  public var memoryLimit: UInt64?
+  /// Thousandths of a CPU that all guests may use together; nil for no bound.
+  public var processors: UInt64?
   /// fork, vfork and clone are asked about (`GatePolicy.countsTasks`).
   public var countsTasks = false
   /// The signal mask the guest starts with, bit N - 1 for signal N; nil for the calling thread's. A thread pool's threads

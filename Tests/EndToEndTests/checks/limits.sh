@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# --timeout, --ulimit, --max-file and --pids: what is over a limit is refused or ended, reported in one line, and nothing is left.
+# --timeout, --memory, --cpus, --ulimit, --max-file and --pids: what is over a limit is refused or ended, reported in one line, and nothing is left.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # reports NAME STATUS TEXT COMMAND... : status, and standard error holds the line.
 reports() {
@@ -110,6 +110,80 @@ if os.getpid() == top:
     print("bounded" if most <= 40 else most)
 else: time.sleep(1)'
 
+# Hogs, each of which refuses to run anywhere else and takes at most 300 MB. They are bounded by a control group where one may be made
+# (root here), else by a limit of each process and the watch over the sum.
+hog() { # hog NAME STATUS OUTPUT PYTHON [OPTION...]
+    local name=$1 status=$2 output=$3 program=$4
+    shift 4
+    expect "$name" "$status" "$output" v --quiet --tmpfs /inside-only --memory 100M "$@" -- python3 -c "import mmap, os, sys, time
+if not os.path.exists('/inside-only'): sys.exit('this is not a sandbox')
+$program"
+}
+reported() { # reported NAME : the killing of the last hog was reported.
+    if grep -qE '^vedette: --memory: (a process was|[0-9]+ processes were) killed: all together had used up 100 MiB$' "$work/stderr"; then
+        ok "$1-reported"
+    else
+        fail "$1-reported" "$(head -3 "$work/stderr" | tr '\n' ' ')"
+    fi
+}
+hog memory-enough 0 'enough' 'b = bytearray(30 << 20); print("enough")'
+[ -s "$work/stderr" ] && fail memory-silent "$(cat "$work/stderr")" || ok memory-silent
+shared='m = mmap.mmap(-1, 300 << 20)
+for i in range(0, 300 << 20, 4096): m[i] = 1
+time.sleep(5); print("all of it")'
+for gate in trace notify; do
+    hog memory-shared-$gate 137 '' "$shared" --gate $gate
+    reported memory-shared-$gate
+done
+hog memory-file 137 '' 'f = os.memfd_create("hog")
+for i in range(300): os.write(f, bytes(1 << 20))
+time.sleep(5); print("all of it")'
+reported memory-file
+# Four that take 40 MB each: one of them is killed, and the others end as they would.
+hog memory-sum 0 'one was killed' 'children = []
+r, w = os.pipe()
+for i in range(4):
+    child = os.fork()
+    if child == 0:
+        os.close(w)
+        b = bytearray(os.urandom(4096)) * (40 << 8)
+        os.read(r, 1)
+        os._exit(0)
+    children.append(child)
+time.sleep(2)
+os.close(w)
+ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+print("one was killed" if 1 <= ends.count(-9) <= 2 and ends.count(0) >= 2 else ends)'
+reported memory-sum
+# One that asks for it all is refused it, or killed.
+seen=$(v --quiet --tmpfs /inside-only --memory 100M -- python3 -c 'import os, sys
+if not os.path.exists("/inside-only"): sys.exit("this is not a sandbox")
+try: b = bytearray(300 << 20)
+except MemoryError: print("refused"); sys.exit(0)
+print("all of it")' 2>"$work/stderr")
+case $?:$seen in 0:refused | 137:) ok memory-alone ;; *) fail memory-alone "printed '$seen'" ;; esac
+if [ ${#level[@]} -eq 0 ]; then
+    hog memory-upper 137 '' 'f = open("/tmp/hog", "wb")
+for i in range(300): f.write(bytes(1 << 20))
+time.sleep(5); print("all of it")' --size 1G
+    reported memory-upper
+fi
+left=$(find /sys/fs/cgroup -maxdepth 6 -type d -name "vedette-*" 2>/dev/null)
+[ -z "$left" ] && ok memory-left || fail memory-left "a control group is left: $left"
+
+# Half a CPU, where it can be had; where not, one line.
+busy='import time
+begin = time.monotonic()
+while time.process_time() < 0.5: pass
+took = time.monotonic() - begin
+print("held" if took > 0.75 else took)'
+if v --cpus 1 -- true 2>"$work/stderr"; then
+    expect cpus 0 held v --quiet --cpus 0.5 -- python3 -c "$busy"
+else
+    grep -q '^vedette: --cpus: no control group for CPU time can be made here' "$work/stderr" && ok cpus-refused || fail cpus-refused "$(cat "$work/stderr")"
+    skip cpus 'no control group can be made here'
+fi
+
 # wrong TEXT OPTION... : one line, status 125.
 wrong() {
     local text=$1
@@ -126,6 +200,11 @@ wrong '--ulimit: nofile: the soft limit is above the hard one (write nofile=SOFT
 wrong '--ulimit: core: there are no core files inside (core=0, or leave it out)' --ulimit core=unlimited
 wrong '--ulimit: nofile: 3 is too few for any program (at least 16)' --ulimit nofile=3
 wrong "--max-file: 'big' is not a size (a number of bytes, or 64K, 512M, 2G, 1T)" --max-file big
+wrong "--memory: 'much' is not a size (a number of bytes, or 64K, 512M, 2G, 1T)" --memory much
+wrong '--memory: 1024 bytes are too little for any program (at least 4M)' --memory 1K
+wrong "--cpus: 'two' is not a number" --cpus two
+wrong "--cpus: '1.2345' is not a number of CPUs (2, or 0.5, with at most three decimals)" --cpus 1.2345
+wrong '--cpus: that is no time at all (at least 0.01)' --cpus 0
 wrong "--pids: 'many' is not a number" --pids many
 wrong '--pids: the command itself is one (at least 1)' --pids 0
 finish
