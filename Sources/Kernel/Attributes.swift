@@ -27,6 +27,11 @@ extension Host {
     }
   }
 
+  /// `fchmod(2)`.
+  public static func changeMode(of descriptor: CInt, to permissions: Permissions) throws(Errno) {
+    try call(.fchmod, Int(descriptor), Int(permissions.rawValue))
+  }
+
   /// `fchmodat(2)`, which follows a symlink in the last component.
   @inlinable
   public static func changeModeFollowing(_ path: UnsafePointer<CChar>, in directory: CInt, to mode: UInt32)

@@ -95,7 +95,9 @@ extension Host {
       var description = (UInt64(UInt16(clamping: program.count)), UInt(bitPattern: program.baseAddress))
       return try withUnsafeMutablePointer(to: &description) { description throws(Errno) in
         Int32(
-          truncatingIfNeeded: try call(.seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 1 | 4, Int(bitPattern: description)))
+          truncatingIfNeeded: try call(
+            .seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, Int(FilterFlags([.allThreads, .allowSpeculation]).rawValue),
+            Int(bitPattern: description)))
       }
     }
   }

@@ -27,8 +27,7 @@ extension Host {
     while done < bytes.count {
       let count = raw(.write, Int(descriptor), Int(bitPattern: bytes.baseAddress) + done, bytes.count - done)
       if count == Errno.interrupted.result { continue }
-      // 0, 1 and 2 are the user's, who may have closed them.
-      if try (descriptor <= 2 ? Errno.check(count) : check(.write, count)) == 0 { throw .ioError }
+      if try checkWrite(count, to: descriptor) == 0 { throw .ioError }
       done += count
     }
   }
@@ -42,7 +41,12 @@ extension Host {
 
   /// `write(2)`, once: the count that was written.
   public static func write(once bytes: UnsafeRawBufferPointer, to descriptor: CInt) throws(Errno) -> Int {
-    try call(.write, Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count)
+    try checkWrite(raw(.write, Int(descriptor), Int(bitPattern: bytes.baseAddress), bytes.count), to: descriptor)
+  }
+
+  /// 0, 1 and 2 are the user's, who may have closed them.
+  private static func checkWrite(_ result: Int, to descriptor: CInt) throws(Errno) -> Int {
+    try descriptor <= 2 ? Errno.check(result) : check(.write, result)
   }
 
   /// `pwrite64(2)`, once: the count that was written.

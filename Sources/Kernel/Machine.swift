@@ -35,6 +35,16 @@ extension Host {
     }
   }
 
+  /// `uname(2)`: the first two numbers of the running kernel's release, of 6.1.0-13 for example 6 and 1; 0 where it does not say.
+  public static var kernelRelease: (major: Int, minor: Int) {
+    // The release is the third of the names.
+    guard let names = try? systemNames() else { return (0, 0) }
+    let numbers = names[130..<195].split(whereSeparator: { Digits.digit($0) ?? 10 > 9 }).prefix(2).map {
+      Int(clamping: Digits.parse($0) ?? 0)
+    }
+    return (numbers.first ?? 0, numbers.count > 1 ? numbers[1] : 0)
+  }
+
   /// `getpid(2)`.
   public static var ownProcess: Int32 { Int32(truncatingIfNeeded: raw(.getpid)) }
 

@@ -40,6 +40,26 @@ extension Host {
     return time
   }
 
+  /// `socket(2)` with SOCK_CLOEXEC.
+  public static func makeSocket(_ family: AddressFamily, _ type: SocketType) throws(Errno) -> OwnedDescriptor {
+    OwnedDescriptor(
+      CInt(
+        truncatingIfNeeded: try call(
+          .socket, Int(family.rawValue), Int(type.rawValue) | Int(OpenFlags.closeOnExec.rawValue), 0)))
+  }
+
+  /// `sendto(2)` of one datagram, from a socket of ours. The address begins with its family.
+  public static func send(_ bytes: [UInt8], from socket: CInt, to address: [UInt8], _ flags: MessageFlags) throws(Errno)
+  {
+    _ = try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
+      try address.withUnsafeBufferPointer { address throws(Errno) in
+        try call(
+          .sendto, Int(socket), Int(bitPattern: bytes.baseAddress), bytes.count, Int(flags.rawValue),
+          Int(bitPattern: address.baseAddress), address.count)
+      }
+    }
+  }
+
   /// `bind(2)`. The address begins with its family.
   public static func bind(_ socket: CInt, to address: [UInt8]) throws(Errno) {
     try withAddress(address) { start, count throws(Errno) in try callForGuest(.bind, Int(socket), start, count) }

@@ -28,6 +28,18 @@ public struct ELFHeader: BitwiseCopyable, Sendable {
   @inlinable
   public init() {}
 
+  /// Of a file of 64 bits for this machine: ELFCLASS64, ELFDATA2LSB, EV_CURRENT.
+  @inlinable
+  public init(_ type: ELFType) {
+    magic = (0x7f, 0x45, 0x4c, 0x46)
+    identification.0 = 0x1_0102
+    self.type = type.rawValue
+    machine = Self.x86_64
+    version = 1
+    size = UInt16(MemoryLayout<ELFHeader>.size)
+    programHeaderSize = UInt16(MemoryLayout<ProgramHeader>.size)
+  }
+
   @inlinable
   public var hasMagic: Bool { magic == (0x7f, 0x45, 0x4c, 0x46) }
 
@@ -59,6 +71,12 @@ public struct ProgramHeader: BitwiseCopyable, Sendable {
 
   @inlinable
   public init() {}
+
+  @inlinable
+  public init(_ type: SegmentType, _ flags: SegmentFlags) {
+    self.type = type.rawValue
+    self.flags = flags
+  }
 }
 
 /// PT_..., of those that the kernel looks at.

@@ -8,6 +8,7 @@ public struct Resource: RawRepresentable, Hashable, Sendable {
 
   /// RLIMIT_FSIZE.
   public static let fileSize = Resource(rawValue: 1)
+  public static let data = Resource(rawValue: 2)
   public static let stack = Resource(rawValue: 3)
   public static let core = Resource(rawValue: 4)
   /// RLIMIT_NOFILE: one more than the highest descriptor.

@@ -226,7 +226,7 @@ private struct SandboxSession {
     launch.processors = configuration.processors
     launch.countsTasks = configuration.taskLimit != nil
     launch.resourceLimits = configuration.lastLimits.map {
-      ResourceLimit(resource: $0.resource.number, soft: $0.soft, hard: $0.hard)
+      (Resource(rawValue: $0.resource.number), ResourceLimit(soft: $0.soft, hard: $0.hard))
     }
     launch.confinesProcess = configuration.confinesProcess
     launch.keptCapabilities = keptCapabilities

@@ -53,6 +53,17 @@ import Testing
       SystemCallNumber.openat2.rawValue == SYS_openat2 && SystemCallNumber.futex_waitv.rawValue == SYS_futex_waitv)
   }
 
+  /// Children say by C's numbers where they are.
+  @Test func stagesOfALaunchAreNumberedAsInC() {
+    let stages: [(LaunchStage, vd_stage)] = [
+      (.ready, VD_STAGE_READY), (.pivot, VD_STAGE_PIVOT), (.limit, VD_STAGE_RLIMIT),
+      (.noNewPrivileges, VD_STAGE_NO_NEW_PRIVS), (.filter, VD_STAGE_FILTER), (.tree, VD_STAGE_TREE),
+      (.confined, VD_STAGE_CONFINED),
+    ]
+    for (ours, theirs) in stages { #expect(UInt32(bitPattern: ours.rawValue) == theirs.rawValue) }
+    #expect(LaunchStage(rawValue: LaunchStage.confined.rawValue + 1) == nil)
+  }
+
   @Test func mountsAreListed() throws {
     let root = try #require(MountInfo.all().last { $0.mountPoint.elementsEqual([0x2f]) })
     let status = try Host.statx("/", in: AtFlags.currentDirectory)

@@ -76,6 +76,27 @@ import Testing
     #expect(PollEvents.failed.rawValue == Int16(POLLERR) && PollEvents.hungUp.rawValue == Int16(POLLHUP))
   }
 
+  @Test func landlock() {
+    #expect(MemoryLayout<LandlockAttributes>.size == 24)
+    var attributes = LandlockAttributes(handling: .change)
+    attributes.scope()
+    let words = withUnsafeBytes(of: attributes) { Array($0.bindMemory(to: UInt64.self)) }
+    #expect(words == [0xfffe, 0, 3])
+  }
+
+  @Test func filterAndCloneFlags() {
+    #expect(FilterFlags([.newListener, .waitKillable, .allowSpeculation]).rawValue == 8 | 0x20 | 4)
+    let namespaces = CloneFlags([.newUser, .newMounts, .newProcesses, .newIPC, .newHostName, .newCgroup, .newNetwork])
+    let theirs =
+      CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET
+    #expect(namespaces.rawValue == UInt64(theirs))
+    let thread = CloneFlags([.memory, .fileSystem, .descriptors, .signalHandlers, .thread, .semaphoreAdjustments])
+    let threads = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
+    #expect(thread.rawValue == UInt64(threads))
+    let numbers = CloneFlags([.setThreadPointer, .setParentNumber, .clearChildNumber])
+    #expect(numbers.rawValue == UInt64(CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID))
+  }
+
   @Test func extendedStatus() {
     #expect(MemoryLayout<ExtendedStatus>.size == 256)
     #expect(MemoryLayout<ExtendedStatus>.size == MemoryLayout<statx>.size)

@@ -20,7 +20,7 @@ import Testing
     configuration.isolation = isolation
     configuration.forwardsSignals = false
     configuration.gate = gate
-    configuration.signalMask = 0
+    configuration.signalMask = SignalSet()
     configuration.descriptors = [ends[1]]
     defer { close(ends[1]) }
     let process = try GuestProcess.prepare(configuration)
@@ -163,8 +163,8 @@ import Testing
     configuration.forwardsSignals = false
     configuration.storeSize = 1 << 20
     let process = try GuestProcess.prepare(configuration)
-    let file = OwnedDescriptor(try Kernel.open("file", in: process.store, O_RDWR | O_CREAT, mode: 0o600))
-    #expect(throws: Errno.noSpace) { try Kernel.write([UInt8](repeating: 1, count: 2 << 20), to: file.rawValue) }
+    let file = try Host.openTrusted("file", in: process.store, [.readWrite, .create], mode: 0o600)
+    #expect(throws: Errno.noSpace) { try Host.writeAll([UInt8](repeating: 1, count: 2 << 20), to: file.rawValue) }
   }
 
   @Test func doctorFindsALevel() {

@@ -19,7 +19,7 @@ import Testing
       try "content".write(toFile: path + "/file", atomically: false, encoding: .utf8)
       try FileManager.default.createSymbolicLink(atPath: path + "/link", withDestinationPath: "file")
       _ = mknod(path + "/null", 0o20666, 0x103)
-      descriptor = OwnedDescriptor(try Kernel.open(path, O_PATH))
+      descriptor = try Host.openTrusted(path, .path)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -48,22 +48,22 @@ import Testing
     let tree = OwnedDescriptor(try #require(trees.first))
     #expect(process.takeTrees() == nil)
 
-    #expect(try Kernel.status(of: tree.rawValue).st_ino == Kernel.status(of: layer.descriptor.rawValue).st_ino)
-    let file = OwnedDescriptor(try Kernel.open("file", in: tree.rawValue, O_RDONLY))
+    #expect(try Host.stat(tree.rawValue).inode == Host.stat(layer.descriptor.rawValue).inode)
+    let file = try Host.openTrusted("file", in: tree.rawValue, [])
     #expect(try Host.readAll(file.rawValue) == Array("content".utf8))
 
     let again = "/proc/self/fd/\(file.rawValue)"
     for (path, flags) in [
-      ("file", O_WRONLY), ("file", O_RDWR), ("file", O_RDONLY | O_TRUNC), ("new", O_WRONLY | O_CREAT),
-      (again, O_RDONLY | O_TRUNC), (again, O_RDWR), (again, O_WRONLY | O_APPEND),
-      (".", 0o20_200_000 /* O_TMPFILE */ | O_RDWR),
-    ] {
+      ("file", .writeOnly), ("file", .readWrite), ("file", .truncate), ("new", OpenFlags([.writeOnly, .create])),
+      (again, .truncate), (again, .readWrite), (again, OpenFlags([.writeOnly, .append])),
+      (".", OpenFlags([.temporaryBit, .directory, .readWrite])),
+    ] as [(String, OpenFlags)] {
       #expect(
-        error { _ = OwnedDescriptor(try Kernel.open(path, in: tree.rawValue, flags, mode: 0o600)) }
-          == .readOnlyFileSystem, "\(path) \(flags)")
+        error { _ = try Host.openTrusted(path, in: tree.rawValue, flags, mode: 0o600) } == .readOnlyFileSystem,
+        "\(path) \(flags)")
     }
-    #expect(error { try Kernel.call(SYS_fchmod, Int(file.rawValue), 0o777) } == .readOnlyFileSystem)
-    #expect(error { try Kernel.call(SYS_fchown, Int(file.rawValue), 0, 0) } == .readOnlyFileSystem)
+    #expect(error { try Host.changeMode(of: file.rawValue, to: Permissions(rawValue: 0o777)) } == .readOnlyFileSystem)
+    #expect(error { try Host.call(.fchown, Int(file.rawValue), 0, 0) } == .readOnlyFileSystem)
     #expect(error { try Host.unlink("file", in: tree.rawValue) } == .readOnlyFileSystem)
     #expect(error { try Host.unlink("directory", in: tree.rawValue, .removeDirectory) } == .readOnlyFileSystem)
     #expect(error { try Host.rename("file", in: tree.rawValue, to: "x", in: tree.rawValue) } == .readOnlyFileSystem)
@@ -71,23 +71,23 @@ import Testing
     #expect(error { try Host.makeDirectory("x", in: tree.rawValue, mode: 0o700) } == .readOnlyFileSystem)
     #expect(error { try Host.symlink("a", "x", in: tree.rawValue) } == .readOnlyFileSystem)
     let now = error {
-      try Kernel.call(SYS_utimensat, Int(file.rawValue), 0, 0, 0)
+      try Host.call(.utimensat, Int(file.rawValue), 0, 0, 0)
     }
     #expect(now == .readOnlyFileSystem)
     var attributes: CInt = 0
     let flags = error {
       try withUnsafeMutablePointer(to: &attributes) { pointer in
         // FS_IOC_GETFLAGS, FS_IOC_SETFLAGS: some file systems have none (ENOTTY, EOPNOTSUPP).
-        try Kernel.call(SYS_ioctl, Int(file.rawValue), 0x8008_6601, Int(bitPattern: pointer))
-        try Kernel.call(SYS_ioctl, Int(file.rawValue), 0x4008_6602, Int(bitPattern: pointer))
+        try Host.call(.ioctl, Int(file.rawValue), 0x8008_6601, Int(bitPattern: pointer))
+        try Host.call(.ioctl, Int(file.rawValue), 0x4008_6602, Int(bitPattern: pointer))
       }
     }
     #expect(flags != nil)
     // What is no file at all, and what leads elsewhere.
     #expect(
-      error { _ = OwnedDescriptor(try Kernel.open("link", in: tree.rawValue, O_RDONLY)) } == .tooManySymbolicLinkLevels)
+      error { _ = try Host.openTrusted("link", in: tree.rawValue, []) } == .tooManySymbolicLinkLevels)
     if (try? Host.stat("null", in: tree.rawValue)) != nil {
-      #expect(error { _ = OwnedDescriptor(try Kernel.open("null", in: tree.rawValue, O_RDONLY)) } == .permissionDenied)
+      #expect(error { _ = try Host.openTrusted("null", in: tree.rawValue, []) } == .permissionDenied)
     }
     #expect(try String(contentsOfFile: layer.path + "/file", encoding: .utf8) == "content")
     // The host's own way to it is as it was.
@@ -95,11 +95,11 @@ import Testing
   }
 
   @Test func everyMountBelowIsReadOnly() throws {
-    let root = OwnedDescriptor(try Kernel.open("/", O_PATH))
+    let root = try Host.openTrusted("/", .path)
     let process = try prepare([ShownDirectory(descriptor: root.rawValue, path: [0x2f])], byInit: true)
     let tree = OwnedDescriptor(try #require(process.takeTrees()?.first))
     for name in ["dev/shm", "proc", "sys", "tmp"] {
-      guard let below = try? OwnedDescriptor(Kernel.open(name, in: tree.rawValue, O_PATH)) else { continue }
+      guard let below = try? Host.openTrusted(name, in: tree.rawValue, .path) else { continue }
       var facts = statfs()
       #expect(fstatfs(below.rawValue, &facts) == 0)
       #expect(facts.f_flags & 0x2007 == 0x2007, "\(name)")
@@ -111,7 +111,7 @@ import Testing
     let other = try Layer()
     // The second path, which /proc has for the descriptor, is right: so both must be wrong.
     let unlinked = one.path + "/directory"
-    let descriptor = OwnedDescriptor(try Kernel.open(unlinked, O_PATH))
+    let descriptor = try Host.openTrusted(unlinked, .path)
     rmdir(unlinked)
     let shown = ShownDirectory(descriptor: descriptor.rawValue, path: Array(other.path.utf8))
     let error = #expect(throws: LaunchError.self) { _ = try prepare([shown], byInit: true) }
@@ -132,9 +132,9 @@ import Testing
     let shown = ShownDirectory(descriptor: layer.descriptor.rawValue, path: Array(layer.path.utf8))
     var trees = ReadOnlyTrees([shown, shown], tries: false)
     #expect(trees.missing == [0, 1])
-    try trees.receive(nil, error: Errno(rawValue: ENOSYS), at: 0)
+    try trees.receive(nil, error: .noFunction, at: 0)
     try trees.receive(nil, error: .notPermitted, at: 1)
-    #expect(trees.refusal?.rawValue == ENOSYS)
+    #expect(trees.refusal == .noFunction)
     #expect(trees.take() == nil)
   }
 }

@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import Kernel
 import Testing
 
 @testable import Platform
@@ -13,23 +14,19 @@ struct StoreWatchTests {
     let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     defer { vd_remove_tree(path) }
     #expect(mkdir("\(path)/0", 0o700) == 0)
-    let root = try Kernel.open(path, O_RDONLY | CLinux.O_DIRECTORY)
-    let file = try Kernel.open("\(path)/0/1", O_WRONLY | O_CREAT, mode: 0o600)
-    defer {
-      close(root)
-      close(file)
-    }
-    let watch = StoreWatch(root, limit: 1 << 20)
+    let root = try Host.openTrusted(path, .directory)
+    let file = try Host.openTrusted("\(path)/0/1", [.writeOnly, .create], mode: 0o600)
+    let watch = StoreWatch(root.rawValue, limit: 1 << 20)
     // Below the limit it only measures.
-    #expect(posix_fallocate(file, 0, 512 << 10) == 0)
+    #expect(posix_fallocate(file.rawValue, 0, 512 << 10) == 0)
     let quiet = try WorkerThread.start { watch.run {} }
     usleep(300_000)
     #expect(watch.usage.used == 512 << 10 && !watch.usage.isFull && !watch.hasOutgrown)
     watch.stop()
     quiet.stop()
     // Past the limit and its margin it ends the run at once.
-    #expect(posix_fallocate(file, 0, 2 << 20) == 0)
-    let other = StoreWatch(root, limit: 1 << 20)
+    #expect(posix_fallocate(file.rawValue, 0, 2 << 20) == 0)
+    let other = StoreWatch(root.rawValue, limit: 1 << 20)
     var ended = false
     other.run { ended = true }
     #expect(ended && other.hasOutgrown && other.usage.isFull)

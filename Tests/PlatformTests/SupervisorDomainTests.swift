@@ -28,34 +28,33 @@ import Testing
 
   /// Something a supervisor might try. Paths that are not absolute lie in the scratch directory.
   private enum Step: Sendable {
-    case open(String, CInt)
+    case open(String, OpenFlags)
     case rename(String, String)
     case unlink(String)
     /// Opened for reading, then anew through /proc/self/fd with other flags.
-    case reopen(String, CInt)
+    case reopen(String, OpenFlags)
     case signal(pid_t)
   }
 
   private static func take(_ step: Step, in scratch: String) throws(Errno) {
     func full(_ path: String) -> String { path.first == "/" ? path : scratch + "/" + path }
     switch step {
-    case .open(let path, let flags): close(try Kernel.open(full(path), flags, mode: 0o600))
+    case .open(let path, let flags): _ = try Host.openTrusted(full(path), flags, mode: 0o600)
     case .rename(let old, let new): try Host.rename(full(old), in: AT_FDCWD, to: full(new), in: AT_FDCWD)
     case .unlink(let path): try Host.unlink(full(path), in: AT_FDCWD)
     case .reopen(let path, let flags):
-      let file = try Kernel.open(full(path), O_RDONLY)
-      defer { close(file) }
-      close(try Kernel.open("/proc/self/fd/\(file)", flags))
-    case .signal(let process): try Kernel.call(SYS_kill, Int(process), 0)
+      let file = try Host.openTrusted(full(path), [])
+      _ = try Host.openTrusted("/proc/self/fd/\(file.rawValue)", flags)
+    case .signal(let process): try Host.call(.kill, Int(process), 0)
     }
   }
 
   private static func enter(_ scratch: String) throws {
     var places: [CInt] = []
     for name in ["shown", "upper", "store", "trampolines"] {
-      places.append(try Kernel.open(scratch + "/" + name, CLinux.O_PATH))
+      places.append(try Host.openTrusted(scratch + "/" + name, .path).release())
     }
-    places.append(try Kernel.open(scratch + "/passed", O_RDONLY))
+    places.append(try Host.openTrusted(scratch + "/passed", []).release())
     defer { for place in places { close(place) } }
     let domain = try SupervisorDomain(
       shown: [places[0]], writable: [places[1]], passed: [places[4]], store: places[2], trampolines: places[3])
@@ -87,32 +86,32 @@ import Testing
 
   @Test func whatServingTakesIsAllowed() throws {
     let steps: [Step] = [
-      .open("shown/file", O_RDONLY), .open("shown", O_RDONLY | CLinux.O_DIRECTORY),
-      .open("upper/file", O_RDWR | O_TRUNC), .open("upper/new", O_WRONLY | O_CREAT | O_EXCL),
-      .rename("upper/a/file", "upper/b/x"), .unlink("upper/b/x"), .open("store/new", O_RDWR | O_CREAT),
-      .open("passed", O_RDONLY), .open("/proc/self/maps", O_RDONLY),
-      .open("/sys/devices/system/cpu/online", O_RDONLY), .open("/dev/null", O_RDWR), .open("/dev/urandom", O_RDONLY),
+      .open("shown/file", []), .open("shown", .directory),
+      .open("upper/file", [.readWrite, .truncate]), .open("upper/new", [.writeOnly, .create, .exclusive]),
+      .rename("upper/a/file", "upper/b/x"), .unlink("upper/b/x"), .open("store/new", [.readWrite, .create]),
+      .open("passed", []), .open("/proc/self/maps", []),
+      .open("/sys/devices/system/cpu/online", []), .open("/dev/null", .readWrite), .open("/dev/urandom", []),
     ]
     #expect(try inside(steps) == Array(repeating: nil, count: steps.count))
   }
 
   @Test func everythingElseIsRefusedByTheKernel() throws {
     let steps: [Step] = [
-      .open("shown/file", O_WRONLY), .open("shown/file", O_RDONLY | O_TRUNC), .open("shown/new", O_WRONLY | O_CREAT),
-      .unlink("shown/file"), .open("other/file", O_RDONLY), .open("other", O_RDONLY | CLinux.O_DIRECTORY),
-      .open("passed", O_WRONLY), .open("trampolines/new", O_WRONLY | O_CREAT), .open("/etc/passwd", O_RDONLY),
-      .reopen("shown/file", O_RDONLY | O_TRUNC), .reopen("shown/file", O_RDWR),
+      .open("shown/file", .writeOnly), .open("shown/file", .truncate), .open("shown/new", [.writeOnly, .create]),
+      .unlink("shown/file"), .open("other/file", []), .open("other", .directory),
+      .open("passed", .writeOnly), .open("trampolines/new", [.writeOnly, .create]), .open("/etc/passwd", []),
+      .reopen("shown/file", .truncate), .reopen("shown/file", .readWrite),
     ]
     #expect(try inside(steps) == Array(repeating: .permissionDenied, count: steps.count))
   }
 
   @Test func settingsOfTheKernelAreOutOfReach() throws {
-    let steps: [Step] = [.open("/proc/sys/kernel/core_pattern", O_WRONLY), .open("/proc/sysrq-trigger", O_WRONLY)]
+    let steps: [Step] = [.open("/proc/sys/kernel/core_pattern", .writeOnly), .open("/proc/sysrq-trigger", .writeOnly)]
     for error in try inside(steps) { #expect(error != nil) }
   }
 
   /// Scopes, from ABI 6 on: nothing outside is signalled.
-  @Test(.enabled(if: vd_landlock_abi() >= 6)) func processesOutsideAreNotSignalled() throws {
+  @Test(.enabled(if: LandlockRules.version >= 6)) func processesOutsideAreNotSignalled() throws {
     #expect(try inside([.signal(getppid())]) == [.notPermitted])
   }
 }

@@ -1,7 +1,6 @@
 // The last wall is about ourselves: before the first guest instruction runs, the supervisor drops what it will not
 // need, so that a guest which takes it over by a bug of ours gains little. No way leads back.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -26,13 +25,13 @@ struct Confinement {
   /// Once the guest is traced: with kernel.yama.ptrace_scope 2 that takes CAP_SYS_PTRACE.
   func dropPrivileges() throws(LaunchError) {
     do throws(Errno) {
-      try Kernel.call(SYS_prctl, Int(PR_SET_NO_NEW_PRIVS), 1)
+      try Host.forbidNewPrivileges()
     } catch {
       throw LaunchError(.unsupported, "no_new_privs was refused", errno: error)
     }
     do throws(Errno) {
-      try Kernel.call(SYS_prctl, Int(PR_SET_DUMPABLE), 0)
-      try OwnLimit.core.set(soft: OwnLimit.withoutCore, hard: OwnLimit.withoutCore)
+      try Host.forbidDumping()
+      try Host.setOwnLimit(.core, to: .withoutCore)
     } catch {
       throw LaunchError(.system, "keeping the supervisor's memory from being dumped", errno: error)
     }

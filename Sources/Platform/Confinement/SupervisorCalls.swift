@@ -4,7 +4,6 @@
 //
 // Paths cannot be judged by registers: a supervisor can still open whatever its caller may. See the Architecture page.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -14,8 +13,8 @@ package enum SupervisorCalls {
   /// Indexed by number; nil is refused.
   package static let policies: [CallPolicy?] = {
     var policies = [CallPolicy?](repeating: nil, count: DispositionTable.count)
-    for number in files + names + guests + memory + own { policies[Int(number)] = CallPolicy(otherwise: .native) }
-    for (number, policy) in checked { policies[Int(number)] = policy }
+    for number in files + names + guests + memory + own { policies[number.index] = CallPolicy(otherwise: .native) }
+    for (number, policy) in checked { policies[number.index] = policy }
     return policies
   }()
 
@@ -58,56 +57,52 @@ package enum SupervisorCalls {
   }
 
   /// What a call that is not in the table answers.
-  package static let refusal = Disposition.errno(EPERM)
+  package static let refusal = Disposition.errno(.notPermitted)
 
   /// On descriptors.
-  private static let files: [CInt] = [
-    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_close, SYS_close_range,
-    SYS_fstat, SYS_fstatfs, SYS_fchmod, SYS_fchown, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync,
-    SYS_sync_file_range, SYS_syncfs, SYS_copy_file_range, SYS_sendfile, SYS_tee, SYS_fcntl, SYS_flock, SYS_getdents64,
-    SYS_fsetxattr, SYS_fgetxattr, SYS_flistxattr, SYS_fremovexattr, SYS_pipe2, SYS_poll, SYS_dup, SYS_umask,
-    SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch, SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl,
-    SYS_epoll_wait, SYS_epoll_pwait,
-    451,  // cachestat
+  private static let files: [SystemCallNumber] = [
+    .read, .write, .readv, .writev, .pread64, .pwrite64, .lseek, .close, .close_range, .fstat, .fstatfs, .fchmod,
+    .fchown, .ftruncate, .fallocate, .fsync, .fdatasync, .sync_file_range, .syncfs, .copy_file_range, .sendfile,
+    .tee, .fcntl, .flock, .getdents64, .fsetxattr, .fgetxattr, .flistxattr, .fremovexattr, .pipe2, .poll, .dup,
+    .umask, .inotify_init1, .inotify_add_watch, .inotify_rm_watch, .eventfd2, .epoll_create1, .epoll_ctl,
+    .epoll_wait, .epoll_pwait, .cachestat,
     // Of guests' sockets: duplicates. None is made but a pair that a duplicate comes by (`checked`).
-    SYS_bind, SYS_connect, SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_sendto, SYS_sendmsg,
-    SYS_sendmmsg, SYS_recvmsg, SYS_shutdown,
+    .bind, .connect, .getsockopt, .setsockopt, .getsockname, .getpeername, .sendto, .sendmsg, .sendmmsg, .recvmsg,
+    .shutdown,
   ]
 
   /// On names, below descriptors of the layers and in /proc.
-  private static let names: [CInt] = [
-    SYS_openat, SYS_openat2, SYS_newfstatat, SYS_statx, SYS_statfs, SYS_readlinkat, SYS_faccessat, SYS_faccessat2,
-    SYS_mkdirat, SYS_mknodat, SYS_unlinkat, SYS_rmdir, SYS_renameat2, SYS_linkat, SYS_symlinkat, SYS_fchmodat,
-    452,  // fchmodat2
-    SYS_fchownat, SYS_utimensat, SYS_setxattr, SYS_lsetxattr, SYS_getxattr, SYS_lgetxattr, SYS_listxattr,
-    SYS_llistxattr, SYS_removexattr, SYS_lremovexattr,
-    463, 464, 465, 466,  // setxattrat, getxattrat, listxattrat, removexattrat
+  private static let names: [SystemCallNumber] = [
+    .openat, .openat2, .newfstatat, .statx, .statfs, .readlinkat, .faccessat, .faccessat2, .mkdirat, .mknodat,
+    .unlinkat, .rmdir, .renameat2, .linkat, .symlinkat, .fchmodat, .fchmodat2, .fchownat, .utimensat, .setxattr,
+    .lsetxattr, .getxattr, .lgetxattr, .listxattr, .llistxattr, .removexattr, .lremovexattr, .setxattrat,
+    .getxattrat, .listxattrat, .removexattrat,
   ]
 
   /// On guests.
-  private static let guests: [CInt] = [
-    SYS_wait4, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_pidfd_open,
-    SYS_pidfd_getfd, SYS_pidfd_send_signal, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_prlimit64,
-    SYS_getpgid, SYS_setpgid, SYS_getsid, SYS_getpriority, SYS_setpriority, SYS_ioprio_get, SYS_ioprio_set,
-    SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_sched_setparam, SYS_sched_setscheduler, SYS_sched_setattr,
+  private static let guests: [SystemCallNumber] = [
+    .wait4, .kill, .tkill, .tgkill, .rt_sigqueueinfo, .rt_tgsigqueueinfo, .pidfd_open, .pidfd_getfd,
+    .pidfd_send_signal, .process_vm_readv, .process_vm_writev, .kcmp, .prlimit64, .getpgid, .setpgid, .getsid,
+    .getpriority, .setpriority, .ioprio_get, .ioprio_set, .sched_getaffinity, .sched_setaffinity, .sched_setparam,
+    .sched_setscheduler, .sched_setattr,
   ]
 
   /// Memory, but for making it executable (`checked`).
-  private static let memory: [CInt] = [SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk]
+  private static let memory: [SystemCallNumber] = [.munmap, .mremap, .madvise, .brk]
 
   /// Time, signals, locks, and who we are.
-  private static let own: [CInt] = [
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_sigaltstack, SYS_restart_syscall,
-    SYS_timer_create, SYS_timer_settime, SYS_timer_delete, SYS_nanosleep, SYS_clock_nanosleep, SYS_clock_gettime,
-    SYS_clock_getres, SYS_gettimeofday, SYS_time, SYS_futex, SYS_sched_yield, SYS_getcpu, SYS_exit, SYS_exit_group,
-    SYS_getrandom, SYS_uname, SYS_sysinfo, SYS_getrusage, SYS_times, SYS_set_robust_list, SYS_rseq, SYS_membarrier,
-    SYS_getpid, SYS_gettid, SYS_getppid, SYS_getpgrp, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_capget,
+  private static let own: [SystemCallNumber] = [
+    .rt_sigaction, .rt_sigprocmask, .rt_sigreturn, .rt_sigtimedwait, .sigaltstack, .restart_syscall, .timer_create,
+    .timer_settime, .timer_delete, .nanosleep, .clock_nanosleep, .clock_gettime, .clock_getres, .gettimeofday,
+    .time, .futex, .sched_yield, .getcpu, .exit, .exit_group, .getrandom, .uname, .sysinfo, .getrusage, .times,
+    .set_robust_list, .rseq, .membarrier, .getpid, .gettid, .getppid, .getpgrp, .getuid, .geteuid, .getgid,
+    .getegid, .capget,
   ]
 
-  private static let checked: [(CInt, CallPolicy)] = [
+  private static let checked: [(SystemCallNumber, CallPolicy)] = [
     // Of tracees only, and no new ones: guests come by themselves, by way of PTRACE_O_TRACECLONE and its kin.
     (
-      SYS_ptrace,
+      .ptrace,
       CallPolicy(
         [
           ArgumentRule(
@@ -115,35 +110,35 @@ package enum SupervisorCalls {
             when: .oneOf(
               argument: 0,
               [
-                VD_PTRACE_PEEKUSER, VD_PTRACE_POKEUSER, VD_PTRACE_POKEDATA, VD_PTRACE_CONT, VD_PTRACE_GETREGS,
-                VD_PTRACE_SETREGS, VD_PTRACE_SYSCALL, VD_PTRACE_GETEVENTMSG, VD_PTRACE_GETSIGINFO, VD_PTRACE_INTERRUPT,
-                VD_PTRACE_LISTEN,
-                VD_PTRACE_GETSIGMASK, VD_PTRACE_SETSIGMASK, VD_PTRACE_GET_SYSCALL_INFO,
-              ].map { UInt32($0) }))
+                PtraceRequest.peekUser, .pokeUser, .pokeData, .continue, .getRegisters, .setRegisters, .systemCall,
+                .getEventMessage, .getSignalInformation, .interrupt, .listen, .getSignalMask, .setSignalMask,
+                .getSystemCallInformation,
+              ].map(\.rawValue)))
         ], otherwise: refusal)
     ),
     // A thread of our own, by exactly the flags of pthread_create(3): the one that waits for inotify starts when a guest
     // first asks for it. clone3, whose flags lie in memory, is said to be absent, so that the C library uses clone.
     (
-      SYS_clone,
+      .clone,
       CallPolicy(
         [ArgumentRule(.native, when: .equal(argument: 0, mask: .max, value: threadFlags))], otherwise: refusal)
     ),
-    (SYS_clone3, CallPolicy(otherwise: .errno(ENOSYS))),
+    (.clone3, CallPolicy(otherwise: .errno(.noFunction))),
     // Two ends of one connection, which leads nowhere else: a guest sends a descriptor by it (`RemoteThread.sendDescriptor`).
     (
-      SYS_socketpair,
+      .socketpair,
       CallPolicy(
         [
           ArgumentRule(
-            .native, when: .equal(argument: 0, mask: .max, value: UInt64(AF_UNIX)),
-            .equal(argument: 1, mask: .max, value: UInt64(vd_pair_type)), .equal(argument: 2, mask: .max, value: 0))
+            .native, when: .equal(argument: 0, mask: .max, value: UInt64(AddressFamily.unix.rawValue)),
+            .equal(argument: 1, mask: .max, value: UInt64(DescriptorMessage.socketType)),
+            .equal(argument: 2, mask: .max, value: 0))
         ], otherwise: refusal)
     ),
-    (SYS_mmap, CallPolicy([notExecutable], otherwise: refusal)),
-    (SYS_mprotect, CallPolicy([notExecutable], otherwise: refusal)),
+    (.mmap, CallPolicy([notExecutable], otherwise: refusal)),
+    (.mprotect, CallPolicy([notExecutable], otherwise: refusal)),
     (
-      SYS_ioctl,
+      .ioctl,
       CallPolicy(
         [
           ArgumentRule(
@@ -151,9 +146,8 @@ package enum SupervisorCalls {
             when: .oneOf(
               argument: 1,
               [
-                UInt32(truncatingIfNeeded: vd_ioctl_notify_receive), UInt32(truncatingIfNeeded: vd_ioctl_notify_send),
-                UInt32(truncatingIfNeeded: vd_ioctl_notify_is_valid), UInt32(truncatingIfNeeded: vd_ioctl_notify_add),
-                UInt32(truncatingIfNeeded: vd_ioctl_notify_set_flags),
+                SeccompRequest.receive.rawValue, SeccompRequest.send.rawValue, SeccompRequest.isValid.rawValue,
+                SeccompRequest.addDescriptor.rawValue, SeccompRequest.setFlags.rawValue,
                 0x5401,  // TCGETS: isatty(3)
                 0x540f, 0x5410,  // TIOCGPGRP, TIOCSPGRP: the caller's terminal comes back to it
                 0x541b,  // FIONREAD
@@ -165,9 +159,12 @@ package enum SupervisorCalls {
     ),
   ]
 
-  /// CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID.
-  package static let threadFlags: UInt64 = 0x3d_0f00
+  /// Those of pthread_create(3).
+  package static let threadFlags = CloneFlags([
+    .memory, .fileSystem, .descriptors, .signalHandlers, .thread, .semaphoreAdjustments, .setThreadPointer,
+    .setParentNumber, .clearChildNumber,
+  ]).rawValue
 
   /// PROT_EXEC is not asked for: the supervisor makes no code.
-  private static let notExecutable = ArgumentRule(.native, when: .noBit(2, UInt32(PROT_EXEC)))
+  private static let notExecutable = ArgumentRule(.native, when: .noBit(2, UInt32(Protection.execute.rawValue)))
 }

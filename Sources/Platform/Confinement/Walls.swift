@@ -1,7 +1,7 @@
 // Which walls stand around the guests and around us in one sandbox, by name: for `vedette run --trace` and for people.
 
-import CLinux
 import Gate
+import Kernel
 
 /// The walls of one sandbox.
 public struct Walls: Sendable, Equatable {
@@ -28,7 +28,7 @@ public struct Walls: Sendable, Equatable {
   init(_ isolation: IsolationLevel, layersAreReadOnly: Bool, confinesProcess: Bool) {
     var all = [Wall(name: "no-new-privileges", stands: true)]
     if isolation == .full { all.append(Wall(name: "namespaces", stands: true)) }
-    all.append(Wall(name: "landlock", stands: vd_landlock_abi() > 0))
+    all.append(Wall(name: "landlock", stands: LandlockRules.version > 0))
     all.append(Wall(name: "seccomp", stands: true))
     switch isolation {
     case .full: all.append(Wall(name: "read-only-layers", stands: layersAreReadOnly))

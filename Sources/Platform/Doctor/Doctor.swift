@@ -1,6 +1,5 @@
 // What this kernel and this user allow, found by trying, and which isolation level follows.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -26,14 +25,14 @@ public struct Doctor: Sendable {
   /// Tries everything. Forks a few short-lived processes; nothing of them is left.
   public init() {
     var lines: [Line] = []
-    func add(_ name: String, needed: Bool = false, _ result: Int, _ detail: String, lacking: String) {
-      let reason = result < 0 ? "\(lacking) (\(Errno(rawValue: CInt(clamping: -result))))" : detail
-      lines.append(Line(name: name, isAvailable: result >= 0, isNeeded: needed, detail: reason))
+    func add(_ name: String, needed: Bool = false, _ refusal: Errno?, _ detail: String, lacking: String) {
+      let reason = refusal.map { "\(lacking) (\($0))" } ?? detail
+      lines.append(Line(name: name, isAvailable: refusal == nil, isNeeded: needed, detail: reason))
     }
     lines.append(Self.kernel())
-    let tracing = Int(vd_probe_ptrace())
+    let tracing = Self.refusal(Host.tryTracing)
     add("ptrace", needed: true, tracing, "a child can be seized", lacking: "see kernel.yama.ptrace_scope")
-    let listening = Int(vd_probe_listener(UInt(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV)))
+    let listening = Self.refusal { () throws(Errno) in try Host.tryListening([.newListener, .waitKillable]) }
     add(
       "seccomp user notification", needed: true, listening, "libseccomp API level \(Host.filterLevel)",
       lacking: "needs Linux 5.19, and no other listener above us")
@@ -45,10 +44,11 @@ public struct Doctor: Sendable {
     lines.append(readOnlyLayers)
     // Asked outside of a user namespace fsopen may well be EPERM; inside, the set-up above has mounted a store by it.
     add(
-      "store in memory (fsopen)", namespaces.isAvailable ? 0 : min(Int(vd_probe_file_system()), -Int(EPERM)),
+      "store in memory (fsopen)",
+      namespaces.isAvailable ? nil : Self.refusal(Host.tryFileSystem) ?? .notPermitted,
       "at full it is a tmpfs of its own, bounded by --size",
       lacking: "it is a directory in /dev/shm or TMPDIR, measured against --size")
-    let landlock = vd_landlock_abi()
+    let landlock = LandlockRules.version
     lines.append(
       Line(
         name: "Landlock", isAvailable: landlock > 0, isNeeded: !namespaces.isAvailable,
@@ -64,13 +64,14 @@ public struct Doctor: Sendable {
     lines.append(Self.descriptors())
     lines.append(Self.guestMemory())
     add(
-      "kcmp", Self.raw(SYS_kcmp, Int(getpid()), Int(getpid()), 1), "what tasks share is asked of the kernel",
+      "kcmp", Self.refusal { () throws(Errno) in _ = try Host.share(.memory, Host.ownProcess, Host.ownProcess) },
+      "what tasks share is asked of the kernel",
       lacking: "what tasks share is read from the call that made them")
     add(
-      "PROCMAP_QUERY", Int(vd_probe_mapping_query()), "mappings are asked for by address",
+      "PROCMAP_QUERY", Self.refusal(Host.tryMappingQuery), "mappings are asked for by address",
       lacking: "needs Linux 6.11; /proc/PID/maps is read instead")
     add(
-      "PR_SET_MM_MAP", Int(vd_probe_memory_map()), "the break can be placed as the kernel does",
+      "PR_SET_MM_MAP", Self.refusal(Host.tryMemoryMap), "the break can be placed as the kernel does",
       lacking: "needs CONFIG_CHECKPOINT_RESTORE; the heap of static programs lies elsewhere")
     let vdso = Vdso()
     lines.append(
@@ -80,12 +81,14 @@ public struct Doctor: Sendable {
     lines.append(Self.capabilities())
     self.lines = lines
     isolation =
-      tracing < 0 || listening < 0 || !calls.isAvailable
+      tracing != nil || listening != nil || !calls.isAvailable
       ? nil : namespaces.isAvailable ? .full : landlock > 0 ? .noNamespaces : nil
   }
 
-  private static func raw(_ number: CInt, _ a: Int, _ b: Int, _ c: Int) -> Int {
-    vd_syscall(Int(number), a, b, c, 0, 0, 0)
+  /// What a try fails with.
+  private static func refusal(_ body: () throws(Errno) -> Void) -> Errno? {
+    do throws(Errno) { try body() } catch { return error }
+    return nil
   }
 
   private static func kernel() -> Line {
@@ -108,7 +111,7 @@ public struct Doctor: Sendable {
         name: "namespaces", isAvailable: true, isNeeded: false,
         detail: process.devpts == nil ? "without a pty file system" : "user, mount, pid, ipc, uts, net, cgroup")
       do throws(LaunchError) {
-        let root = OwnedDescriptor(try openRoot())
+        let root = try openRoot()
         configuration.shown = [ShownDirectory(descriptor: root.rawValue, path: [0x2f])]
         _ = try GuestProcess.prepare(configuration)
         layers.isAvailable = true
@@ -122,8 +125,8 @@ public struct Doctor: Sendable {
     }
   }
 
-  private static func openRoot() throws(LaunchError) -> CInt {
-    do throws(Errno) { return try Kernel.open("/", CLinux.O_PATH) } catch {
+  private static func openRoot() throws(LaunchError) -> OwnedDescriptor {
+    do throws(Errno) { return try Host.openTrusted("/", .path) } catch {
       throw LaunchError(.system, "the root directory", errno: error)
     }
   }
@@ -179,14 +182,7 @@ struct KernelVersion: Comparable, CustomStringConvertible {
 
   /// What uname(2) says.
   static var running: KernelVersion {
-    // `struct new_utsname`: six fields of 65 bytes; the release is the third.
-    withUnsafeTemporaryAllocation(byteCount: 390, alignment: 1) { buffer in
-      let result = vd_syscall(Int(SYS_uname), Int(bitPattern: buffer.baseAddress), 0, 0, 0, 0, 0)
-      if result < 0 { return KernelVersion(major: 0, minor: 0) }
-      let numbers = buffer[130..<195].split(whereSeparator: { !(0x30...0x39).contains($0) }).prefix(2).map {
-        $0.reduce(0) { $0 * 10 + Int($1 - 0x30) }
-      }
-      return KernelVersion(major: numbers.first ?? 0, minor: numbers.count > 1 ? numbers[1] : 0)
-    }
+    let release = Host.kernelRelease
+    return KernelVersion(major: release.major, minor: release.minor)
   }
 }

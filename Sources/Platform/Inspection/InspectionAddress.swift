@@ -2,7 +2,6 @@
 // signal with a number, which takes the right to send it signals (the same user, or root), and waits at a socket in /tmp that is
 // named by that number. SIGWINCH, because a process that is no supervisor after all ignores it.
 
-import CLinux
 import Kernel
 import LinuxABI
 
@@ -46,22 +45,9 @@ struct InspectionAddress: Equatable, Sendable {
   /// The socket's name.
   var path: String { "/tmp/vedette-inspect-" + String(token, radix: 16) }
 
-  /// Calls `body` with the address and its length.
-  func withAddress<R>(_ body: (UnsafePointer<sockaddr_un>, Int) -> R) -> R {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    return withUnsafePointer(to: &address) { body($0, MemoryLayout<sockaddr_un>.size) }
-  }
-
-  /// `sendto(2)` without waiting (MSG_DONTWAIT).
-  func send(_ bytes: [UInt8], through socket: CInt) -> Int {
-    withAddress { address, length in
-      bytes.withUnsafeBytes {
-        vd_syscall(
-          Int(SYS_sendto), Int(socket), Int(bitPattern: $0.baseAddress), $0.count,
-          Int(MSG_DONTWAIT) | Int(MSG_NOSIGNAL), Int(bitPattern: address), length)
-      }
-    }
+  /// `struct sockaddr_un` (`man 7 unix`).
+  var bytes: [UInt8] {
+    let family = AddressFamily.unix.rawValue
+    return [UInt8(truncatingIfNeeded: family), UInt8(truncatingIfNeeded: family >> 8)] + path.utf8 + [0]
   }
 }

@@ -1,7 +1,6 @@
 // What `vedette inspect` prints: the supervisor's threads, the guests, the locks, and what is on the way. Everything is read
 // without a lock, but for the handler's own records, whose lock is tried for a moment only.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -37,7 +36,7 @@ struct InspectionReport {
     let holders = LockKind.allCases.map { ($0, LockHolder.of($0)) }
     let work = handler.pendingWork(within: Self.patience)
 
-    text.line("supervisor \(getpid())")
+    text.line("supervisor \(Host.ownProcess)")
     ownThreads(tracerCall, workerCall)
     guests([tracerCall, workerCall].compactMap(\.self), work)
     locks(holders)
@@ -69,7 +68,7 @@ struct InspectionReport {
     for state in ThreadState.own() {
       let role: String
       let doing: String
-      if state.thread == getpid() {
+      if state.thread == Host.ownProcess {
         role = "tracer"
         doing = serving(tracerCall, requests.tracerProgress, state)
       } else if state.thread == worker {
@@ -106,7 +105,7 @@ struct InspectionReport {
   // MARK: - Guests
 
   private mutating func guests(_ served: [Progress.Work], _ work: PendingWork?) {
-    guard let states = ThreadState.traced(by: getpid(), limit: Self.limit) else {
+    guard let states = ThreadState.traced(by: Host.ownProcess, limit: Self.limit) else {
       return text.line("guests: /proc cannot be read")
     }
     text.line("guests (process/thread outside = inside)")
@@ -175,7 +174,9 @@ struct InspectionReport {
 extension ThreadState {
   /// In pause(2), which stands in place of a call of its own (`Outcome.sleep`), or in poll(2), which comes before one
   /// (`Outcome.after`), or just in between.
-  fileprivate var isAsleepForSupervisor: Bool { call == Int(SYS_pause) || call == Int(SYS_poll) || call == .max }
+  fileprivate var isAsleepForSupervisor: Bool {
+    call == SystemCallNumber.pause.index || call == SystemCallNumber.poll.index || call == .max
+  }
 }
 
 /// Text for people, of which guests may have chosen parts.

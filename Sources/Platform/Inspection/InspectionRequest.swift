@@ -1,6 +1,5 @@
 // The other side of an inspection: finds the supervisor that a process belongs to, asks it, and waits for its answer.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -61,8 +60,7 @@ public struct InspectionRequest {
       // A signal that ended us here would leave the socket's name behind.
       let mask = try Host.changeSignalMask(.block, SignalForwarder.endings)
       defer { _ = try? Host.changeSignalMask(.set, mask) }
-      let socket = OwnedDescriptor(
-        CInt(try Kernel.call(SYS_socket, Int(AF_UNIX), Int(SOCK_DGRAM.rawValue) | Int(SOCK_CLOEXEC.rawValue))))
+      let socket = try Host.makeSocket(.unix, .datagram)
       try bind(socket.rawValue, to: address)
       defer {
         try? Host.unlink(address.path, in: AtFlags.currentDirectory)
@@ -88,10 +86,11 @@ public struct InspectionRequest {
 
   private func bind(_ socket: CInt, to address: InspectionAddress) throws(Errno) {
     // Mode 0600, whatever the umask.
-    let mask = Host.setFileModeMask(0o177)
-    let result = address.withAddress { vd_syscall(Int(SYS_bind), Int(socket), Int(bitPattern: $0), $1, 0, 0, 0) }
-    Host.setFileModeMask(mask)
-    _ = try Errno.check(result)
+    do {
+      let mask = Host.setFileModeMask(0o177)
+      defer { Host.setFileModeMask(mask) }
+      try Host.bind(socket, to: address.bytes)
+    }
     guard owner != Host.effectiveUser else { return }
     // Root asks another user's supervisor, which needs the right to write to the socket.
     try Host.changeOwner(address.path, in: AtFlags.currentDirectory, .symlinkNoFollow, to: owner, nil)

@@ -1,7 +1,6 @@
 // Answers inspections of a running sandbox: SIGQUIT that was sent to the supervisor alone, and `vedette inspect`. Each report is made
 // on a thread of its own, so that neither a full pipe nor a stopped reader holds up anything that serves guests or ends the run.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -11,8 +10,8 @@ import Synchronization
 final class Inspector: Sendable {
   private let requests: TracerRequests
   private let handler: any SystemCallHandler
-  /// An unbound datagram socket, made before the supervisor may make none any more; -1 if there is none to be had. Owned.
-  private let socket: CInt
+  /// An unbound datagram socket, made before the supervisor may make none any more; nil if there is none to be had.
+  private let socket: OwnedDescriptorBox?
   private let worker = Lock<WorkerThread?>(.inspection, nil)
   private let stopping = Atomic<Bool>(false)
 
@@ -20,12 +19,8 @@ final class Inspector: Sendable {
   init(_ requests: TracerRequests, _ handler: any SystemCallHandler) {
     self.requests = requests
     self.handler = handler
-    let made = vd_syscall(
-      Int(SYS_socket), Int(AF_UNIX), Int(SOCK_DGRAM.rawValue) | Int(SOCK_CLOEXEC.rawValue), 0, 0, 0, 0)
-    socket = CInt(clamping: max(made, -1))
+    do throws(Errno) { socket = OwnedDescriptorBox(try Host.makeSocket(.unix, .datagram)) } catch { socket = nil }
   }
-
-  deinit { if socket >= 0 { close(socket) } }
 
   /// Where a report goes.
   enum Destination: Sendable {
@@ -62,35 +57,37 @@ final class Inspector: Sendable {
   private func write(_ text: [UInt8]) {
     var offset = 0
     while offset < text.count {
-      let count = text.withUnsafeBytes {
-        vd_syscall(Int(SYS_write), 2, Int(bitPattern: $0.baseAddress) + offset, $0.count - offset, 0, 0, 0)
+      do throws(Errno) {
+        let count = try text[offset...].withUnsafeBufferPointer { rest throws(Errno) in
+          try Host.write(once: UnsafeRawBufferPointer(rest), to: 2)
+        }
+        if count == 0 { return }
+        offset += count
+      } catch {
+        if error != .interrupted || stopping.load(ordering: .acquiring) { return }
       }
-      if count == -Int(EINTR), !stopping.load(ordering: .acquiring) { continue }
-      if count <= 0 { return }
-      offset += count
     }
   }
 
   /// Datagrams of a byte (0: more follow, 1: the last) and a piece of the text. A reader that does not read is left alone after
   /// two seconds.
   private func send(_ text: [UInt8], to address: InspectionAddress) {
+    guard let socket = socket?.rawValue else { return }
+    let name = address.bytes
     var offset = 0
     var patience = 1000
     repeat {
       let end = min(offset + InspectionAddress.pieceSize, text.count)
       let piece = [end == text.count ? 1 : 0] + text[offset..<end]
-      let sent = address.send(piece, through: socket)
-      if sent == -Int(EAGAIN) || sent == -Int(EINTR) {
+      do throws(Errno) {
+        try Host.send(piece, from: socket, to: name, [.doNotWait, .noSignal])
+        offset = end
+      } catch {
+        guard error == .resourceTemporarilyUnavailable || error == .interrupted else { return }
         patience -= 1
         if patience == 0 || stopping.load(ordering: .acquiring) { return }
-        var pause = timespec(tv_sec: 0, tv_nsec: 2_000_000)
-        _ = withUnsafeMutablePointer(to: &pause) {
-          vd_syscall(Int(SYS_nanosleep), Int(bitPattern: $0), 0, 0, 0, 0, 0)
-        }
-        continue
+        Host.sleep(nanoseconds: 2_000_000)
       }
-      if sent < 0 { return }
-      offset = end
     } while offset < text.count
   }
 }

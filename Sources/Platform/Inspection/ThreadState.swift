@@ -2,7 +2,6 @@
 // the tracer's records: those belong to the tracer's thread, which may be the one that is stuck. No file is read that waits for
 // a guest's memory (cmdline, environ, maps).
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -86,10 +85,9 @@ struct ThreadState {
 
   /// The names in a directory that are numbers, in order.
   private static func numbers(in directory: String) -> [ThreadID]? {
-    guard let opened = try? Kernel.open(directory, O_RDONLY | O_DIRECTORY) else { return nil }
-    let descriptor = OwnedDescriptor(opened)
     var numbers: [ThreadID] = []
     do throws(Errno) {
+      let descriptor = try Host.openTrusted(directory, .directory)
       try Host.forEachName(in: descriptor.rawValue) { name in
         var text = KernelText(name.bytes)
         if let number = text.number(), text.isAtEnd { numbers.append(ThreadID(truncatingIfNeeded: number)) }

@@ -2,7 +2,6 @@
 // built on the store, and the command is run. Both steps belong to one thread, which lives as long as the sandbox: the
 // kernel ties ptrace and the parent-death signal to a thread, not to a process.
 
-import CLinux
 import Gate
 import Kernel
 import LinuxABI
@@ -71,13 +70,13 @@ public final class GuestProcess {
     let chosen = configuration.isolation
     // An attempt blocks the signals that are forwarded: the next one's guests have the caller's mask all the same.
     var configuration = configuration
-    configuration.signalMask = configuration.signalMask ?? Host.signalMask.bits
+    configuration.signalMask = configuration.signalMask ?? Host.signalMask
     do throws(LaunchError) {
       return try GuestProcess(configuration, isolation: chosen ?? .full)
     } catch {
       guard chosen == nil, case .namespaces = error.kind else { throw error }
       // Without namespaces Landlock is the wall behind the filter. To do without both must be asked for.
-      guard vd_landlock_abi() > 0 else {
+      guard LandlockRules.version > 0 else {
         throw LaunchError(
           .unsupported, "neither namespaces nor Landlock here; --isolation no-namespaces has the filter alone",
           errno: error.errno)
@@ -97,12 +96,12 @@ public final class GuestProcess {
     self.configuration = configuration
     self.isolation = isolation
     let launcher = try Launcher(configuration, isolation: isolation)
-    limits = try SharedLimits(configuration, group, store: launcher.store)
+    limits = try SharedLimits(configuration, group, store: launcher.store.rawValue)
     self.launcher = launcher
     warning =
       if let reason {
         "isolation is no-namespaces, which is weaker than full: \(reason.summary)"
-      } else if isolation == .noNamespaces && vd_landlock_abi() == 0 {
+      } else if isolation == .noNamespaces && LandlockRules.version == 0 {
         "no namespaces and no Landlock: the filter is the only wall around the command"
       } else if let refusal = launcher.treeRefusal {
         "isolation is weaker than full: the layers are not read-only to vedette itself (open_tree, mount_setattr: "
@@ -113,10 +112,10 @@ public final class GuestProcess {
     walls = Walls(
       isolation, layersAreReadOnly: isolation == .full && launcher.treeRefusal == nil,
       confinesProcess: configuration.confinesProcess)
-    store = launcher.store
+    store = launcher.store.rawValue
     storeWatch =
-      isolation == .noNamespaces ? StoreWatch(launcher.store, limit: configuration.storeSize) : nil
-    devpts = launcher.devpts
+      isolation == .noNamespaces ? StoreWatch(store, limit: configuration.storeSize) : nil
+    devpts = launcher.terminals?.rawValue
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
     policy = GatePolicy(
       isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout,
@@ -139,7 +138,16 @@ public final class GuestProcess {
     guard filter.count <= FilterCompiler.limit else {
       throw LaunchError(.system, "the system call filter is too long: \(filter.count) instructions")
     }
-    let command = try CommandImage.make(filter: filter, path: path, arguments: arguments, environment: environment)
+    let command: OwnedDescriptor
+    do throws(Errno) {
+      // Kernels before 5.16 slow a filtered task down against store bypass and branch injection within its own process,
+      // where a guest has nothing to hide from itself.
+      command = try LaunchCommand.makeFile(
+        filter: filter, [.newListener, .waitKillable, .allowSpeculation], path: path, arguments: arguments,
+        environment: environment)
+    } catch {
+      throw LaunchError(.system, "the memory file for the command line", errno: error)
+    }
     var confinement: Confinement?
     // Closed there: it holds the environment.
     let started = try launcher.start(command) { () throws(LaunchError) in
@@ -147,18 +155,21 @@ public final class GuestProcess {
     }
     try limits.begin(with: started.thread)
     let arrivals = SignalArrivals()
-    let listener = NotifyListener(descriptor: started.listener)
+    let main = started.thread
+    let listener = NotifyListener(descriptor: started.listener.rawValue)
     let tracer = Tracer(
       handler: handler, table: table, listener: listener, trampolines: launcher.trampolines,
       requests: requests, arrivals: arrivals, stopsWithGuest: configuration.forwardsSignals)
-    try tracer.attach(main: started.thread)
+    try tracer.attach(main: main)
     try confinement?.dropPrivileges()
     let worker = NotifyWorker(
       listener: listener, handler: handler, requests: requests, jobs: tracer.jobs)
     try worker.start()
+    // The worker closes it.
+    _ = started.listener.release()
     let forwarder =
       configuration.forwardsSignals
-      ? forwarder(to: started.thread, past: arrivals, Inspector(requests, handler)) : nil
+      ? forwarder(to: main, past: arrivals, Inspector(requests, handler)) : nil
     var measuring: WorkerThread?
     do throws(LaunchError) {
       try forwarder?.start()
@@ -166,7 +177,7 @@ public final class GuestProcess {
       try limits.startWatching()
       // Last, so that nothing fails with this thread running.
       if let storeWatch {
-        measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end(by: SIGKILL) } }
+        measuring = try WorkerThread.start { [requests] in storeWatch.run { requests.end(by: Signal.kill.rawValue) } }
       }
     } catch {
       _ = limits.finish()
@@ -211,12 +222,11 @@ public final class GuestProcess {
   /// 64 random bits whose upper half is not zero.
   private static func secret() throws(LaunchError) -> UInt64 {
     var value: UInt64 = 0
-    repeat {
-      let count = withUnsafeMutableBytes(of: &value) {
-        vd_syscall(Int(SYS_getrandom), Int(bitPattern: $0.baseAddress), $0.count, 0, 0, 0, 0)
-      }
-      if count != 8 { throw LaunchError(.system, "getrandom", errno: Errno(rawValue: CInt(-count))) }
-    } while value >> 32 == 0 || value >> 32 == 0xffff_ffff
+    do throws(Errno) {
+      repeat { value = try Host.random() } while value >> 32 == 0 || value >> 32 == 0xffff_ffff
+    } catch {
+      throw LaunchError(.system, "getrandom", errno: error)
+    }
     return value & 0xffff_ffff_0000_0000
   }
 }

@@ -1,7 +1,8 @@
 // What a sandbox is to be, before anything of it exists.
 
-import CLinux
 import Gate
+import Kernel
+public import LinuxABI
 
 /// The parts of a sandbox that the platform makes.
 public struct LaunchConfiguration: Sendable {
@@ -15,8 +16,8 @@ public struct LaunchConfiguration: Sendable {
   public var gate = GateKind.trace
   /// The one user and group id that exists in the user namespace, mapped to the caller's. What getuid answers to guests is
   /// the sentry's business; this is what the kernel's own structures show (SCM_CREDENTIALS, IPC objects).
-  public var user = geteuid()
-  public var group = getegid()
+  public var user: UInt32 = Host.effectiveUser
+  public var group: UInt32 = Host.effectiveGroup
   /// What guests see as the name of the machine (`man 2 uname`), at most 64 bytes.
   public var hostName: [UInt8] = Array("localhost".utf8)
   /// Bounds of the store; without namespaces nothing enforces them.
@@ -32,7 +33,7 @@ public struct LaunchConfiguration: Sendable {
   /// A process that may mount makes the trees of `shown` itself; false for tests, which leave it to init always.
   var makesTreesItself = true
   /// Limits of the guest; RLIMIT_CORE is 1, which is shown as 0, unless it is named here.
-  public var resourceLimits: [ResourceLimit] = []
+  public var resourceLimits: [(resource: Resource, limit: ResourceLimit)] = []
   /// Nanoseconds that the run may take: then the command is sent SIGTERM, and everything is killed five seconds later.
   ///
   /// - Precondition: `forwardsSignals`, whose thread keeps the time.
@@ -43,9 +44,9 @@ public struct LaunchConfiguration: Sendable {
   public var processors: UInt64?
   /// fork, vfork and clone are asked about (`GatePolicy.countsTasks`).
   public var countsTasks = false
-  /// The signal mask the guest starts with, bit N - 1 for signal N; nil for the calling thread's. A thread pool's threads
-  /// block everything, which no program expects.
-  public var signalMask: UInt64?
+  /// The signal mask the guest starts with; nil for the calling thread's. A thread pool's threads block everything, which
+  /// no program expects.
+  public var signalMask: SignalSet?
   /// Signals sent to this process go to the guest, and it stops when the guest stops. For command line use: the signals
   /// are blocked in the thread that calls `GuestProcess.prepare`, which must be the only one.
   public var forwardsSignals = true
@@ -59,18 +60,4 @@ public struct LaunchConfiguration: Sendable {
   public var keptCapabilities: UInt64 = 1 << 2
 
   public init() {}
-}
-
-/// One resource limit (`man 2 setrlimit`).
-public struct ResourceLimit: Sendable {
-  /// RLIMIT_...
-  public var resource: CInt
-  public var soft: UInt64
-  public var hard: UInt64
-
-  public init(resource: CInt, soft: UInt64, hard: UInt64) {
-    self.resource = resource
-    self.soft = soft
-    self.hard = hard
-  }
 }

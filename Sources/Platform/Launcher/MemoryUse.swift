@@ -16,12 +16,10 @@ enum MemoryUse {
 
   /// Calls `body` with inode number and size in memory of each file that the process has open on the file system of `device`.
   static func forEachOpenFile(of process: ThreadID, on device: UInt64, _ body: (UInt64, UInt64) -> Void) {
-    let opened = ProcessFile.withPath(process, "fd") { path -> CInt? in
-      try? Host.openTrusted(path, [.directory]).release()
-    }
-    guard let opened else { return }
-    let directory = OwnedDescriptor(opened)
     do throws(Errno) {
+      let directory = try Host.withProcessPath(process, "fd") { path throws(Errno) in
+        try Host.openTrusted(path, [.directory])
+      }
       try Host.forEachName(in: directory.rawValue) { name in
         if name.isDot || name.isDotDot { return }
         // Through the magic link: the open file itself.
@@ -37,7 +35,7 @@ enum MemoryUse {
   /// Its share of what is mapped: anonymous memory and swap, and of shared memory the files that `counts` says yes to
   /// (/proc/PID/smaps; `man 5 proc_pid_smaps`). What several processes map is divided by their number.
   static func mapped(by process: ThreadID, sharedMemory device: UInt64, _ counts: (UInt64) -> Bool) -> UInt64 {
-    let text = ProcessFile.withPath(process, "smaps") { path in try? Host.readFile(path) }
+    let text = Host.withProcessPath(process, "smaps") { path in try? Host.readFile(path) }
     guard let text else { return 0 }
     var sum: UInt64 = 0
     var isShared = false

@@ -1,7 +1,6 @@
 // Without namespaces the store and the trampolines lie in a directory of our own, mode 0700, in the first place that can
 // be written to and executed from. It is removed when the sandbox ends.
 
-import CLinux
 import Kernel
 import LinuxABI
 
@@ -14,16 +13,15 @@ struct TrampolineFiles: Sendable {
 
 /// The directory and what is open in it.
 final class PrivateDirectory {
-  let path: String
-  let store: CInt
-  let trampolineDirectory: CInt
+  let store: OwnedDescriptorBox
+  let trampolineDirectory: OwnedDescriptor
   let trampolines: TrampolineFiles
-  /// Closing it, by us or by our death, has the directory removed.
-  private let reaper: CInt
+  /// Nil once the directory is removed.
+  private var reaper: DirectoryReaper?
 
   static func make() throws(LaunchError) -> PrivateDirectory {
     var places = ["/dev/shm", "/var/tmp", "/tmp"]
-    if let given = getenv("TMPDIR") { places.insert(String(cString: given), at: 0) }
+    if let given = Host.environmentValue("TMPDIR") { places.insert(given, at: 0) }
     var last = Errno.noSuchFileOrDirectory
     for place in places {
       do throws(Errno) { return try PrivateDirectory(in: place) } catch { last = error }
@@ -35,77 +33,46 @@ final class PrivateDirectory {
   }
 
   private init(in place: String) throws(Errno) {
-    var status = statfs()
-    let result = place.withCString { path in
-      withUnsafeMutablePointer(to: &status) {
-        vd_syscall(Int(SYS_statfs), Int(bitPattern: path), Int(bitPattern: $0), 0, 0, 0, 0)
-      }
-    }
-    _ = try Errno.check(result)
-    if status.f_flags & 8 /* ST_NOEXEC */ != 0 { throw .permissionDenied }
-    let mayWrite = place.withCString {
-      vd_syscall(Int(SYS_faccessat), Int(AT_FDCWD), Int(bitPattern: $0), 3 /* W_OK | X_OK */, 0, 0, 0)
-    }
-    _ = try Errno.check(mayWrite)
-    var number: UInt64 = 0
-    let got = withUnsafeMutablePointer(to: &number) {
-      vd_syscall(Int(SYS_getrandom), Int(bitPattern: $0), 8, 0, 0, 0, 0)
-    }
-    _ = try Errno.check(got)
-    path = "\(place)/vedette-\(String(number, radix: 36))"
+    if try Host.fileSystem(at: place).flags & StatFS.noExecution != 0 { throw .permissionDenied }
+    try Host.mayAccessByRealID(place, [.write, .execute])
+    let path = "\(place)/vedette-\(String(try Host.random(), radix: 36))"
     // Before the directory: whenever the supervisor dies, the reaper knows of it.
-    reaper = CInt(try Errno.check(Int(path.withCString { vd_launch_reaper($0) })))
-    do throws(Errno) { try Kernel.makeDirectory(path, mode: 0o700) } catch {
-      // What is there is not ours.
-      var byte: UInt8 = 0
-      _ = vd_syscall(
-        Int(SYS_write), Int(reaper), withUnsafeMutablePointer(to: &byte) { Int(bitPattern: $0) }, 1, 0, 0, 0)
-      close(reaper)
-      throw error
-    }
+    let reaper = try DirectoryReaper(of: path)
     do throws(Errno) {
-      let directory = OwnedDescriptor(try Self.open(path, in: AT_FDCWD))
-      try Kernel.makeDirectory("store", in: directory.rawValue, mode: 0o700)
-      store = try Self.open("store", in: directory.rawValue)
-      try Kernel.makeDirectory("trampoline", in: directory.rawValue, mode: 0o700)
-      trampolineDirectory = try Self.open("trampoline", in: directory.rawValue)
-      let plain = try Self.write(executableStack: false, in: trampolineDirectory)
-      let executable = try Self.write(executableStack: true, in: trampolineDirectory)
-      trampolines = TrampolineFiles(
-        device: UInt64(plain.st_dev), plain: UInt64(plain.st_ino), executableStack: UInt64(executable.st_ino))
-      try Kernel.call(SYS_fchmod, Int(trampolineDirectory), 0o500)
+      try Host.makeDirectory(path, in: AtFlags.currentDirectory, mode: 0o700)
     } catch {
-      close(reaper)
+      reaper.dismiss()
       throw error
     }
+    let directory = try Self.open(path, in: AtFlags.currentDirectory)
+    try Host.makeDirectory("store", in: directory.rawValue, mode: 0o700)
+    store = OwnedDescriptorBox(try Self.open("store", in: directory.rawValue))
+    try Host.makeDirectory("trampoline", in: directory.rawValue, mode: 0o700)
+    trampolineDirectory = try Self.open("trampoline", in: directory.rawValue)
+    let plain = try Self.write(executableStack: false, in: trampolineDirectory.rawValue)
+    let executable = try Self.write(executableStack: true, in: trampolineDirectory.rawValue)
+    trampolines = TrampolineFiles(device: plain.device, plain: plain.number, executableStack: executable.number)
+    try Host.changeMode(of: trampolineDirectory.rawValue, to: Permissions(rawValue: 0o500))
+    self.reaper = consume reaper
   }
 
-  private static func open(_ name: String, in parent: CInt) throws(Errno) -> CInt {
-    try Kernel.open(name, in: parent, O_RDONLY | CLinux.O_DIRECTORY | O_NOFOLLOW)
+  private static func open(_ name: String, in parent: CInt) throws(Errno) -> OwnedDescriptor {
+    try Host.openTrusted(name, in: parent, [.directory, .noFollow])
   }
 
-  private static func write(executableStack: Bool, in directory: CInt) throws(Errno) -> stat {
+  private static func write(executableStack: Bool, in directory: CInt) throws(Errno) -> FileIdentity {
     let name = Trampoline.name(executableStack: executableStack)
     let text = name.withUTF8Buffer { String(decoding: $0, as: UTF8.self) }
-    let file = OwnedDescriptor(try Kernel.open(text, in: directory, O_WRONLY | O_CREAT | O_EXCL, mode: 0o500))
-    try Kernel.write(Trampoline.image(executableStack: executableStack), to: file.rawValue)
-    try Kernel.call(SYS_fchmod, Int(file.rawValue), 0o500)
-    return try Kernel.status(of: file.rawValue)
+    let file = try Host.openTrusted(text, in: directory, [.writeOnly, .create, .exclusive], mode: 0o500)
+    try Host.writeAll(Trampoline.image(executableStack: executableStack), to: file.rawValue)
+    try Host.changeMode(of: file.rawValue, to: Permissions(rawValue: 0o500))
+    return try Host.stat(file.rawValue).identity
   }
 
-  /// Removes the directory with everything in it; waits for that, as long as it takes. Where that cannot be asked for, the
-  /// directory goes with the end of the socket, and no caller waits.
+  /// Removes the directory with everything in it, and waits for that.
   func remove() {
-    _ = fchmod(trampolineDirectory, 0o700)
-    close(trampolineDirectory)
-    let isAsked = vd_syscall(Int(SYS_shutdown), Int(reaper), Int(CLinux.SHUT_WR), 0, 0, 0, 0) == 0
-    var byte: UInt8 = 0
-    var result = isAsked ? -Int(EINTR) : 0
-    while result == -Int(EINTR) {
-      result = withUnsafeMutablePointer(to: &byte) {
-        vd_syscall(Int(SYS_read), Int(reaper), Int(bitPattern: $0), 1, 0, 0, 0)
-      }
-    }
-    close(reaper)
+    guard let reaper = reaper.take() else { return }
+    try? Host.changeMode(of: trampolineDirectory.rawValue, to: Permissions(rawValue: 0o700))
+    reaper.remove()
   }
 }

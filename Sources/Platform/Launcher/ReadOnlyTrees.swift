@@ -1,7 +1,7 @@
 // The second wall at `full`: what a sandbox only shows is reached through detached copies of the mount tree that the
 // kernel keeps read-only, for us and for every descriptor that a guest holds (`man 2 open_tree`, `man 2 mount_setattr`).
 
-import CLinux
+import Kernel
 import LinuxABI
 
 /// A directory of the host that the sandbox shows and never changes.
@@ -34,14 +34,14 @@ struct ReadOnlyTrees: ~Copyable {
     made = Array(repeating: nil, count: directories.count)
     guard tries else { return }
     for (index, directory) in directories.enumerated() {
-      let tree = vd_read_only_tree(directory.descriptor, "")
-      // EPERM: init may. EINVAL: it lies in another mount namespace; init may find it in ours.
-      if tree == -EPERM { break }
-      if tree >= 0 { made[index] = tree }
+      do throws(Errno) { made[index] = try Host.readOnlyTree(of: directory.descriptor).release() } catch {
+        // EPERM: init may. EINVAL: it lies in another mount namespace; init may find it in ours.
+        if error == .notPermitted { break }
+      }
     }
   }
 
-  deinit { for case let tree? in made { close(tree) } }
+  deinit { for case let tree? in made { Host.close(tree) } }
 
   /// Indices of the directories that init is to make trees of.
   var missing: [Int] { made.indices.filter { made[$0] == nil } }
@@ -49,18 +49,18 @@ struct ReadOnlyTrees: ~Copyable {
   /// Takes what init sent for the directory at `index`.
   ///
   /// - Throws: a `LaunchError` that names the directory, if init does not find it.
-  mutating func receive(_ tree: CInt?, error: Errno, at index: Int) throws(LaunchError) {
+  mutating func receive(_ tree: consuming OwnedDescriptor?, error: Errno, at index: Int) throws(LaunchError) {
     guard let tree else {
-      if error.rawValue == ENOSYS || error == .notPermitted {
+      if error == .noFunction || error == .notPermitted {
         refusal = refusal ?? error
         return
       }
       throw notFound(directories[index], error)
     }
-    made[index] = tree
     do throws(Errno) {
-      let (found, wanted) = (try Kernel.status(of: tree), try Kernel.status(of: directories[index].descriptor))
-      if found.st_dev != wanted.st_dev || found.st_ino != wanted.st_ino { throw Errno(rawValue: ESTALE) }
+      let (found, wanted) = (try Host.stat(tree.rawValue), try Host.stat(directories[index].descriptor))
+      if found.identity != wanted.identity { throw Errno.staleNFSFileHandle }
+      made[index] = tree.release()
     } catch {
       throw notFound(directories[index], error)
     }

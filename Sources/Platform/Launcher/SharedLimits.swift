@@ -62,13 +62,14 @@ final class SharedLimits {
 
   /// Where memory is only watched no single process gets more either, and is refused it as by the kernel: RLIMIT_DATA, unless
   /// `limits` has a smaller one.
-  static func limits(_ limits: [ResourceLimit], watching memory: UInt64?) -> [ResourceLimit] {
+  static func limits(
+    _ limits: [(resource: Resource, limit: ResourceLimit)], watching memory: UInt64?
+  ) -> [(resource: Resource, limit: ResourceLimit)] {
     guard let memory else { return limits }
-    let data: CInt = 2
-    let named = limits.first { $0.resource == data }
-    let allowed = OwnLimit.data.current?.hard ?? UInt64.max
+    let named = limits.first { $0.resource == .data }?.limit
+    let allowed = (try? Host.ownLimit(.data).hard) ?? ResourceLimit.infinity
     let hard = min(memory, named?.hard ?? allowed, allowed)
-    let limit = ResourceLimit(resource: data, soft: min(hard, named?.soft ?? hard), hard: hard)
-    return limits.filter { $0.resource != data } + [limit]
+    let limit = ResourceLimit(soft: min(hard, named?.soft ?? hard), hard: hard)
+    return limits.filter { $0.resource != .data } + [(.data, limit)]
   }
 }

@@ -4,7 +4,6 @@
 //
 // From the limit on nothing new is made in the store (ENOSPC). Guests that write on past a margin are ended.
 
-import CLinux
 import Kernel
 import LinuxABI
 
@@ -59,19 +58,14 @@ final class StoreWatch: Sendable {
 
   /// Bytes in use on the whole file system; 0 where the host does not say.
   private func used() -> UInt64 {
-    var facts = statfs()
-    let result = withUnsafeMutablePointer(to: &facts) {
-      vd_syscall(Int(SYS_fstatfs), Int(root), Int(bitPattern: $0), 0, 0, 0, 0)
-    }
-    guard result == 0, facts.f_blocks >= facts.f_bfree else { return 0 }
-    return UInt64(facts.f_blocks - facts.f_bfree) &* UInt64(clamping: facts.f_bsize)
+    (try? Host.fileSystem(of: root).usedBytes) ?? 0
   }
 
   /// Bytes that the store's files take (`st_blocks`). What cannot be read has just gone.
   private func measure() -> UInt64 {
     var sum: UInt64 = 0
     do throws(Errno) {
-      let shards = OwnedDescriptor(try Kernel.open(".", in: root, O_RDONLY | CLinux.O_DIRECTORY))
+      let shards = try Host.openTrusted(".", in: root, .directory)
       var names: [[UInt8]] = []
       try Host.forEachName(in: shards.rawValue) { if !$0.isDot && !$0.isDotDot { names.append($0.copy) } }
       for name in names {

@@ -20,49 +20,38 @@
 //     be loading. It checks the results and answers `.start`, or `.kill(signal: SIGSEGV)`.
 //  7. The kernel set the break behind the trampoline: correct it with prctl(PR_SET_MM, PR_SET_MM_MAP) in the table.
 
-import CLinux
 import Gate
+import Kernel
+import LinuxABI
 
 /// The trampoline's two files.
 package enum Trampoline {
   /// Bytes of the ELF file.
   package static func image(executableStack: Bool) -> [UInt8] {
-    var size = 0
-    let code = vd_trampoline_code(&size)
-    let headers = 64 + 2 * 56
+    let code = LaunchTrampolines.code
     let base = TrampolineLayout.range.lowerBound
+    let headers = MemoryLayout<ELFHeader>.size + 2 * MemoryLayout<ProgramHeader>.size
 
-    var header = Elf64_Ehdr()
-    withUnsafeMutableBytes(of: &header.e_ident) { $0.copyBytes(from: [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]) }
-    header.e_type = UInt16(ET_EXEC)
-    header.e_machine = UInt16(EM_X86_64)
-    header.e_version = 1
-    header.e_entry = base + UInt64(headers)
-    header.e_phoff = 64
-    header.e_ehsize = 64
-    header.e_phentsize = 56
-    header.e_phnum = 2
+    var header = ELFHeader(.executable)
+    header.entry = base + UInt64(headers)
+    header.programHeaderOffset = UInt64(MemoryLayout<ELFHeader>.size)
+    header.programHeaderCount = 2
 
-    var text = Elf64_Phdr()
-    text.p_type = UInt32(PT_LOAD)
-    text.p_flags = UInt32(PF_R | PF_X)
-    text.p_vaddr = base
-    text.p_paddr = base
-    text.p_filesz = UInt64(headers + size)
-    text.p_memsz = text.p_filesz
-    text.p_align = 4096
+    var text = ProgramHeader(.load, [.read, .execute])
+    text.address = base
+    text.physicalAddress = base
+    text.fileSize = UInt64(headers + code.count)
+    text.memorySize = text.fileSize
+    text.alignment = 4096
 
-    var stack = Elf64_Phdr()
-    stack.p_type = UInt32(PT_GNU_STACK)
-    stack.p_flags = UInt32(executableStack ? PF_R | PF_W | PF_X : PF_R | PF_W)
-    stack.p_align = 16
+    var stack = ProgramHeader(.stack, executableStack ? [.read, .write, .execute] : [.read, .write])
+    stack.alignment = 16
 
     var image: [UInt8] = []
     withUnsafeBytes(of: header) { image += $0 }
     withUnsafeBytes(of: text) { image += $0 }
     withUnsafeBytes(of: stack) { image += $0 }
-    image += UnsafeBufferPointer(start: code, count: size)
-    return image
+    return image + code
   }
 
   /// The names of the two files: strings that the vdso of every guest holds, so that pointing execve at the trampoline

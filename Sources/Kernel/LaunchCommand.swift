@@ -1,15 +1,17 @@
-// The second half of a launch as one memory file (`struct vd_command`): filter, path, arguments and environment, laid out
-// so that the child needs no allocation: it maps the file and turns offsets into pointers.
+// The second half of a launch as one memory file: filter, path, arguments and environment, laid out so that the child needs no
+// allocation. It maps the file and turns offsets into pointers.
 
 import CLinux
-import Kernel
-import LinuxABI
+public import LinuxABI
 
-enum CommandImage {
-  /// A descriptor of the memory file.
-  static func make(
-    filter: [FilterInstruction], path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]
-  ) throws(LaunchError) -> OwnedDescriptor {
+/// `struct vd_command`, with everything that its offsets lead to.
+public enum LaunchCommand {
+  /// A descriptor of the memory file (`memfd_create(2)`).
+  ///
+  /// - Parameter flags: how the filter is loaded; with a listener, which the guest hands over.
+  public static func makeFile(
+    filter: [FilterInstruction], _ flags: FilterFlags, path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]
+  ) throws(Errno) -> OwnedDescriptor {
     var bytes = [UInt8](repeating: 0, count: MemoryLayout<vd_command>.size)
     var command = vd_command()
     command.filter = UInt64(bytes.count)
@@ -20,21 +22,13 @@ enum CommandImage {
     command.arguments = append(arguments, to: &bytes)
     command.environment_count = UInt64(environment.count)
     command.environment = append(environment, to: &bytes)
-    // Kernels before 5.16 slow a filtered task down against store bypass and branch injection within its own process,
-    // where a guest has nothing to hide from itself.
-    command.listener_flags = UInt64(VD_FILTER_NEW_LISTENER | VD_FILTER_WAIT_KILLABLE_RECV | VD_FILTER_SPEC_ALLOW)
+    command.listener_flags = UInt64(flags.rawValue)
     withUnsafeBytes(of: command) { header in
       bytes.withUnsafeMutableBytes { $0.copyMemory(from: header) }
     }
-    do throws(Errno) {
-      let name: StaticString = "vedette-command"
-      let file = OwnedDescriptor(
-        CInt(try Kernel.call(SYS_memfd_create, Int(bitPattern: name.utf8Start), 1 /* MFD_CLOEXEC */)))
-      try Kernel.write(bytes, to: file.rawValue)
-      return file
-    } catch {
-      throw LaunchError(.system, "the memory file for the command line", errno: error)
-    }
+    let file = try Host.makeMemoryFile("vedette-command")
+    try Host.writeAll(bytes, to: file.rawValue)
+    return file
   }
 
   private static func append(_ text: [UInt8], to bytes: inout [UInt8]) -> UInt64 {
