@@ -52,7 +52,7 @@ let package = Package(
     room(
       "Sentry",
       ["LinuxABI", "Kernel", "VFS", "KernFS", "ProcFS", "DevFS", "Gate", "Coherence"]),
-    room("Platform", ["Gate", "Kernel", "LinuxABI", "CLinux"]),
+    room("Platform", ["Gate", "Kernel", "LinuxABI"]),
     room(
       "Vedette",
       [

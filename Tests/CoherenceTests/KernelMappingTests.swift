@@ -19,11 +19,11 @@ private final class PrivateMapping {
   init(pages: Int, in directory: String) throws {
     count = pages * 4096
     file = try Host.openTrusted(directory, [.temporaryBit, .directory, .readWrite], mode: 0o600)
-    try Host.call(SYS_ftruncate, Int(file.rawValue), count)
+    try Host.callForGuest(.ftruncate, Int(file.rawValue), count)
     memory = try #require(
       UnsafeMutableRawPointer(
-        bitPattern: try Host.call(
-          SYS_mmap, 0, count, Int(PROT_READ | PROT_WRITE), Int(MAP_PRIVATE), Int(file.rawValue), 0)))
+        bitPattern: try Host.callForGuest(
+          .mmap, 0, count, Int(PROT_READ | PROT_WRITE), Int(MAP_PRIVATE), Int(file.rawValue), 0)))
   }
 
   deinit { munmap(memory, count) }

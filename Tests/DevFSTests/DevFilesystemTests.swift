@@ -141,16 +141,16 @@ struct DevFilesystemTests {
     _ = first.rawValue
   }
 
-  private func call(_ number: CInt, _ a: Int, _ b: Int) -> Int {
-    do throws(Errno) { return try Host.call(number, a, b) } catch { return -1 }
+  private func call(_ number: SystemCallNumber, _ a: Int, _ b: Int) -> Int {
+    do throws(Errno) { return try Host.callForGuest(number, a, b) } catch { return -1 }
   }
 
   private func detachedDevpts() -> OwnedDescriptor? {
-    let context = "devpts".withCString { call(430 /* fsopen */, Int(bitPattern: $0), 1) }
+    let context = "devpts".withCString { call(.fsopen, Int(bitPattern: $0), 1) }
     guard context >= 0 else { return nil }
     defer { close(Int32(context)) }
-    guard call(431 /* fsconfig */, context, 6 /* FSCONFIG_CMD_CREATE */) == 0 else { return nil }
-    let mount = call(432 /* fsmount */, context, 1)
+    guard call(.fsconfig, context, 6 /* FSCONFIG_CMD_CREATE */) == 0 else { return nil }
+    let mount = call(.fsmount, context, 1)
     return mount >= 0 ? OwnedDescriptor(CInt(mount)) : nil
   }
 }

@@ -37,15 +37,15 @@ final class MemoryFile {
 
   init() {
     let name: StaticString = "fuzz"
-    guard let number = try? Host.call(SYS_memfd_create, Int(bitPattern: name.utf8Start), 0) else { exit(2) }
+    guard let number = try? Host.callForGuest(.memfd_create, Int(bitPattern: name.utf8Start), 0) else { exit(2) }
     descriptor = OwnedDescriptor(CInt(truncatingIfNeeded: number))
   }
 
   func fill(_ bytes: [UInt8]) {
-    _ = try? Host.call(SYS_ftruncate, Int(descriptor.rawValue), 0)
+    _ = try? Host.callForGuest(.ftruncate, Int(descriptor.rawValue), 0)
     bytes.withUnsafeBytes {
-      _ = try? Host.call(SYS_pwrite64, Int(descriptor.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0)
+      _ = try? Host.callForGuest(.pwrite64, Int(descriptor.rawValue), Int(bitPattern: $0.baseAddress), $0.count, 0)
     }
-    _ = try? Host.call(SYS_lseek, Int(descriptor.rawValue), 0, 0)
+    _ = try? Host.callForGuest(.lseek, Int(descriptor.rawValue), 0, 0)
   }
 }

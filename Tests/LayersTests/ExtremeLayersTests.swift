@@ -13,7 +13,7 @@ import VFS
   private static func file(_ bytes: [UInt8]) throws -> OwnedDescriptor {
     let number = try ByteString("/tmp").open([.temporaryBit, .directory, .readWrite], mode: 0o600).release()
     try Host.writeAll(bytes, to: number)
-    try Host.call(SYS_lseek, Int(number), 0, 0)
+    try Host.callForGuest(.lseek, Int(number), 0, 0)
     return OwnedDescriptor(number)
   }
 
@@ -23,7 +23,7 @@ import VFS
     var writer = TarWriter(to: file.rawValue)
     for entry in entries { try writer.begin(entry) }
     try writer.finish()
-    try Host.call(SYS_lseek, Int(file.rawValue), 0, 0)
+    try Host.callForGuest(.lseek, Int(file.rawValue), 0, 0)
     return try Host.readAll(file.rawValue)
   }
 

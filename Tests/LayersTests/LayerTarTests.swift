@@ -24,7 +24,7 @@ import Testing
       }
     }
     try writer.finish()
-    try Host.call(SYS_lseek, Int(file), 0, 0)
+    try Host.callForGuest(.lseek, Int(file), 0, 0)
     return file
   }
 
@@ -104,7 +104,7 @@ import Testing
     }
     let copy = try temporaryFile()
     try Host.writeAll(bytes, to: copy)
-    try Host.call(SYS_lseek, Int(copy), 0, 0)
+    try Host.callForGuest(.lseek, Int(copy), 0, 0)
     var reader = TarReader(OwnedDescriptor(copy))
     do throws(TarError) {
       _ = try reader.next()
@@ -140,7 +140,7 @@ import Testing
     func attempt(_ bytes: [UInt8]) throws {
       let copy = try temporaryFile()
       try Host.writeAll(bytes, to: copy)
-      try Host.call(SYS_lseek, Int(copy), 0, 0)
+      try Host.callForGuest(.lseek, Int(copy), 0, 0)
       var reader = TarReader(OwnedDescriptor(copy))
       do throws(TarError) {
         while try reader.next() != nil {}

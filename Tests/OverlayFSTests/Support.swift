@@ -80,7 +80,7 @@ final class Client {
     let descriptor = try at(path).open([.writeOnly, .append])
     let bytes = [UInt8](text.utf8)
     try bytes.withUnsafeBufferPointer { bytes throws(Errno) in
-      _ = try Host.call(SYS_write, Int(descriptor.rawValue), Int(bitPattern: bytes.baseAddress), bytes.count)
+      _ = try Host.callForGuest(.write, Int(descriptor.rawValue), Int(bitPattern: bytes.baseAddress), bytes.count)
     }
   }
 

@@ -73,10 +73,10 @@ final class ExtremeGuest {
     credentials = TaskCredentials(user: 0, group: 0)
 
     let size = 16 * 4096
-    let mapped = try Host.call(
-      SYS_mmap, 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_ANONYMOUS), -1, 0)
+    let mapped = try Host.callForGuest(
+      .mmap, 0, size, Int(PROT_READ | PROT_WRITE), Int(MAP_SHARED | MAP_ANONYMOUS), -1, 0)
     arena = UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(bitPattern: mapped), count: size)
-    try Host.call(SYS_mprotect, mapped + 15 * 4096, 4096, 0)
+    try Host.callForGuest(.mprotect, mapped + 15 * 4096, 4096, 0)
     thread = getpid()
     task = Self.makeTask(thread, state, credentials)
     try openFiles()
@@ -124,12 +124,12 @@ final class ExtremeGuest {
     lowers = [UInt64(try #require(serve(SYS_open, text("/mapped"))))]
     let reference = try #require(serve(SYS_open, paths[1], UInt64(OpenFlags.path.rawValue)))
     watchers = [UInt64(try #require(serve(SYS_inotify_init1)))]
-    for type in [1, 2] { sockets.append(UInt64(keep(CInt(try Host.call(SYS_socket, Int(AF_UNIX), type, 0))))) }
+    for type in [1, 2] { sockets.append(UInt64(keep(CInt(try Host.callForGuest(.socket, Int(AF_UNIX), type, 0))))) }
     var pipe: (CInt, CInt) = (0, 0)
-    _ = try withUnsafeMutablePointer(to: &pipe) { try Host.call(SYS_pipe2, Int(bitPattern: $0), 0) }
+    _ = try withUnsafeMutablePointer(to: &pipe) { try Host.callForGuest(.pipe2, Int(bitPattern: $0), 0) }
     var pair: (CInt, CInt) = (0, 0)
     _ = try withUnsafeMutablePointer(to: &pair) {
-      try Host.call(SYS_socketpair, Int(AF_UNIX), 1, 0, Int(bitPattern: $0))
+      try Host.callForGuest(.socketpair, Int(AF_UNIX), 1, 0, Int(bitPattern: $0))
     }
     sockets += [UInt64(keep(pair.0)), UInt64(keep(pair.1))]
     files = [memory, reference, keep(pipe.0), keep(pipe.1)].map { UInt64($0) }
@@ -174,7 +174,7 @@ final class ExtremeGuest {
   private static func fork() throws(Errno) -> ThreadID {
     var all = UInt64.max
     let child = try withUnsafeMutablePointer(to: &all) { (all) throws(Errno) -> Int in
-      let child = try Host.call(SYS_fork)
+      let child = try Host.callForGuest(.fork)
       if child != 0 { return child }
       _ = vd_syscall(Int(SYS_prctl), Int(PR_SET_PDEATHSIG), Int(SIGKILL), 0, 0, 0, 0)
       _ = vd_syscall(Int(SYS_rt_sigprocmask), Int(SIG_SETMASK), Int(bitPattern: all), 0, 8, 0, 0)

@@ -18,7 +18,7 @@ nonisolated(unsafe) private let lowerTree = {
 }()
 
 /// What is open before the first input stays open.
-private let firstDescriptor = (try? Host.call(SYS_dup, 2)) ?? 1000
+private let firstDescriptor = (try? Host.callForGuest(.dup, 2)) ?? 1000
 
 @_cdecl("LLVMFuzzerTestOneInput") public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   var input = Input(start, count)
@@ -27,7 +27,7 @@ private let firstDescriptor = (try? Host.call(SYS_dup, 2)) ?? 1000
   defer {
     remove(path)
     // A file system of layers and its root hold each other for as long as the process lives, which has one: here are many.
-    _ = try? Host.call(SYS_close_range, firstDescriptor, Int(UInt32.max), 0)
+    _ = try? Host.callForGuest(.close_range, firstDescriptor, Int(UInt32.max), 0)
   }
   fill(path, &input)
   for pass in 0..<2 {
@@ -128,8 +128,8 @@ private func setAttribute(_ name: String, of path: String, to value: [UInt8]) {
   path.withCString { path in
     name.withCString { name in
       value.withUnsafeBytes {
-        _ = try? Host.call(
-          SYS_lsetxattr, Int(bitPattern: path), Int(bitPattern: name), Int(bitPattern: $0.baseAddress), $0.count, 0)
+        _ = try? Host.callForGuest(
+          .lsetxattr, Int(bitPattern: path), Int(bitPattern: name), Int(bitPattern: $0.baseAddress), $0.count, 0)
       }
     }
   }
