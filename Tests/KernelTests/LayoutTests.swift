@@ -177,7 +177,8 @@ import Testing
     #expect(MemoryLayout<ResourceLimit>.size == MemoryLayout<rlimit>.size)
     #expect(MemoryLayout<ResourceLimit>.offset(of: \.hard) == MemoryLayout<rlimit>.offset(of: \.rlim_max))
     let pairs: [(Resource, __rlimit_resource)] = [
-      (.fileSize, RLIMIT_FSIZE), (.stack, RLIMIT_STACK), (.core, RLIMIT_CORE), (.descriptors, RLIMIT_NOFILE),
+      (.fileSize, RLIMIT_FSIZE), (.data, RLIMIT_DATA), (.stack, RLIMIT_STACK), (.core, RLIMIT_CORE),
+      (.descriptors, RLIMIT_NOFILE),
     ]
     for (ours, theirs) in pairs { #expect(UInt32(bitPattern: ours.rawValue) == theirs.rawValue) }
   }
