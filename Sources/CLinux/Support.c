@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +22,15 @@ struct rights_message {
   _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 };
 _Static_assert(sizeof(struct rights_message) <= VD_RIGHTS_MESSAGE_SIZE, "VD_RIGHTS_MESSAGE_SIZE");
+
+pid_t vd_fork_bound(void) {
+  pid_t parent = getpid(), child = fork();
+  if (child != 0) return child < 0 ? -errno : child;
+  vd_thread_number = 0;
+  // A parent that has ended meanwhile would not be missed.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || getppid() != parent) _exit(125);
+  return 0;
+}
 
 const int vd_rights_message_size = VD_RIGHTS_MESSAGE_SIZE;
 const int vd_pair_type = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK;

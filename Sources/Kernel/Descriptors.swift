@@ -256,6 +256,25 @@ extension Host {
     }
   }
 
+  /// What `termios(3)` has of a terminal.
+  public struct TerminalSettings: Sendable {
+    fileprivate var bytes: [UInt8]
+  }
+
+  /// TCGETS of `ioctl_tty(2)`, as tcgetattr(3); nil if it is no terminal.
+  public static func terminalSettings(of descriptor: CInt) -> TerminalSettings? {
+    var bytes = [UInt8](repeating: 0, count: 64)
+    let result = bytes.withUnsafeMutableBytes { raw(.ioctl, Int(descriptor), 0x5401, Int(bitPattern: $0.baseAddress)) }
+    return result == 0 ? TerminalSettings(bytes: bytes) : nil
+  }
+
+  /// TCSETSW of `ioctl_tty(2)`, as tcsetattr(3) with TCSADRAIN. Nothing happens if that is not possible.
+  ///
+  /// - Precondition: in the background SIGTTOU is blocked.
+  public static func setTerminalSettings(of descriptor: CInt, _ settings: TerminalSettings) {
+    settings.bytes.withUnsafeBytes { _ = raw(.ioctl, Int(descriptor), 0x5403, Int(bitPattern: $0.baseAddress)) }
+  }
+
   /// TIOCGPTN of `ioctl_tty(2)`: the number of a pseudo terminal's other side.
   public static func terminalNumber(of master: CInt) throws(Errno) -> UInt32 {
     var number: UInt32 = 0

@@ -21,6 +21,25 @@ extension Host {
     return process
   }
 
+  /// `fork(3)`: 0 in the child, which is killed when its parent ends.
+  ///
+  /// - Precondition: this process has one thread.
+  public static func fork() throws(Errno) -> Int32 {
+    Int32(truncatingIfNeeded: try Errno.check(Int(vd_fork_bound())))
+  }
+
+  /// `wait4(2)` with WNOHANG and WUNTRACED: what has become of a child; nil if nothing has.
+  public static func news(of child: Int32) throws(Errno) -> WaitStatus? {
+    var word: Int32 = 0
+    let result = try withUnsafeMutablePointer(to: &word) { word throws(Errno) in
+      try call(.wait4, Int(child), Int(bitPattern: word), 1 | 2, 0)
+    }
+    return result == 0 ? nil : WaitStatus(word)
+  }
+
+  /// Stops this process, as SIGSTOP does; returns when something has it go on.
+  public static func stopSelf() { raw(.kill, raw(.getpid), Int(Signal.stop.rawValue)) }
+
   /// `wait4(2)` for the end of a child.
   public static func waitForEnd(of child: Int32) throws(Errno) -> WaitStatus {
     var word: Int32 = 0

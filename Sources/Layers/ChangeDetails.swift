@@ -49,6 +49,8 @@ public struct ChangeDetails {
     entries = entries.filter { patterns.wants($0.path) || $0.from.map(patterns.wants) == true }
   }
 
+  public var isEmpty: Bool { entries.isEmpty }
+
   /// Lets others have the upper.
   public func close() { overlay.close() }
 

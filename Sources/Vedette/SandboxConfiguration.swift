@@ -152,6 +152,9 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var statistics = false
   /// Nothing is said on standard error but errors and what was asked for.
   public var quiet = false
+  /// A person is to be asked at the end what becomes of the changes. `Sandbox.run` only keeps them (`upper`): it gives up what
+  /// applying them needs, so that the asking is another process's, as the command line's.
+  public var review = false
   /// What is refused where, besides what permissions refuse.
   public var rules: [PathRule] = []
   /// What the sandbox is made of, and how the command ended, is said on standard error.

@@ -234,6 +234,15 @@ struct RunCommand: ParsableCommand {
 
   @Flag(
     inversion: .prefixedNo,
+    help: ArgumentHelp(
+      """
+      When the command has ended, list the changes and ask what becomes of them, as vedette review does. They lie in --upper, \
+      or in a directory made for it. Example: --review -- ./install.sh
+      """))
+  var review: Bool?
+
+  @Flag(
+    inversion: .prefixedNo,
     help: "Say nothing but errors and what was asked for: no warnings. Example: --quiet -- make")
   var quiet: Bool?
 

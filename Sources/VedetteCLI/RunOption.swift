@@ -18,7 +18,7 @@ enum RunOption: String, CaseIterable {
   case fakeRoot = "fake-root"
   case net, isolation, gate, fd, trace
   case traceBegin = "trace-begin"
-  case stats, changes, quiet, verbose
+  case stats, changes, quiet, verbose, review
 
   /// What a value of the option looks like in a file.
   enum Kind {
@@ -34,7 +34,7 @@ enum RunOption: String, CaseIterable {
     case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide: .texts
     case .pids: .number
     case .fd: .numbers
-    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly: .flag
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly, .review: .flag
     }
   }
 }
@@ -109,6 +109,7 @@ struct Setting: Equatable {
     case .verbose:
       configuration.verbose = value == "true"
       if configuration.verbose { configuration.quiet = false }
+    case .review: configuration.review = value == "true"
     }
   }
 

@@ -45,7 +45,7 @@ extension RunOption {
     case .ulimit: "NAME=SOFT[:HARD]"
     case .pids, .cpus, .fd: "N"
     case .allow, .protect, .deny, .hide: "PATTERN"
-    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly: ""
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly, .review: ""
     }
   }
 

@@ -42,20 +42,31 @@ func perform(_ request: Request) -> CInt {
       StandardStreams.complain(places.named(in: error.description))
       return ownFailure
     }
+    guard configuration.review else { return run(configuration, places) }
     do throws(SandboxError) {
-      return switch try Sandbox.run(configuration) {
-      case .exited(let code): code
-      case .signalled(let signal): 128 + signal
-      }
+      return try ReviewedRun(configuration).perform { run($0, places) }
     } catch {
-      var message = places.named(in: error.message)
-      // Such as --bind /a /b -- ls: /b begins the command.
-      if [126, 127].contains(error.status), configuration.command.dropFirst().first == "--" {
-        message += " (the command begins with the first word that is neither an option nor its value)"
-      }
-      StandardStreams.complain(message)
+      StandardStreams.complain(places.named(in: error.message))
       return error.status
     }
+  }
+}
+
+/// Runs a sandbox; the result is the exit status.
+func run(_ configuration: SandboxConfiguration, _ places: SettingPlaces) -> CInt {
+  do throws(SandboxError) {
+    return switch try Sandbox.run(configuration) {
+    case .exited(let code): code
+    case .signalled(let signal): 128 + signal
+    }
+  } catch {
+    var message = places.named(in: error.message)
+    // Such as --bind /a /b -- ls: /b begins the command.
+    if [126, 127].contains(error.status), configuration.command.dropFirst().first == "--" {
+      message += " (the command begins with the first word that is neither an option nor its value)"
+    }
+    StandardStreams.complain(message)
+    return error.status
   }
 }
 

@@ -48,7 +48,8 @@ struct CommandLineTests {
       "host", "--isolation", "no-namespaces", "--gate", "notify", "--timeout", "1.5s", "-m", "64M",
       "--cpus", "1.25", "--ulimit",
       "nofile=64:128", "--max-file", "1KB", "--pids", "9", "--deny", "/k", "--hide", "*.key",
-      "--protect", "~/p", "--allow", "/k/a", "--fd", "5", "--trace", "f", "--stats", "--changes", "x")
+      "--protect", "~/p", "--allow", "/k/a", "--fd", "5", "--trace", "f", "--stats", "--changes", "--review",
+      "x")
     var wanted = SandboxConfiguration(command: ["x"])
     wanted.rootfs = "/r"
     wanted.lowers = ["/a", "/b"]
@@ -82,6 +83,7 @@ struct CommandLineTests {
     wanted.traceFile = "f"
     wanted.statistics = true
     wanted.changes = true
+    wanted.review = true
     #expect(all == wanted)
   }
 

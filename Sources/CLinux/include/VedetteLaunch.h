@@ -152,6 +152,9 @@ uint64_t vd_vdso_base(size_t *size);
 /// removed. The path must stay in memory until this returns. Returns a negative errno on failure.
 int vd_launch_reaper(const char *path);
 
+/// fork(3) of a process with one thread, whose child is killed when it ends. Returns a negative errno on failure.
+pid_t vd_fork_bound(void);
+
 /// Removes a directory and everything in it, never following a link.
 void vd_remove_tree(const char *path);
 

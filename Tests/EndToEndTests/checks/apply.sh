@@ -170,26 +170,9 @@ expect apply-some 0 '' x apply up --to low --yes --include '/etc' --exclude 'c'
 refused part-of-a-new-directory 125 'comes or stays with the new directory' x apply up --to low --yes --include file
 
 # Review: the answers are typed on a terminal of its own.
-cat >"$work/typed.py" <<'END'
-# typed.py ANSWERS COMMAND... : runs a command on a terminal, gives one answer to each prompt, prints what showed and the status.
-import os, pty, sys
-answers, command = sys.argv[1].split(','), sys.argv[2:]
-pid, terminal = pty.fork()
-if pid == 0: os.execvp(command[0], command)
-seen, asked = b'', 0
-while True:
-    try: data = os.read(terminal, 4096)
-    except OSError: break
-    if not data: break
-    seen += data
-    if asked < len(answers) and seen.rstrip(b' ').endswith((b'?', b']', b':')) and seen.endswith(b' '):
-        os.write(terminal, answers[asked].encode() + b'\n'); asked += 1
-sys.stdout.buffer.write(seen.replace(b'\r', b'')); print('status', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-END
-chmod 644 "$work/typed.py"
 python=$(PATH=/usr/bin:/bin command -v python3)
 if [ -n "$python" ]; then
-    typed() { timeout -k 5 60 ${as[@]+"${as[@]}"} "$python" "$work/typed.py" "$1" "$VEDETTE" review up --to low >"$work/out" 2>&1; }
+    typed() { timeout -k 5 60 ${as[@]+"${as[@]}"} "$python" "$checks/../tools/typed.py" "$1" "$VEDETTE" review up --to low >"$work/out" 2>&1; }
     fresh
     inside "$change; printf 'new\033[2Jline\n' >/etc/f\$(printf '\033')x"
     x review up --to low >"$work/out" 2>"$work/stderr" </dev/null
