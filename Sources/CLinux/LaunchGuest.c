@@ -27,10 +27,11 @@ static long allow(long rules, long file, uint64_t access) {
 static long restrict_paths(const struct vd_plan *plan, int devpts) {
   if (plan->landlock < 1) return 0;
   struct ruleset attributes = {.file_system = 0x1fff};
-  if (plan->landlock >= 2) attributes.file_system |= 1 << 13;  // REFER
-  if (plan->landlock >= 3) attributes.file_system |= 1 << 14;  // TRUNCATE
-  if (plan->landlock >= 5) attributes.file_system |= 1 << 15;  // IOCTL_DEV
-  if (plan->landlock >= 6) attributes.scoped = 3;              // abstract sockets, signals
+  if (plan->landlock >= 2) attributes.file_system |= 1 << 13;            // REFER
+  if (plan->landlock >= 3) attributes.file_system |= 1 << 14;            // TRUNCATE
+  if (plan->landlock >= 5) attributes.file_system |= 1 << 15;            // IOCTL_DEV
+  if (plan->landlock >= 6) attributes.scoped = 3;                        // abstract sockets, signals
+  if (plan->landlock >= 4 && plan->refuses_tcp) attributes.network = 3;  // BIND_TCP, CONNECT_TCP
   size_t size = plan->landlock >= 6 ? 24 : plan->landlock >= 4 ? 16 : 8;
   long rules = VD_CALL(SYS_landlock_create_ruleset, &attributes, size, 0, 0, 0, 0);
   if (rules < 0) return rules;
@@ -133,7 +134,7 @@ void vd_become_guest(const struct vd_plan *plan, int command_file, int devpts) {
   // From here on the filter decides; these calls are native in its table.
   struct vd_report report = {.stage = VD_STAGE_READY, .descriptors = 4};
   int descriptor = (int)listener;
-  if (vd_send(control, &report, sizeof report, &descriptor, 1) < 0)
+  if (vd_send_flagged(control, &report, sizeof report, &descriptor, 1, command->send_flags) < 0)
     for (;;) VD_CALL(SYS_exit_group, 125, 0, 0, 0, 0, 0);
   VD_CALL(SYS_close, listener, 0, 0, 0, 0, 0);
   vd_wait_go(control);

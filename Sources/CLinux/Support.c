@@ -99,6 +99,10 @@ int vd_ignore_sigpipe(void) {
 }
 
 int vd_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
+  return vd_send_flagged(socket, bytes, count, descriptors, descriptor_count, 0);
+}
+
+int vd_send_flagged(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count, uint64_t flags) {
   char space[CMSG_SPACE(3 * sizeof(int))] = {0};
   struct iovec vector = {(void *)bytes, count};
   struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
@@ -114,7 +118,7 @@ int vd_send(int socket, const void *bytes, size_t count, const int *descriptors,
   // sendmmsg, not sendmsg: a child sends its listener under the filter already, where sendmsg waits for a tracer.
   struct mmsghdr batch = {.msg_hdr = message};
   for (;;) {
-    long result = VD_CALL(SYS_sendmmsg, socket, &batch, 1, MSG_NOSIGNAL, 0, 0);
+    long result = VD_CALL(SYS_sendmmsg, socket, &batch, 1, MSG_NOSIGNAL | flags, 0, 0);
     if (result >= 0) return 0;
     if (result != -EINTR) return (int)result;
   }

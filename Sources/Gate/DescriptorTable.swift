@@ -24,10 +24,13 @@ public struct DescriptorHandle: ~Copyable {
 public struct SocketProtocol: Sendable {
   /// TCP and UDP over IPv4 and IPv6, and nothing else.
   public let isInternet: Bool
+  /// UDP over either.
+  public let isDatagram: Bool
 
   init(name: some Collection<UInt8>) {
     let name = name.prefix { $0 != 0 }
     isInternet = ["TCP", "TCPv6", "UDP", "UDPv6"].contains { name.elementsEqual($0.utf8) }
+    isDatagram = ["UDP", "UDPv6"].contains { name.elementsEqual($0.utf8) }
   }
 }
 

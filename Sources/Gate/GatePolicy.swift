@@ -10,8 +10,10 @@ public enum IsolationLevel: String, Sendable, CaseIterable {
 
 /// What of the network a guest sees.
 public enum NetworkAccess: String, Sendable, CaseIterable {
-  /// Loopback only; without namespaces no internet sockets at all.
+  /// Loopback only; without namespaces that takes `allow`.
   case none
+  /// What a list says, on sockets that the supervisor makes; the loopback is the sandbox's.
+  case allow
   /// The host's.
   case host
 }

@@ -8,9 +8,12 @@ public import LinuxABI
 public enum LaunchCommand {
   /// A descriptor of the memory file (`memfd_create(2)`).
   ///
-  /// - Parameter flags: how the filter is loaded; with a listener, which the guest hands over.
+  /// - Parameters:
+  ///   - flags: how the filter is loaded; with a listener, which the guest hands over.
+  ///   - secret: in its upper half what the filter lets the call through by that hands the listener over.
   public static func makeFile(
-    filter: [FilterInstruction], _ flags: FilterFlags, path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]
+    filter: [FilterInstruction], _ flags: FilterFlags, path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]],
+    secret: UInt64
   ) throws(Errno) -> OwnedDescriptor {
     var bytes = [UInt8](repeating: 0, count: MemoryLayout<vd_command>.size)
     var command = vd_command()
@@ -23,6 +26,7 @@ public enum LaunchCommand {
     command.environment_count = UInt64(environment.count)
     command.environment = append(environment, to: &bytes)
     command.listener_flags = UInt64(flags.rawValue)
+    command.send_flags = secret & 0xffff_ffff_0000_0000
     withUnsafeBytes(of: command) { header in
       bytes.withUnsafeMutableBytes { $0.copyMemory(from: header) }
     }

@@ -33,6 +33,8 @@ public struct LaunchPlan: Sendable {
   public var limits: [(resource: Resource, limit: ResourceLimit)] = []
   /// The ABI version of Landlock that is used; 0 for none.
   public var landlock = 0
+  /// The guests' own domain forbids bind(2) and connect(2) of TCP, which the supervisor makes in their stead.
+  public var refusesTCP = false
   /// What init makes read-only trees of, in this order.
   public var trees: [LaunchTree] = []
 
@@ -109,6 +111,7 @@ extension LaunchPlan {
       limits.map { vd_rlimit(resource: $0.resource.rawValue, soft: $0.limit.soft, hard: $0.limit.hard) })
     plan.rlimit_count = limits.count
     plan.landlock = CInt(clamping: landlock)
+    plan.refuses_tcp = refusesTCP ? 1 : 0
     plan.trees = memory.keep(
       trees.map { tree in
         vd_tree(

@@ -25,6 +25,8 @@ public enum LockKind: UInt32, CaseIterable, Sendable {
   case descriptorJobs
   /// The queue of background copies; one copy's bytes (held while it copies a slice); how it has ended.
   case copyQueue, copyBytes, copyResult
+  /// The name server that guests ask; the addresses that it has answered with.
+  case resolver, pinnedAddresses
   /// Of one remap after copy-up: descriptions that have been replaced; how the kernel lists the two files.
   case replacedDescriptions, listedFiles
 }

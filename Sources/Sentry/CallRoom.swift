@@ -15,6 +15,7 @@ final class CallRoom {
   let tasks: TaskTable
   let files: OpenFiles
   let sockets: SocketRegistry
+  let network: GuestNetwork?
   let identity: IdentityMap
   let coherence: Coherence
   let copyUps: BackgroundCopyUps
@@ -38,6 +39,9 @@ final class CallRoom {
   var wakes: [ThreadID] = []
   /// The descriptor of a new notifier, which the platform is to wait for.
   var newNotifier: CInt?
+  /// Guests begin to ask our name server: the platform is to wait for what it is asked.
+  var newResolver: Resolver?
+  private var resolverIsStarted = false
   /// A descriptor that the caller must send before its call comes again (Duplicates.swift).
   var wantedDescriptor: CInt?
 
@@ -48,6 +52,7 @@ final class CallRoom {
     tasks = state.tasks
     files = state.files
     sockets = state.sockets
+    network = state.network
     identity = state.identity
     coherence = state.coherence
     copyUps = state.coherence.copyUps
@@ -66,6 +71,12 @@ final class CallRoom {
     wantedDescriptor = nil
     if !traced.isEmpty { traced.removeAll() }
     copyUps.callBegins()
+  }
+
+  func startResolver() {
+    if resolverIsStarted { return }
+    resolverIsStarted = true
+    newResolver = network?.resolver
   }
 
   func takeWakes() -> [ThreadID] {

@@ -13,6 +13,8 @@ enum ObservedCall {
   case rangeLock
   /// A message is received whose sender's address is to be shown as guests know it.
   case sender(SocketAddressPointer, length: Pointer<CInt>)
+  /// The same with `--net allow`.
+  case received(ReceivedNames)
 }
 
 extension CallContext {
@@ -38,6 +40,8 @@ extension SentryState {
     case .sender(let address, let length):
       // The guest's memory went away under us: it has no use for a name then.
       if result >= 0 { do throws(Errno) { try showSender(task, address, length) } catch {} }
+    case .received(let names):
+      if result >= 0 { do throws(Errno) { try showSenders(task, names, result: result) } catch {} }
     }
   }
 

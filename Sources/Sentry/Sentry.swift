@@ -127,15 +127,19 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     var wakes: [ThreadID] = []
     var control: (any GuestControl)?
     var newNotifier: CInt?
+    var newResolver: Resolver?
     var wanted: CInt?
     let outcome = state.withLock { state in
       let outcome = state.serve(call, from: thread, by: gate)
       let room = state.room
       newNotifier = room.newNotifier.take()
+      newResolver = room.newResolver.take()
       wakes = room.takeWakes()
       wanted = room.wantedDescriptor
       mustRemap = state.coherence.hasPendingRemaps
-      if mustRemap || newNotifier != nil || !wakes.isEmpty || wanted != nil { control = state.control }
+      if mustRemap || newNotifier != nil || newResolver != nil || !wakes.isEmpty || wanted != nil {
+        control = state.control
+      }
       if room.isTracing {
         traced.strings = room.traced
         traced.insideThread = state.tasks[thread].map { state.tasks.insideID(of: $0) } ?? 0
@@ -143,6 +147,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
       return outcome
     }
     if mustRemap { flushRemaps(control) }
+    if let newResolver { control?.whenReadable(newResolver.descriptor) { newResolver.serve() } }
     if let newNotifier {
       control?.whenReadable(newNotifier) { [weak self] in self?.state.withLock { $0.files.notifier?.serve() } }
     }
@@ -198,6 +203,9 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
 
   /// How often guests were refused a thread or process more (`SentryState.taskLimit`).
   public var refusedTasks: Int { state.withLock { $0.tasks.refusedCount } }
+
+  /// What guests were refused of the network, a line each.
+  public var networkReport: [String] { state.withLock { $0.network?.report ?? [] } }
 
   /// Gives `body` the tree under its lock: for what is asked of it when the guests are gone.
   public func withTree<Result: Sendable, Failure: Error>(

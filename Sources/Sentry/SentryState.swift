@@ -16,6 +16,8 @@ public final class SentryState {
   let tasks: TaskTable
   let files: OpenFiles
   let sockets: SocketRegistry
+  /// Of `--net allow`; nil without it.
+  let network: GuestNetwork?
   /// See `OpenFiles`.
   public var terminalDevice: UInt64? {
     get { files.terminalDevice }
@@ -51,14 +53,17 @@ public final class SentryState {
   /// - Parameters:
   ///   - store: where placeholders and the bytes of memory files live.
   ///   - layout: the secrets that the filter knows too.
+  ///   - network: what guests' internet sockets may reach, where that is judged.
   ///   - copyUps: the overlay whose copy-ups guests must not notice; nil if there is none.
   public init(
     vfs: VirtualFileSystem, store: BackingStore, layout: TrampolineLayout, identity: IdentityMap,
-    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool, networkIsHidden: Bool, copyUps: (any CopyUpSource)?
+    hasPidNamespace: Bool, abstractSocketsAreScoped: Bool, networkIsHidden: Bool, network: GuestNetwork? = nil,
+    copyUps: (any CopyUpSource)?
   ) throws(Errno) {
     storeDevice = try store.deviceNumber()
     names = try SystemNames(host: Array("localhost".utf8))
     self.networkIsHidden = networkIsHidden
+    self.network = network
     self.vfs = vfs
     self.store = store
     self.layout = layout

@@ -101,4 +101,6 @@ public enum MemoryCost {
   public static let thread = 1024
   /// A bound Unix socket.
   public static let socket = 768
+  /// What is known of an internet socket.
+  public static let internetSocket = 256
 }

@@ -141,6 +141,9 @@ private struct SandboxSession {
 
   /// What the guests were refused, or ended for.
   private func reportLimits(_ sentry: Sentry, _ guest: GuestProcess) throws(SandboxError) {
+    if configuration.network == .allow, !configuration.quiet {
+      for line in sentry.networkReport { DescriptorOutput.write(Array("vedette: net: \(line)\n".utf8), to: 2) }
+    }
     let refused = sentry.refusedTasks
     if refused > 0, !configuration.quiet, let limit = configuration.taskLimit {
       let times = refused == 1 ? "once" : "\(refused) times"
@@ -212,7 +215,11 @@ private struct SandboxSession {
     case .full: launch.isolation = .full
     case .noNamespaces: launch.isolation = .noNamespaces
     }
-    launch.network = configuration.network == .host ? .host : .none
+    switch configuration.network {
+    case .none: launch.network = .none
+    case .allow: launch.network = .allow
+    case .host: launch.network = .host
+    }
     launch.opensLowPorts = identity.user == 0
     launch.gate = configuration.gate == .notify ? .notify : .trace
     launch.user = identity.user
@@ -245,6 +252,8 @@ private struct SandboxSession {
       kept |= 1 << 0 | 1 << 1 | 1 << 3
     }
     if keepsChanges { kept |= 1 << 4 | 1 << 21 | 1 << 27 }
+    // CAP_NET_BIND_SERVICE.
+    if configuration.publishedPorts.contains(where: { $0.hostPort < 1024 }) { kept |= 1 << 10 }
     return kept
   }
 
@@ -265,13 +274,15 @@ private struct SandboxSession {
     let tree = SandboxTree(
       configuration: configuration, layers: layers, store: store, identity: identity, cachedNames: bounds.names)
     let (vfs, overlay, plan) = try tree.build()
+    let network = try configuration.makeNetwork(guest.policy, opensLowPorts: identity.user == 0, budget: store.budget)
     let state: SentryState
     do throws(Errno) {
       state = try SentryState(
         vfs: vfs, store: store, layout: guest.layout, identity: identity,
         hasPidNamespace: guest.isolation == .full,
-        abstractSocketsAreScoped: guest.isolation == .full && configuration.network == .none,
-        networkIsHidden: guest.isolation == .noNamespaces && configuration.network == .none, copyUps: overlay)
+        abstractSocketsAreScoped: guest.isolation == .full && configuration.network != .host,
+        networkIsHidden: guest.isolation == .noNamespaces && configuration.network != .host,
+        network: network, copyUps: overlay)
       try SystemMounts(state: state, devpts: guest.devpts, identity: identity, plan: plan).mount()
     } catch {
       throw SandboxError("cannot mount /proc, /dev and /sys inside: \(error)")

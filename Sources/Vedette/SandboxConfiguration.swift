@@ -3,6 +3,7 @@
 
 import Kernel
 import LinuxABI
+public import Sentry
 public import VFS
 
 /// A path, an argument or an environment string.
@@ -75,6 +76,8 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public enum Network: String, Sendable, CaseIterable {
     /// Loopback only.
     case none
+    /// Loopback, and what `networkRules` say.
+    case allow
     /// The host's network.
     case host
   }
@@ -125,6 +128,10 @@ public struct SandboxConfiguration: Sendable, Equatable {
   /// Nothing but what `binds` and `tmpfs` mount can be changed, and the sandbox's own /dev and /dev/shm.
   public var readOnly = false
   public var network: Network = .none
+  /// What may be reached with `.allow`: addresses, ranges, names.
+  public var networkRules: [NetworkRule] = []
+  /// Ports of the host's 127.0.0.1 that lead to ports inside, with `.allow`.
+  public var publishedPorts: [PublishedPort] = []
   public var isolation: Isolation = .auto
   public var gate: GateChoice = .trace
   /// Nanoseconds that the run may take: then the command is sent SIGTERM, five seconds later all is killed, and the status
@@ -210,6 +217,7 @@ extension SandboxConfiguration {
     try validateDescriptors()
     try validateLimits()
     try validateRules()
+    try validateNetwork()
     if traceBeginnings, traceFile == nil {
       throw ConfigurationError(
         at: "--trace-begin", "there is no trace", advice: "say --trace FILE too, or leave it out")

@@ -39,7 +39,7 @@ enum OptionAdvice {
     case "--rm": "leave it out: nothing is kept unless --upper DIR says so"
     case "-d", "--detach", "--name", "--restart":
       "leave it out: there is no daemon; the shell's & runs it in the background"
-    case "--network", "--share-net", "--unshare-net": "--net none or --net host; none is the default"
+    case "--network", "--share-net", "--unshare-net": "--net none, allow or host; none is the default"
     case "--privileged", "--cap-add", "--cap-drop", "--security-opt":
       "leave it out: the command never has privileges on the host; --fake-root for root inside"
     case "--entrypoint": "name the command itself: vedette run -- COMMAND"

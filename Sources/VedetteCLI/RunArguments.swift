@@ -85,6 +85,10 @@ struct RunArguments: Equatable {
         try setting.apply(to: &result)
       }
     }
+    // A list implies that there is one.
+    if !result.networkRules.isEmpty || !result.publishedPorts.isEmpty {
+      if !sources.joined().contains(where: { $0.option == .net }) { result.network = .allow }
+    }
     return (result, SettingPlaces(fromFile + defaults.settings + settings))
   }
 }

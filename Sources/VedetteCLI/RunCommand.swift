@@ -117,8 +117,27 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The network: none (loopback only) or host (default: none). Example: --net host", valueName: "none|host"))
+      """
+      The network: none (loopback only), allow (what --allow-net says) or host (default: none). Example: --net host
+      """, valueName: "none|allow|host"))
   var net: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      What the command may reach: a name, *.name, an address or a range, its ports and protocol; dns to resolve every \
+      name. Repeatable; implies --net allow. Example: --allow-net pypi.org:443/tcp --allow-net 10.0.0.0/8:5000-5100
+      """, valueName: "host[:port][/tcp|udp]"))
+  var allowNet: [String] = []
+
+  @Option(
+    name: [.long, .customShort("p")],
+    help: ArgumentHelp(
+      """
+      The host reaches, on 127.0.0.1:PORT, who listens inside on GUESTPORT (default: PORT). Repeatable; implies --net \
+      allow. Example: --publish 8080:80
+      """, valueName: "port[:guestport]"))
+  var publish: [String] = []
 
   @Option(
     help: ArgumentHelp(

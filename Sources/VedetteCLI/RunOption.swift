@@ -16,7 +16,9 @@ enum RunOption: String, CaseIterable {
   case clearEnv = "clear-env"
   case user
   case fakeRoot = "fake-root"
-  case net, isolation, gate, fd, trace
+  case net, publish
+  case allowNet = "allow-net"
+  case isolation, gate, fd, trace
   case traceBegin = "trace-begin"
   case stats, changes, quiet, verbose, review
 
@@ -31,7 +33,7 @@ enum RunOption: String, CaseIterable {
     switch self {
     case .rootfs, .upper, .workdir, .hostname, .net, .isolation, .gate, .trace: .text
     case .size, .user, .timeout, .memory, .cpus, .maxFile: .textOrNumber
-    case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide: .texts
+    case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide, .allowNet, .publish: .texts
     case .pids: .number
     case .fd: .numbers
     case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly, .review: .flag
@@ -81,6 +83,10 @@ struct Setting: Equatable {
     case .readOnly: configuration.readOnly = value == "true"
     case .fakeRoot: configuration.fakeRoot = value == "true"
     case .net: configuration.network = try choice()
+    case .allowNet:
+      configuration.networkRules.append(try network { (text) throws(NetworkRuleError) in try NetworkRule(text) })
+    case .publish:
+      configuration.publishedPorts.append(try network { (text) throws(NetworkRuleError) in try PublishedPort(text) })
     case .isolation: configuration.isolation = try choice()
     case .gate: configuration.gate = try choice()
     case .fd:
@@ -114,6 +120,14 @@ struct Setting: Equatable {
   }
 
   // MARK: - What a value may look like
+
+  private func network<Value>(_ read: (ByteString) throws(NetworkRuleError) -> Value) throws(ConfigurationError)
+    -> Value
+  {
+    do throws(NetworkRuleError) { return try read(value) } catch {
+      throw self.error(error.problem, advice: error.advice)
+    }
+  }
 
   private func nonEmpty() throws(ConfigurationError) -> ByteString {
     if value.isEmpty { throw error("the value is empty", advice: "wanted: \(option.form)") }

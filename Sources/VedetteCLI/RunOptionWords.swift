@@ -13,6 +13,7 @@ extension RunOption {
     case .user: "u"
     case .memory: "m"
     case .trace: "o"
+    case .publish: "p"
     default: nil
     }
   }
@@ -38,7 +39,9 @@ extension RunOption {
     case .envFile, .trace: "FILE"
     case .user: "USER[:GROUP]"
     case .hostname: "NAME"
-    case .net: "none|host"
+    case .net: "none|allow|host"
+    case .allowNet: "HOST[:PORT][/tcp|/udp]"
+    case .publish: "PORT[:GUESTPORT]"
     case .isolation: "auto|full|no-namespaces"
     case .gate: "trace|notify"
     case .timeout: "TIME"

@@ -9,7 +9,7 @@ cd "$root" || exit 2
 if [ -n "${PARTS:-}" ]; then
     lanes=("$PARTS")
 else
-    lanes=("units native inside nobody no-namespaces notify walk differential fuzz" "e2e escape checked")
+    lanes=("units native inside nobody no-namespaces network-list notify walk differential fuzz" "e2e escape checked")
 fi
 SWIFT=${SWIFT:-swift}
 export OUT=$root/.build/ctests
@@ -203,9 +203,12 @@ runPart() {
     native) conformance native ;;
     inside) conformance inside ;;
     nobody) conformance inside inside-nobody ;;
+    network-list)
+        conformance inside inside-network-list --net allow inet_socket unix_socket scm_rights descriptor_flight
+        conformance inside inside-network-list-bare --net allow --isolation no-namespaces --gate notify inet_socket unix_socket scm_rights
+        ;;
     no-namespaces)
         conformance inside inside-no-namespaces --isolation no-namespaces
-        # Internet sockets are there with the host's network only.
         conformance inside inside-no-namespaces-host --isolation no-namespaces --net host inet_socket escape_race unix_socket
         ;;
     notify) conformance inside inside-notify --gate notify ;;

@@ -64,7 +64,8 @@ final class ExtremeGuest {
     state = try SentryState(
       vfs: vfs, store: scratch.store, layout: TrampolineLayout(flagsSecret: 1 << 40, descriptorSecret: 1 << 41),
       identity: identity, hasPidNamespace: hasPidNamespace, abstractSocketsAreScoped: true,
-      networkIsHidden: !hasPidNamespace, copyUps: overlay)
+      networkIsHidden: !hasPidNamespace, network: hasPidNamespace ? nil : try Self.network(scratch.store.budget),
+      copyUps: overlay)
     let terminals = try Host.openTrusted("/dev/pts", [.directory])
     try SystemMounts(state: state, devpts: terminals.rawValue, identity: identity, plan: plan).mount()
     try vfs.mount(
@@ -81,6 +82,12 @@ final class ExtremeGuest {
     task = Self.makeTask(thread, state, credentials)
     try openFiles()
     try becomeChild()
+  }
+
+  /// One port of the host's own loopback, and names.
+  private static func network(_ budget: MemoryBudget) throws -> GuestNetwork {
+    let rules = try ["127.0.0.1:9", "dns"].map { try NetworkRule(ByteString($0)) }
+    return try GuestNetwork(NetworkRules(rules), opensLowPorts: true, budget: budget)
   }
 
   private func text(_ string: String) -> UInt64 {
@@ -125,6 +132,13 @@ final class ExtremeGuest {
     let reference = try #require(serve(SYS_open, paths[1], UInt64(OpenFlags.path.rawValue)))
     watchers = [UInt64(try #require(serve(SYS_inotify_init1)))]
     for type in [1, 2] { sockets.append(UInt64(keep(CInt(try Host.callForGuest(.socket, Int(AF_UNIX), type, 0))))) }
+    if state.network != nil {
+      for family in [AF_INET, AF_INET6] {
+        for type in [1, 2] {
+          sockets.append(UInt64(keep(CInt(try Host.callForGuest(.socket, Int(family), type, 0)))))
+        }
+      }
+    }
     var pipe: (CInt, CInt) = (0, 0)
     _ = try withUnsafeMutablePointer(to: &pipe) { try Host.callForGuest(.pipe2, Int(bitPattern: $0), 0) }
     var pair: (CInt, CInt) = (0, 0)
@@ -199,6 +213,9 @@ final class ExtremeGuest {
     arena.storeBytes(of: (0, 0, 0), toByteOffset: 2 * 4096, as: (UInt64, UInt64, UInt64).self)
     let words: [UInt64] =
       switch number {
+      // A struct sockaddr_in of 127.0.0.1, port 9.
+      case _ where state.network != nil && [SYS_connect, SYS_sendto, SYS_bind].contains(number):
+        [0x0100_007f_0900_0002]
       // A version of capget(2), for no thread in particular; struct sockaddr_un; a size of the name's buffer.
       case SYS_capget, SYS_capset: [0x2008_0522]
       // struct mnt_id_req of the root mount, of all mounts.

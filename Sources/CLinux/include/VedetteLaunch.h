@@ -92,6 +92,8 @@ struct vd_plan {
   size_t rlimit_count;
   /// ABI version of Landlock that is used; 0 for none.
   int landlock;
+  /// The guests' own domain forbids bind(2) and connect(2) of TCP, which the supervisor makes in their stead.
+  int refuses_tcp;
   /// What init makes read-only trees of, in this order.
   const struct vd_tree *trees;
   size_t tree_count;
@@ -105,6 +107,8 @@ struct vd_command {
   uint64_t arguments, argument_count;
   uint64_t environment, environment_count;
   uint64_t listener_flags;
+  /// In the upper half of the flags with which the listener is sent: the filter knows it, and lets that call through.
+  uint64_t send_flags;
 };
 
 /// Starts init in new namespaces. Returns its pid, or a negative errno. It waits for one byte on the control socket (the
@@ -116,6 +120,9 @@ pid_t vd_launch_guest(const struct vd_plan *plan);
 
 /// Sends `bytes` and up to three descriptors as one datagram. Returns 0 or a negative errno.
 int vd_send(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+
+/// The same with more bits in the register of the call's flags, of which the kernel looks at the lower half only.
+int vd_send_flagged(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count, uint64_t flags);
 
 /// Receives one datagram; `*sender` is the sender's pid in our namespace (0 if unknown). Returns the count, 0 at the
 /// other side's end, or a negative errno.

@@ -11,10 +11,11 @@ struct Confinement {
   private let kept: UInt64
 
   /// - Parameter kept: the capabilities that serving the layers needs, bit N for capability N.
+  /// - Parameter makesSockets: guests' internet sockets are made by the supervisor.
   /// - Throws: `.system`; libseccomp has no memory then.
-  init(keeping kept: UInt64) throws(LaunchError) {
+  init(keeping kept: UInt64, makesSockets: Bool) throws(LaunchError) {
     self.kept = kept
-    do throws(Errno) { filter = try SupervisorCalls.filter() } catch {
+    do throws(Errno) { filter = try SupervisorCalls.filter(makesSockets: makesSockets) } catch {
       throw LaunchError(.system, "building the supervisor's own filter", errno: error)
     }
   }

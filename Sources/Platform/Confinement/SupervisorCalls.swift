@@ -11,17 +11,26 @@ import LinuxABI
 /// The calls of a supervisor whose set-up is done.
 package enum SupervisorCalls {
   /// Indexed by number; nil is refused.
-  package static let policies: [CallPolicy?] = {
+  package static let policies = table([], [])
+
+  /// The same for a supervisor that makes sockets for guests (`NetworkAccess.allow`).
+  package static let policiesWithSockets = table(network, [makingSockets])
+
+  private static func table(_ more: [SystemCallNumber], _ moreChecked: [(SystemCallNumber, CallPolicy)])
+    -> [CallPolicy?]
+  {
     var policies = [CallPolicy?](repeating: nil, count: DispositionTable.count)
-    for number in files + names + guests + memory + own { policies[number.index] = CallPolicy(otherwise: .native) }
-    for (number, policy) in checked { policies[number.index] = policy }
+    for number in files + names + guests + memory + own + more {
+      policies[number.index] = CallPolicy(otherwise: .native)
+    }
+    for (number, policy) in checked + moreChecked { policies[number.index] = policy }
     return policies
-  }()
+  }
 
   /// The table as a filter.
-  package static func filter() throws(Errno) -> [FilterInstruction] {
+  package static func filter(makesSockets: Bool = false) throws(Errno) -> [FilterInstruction] {
     let filter = try CallFilter(otherwise: .refuse(.notPermitted))
-    for (index, policy) in policies.enumerated() {
+    for (index, policy) in (makesSockets ? policiesWithSockets : policies).enumerated() {
       guard let policy else { continue }
       let number = SystemCallNumber(index)
       for rule in policy.rules {
@@ -70,6 +79,20 @@ package enum SupervisorCalls {
     .bind, .connect, .getsockopt, .setsockopt, .getsockname, .getpeername, .sendto, .sendmsg, .sendmmsg, .recvmsg,
     .shutdown,
   ]
+
+  /// On sockets of the supervisor's own making, and on those that it makes for guests.
+  private static let network: [SystemCallNumber] = [.listen, .accept4, .recvfrom, .timerfd_settime]
+
+  /// TCP and UDP, closed by exec.
+  private static let makingSockets: (SystemCallNumber, CallPolicy) = (
+    .socket,
+    CallPolicy(
+      [
+        ArgumentRule(
+          .native, when: .oneOf(argument: 0, [AddressFamily.internet.argument, AddressFamily.internet6.argument]),
+          .oneOf(argument: 1, [0o2000001, 0o2000002, 0o2004001, 0o2004002]), .equal(argument: 2, mask: .max, value: 0))
+      ], otherwise: refusal)
+  )
 
   /// On names, below descriptors of the layers and in /proc.
   private static let names: [SystemCallNumber] = [

@@ -118,7 +118,7 @@ public final class GuestProcess {
     devpts = launcher.terminals?.rawValue
     layout = TrampolineLayout(flagsSecret: try Self.secret(), descriptorSecret: try Self.secret())
     policy = GatePolicy(
-      isolation: isolation, network: configuration.network, gate: configuration.gate, layout: layout,
+      isolation: isolation, network: configuration.network(at: isolation), gate: configuration.gate, layout: layout,
       countsTasks: configuration.countsTasks, servesHostName: !launcher.kernelHasHostName)
   }
 
@@ -144,14 +144,17 @@ public final class GuestProcess {
       // where a guest has nothing to hide from itself.
       command = try LaunchCommand.makeFile(
         filter: filter, [.newListener, .waitKillable, .allowSpeculation], path: path, arguments: arguments,
-        environment: environment)
+        environment: environment, secret: layout.flagsSecret)
     } catch {
       throw LaunchError(.system, "the memory file for the command line", errno: error)
     }
     var confinement: Confinement?
     // Closed there: it holds the environment.
     let started = try launcher.start(command) { () throws(LaunchError) in
-      if configuration.confinesProcess { confinement = try Confinement(keeping: configuration.keptCapabilities) }
+      if configuration.confinesProcess {
+        confinement = try Confinement(
+          keeping: configuration.keptCapabilities, makesSockets: policy.network == .allow)
+      }
     }
     try limits.begin(with: started.thread)
     let arrivals = SignalArrivals()

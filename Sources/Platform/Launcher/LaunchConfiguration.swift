@@ -9,6 +9,11 @@ public struct LaunchConfiguration: Sendable {
   /// Nil: `full` if the kernel and the user's rights allow it, else `no-namespaces`.
   public var isolation: IsolationLevel?
   public var network = NetworkAccess.none
+  /// What is in force: without namespaces nothing but a list has a loopback for guests alone, which is then an empty one.
+  func network(at isolation: IsolationLevel) -> NetworkAccess {
+    network == .none && isolation == .noNamespaces ? .allow : network
+  }
+
   /// Ports below 1024 may be bound in the sandbox's own network (`ip_unprivileged_port_start` of `man 7 ip`), which is what
   /// uid 0 expects; guests have no capability for it. Means nothing with the host's network.
   public var opensLowPorts = false

@@ -14,7 +14,7 @@ extension LaunchPlan {
         executableStack: (Trampoline.name(executableStack: true), Trampoline.image(executableStack: true))))
     if isolation == .full {
       namespaces = [.newUser, .newMounts, .newProcesses, .newIPC, .newHostName, .newCgroup]
-      if configuration.network == .none {
+      if configuration.network != .host {
         namespaces.insert(.newNetwork)
         wantsLoopback = true
         opensLowPorts = configuration.opensLowPorts
@@ -26,6 +26,7 @@ extension LaunchPlan {
     storeInodes = configuration.storeInodes
     dropsGroups = Host.effectiveUser == 0
     landlock = min(LandlockRules.version, 6)
+    refusesTCP = configuration.network(at: isolation) == .allow
     signalMask = configuration.signalMask ?? Host.signalMask
     resetsBrokenPipe = Host.ignoreBrokenPipes()
     if configuration.forwardsSignals { SignalForwarder.block() }

@@ -46,7 +46,11 @@ mistake 125 "help: there is no command 'ruin' (vedette --help lists the commands
 # What other tools have.
 mistake 125 "run: there is no option '--rm' (leave it out: nothing is kept unless --upper DIR says so)" run --rm -- ls
 mistake 125 "run: there is no option '-it' (leave it out: the command has the caller's standard input and terminal)" run -it -- bash
-mistake 125 "run: there is no option '--network' (--net none or --net host; none is the default)" run --network none -- ls
+mistake 125 "run: there is no option '--network' (--net none, allow or host; none is the default)" run --network none -- ls
+mistake 125 "--allow-net: 'a..b' names no host (a name, *.name, an address or a range; a name of another script as xn--)" run --allow-net a..b -- ls
+mistake 125 "--allow-net: '10.0.0.0/33' has a length that no address has (write HOST[:PORT[-PORT]][/tcp|/udp], or dns)" run --allow-net 10.0.0.0/33 -- ls
+mistake 125 "--allow-net: means nothing with --net none (with --net allow, which they imply)" run --net none --allow-net dns -- ls
+mistake 125 "--publish: 'a' is no port (write PORT or PORT:GUESTPORT, numbers from 1 to 65535)" run --publish a -- ls
 mistake 125 "run: there is no option '--privileged' (leave it out: the command never has privileges on the host; --fake-root for root inside)" run --privileged -- ls
 mistake 125 "run: there is no option '--ro-bind' (--bind SRC[:DST][:ro])" run --ro-bind / / -- ls
 mistake 125 "run: there is no option '--chdir' (--workdir DIR)" run --chdir /tmp -- ls

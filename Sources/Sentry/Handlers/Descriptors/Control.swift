@@ -31,9 +31,14 @@ extension SystemCallTable {
       ], otherwise: .errno(.inappropriateIOCTLForDevice))
   }
 
-  /// Without a network namespace the interfaces are the host's: of a guest without a network there are none.
+  /// Without a network namespace the interfaces are the host's: of a guest without a network there are none. With a network list
+  /// sockets are the host's everywhere.
   static func interfaces(_ policy: GatePolicy) -> Disposition {
-    policy.isolation == .noNamespaces && policy.network == .none ? .errno(.operationNotSupportedByDevice) : .native
+    switch policy.network {
+    case .host: .native
+    case .allow: .errno(.operationNotSupportedByDevice)
+    case .none: policy.isolation == .noNamespaces ? .errno(.operationNotSupportedByDevice) : .native
+    }
   }
 
   private static let descriptorControl: @Sendable (GatePolicy) -> CallPolicy = { policy in

@@ -8,33 +8,41 @@ extension CallContext {
   func connect(_ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt) throws(Errno) -> Outcome {
     let socket = try duplicate(descriptor)
     let family = try Host.addressFamily(of: socket.rawValue)
+    if network != nil, family == .internet || family == .internet6 {
+      return try connectFiltered(descriptor, InternetSocket(socket, family), pointer, length)
+    }
     guard family == .unix else {
       // Without namespaces a native call may find another socket and another address than we saw: the host's Unix sockets
       // would be in reach. Internet sockets exist there with `--net host` only.
       if hasPidNamespace { return .native }
       guard family == .internet || family == .internet6 else { throw .notPermitted }
-      return try connectInternet(descriptor, pointer, length, socket.rawValue)
+      return try connectInternet(descriptor, try plainAddress(pointer, length), socket.rawValue)
     }
     // AF_UNSPEC dissolves a datagram socket's association; without namespaces there are no datagram sockets, and the
     // kernel must not read the address again.
     if length >= 2, try memory.load(UInt16.self, at: pointer.address) == AddressFamily.unspecified.rawValue {
       guard hasPidNamespace else { throw .invalidArgument }
-      return .native
+      if numbersStay { return .native }
+      return try connectHere(socket.rawValue, [UInt8](repeating: 0, count: 16))
     }
     let address = try unixAddress(pointer, length)
     guard let bytes = address.path else {
       if address.isAbstract, !sockets.abstractNamesAreScoped { throw .connectionRefused }
-      return .native
+      return numbersStay ? .native : try connectHere(socket.rawValue, [UInt8](address.bytes))
     }
     trace(bytes, at: pointer.address)
     let kernelAddress = UnixAddress.family + (try kernelAddress(of: bytes, for: socket.rawValue))
-    if hasPidNamespace {
+    if hasPidNamespace, numbersStay {
       return .substituteReading(
         SystemCall(.connect, descriptor, pointer, kernelAddress.count), kernelAddress, argument: 1)
     }
     // Without namespaces the kernel must not read an address that the guest can still change. Never wait for a listener
     // here: a full backlog is EAGAIN.
-    if let failure = try connectAtOnce(socket.rawValue, kernelAddress).failure { throw failure }
+    return try connectHere(socket.rawValue, kernelAddress)
+  }
+
+  private func connectHere(_ socket: CInt, _ address: [UInt8]) throws(Errno) -> Outcome {
+    if let failure = try connectAtOnce(socket, address).failure { throw failure }
     return .value(0)
   }
 
@@ -53,10 +61,8 @@ extension CallContext {
   /// The connection is begun here, with our copy of the address on our duplicate of the socket. A guest that would wait for
   /// its end waits in a poll(2) of its own, and then calls again: once the handshake is over, connect(2) reports its outcome
   /// (`__inet_stream_connect`, the case SS_CONNECTING).
-  private func connectInternet(
-    _ descriptor: Descriptor, _ pointer: SocketAddressPointer, _ length: CInt, _ socket: CInt
-  ) throws(Errno) -> Outcome {
-    let (isBlocking, failure) = try connectAtOnce(socket, try plainAddress(pointer, length))
+  func connectInternet(_ descriptor: Descriptor, _ address: [UInt8], _ socket: CInt) throws(Errno) -> Outcome {
+    let (isBlocking, failure) = try connectAtOnce(socket, address)
     guard isBlocking, failure == .nowInProgress || failure == .alreadyInProcess else {
       task.connectDeadline = nil
       return .value(failure?.result ?? 0)
@@ -69,6 +75,12 @@ extension CallContext {
       }
       timeout = left
     }
+    return waitToWrite(descriptor, timeout: timeout)
+  }
+
+  /// The guest waits until a socket of its own can be written to (or that many milliseconds, unless it is -1), and makes its call
+  /// again.
+  func waitToWrite(_ descriptor: Descriptor, timeout: CInt) -> Outcome {
     // struct pollfd: the descriptor, POLLOUT, no result. Whatever else a thread of the guest makes of it, it wakes too early.
     let number = UInt32(bitPattern: descriptor.number)
     let poll = (0..<4).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } + [4, 0, 0, 0]

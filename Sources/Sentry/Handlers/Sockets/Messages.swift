@@ -18,6 +18,9 @@ extension SystemCallTable {
       45, "recvfrom", .fd, .buffer, .size("len"), .messageFlags, .socketAddress, Arg<Pointer<CInt>>("addrlen"),
       as: .when(isConnected, otherwise: .trace)
     ) { (call, descriptor, _, _, _, address, length) throws(Errno) in
+      if let network = call.network, network.disguisesSenders {
+        return call.observe(.received(.one(descriptor, address, length: length)))
+      }
       guard try call.isUnixSocket(descriptor) else { return .native }
       return call.observe(.sender(address, length: length))
     }
@@ -48,10 +51,16 @@ extension CallContext {
     _ descriptor: Descriptor, _ bytes: Buffer, _ count: ByteCount, _ flags: MessageFlags,
     _ pointer: SocketAddressPointer, _ length: CInt
   ) throws(Errno) -> Outcome {
+    let message = Message(descriptor: descriptor, bytes: bytes, count: count, flags: flags, pointer: pointer)
+    if network != nil {
+      let known = try knownSocket(descriptor)
+      if numbersStay, let socket = known.unixDescriptor {
+        return try send(message, to: try unixAddress(pointer, length), by: socket)
+      }
+      return try sendFiltered(descriptor, bytes, count, flags, pointer, length, by: known)
+    }
     guard let socket = try unixSocket(descriptor) else { return .native }
-    return try send(
-      Message(descriptor: descriptor, bytes: bytes, count: count, flags: flags, pointer: pointer),
-      to: try unixAddress(pointer, length), by: socket.rawValue)
+    return try send(message, to: try unixAddress(pointer, length), by: socket.rawValue)
   }
 
   /// What sendto(2) is given, but for the destination.
@@ -88,6 +97,7 @@ extension CallContext {
   {
     let header = try memory.load(pointer)
     if try copiesUpBeforeSending(control: header.control, header.controlLength) { return again() }
+    if network != nil, let outcome = try sendFiltered(descriptor, pointer, flags) { return outcome }
     // Without namespaces there are no Unix sockets that take a name here.
     if header.name == 0 || header.nameLength == 0 || !hasPidNamespace { return .native }
     guard let socket = try unixSocket(descriptor) else { return .native }

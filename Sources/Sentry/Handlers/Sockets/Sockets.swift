@@ -22,13 +22,10 @@ extension SystemCallTable {
     addSocketNames()
     native(43, "accept", .fd, .bytes("addr"), .bytes("addrlen"))
     native(288, "accept4", .fd, .bytes("addr"), .bytes("addrlen"), .int("flags"))
-    native(47, "recvmsg", .fd, .bytes("msg"), .messageFlags)
-    native(299, "recvmmsg", .fd, .bytes("msgvec"), .int("vlen"), .messageFlags, .bytes("timeout"))
-    native(307, "sendmmsg", .fd, .bytes("msgvec"), .int("vlen"), .messageFlags)
     native(48, "shutdown", .fd, .int("how"))
-    native(50, "listen", .fd, .int("backlog"))
     native(55, "getsockopt", .fd, .int("level"), .int("optname"), .bytes("optval"), .bytes("optlen"))
     addSocketMaking()
+    addFilteredSockets()
   }
 
   private mutating func addSocketMaking() {
@@ -44,19 +41,21 @@ extension SystemCallTable {
         .equal(argument: 1, mask: 0xf, value: UInt64(type.rawValue)))
     }
     let ofUnix = ArgumentRule(.native, when: .int(0, unix))
-    filtered(
-      41, "socket", "Unix sockets, those of the internet, and routing; without namespaces no datagrams of the first",
-      .int("domain"), .int("type"), .int("protocol"),
-      treatment: .depends { policy in
+    served(
+      41, "socket", .int("domain"), .int("type"), .int("protocol"),
+      as: .depends { policy in
+        let ofInternet = ArgumentRule(Self.makingInternetSocket(policy), when: isInternet)
         switch policy.isolation {
         case .full:
           let routing = ArgumentRule(.native, when: .int(0, AddressFamily.netlink.argument), .int(2, 0))
-          return CallPolicy([ofUnix, ArgumentRule(.native, when: isInternet), routing], otherwise: refused)
-        case .noNamespaces:
-          let internet = ArgumentRule(policy.network == .host ? .native : .errno(.permissionDenied), when: isInternet)
-          return CallPolicy(datagrams + [ofUnix, internet], otherwise: refused)
+          // With a network list the sockets are not of the namespace whose interfaces these would show.
+          return CallPolicy([ofUnix, ofInternet] + (policy.network == .allow ? [] : [routing]), otherwise: refused)
+        case .noNamespaces: return CallPolicy(datagrams + [ofUnix, ofInternet], otherwise: refused)
         }
-      })
+      }, note: "Unix sockets, those of the internet, and routing; without namespaces no datagrams of the first"
+    ) { (call, domain, type, protocolNumber) throws(Errno) in
+      try call.makeInternetSocket(domain, type, protocolNumber)
+    }
     // `sock_no_socketpair`: the families of socket(2), and netlink, make no pairs.
     let unpaired = ArgumentRule(
       .errno(.notSupportedOnSocket), when: .oneOf(argument: 0, internet + [AddressFamily.netlink.argument]))
@@ -66,9 +65,11 @@ extension SystemCallTable {
         CallPolicy((policy.isolation == .full ? [] : datagrams) + [ofUnix, unpaired], otherwise: refused)
       })
     filtered(
-      54, "setsockopt", "no interface of the host is named where guests have no network", .fd, .int("level"),
-      .int("optname"), .bytes("optval"), .int("optlen"),
+      54, "setsockopt",
+      "no interface of the host is named where guests have no network; with a network list, what it lists",
+      .fd, .int("level"), .int("optname"), .bytes("optval"), .int("optlen"),
       treatment: .depends { policy in
+        if policy.network == .allow { return Self.optionsOfFilteredSockets }
         // SO_BINDTODEVICE and SO_BINDTOIFINDEX: by a name or a number whether there is such an interface, and getsockopt(2)
         // answers with its name.
         let binding = ArgumentRule(
@@ -76,6 +77,15 @@ extension SystemCallTable {
           .oneOf(argument: 2, [SocketOption.bindToDevice, .bindToInterface].map { UInt32($0.rawValue) }))
         return CallPolicy([binding], otherwise: .native)
       })
+  }
+
+  private static func makingInternetSocket(_ policy: GatePolicy) -> Disposition {
+    switch policy.network {
+    case .host: .native
+    case .allow: .notify
+    // Without namespaces there is no loopback but the host's.
+    case .none: policy.isolation == .full ? .native : .errno(.permissionDenied)
+    }
   }
 }
 
@@ -119,7 +129,11 @@ extension CallContext {
     -> Outcome
   {
     let socket = try duplicate(descriptor)
-    guard try Host.addressFamily(of: socket.rawValue) == .unix else {
+    let family = try Host.addressFamily(of: socket.rawValue)
+    if network != nil, family == .internet || family == .internet6 {
+      return try bindInternet(InternetSocket(socket, family), pointer, length)
+    }
+    guard family == .unix else {
       // As for connect: without namespaces the kernel does not read the address again.
       if hasPidNamespace { return .native }
       let address = try plainAddress(pointer, length)
@@ -131,7 +145,9 @@ extension CallContext {
     let address = try unixAddress(pointer, length)
     guard let bytes = address.path else {
       if address.isAbstract, !sockets.abstractNamesAreScoped { throw .notPermitted }
-      return .native
+      if numbersStay { return .native }
+      try Host.bind(socket.rawValue, to: [UInt8](address.bytes))
+      return .value(0)
     }
     trace(bytes, at: pointer.address)
     // Bound already: before anything about the path.
