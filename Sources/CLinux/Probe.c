@@ -19,7 +19,7 @@ int vd_probe_ptrace(void) {
     VD_CALL(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
     for (;;) VD_CALL(SYS_pause, 0, 0, 0, 0, 0, 0);
   }
-  long result = VD_CALL(SYS_ptrace, VD_PTRACE_SEIZE, child, 0, VD_PTRACE_O_EXITKILL | VD_PTRACE_O_TRACESECCOMP, 0, 0);
+  long result = VD_CALL(SYS_ptrace, PTRACE_SEIZE, child, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP, 0, 0);
   VD_CALL(SYS_kill, child, SIGKILL, 0, 0, 0, 0);
   wait_for(child);
   return (int)result;

@@ -42,12 +42,12 @@ extension Host {
 
   /// `wait4(2)` for the end of a child.
   public static func waitForEnd(of child: Int32) throws(Errno) -> WaitStatus {
-    var word: Int32 = 0
     while true {
-      let result = withUnsafeMutablePointer(to: &word) { raw(.wait4, Int(child), Int(bitPattern: $0), 0, 0) }
-      if result == Errno.interrupted.result { continue }
-      _ = try check(.wait4, result)
-      return WaitStatus(word)
+      do throws(Errno) {
+        if let event = try wait(for: child, []) { return event.status }
+      } catch {
+        if error != .interrupted { throw error }
+      }
     }
   }
 
