@@ -8,6 +8,8 @@
 #   populated   inside, over a populated lower directory
 #   lowers      inside, over three populated lower layers laid over one another
 #   upper       inside, over a populated lower, with `--upper DIR` (UPPER_ROOT says where, default $SCRATCH_ROOT)
+#   saved       inside, over what another run with another seed (of $SAVED steps, 1000) has left with `--upper`, as `--lower`; seeds
+#               that are even change it in memory, odd ones in a new `--upper DIR`
 #   inside      empty, populated, lowers and upper, one after the other
 #
 # Options after `--` go to `vedette run`. Environment: OUT, VEDETTE, SCRATCH_ROOT, OTHER_ROOT, UPPER_ROOT, TIMEOUT (120).
@@ -21,17 +23,18 @@ VEDETTE=${VEDETTE:-$here/../.build/release/vedette}
 SCRATCH_ROOT=${SCRATCH_ROOT:-${TMPDIR:-/tmp}}
 OTHER_ROOT=${OTHER_ROOT:-/dev/shm}
 TIMEOUT=${TIMEOUT:-120}
+SAVED=${SAVED:-1000}
 SHRINK=${SHRINK:-60}
 first=1 last=10 count=2000 options=() only=()
 
 usage() {
-    sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 modes=${1:-}
 shift || usage
 case $modes in
-native | empty | populated | lowers | upper) ;;
+native | empty | populated | lowers | upper | saved) ;;
 inside) modes="empty populated lowers upper" ;;
 *) usage ;;
 esac
@@ -98,18 +101,18 @@ comparable() { if [ -n "$patterns" ]; then grep -vE "$patterns" "$1"; else cat "
 run() {
     local mode=$1 seed=$2 steps=$3 status layer chosen=()
     [ $# -lt 4 ] || chosen=(--steps "$4")
-    remove "$work/reference" "$work/inside" "$work"/lower* "$other/inside" "$upperRoot/upper"
+    remove "$work/reference" "$work/inside" "$work"/lower* "$other/inside" "$upperRoot/upper" "$upperRoot/saved"
     mkdir "$work/reference"
     local directory=$work/inside layers=()
     unset DIFFERENTIAL_NO_SETGID
-    if [ "$mode" = upper ] && [ "$(id -u)" -ne 0 ]; then export DIFFERENTIAL_NO_SETGID=1; fi
+    if [[ $mode == upper || $mode == saved ]] && [ "$(id -u)" -ne 0 ]; then export DIFFERENTIAL_NO_SETGID=1; fi
     case $mode in
     native)
         directory=$other/inside
         mkdir "$directory"
         ;;
     empty) mkdir "$directory" ;;
-    populated | upper)
+    populated | upper | saved)
         mkdir "$directory"
         "$program" prepare "$work/reference" 0 && "$program" prepare "$directory" 0 || return 2
         ;;
@@ -126,6 +129,21 @@ run() {
         mkdir "$upperRoot/upper"
         layers=(--upper "$upperRoot/upper")
     }
+    if [ "$mode" = saved ]; then
+        # Another sequence on both sides earlier, which must have gone alike.
+        local earlier=$((seed + 1000000))
+        timeout -k 5 "$TIMEOUT" "$program" $earlier "$SAVED" "$work/reference" --log >"$work/reference.saved" 2>&1 </dev/null || return 2
+        timeout -k 5 "$TIMEOUT" "$VEDETTE" run --upper "$upperRoot/saved" ${options[@]+"${options[@]}"} -- \
+            "$program" $earlier "$SAVED" "$directory" --log >"$work/candidate.saved" 2>&1 </dev/null || {
+            echo "  the run that is saved ended with status $?: $(tail -1 "$work/candidate.saved")"
+            return 2
+        }
+        layers=(--lower "$upperRoot/saved")
+        if [ $((seed % 2)) -ne 0 ]; then
+            mkdir "$upperRoot/upper"
+            layers+=(--upper "$upperRoot/upper")
+        fi
+    fi
     timeout -k 5 "$TIMEOUT" "$program" "$seed" "$steps" "$work/reference" --log ${chosen[@]+"${chosen[@]}"} >"$work/reference.log" 2>&1 </dev/null
     status=$?
     [ $status -eq 0 ] || {

@@ -25,8 +25,9 @@ public final class HostFilesystem: Filesystem {
   /// Which ids the guest sees in place of the caller's own (fake root: the caller is 0 inside).
   let ownership: IdentityMap?
   let isLenient: Bool
-  /// This tree is ours alone, and writable: the store of an overlay. Owner, mode and all xattrs are at our disposal.
-  var isStore: Bool { isWritable && policy == .immutable }
+  /// The store of an overlay: ours alone and writable, or one that a run has left and that is only read. Owner, mode and all
+  /// xattrs in it are ours.
+  let isStore: Bool
   /// Attributes that this user may not give to host files stand in `user.vedette.attributes` (AttributeRecord.swift).
   public private(set) var recordsAttributes = false
 
@@ -49,15 +50,17 @@ public final class HostFilesystem: Filesystem {
   /// A writable file system clears the supervisor's umask: the modes it is given are final.
   /// - Parameters:
   ///   - keepsOwners: a store gives host files the owners and modes of its inodes; nil to find out whether it may.
+  ///   - isSavedStore: shows, read-only, the store that an earlier run has left; `keepsOwners` says how that wrote it.
   ///   - lenient: for a check: damaged records are shown as they stand, and their files as the host has them.
   ///   - directoryDescriptors: how many descriptors the cache of open directories may hold.
   /// - Throws: `.notDirectory`; `.permissionDenied`; `.notSupportedOnSocket` for a pseudo file system; EUCLEAN for a store whose root has a damaged record; other errnos of
   ///   `statx(2)`.
   public init(
     rootDescriptor: consuming OwnedDescriptor, policy: Policy, writable: Bool, ownership: IdentityMap? = nil,
-    keepsOwners: Bool? = nil, lenient: Bool = false, directoryDescriptors: Int = 512
+    keepsOwners: Bool? = nil, isSavedStore: Bool = false, lenient: Bool = false, directoryDescriptors: Int = 512
   ) throws(Errno) {
     self.policy = policy
+    isStore = policy == .immutable && (writable || isSavedStore)
     isLenient = lenient
     isWritable = writable
     self.ownership = ownership
@@ -144,7 +147,7 @@ public final class HostFilesystem: Filesystem {
     let facts = found.facts
     guard let type = FileType(mode: UInt32(facts.mode)) else { throw .ioError }
     let key = facts.identity
-    let isTracked = isWritable || policy == .shared || (type != .directory && facts.linkCount > 1)
+    let isTracked = isStore || policy == .shared || (type != .directory && facts.linkCount > 1)
     if isTracked, let entry = known[key] {
       let inode = entry.takeUnretainedValue()
       // A number that the host has used again is another file.

@@ -262,7 +262,7 @@ struct ApplyTransaction {
     var stack: [(path: [UInt8], inode: Inode, source: Inode)] = [(path, top, source)]
     while let (path, inode, source) = stack.popLast() {
       // A directory that was moved with all that its lowers held: they are there no more, so the upper covers nothing.
-      if source.isDirectory, (source as? OverlayDirectory)?.lower != nil, case .put = entry.step { continue }
+      if source.isDirectory, (source as? OverlayDirectory)?.isOfLayers == true, case .put = entry.step { continue }
       try overlay.setBase(OverlayBase(try inode.attributes()), at: path)
       guard inode.isDirectory, case .put = entry.step else { continue }
       for name in try inode.sortedNames() {

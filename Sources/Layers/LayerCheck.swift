@@ -29,7 +29,7 @@ public struct LayerCheck: Sendable {
       problems.append(OverlayCheck.Problem(path: Array("work/layers".utf8), message: "does not parse"))
     }
     let store = try upper.store(inside: layers, forCheck: true)
-    var lowers: [HostFilesystem]?
+    var lowers: [Filesystem]?
     do throws(ReportedError) {
       lowers = try upper.lowerFilesystems(layers)
     } catch {

@@ -33,10 +33,23 @@ public struct UpperDirectory: Sendable {
 
   /// What the last run wrote down; nil if there was none.
   func recorded(at option: String = "", orNilIf isSaid: Bool = false) throws(ReportedError) -> UpperLayers? {
+    let directory: OwnedDescriptor
+    do throws(Errno) {
+      directory = try path.open([.path, .directory])
+    } catch {
+      if error == .noSuchFileOrDirectory { return nil }
+      throw ReportedError("\(option)'\(path)': cannot read work/layers: \(error)")
+    }
+    return try recorded(directory.rawValue, at: option, orNilIf: isSaid)
+  }
+
+  /// The same of the directory that is open already.
+  func recorded(_ directory: CInt, at option: String = "", orNilIf isSaid: Bool = false) throws(ReportedError)
+    -> UpperLayers?
+  {
     let bytes: [UInt8]
     do throws(Errno) {
-      let directory = try path.open([.path, .directory])
-      let file = try Host.open("work/layers", in: directory.rawValue, [.noFollow, .nonBlocking])
+      let file = try Host.open("work/layers", in: directory, [.noFollow, .nonBlocking])
       guard try Host.stat(file.rawValue).type == .regular else { throw .ioError }
       bytes = try Host.readAll(file.rawValue)
     } catch {
@@ -47,6 +60,10 @@ public struct UpperDirectory: Sendable {
       throw ReportedError("\(option)'\(path)': cannot read work/layers: \(error)")
     }
     guard let layers = UpperLayers(bytes) else {
+      if let form = UpperLayers.newerForm(bytes) {
+        throw ReportedError(
+          "\(option)'\(path)' was written by a newer vedette (work/layers has form \(form), this one knows 2)")
+      }
       if isSaid { return nil }
       throw ReportedError(
         option.isEmpty
@@ -145,19 +162,37 @@ public struct UpperDirectory: Sendable {
   }
 
   /// The lowers, topmost first.
-  func lowerFilesystems(_ layers: UpperLayers) throws(ReportedError) -> [HostFilesystem] {
-    var result: [HostFilesystem] = []
-    for lower in layers.lowers + [layers.rootfs] {
-      do throws(Errno) {
-        let directory = try lower.open([.path, .directory])
-        result.append(
-          try HostFilesystem(
-            rootDescriptor: directory, policy: .immutable, writable: false, ownership: Self.ownership(layers)))
+  func lowerFilesystems(_ layers: UpperLayers) throws(ReportedError) -> [Filesystem] {
+    var result: [LayerStack.Layer] = []
+    let named = layers.lowers + [layers.rootfs]
+    let ownership = Self.ownership(layers)
+    for (index, lower) in named.enumerated() {
+      func refusal(_ error: Errno) -> ReportedError {
+        ReportedError("lower '\(lower)': \(error) (say --rootfs and --lower as the run did)")
+      }
+      let directory: OwnedDescriptor
+      do throws(Errno) { directory = try lower.open([.path, .directory]) } catch { throw refusal(error) }
+      let saved: SavedLayer?
+      do throws(ReportedError) {
+        saved = try SavedLayer(lower, directory.rawValue, over: Array(named[(index + 1)...]))
       } catch {
-        throw ReportedError("lower '\(lower)': \(error) (say --rootfs and --lower as the run did)")
+        throw ReportedError("lower \(error.message)")
+      }
+      do throws(Errno) {
+        let filesystem =
+          if let saved { try saved.filesystem(directory, ownership: ownership) } else {
+            try HostFilesystem(rootDescriptor: directory, policy: .immutable, writable: false, ownership: ownership)
+          }
+        result.append(LayerStack.Layer(filesystem, saved))
+      } catch {
+        throw refusal(error)
       }
     }
-    return result
+    do throws(ReportedError) {
+      return try LayerStack.lowers(result)
+    } catch {
+      throw ReportedError("lower \(error.message)")
+    }
   }
 
   /// The overlay of the upper over its lowers, as the next run would see it. No other process may use it meanwhile.

@@ -35,6 +35,15 @@ public struct UpperLayers: Sendable, Equatable {
 
   static let firstField: [UInt8] = Array("vedette layers 2".utf8)
 
+  /// The form that a later version has written; nil for what this one knows, and for what is none of ours.
+  static func newerForm(_ bytes: [UInt8]) -> Int? {
+    let words = String(decoding: bytes.prefix { $0 != 0 }.prefix(64), as: UTF8.self).split(separator: " ")
+    guard words.count == 3, words[0] == "vedette", words[1] == "layers", let form = Int(words[2]), form > 2 else {
+      return nil
+    }
+    return form
+  }
+
   /// The content of `DIR/work/layers`: fields that end in NUL.
   var encoded: [UInt8] {
     let ids = "\(caller.uid) \(caller.gid) \(inside.uid) \(inside.gid)"
@@ -73,7 +82,7 @@ public struct UpperLayers: Sendable, Equatable {
   ) throws(ReportedError) -> UpperLayers {
     var layers = UpperLayers(
       rootfs: absolute(rootfs), lowers: lowers.map(absolute), caller: caller, inside: inside)
-    layers.identities = (layers.lowers + [layers.rootfs]).map(identity)
+    layers.identities = named(lowers + [rootfs]).map(\.identity)
     let recorded = try UpperDirectory(upper).recorded(at: "--upper: ")
     let refusal: String?
     do throws(Errno) {
@@ -98,7 +107,7 @@ public struct UpperLayers: Sendable, Equatable {
     if recorded.format != format, !recorded.format.isEmpty {
       return "was written with other rights (\(recorded.format); now: \(format))"
     }
-    if !recorded.isOver(self) {
+    if !recorded.isOver(Array(zip(lowers + [rootfs], identities))) {
       let names = recorded.lowers.map { "--lower \($0) " }.joined() + "--rootfs \(recorded.rootfs)"
       return "lies over other layers: \(names) (use those, or remove its work/layers to use it over these)"
     }
@@ -108,33 +117,45 @@ public struct UpperLayers: Sendable, Equatable {
     return nil
   }
 
+  /// A layer by its absolute path and by what it is.
+  typealias NamedLayer = (path: ByteString, identity: String)
+
+  static func named(_ layers: [ByteString]) -> [NamedLayer] { layers.map { (absolute($0), identity($0)) } }
+
   /// The same layers, in the same order: each is what it was, or was moved, or has moved to another device number.
-  private func isOver(_ other: UpperLayers) -> Bool {
-    if identities.count != other.identities.count { return false }
-    let paths = zip(lowers + [rootfs], other.lowers + [other.rootfs])
-    return zip(zip(identities, other.identities), paths).allSatisfy { identities, paths in
-      if identities.0 == identities.1 { return true }
-      return paths.0 == paths.1 && identities.0.split(separator: ":").last == identities.1.split(separator: ":").last
+  func isOver(_ other: [NamedLayer]) -> Bool {
+    if identities.count != other.count { return false }
+    return zip(zip(lowers + [rootfs], identities), other).allSatisfy { own, other in
+      if own.1 == other.identity { return true }
+      return own.0 == other.path && own.1.split(separator: ":").last == other.identity.split(separator: ":").last
+        && own.1.hasPrefix(Self.upperPrefix) == other.identity.hasPrefix(Self.upperPrefix)
     }
   }
 
-  /// f_fsid and the inode number; only the latter where the former cannot be had.
+  /// f_fsid and the inode number; only the latter where the former cannot be had. An upper directory is said to be one: read as a
+  /// plain one it would be another layer.
+  private static let upperPrefix = "upper-"
+
   private static func identity(_ path: ByteString) -> String {
     do throws(Errno) {
       let directory = try path.open([.path, .directory])
       let number = try Host.stat(directory.rawValue).inode
       let identifier = try Host.fileSystem(of: directory.rawValue).identifier
       let words = (UInt32(bitPattern: identifier.0), UInt32(bitPattern: identifier.1))
-      return "\(String(words.0, radix: 16)).\(String(words.1, radix: 16)):\(number)"
+      let kind = SavedLayer.isUpperDirectory(directory.rawValue) ? upperPrefix : ""
+      return "\(kind)\(String(words.0, radix: 16)).\(String(words.1, radix: 16)):\(number)"
     } catch {
       return "?"
     }
   }
 
   /// Writes down what a run uses. A record that cannot be written costs the user two options later, no more.
-  package func remember(_ upper: ByteString, root: Inode?) {
+  package func remember(_ upper: ByteString, _ overlay: OverlayFilesystem, _ store: HostFilesystem) {
     var layers = self
-    layers.number = root?.number ?? 0
+    layers.number = overlay.upperRoot?.number ?? 0
+    if layers.format.isEmpty, let format = overlay.format(keepsOwners: !store.recordsAttributes) {
+      layers.format = format.description
+    }
     _ = try? layers.write(to: upper)
   }
 

@@ -131,6 +131,13 @@ public struct OverlayBases: Sendable {
     if offset < bytes.count { isComplete = false }
   }
 
+  /// Records that were written later.
+  mutating func add(_ other: OverlayBases) {
+    isComplete = isComplete && other.isComplete
+    byPath.merge(other.byPath) { $1 }
+    byNumber.merge(other.byNumber) { $1 }
+  }
+
   private static func word(_ bytes: [UInt8], _ offset: Int) -> Int {
     (0..<4).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) }
   }
@@ -213,7 +220,12 @@ extension OverlayFilesystem {
   /// The records of the upper; those of none for an upper in memory.
   public func readBases() throws(Errno) -> OverlayBases {
     guard isPersistent, let work else { return OverlayBases() }
-    return try BaseLog.read(in: work)
+    // Those of the oldest snapshot first: later records count.
+    var bases: OverlayBases?
+    if let below = layers.last as? OverlayFilesystem, below.saved?.isSnapshot == true { bases = try below.readBases() }
+    let own = try BaseLog.read(in: work)
+    bases?.add(own)
+    return bases ?? own
   }
 
   /// From here on `base` is what the upper covers at `path`, because the lower has been changed to be so.
@@ -227,9 +239,18 @@ extension OverlayFilesystem {
     _ state: OverlayBase.State = .present
   ) throws(Errno) {
     guard let bases, let lower else { return }
+    var path = directory.lowerPath(name)
+    var file = lower
+    while let inner = file as? OverlayInode, inner.overlay.saved?.isSnapshot == true {
+      // A snapshot has covered it, and has the record, or it was born there.
+      if state == .present ? inner.upper != nil : (inner as? OverlayDirectory)?.redirect != nil { return }
+      guard let next = inner.lower, let parent = inner.parent else { return }
+      path = Name.with(inner.name) { parent.lowerPath($0) }
+      file = next
+    }
     let shown: Attributes
     if let attributes { shown = attributes } else { shown = try lower.attributes() }
-    try bases.append(OverlayBase(shown, state), directory.lowerPath(name))
+    try bases.append(OverlayBase(shown, state), path)
   }
 }
 

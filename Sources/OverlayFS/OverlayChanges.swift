@@ -98,9 +98,9 @@ public struct OverlayChanges {
     self.overlay = overlay
     guard let root = overlay.root as? OverlayDirectory else { return }
     var before: OverlayFilesystem?
-    if !overlay.layers.isEmpty {
+    if !overlay.base.isEmpty {
       do throws(OverlayError) {
-        before = try OverlayFilesystem(upper: nil, lowers: overlay.layers)
+        before = try OverlayFilesystem(upper: nil, lowers: overlay.base)
       } catch {
         throw .ioError
       }
@@ -186,7 +186,7 @@ public struct OverlayChanges {
         var isAligned = false
         if let directory = now as? OverlayDirectory, let before = before as? OverlayDirectory {
           isAligned = Self.haveSameLowers(directory, before)
-          if isAligned && directory.upper == nil { continue }
+          if isAligned && !directory.isCovered { continue }
         }
         let node = paths.add(name, below: frame.node)
         var change = OverlayChange(kind: .added, node: node, inode: now, before: before)
@@ -230,8 +230,7 @@ public struct OverlayChanges {
       }
     }
     if frame.isAligned, let directory = frame.directory {
-      names = directory.whiteouts
-      try take(directory.upper)
+      names = try directory.coveredNames()
     } else {
       try take(frame.directory)
       try take(frame.before)
@@ -245,8 +244,8 @@ public struct OverlayChanges {
   }
 
   private static func haveSameLowers(_ a: OverlayDirectory, _ b: OverlayDirectory) -> Bool {
-    a.lowers.count == b.lowers.count
-      && zip(a.lowers, b.lowers).allSatisfy { $0.filesystem === $1.filesystem && $0.number == $1.number }
+    let (a, b) = (a.baseLowers, b.lowers)
+    return a.count == b.count && zip(a, b).allSatisfy { $0.filesystem === $1.filesystem && $0.number == $1.number }
   }
 
   // MARK: - One file
@@ -255,7 +254,7 @@ public struct OverlayChanges {
   private func differs(_ now: OverlayInode, _ before: OverlayInode?) throws(Errno) -> Bool {
     guard let before else { return true }
     if now.type != before.type { return true }
-    if now.upper == nil { return now.number != before.number }
+    if !now.isCovered { return now.number != before.number }
     let (a, b) = (try now.attributes(), try before.attributes())
     if a.permissions != b.permissions || a.owner != b.owner || a.group != b.group { return true }
     if !now.isDirectory, a.modificationTime != b.modificationTime { return true }
@@ -286,9 +285,8 @@ public struct OverlayChanges {
 
   private mutating func note(_ change: OverlayChange, _ now: OverlayInode, _ link: Link) throws(Errno) {
     let count = try now.attributes().linkCount
-    guard count > 1, let upper = now.upper else { return }
-    let origin = try overlay.marks?.origin(of: upper)
-    let isFromLower = now.lower != nil || origin != nil
+    guard count > 1, now.isCovered else { return }
+    let isFromLower = try now.isFromLayers()
     var file = links[now.number] ?? LinkedFile(count: count, isFromLower: isFromLower)
     file.names.insert(link)
     if change.kind == .linked { file.unchanged.append(change) } else { file.isChanged = true }

@@ -28,6 +28,7 @@ public struct OverlayCheck {
   private let store: Filesystem
   /// Topmost first; nil if they are not known: then what needs them is not checked.
   private let lowers: [Filesystem]?
+  private let numbers: LayerNumbers
   private let repairs: Bool
   private let isRecord: ([UInt8], FileType) -> Bool
   private var prefix: [UInt8] = []
@@ -57,6 +58,7 @@ public struct OverlayCheck {
   ) throws(Errno) {
     self.store = store
     self.lowers = lowers
+    numbers = LayerNumbers(lowers ?? [])
     self.isRecord = isRecord
     repairs = repair
     guard let work = try Self.child("work", of: store.root), work.isDirectory else { throw .notDirectory }
@@ -141,7 +143,7 @@ public struct OverlayCheck {
       let word = [UInt8](name.dropFirst(prefix.count))
       let value = try Name.with(name) { name throws(Errno) in try inode.extendedAttribute(name) }
       if word == [UInt8]("origin".utf8), let number = UInt64(String(decoding: value, as: UTF8.self)),
-        number != OverlayFilesystem.born(inode.number)
+        number != numbers.born(inode.number)
       {
         wanted[number] = (
           node,
@@ -181,21 +183,21 @@ public struct OverlayCheck {
   private mutating func checkOrigins() throws(Errno) {
     guard let lowers, !wanted.isEmpty else { return }
     for (layer, lower) in lowers.enumerated() {
-      let bits = lowers.count == 1 ? 0 : UInt64(layer) << 57
-      wanted[lower.root.number | bits] = nil
+      let numbers = numbers
+      wanted[numbers.number(lower.root.number, ofLayer: layer)] = nil
       var stack: [Inode] = [lower.root]
       while let directory = stack.popLast(), !wanted.isEmpty {
         var directories: [[UInt8]] = []
         // What may not be read has not been copied up either, but for itself.
         _ = try? directory.iterate(from: 0) { entry in
-          wanted[entry.number | bits] = nil
+          wanted[numbers.number(entry.number, ofLayer: layer)] = nil
           if entry.type == .directory { directories.append(entry.name.copy) }
           return true
         }
         for name in directories {
           guard let child = try? directory.child(name), child.isDirectory else { continue }
-          wanted[child.number | bits] = nil
-          if child.number >> 48 == 0 { stack.append(child) }
+          wanted[numbers.number(child.number, ofLayer: layer)] = nil
+          if child.number >> 48 & 0x1ff == 0 { stack.append(child) }
         }
       }
     }

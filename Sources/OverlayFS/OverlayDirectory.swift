@@ -32,7 +32,13 @@ public final class OverlayDirectory: OverlayInode {
   }
 
   public override var formerPaths: [[[UInt8]]] {
-    redirect?.map { $0.path.split(separator: 0x2f).map { [UInt8]($0) } } ?? []
+    var result = redirect?.map(\.components) ?? []
+    for inner in lowers.compactMap({ $0 as? OverlayDirectory }) {
+      result += inner.formerPaths
+      // It has been moved from below what a saved upper has moved.
+      if redirect != nil { result += inner.movedPaths.map { $0.split(separator: 0x2f).map { [UInt8]($0) } } }
+    }
+    return result
   }
 
   /// The lowers, topmost first.
@@ -84,28 +90,46 @@ public final class OverlayDirectory: OverlayInode {
 
   private func find(_ name: Name, upperChild child: Inode) throws(Errno) -> OverlayInode {
     let marks = overlay.marks
+    guard overlay.trustsOrigins else { return try findByPath(name, child) }
     let number = try marks?.origin(of: child) ?? overlay.number(ofUpper: child.number)
-    if let known = overlay.known(number), known.upper == nil || known.upper === child, known.type == child.type {
-      try known.checkPlace(self, name)
-      if known.upper == nil { known.upper = child }
-      known.isFound(in: self, name)
-      return known
-    }
-    var lowers: [Inode] = []
-    var redirect: [LayerPath]?
-    if child.isDirectory {
-      redirect = try marks?.redirect(of: child)
-      if let redirect {
-        lowers = try overlay.directories(at: redirect)
-      } else {
-        lowers = try lowerChildren(name) ?? []
-        if lowers.first?.isDirectory == false { lowers = [] }
-      }
-    }
+    if let known = try known(number, child, name) { return known }
+    let (lowers, redirect) = try lowers(of: child, name)
     let inode = try make(name, upper: child, lowers: lowers, number: number)
     (inode as? OverlayDirectory)?.redirect = redirect
     if !child.isDirectory, let marks, marks.isPersistent { inode.links = try marks.links(of: child) }
     return inode
+  }
+
+  /// In a saved upper over other lowers: a directory is that of the lowers which it merges with, everything else its own.
+  private func findByPath(_ name: Name, _ child: Inode) throws(Errno) -> OverlayInode {
+    let (lowers, redirect) = try lowers(of: child, name)
+    let number = lowers.first.map(overlay.number(ofLower:)) ?? overlay.number(ofUpper: child.number)
+    if let known = try known(number, child, name) { return known }
+    let inode = try make(name, upper: child, lowers: lowers, number: number)
+    (inode as? OverlayDirectory)?.redirect = redirect
+    // The index has one link of it.
+    if !child.isDirectory, try overlay.marks?.links(of: child) != nil { inode.links = max(child.linkCount, 2) - 1 }
+    return inode
+  }
+
+  /// The inode with this number, if it is that of an upper child.
+  private func known(_ number: UInt64, _ child: Inode, _ name: Name) throws(Errno) -> OverlayInode? {
+    guard let known = overlay.known(number), known.upper == nil || known.upper === child, known.type == child.type
+    else { return nil }
+    try known.checkPlace(self, name)
+    if known.upper == nil { known.upper = child }
+    known.isFound(in: self, name)
+    return known
+  }
+
+  /// The directories of the lowers that an upper child shows too, and its redirect.
+  private func lowers(of child: Inode, _ name: Name) throws(Errno) -> ([Inode], [LayerPath]?) {
+    guard child.isDirectory else { return ([], nil) }
+    if let redirect = try overlay.marks?.redirect(of: child) {
+      return (try overlay.directories(at: redirect), redirect)
+    }
+    let lowers = try lowerChildren(name) ?? []
+    return (lowers.first?.isDirectory == false ? [] : lowers, nil)
   }
 
   private func find(_ name: Name, lowerChildren lowers: [Inode]) throws(Errno) -> OverlayInode {
@@ -117,7 +141,7 @@ public final class OverlayDirectory: OverlayInode {
     }
     var upper: Inode?
     var links: UInt32?
-    if !lowers[0].isDirectory, overlay.isPersistent, lowers[0].linkCount > 1,
+    if !lowers[0].isDirectory, overlay.isPersistent, overlay.trustsOrigins, lowers[0].linkCount > 1,
       let indexed = try overlay.marks?.indexed(number, lowers[0].type)
     {
       upper = indexed.upper
@@ -160,7 +184,7 @@ public final class OverlayDirectory: OverlayInode {
     // A store that may not make device nodes keeps them as something else: its own listing does not show their type.
     if new.type == .characterDevice || new.type == .blockDevice { try overlay.marks?.setImpure(upper) }
     let child = try overlay.makeUpperChild(name, new, in: upper)
-    let inode = try make(name, upper: child, lowers: [], number: OverlayFilesystem.born(child.number))
+    let inode = try make(name, upper: child, lowers: [], number: overlay.born(child.number))
     didAdd(name, inode)
     return inode
   }
@@ -170,7 +194,7 @@ public final class OverlayDirectory: OverlayInode {
     guard let work = overlay.work else { throw .readOnlyFileSystem }
     let upper = try work.createTemporary(new)
     let inode = try OverlayRegularFile(
-      overlay: overlay, upper: upper, lower: nil, number: OverlayFilesystem.born(upper.number))
+      overlay: overlay, upper: upper, lower: nil, number: overlay.born(upper.number))
     overlay.register(inode)
     return inode
   }

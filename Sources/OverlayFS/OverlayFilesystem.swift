@@ -4,9 +4,11 @@
 // overlays (`copyUp` > `mappings` > `data`) have nothing left to order: code that reads `upper` holds the lock under which it
 // is set. Long content is copied without it, before the copy-up that uses it (OverlayBackgroundCopyUps.swift).
 //
-// Numbers: an inode that came from a lower keeps that lower's number (the second and further lowers are distinguished by the
-// upper bits); an inode that was born in the upper has the upper's number and bit 40. So st_ino is constant over copy-up
-// and rename, and d_ino is known without looking a name up.
+// Numbers (LayerNumbers.swift): an inode that came from a lower keeps that lower's number; one that was born in the upper has
+// the upper's. So st_ino is constant over copy-up and rename, and d_ino is known without looking a name up.
+//
+// An upper that an earlier run has left can be a layer itself: a read-only overlay of it over what lies below (SavedUpper) is
+// then the last of this one's lowers. So its deletions, renames and links need no code but this.
 
 import Kernel
 public import LinuxABI
@@ -22,6 +24,8 @@ public enum OverlayError: Error, Sendable, Equatable {
   case upperIsReadOnly
   /// Another run uses this upper directory.
   case upperIsBusy
+  /// The last run over this saved upper was killed, and something that it has begun must be finished first.
+  case upperIsUnfinished
   /// The upper directory cannot be prepared or used.
   case upper(Errno)
   /// The lower at this index (0 is the topmost) changes by itself: such a tree cannot be cached.
@@ -39,16 +43,20 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     /// A writable file system with the directories `upper` and `work`, which another run may use again: what must not be
     /// forgotten is written into it.
     case store(Filesystem)
+    /// Such a store that an earlier run has left, read-only.
+    case saved(SavedUpper)
 
     var filesystem: Filesystem {
       switch self {
       case .memory(let filesystem), .store(let filesystem): filesystem
+      case .saved(let saved): saved.store
       }
     }
   }
 
   /// Topmost first.
   let layers: [Filesystem]
+  let numbers: LayerNumbers
   private let upper: Upper?
   /// A directory of the upper file system, beside the visible tree, where new things are prepared.
   private(set) var work: Inode?
@@ -82,10 +90,11 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     for (index, lower) in lowers.enumerated() where lower.revalidates { throw .lowerIsDynamic(index) }
     if let store = upper?.filesystem {
       if store is OverlayFilesystem { throw .upperIsOverlay }
-      if store.isReadOnly { throw .upperIsReadOnly }
+      if case .saved = upper {} else if store.isReadOnly { throw .upperIsReadOnly }
     }
     self.upper = upper
     layers = lowers
+    numbers = LayerNumbers(lowers)
     super.init(typeName: "overlay")
     self.budget = budget
     try prepare()
@@ -94,7 +103,9 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
   deinit { releaseLock() }
 
   public override func candidatePaths(ofHost text: [UInt8]) -> [[UInt8]] {
-    layers.flatMap { $0.candidatePaths(ofHost: text) }
+    var result = layers.flatMap { $0.candidatePaths(ofHost: text) }
+    if let saved { result += saved.store.candidatePaths(ofHost: text).compactMap { SavedUpper.path($0) } }
+    return result
   }
 
   private func releaseLock() {
@@ -110,18 +121,21 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     kept = [:]
     numberOfUpper = [:]
     releaseLock()
+    (layers.last as? OverlayFilesystem)?.close()
   }
 
   /// Opens the upper, and makes it first if it is new.
   private func prepare() throws(OverlayError) {
     let lowerRoots = layers.map { $0.root }
     var upperRoot: Inode?
-    if let upper {
+    if let saved {
+      upperRoot = try open(saved)
+    } else if let upper {
       do throws(Errno) {
         let store = upper.filesystem.root
         let work = try child("work", of: store)
         if case .store = upper {
-          guard try takeLock(in: work) else { throw Errno.resourceBusy }
+          guard try takeLock(in: work, of: store) else { throw Errno.resourceBusy }
         }
         self.work = work
         marks = try OverlayMarks(work: work, isPersistent: isPersistent)
@@ -146,7 +160,7 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     do throws(Errno) {
       let root = try OverlayDirectory(
         overlay: self, upper: upperRoot, lower: lowerRoots.first, otherLowers: [Inode](lowerRoots.dropFirst()),
-        number: lowerRoots.first.map(number(ofLower:)) ?? Self.born(upperRoot?.number ?? 1))
+        number: lowerRoots.first.map(number(ofLower:)) ?? born(upperRoot?.number ?? 1))
       register(root)
       if upperRoot != nil { keep(root) }
       rootDirectory = root
@@ -165,10 +179,20 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
 
   public override var supportsAccessLists: Bool { true }
 
-  public override var isReadOnly: Bool { upper == nil }
+  public override var isReadOnly: Bool { upper == nil || isSaved }
 
-  /// What is deleted or changed here is remembered for another run.
-  var isPersistent: Bool { if case .store = upper { true } else { false } }
+  /// What is deleted or changed here is remembered for another run, or was by an earlier one.
+  var isPersistent: Bool {
+    switch upper {
+    case .store, .saved: true
+    case .memory, nil: false
+    }
+  }
+
+  /// The upper of an earlier run that this shows, read-only.
+  var saved: SavedUpper? { if case .saved(let saved) = upper { saved } else { nil } }
+
+  var isSaved: Bool { saved != nil }
 
   public override var orphans: Orphans { upper?.filesystem.orphans ?? Orphans() }
 
@@ -219,17 +243,42 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
     }
   }
 
-  /// `flock(2)` on `work/lock`, held as long as this object lives; false if another run has it.
-  private func takeLock(in work: Inode) throws(Errno) -> Bool {
+  /// `flock(2)` on `work/lock`, held as long as this object lives; false if another run has it. Those that only read a saved
+  /// upper share it.
+  private func takeLock(in work: Inode, of store: Inode) throws(Errno) -> Bool {
     let file = try Name.with("lock") { name throws(Errno) -> Inode in
       if let found = try work.lookup(name) { return found }
       return try work.create(
         name, NewInode(.regular, permissions: Permissions(rawValue: 0o600), owner: work.owner, group: work.group))
     }
-    let descriptor = try file.open(.readWrite)
-    guard try Host.lock(descriptor.rawValue, .exclusive) else { return false }
+    let descriptor = try file.open(isSaved ? [] : .readWrite)
+    guard try Host.lock(descriptor.rawValue, isSaved ? .shared : .exclusive) else { return false }
     lock = descriptor.release()
-    return true
+    // A snapshot that was being made meanwhile has put another directory in its place, whose lock is another one.
+    return try Name.with("work") { name throws(Errno) in try store.lookup(name) }?.number == work.number
+  }
+
+  /// Opens the upper of an earlier run, of which nothing is changed.
+  private func open(_ saved: SavedUpper) throws(OverlayError) -> Inode {
+    let store = saved.store.root
+    var isUnfinished = false
+    do throws(Errno) {
+      let work = try Name.with("work") { name throws(Errno) in try store.lookup(name) }
+      guard let work, work.isDirectory else { throw Errno.notDirectory }
+      if !saved.isLocked {
+        guard try takeLock(in: work, of: store) else { throw Errno.resourceBusy }
+      }
+      self.work = work
+      let marks = try OverlayMarks(savedIn: work, saved.format)
+      self.marks = marks
+      let root = try Name.with("upper") { name throws(Errno) in try store.lookup(name) }
+      guard let root, root.isDirectory else { throw Errno.notDirectory }
+      if let intent = try IntentLog.pending(in: work) { isUnfinished = try intent.isTaken(below: root, marks) }
+      if !isUnfinished { return root }
+    } catch {
+      throw error == .resourceBusy ? .upperIsBusy : .upper(error)
+    }
+    throw .upperIsUnfinished
   }
 
   private func discardPreparations(in work: Inode) throws(Errno) {
@@ -269,20 +318,8 @@ public final class OverlayFilesystem: Filesystem, CopyUpSource {
 
   // MARK: - Inodes
 
-  /// The number of an inode that was born in the upper.
-  static func born(_ upperNumber: UInt64) -> UInt64 { upperNumber | 1 << 40 }
-
-  func number(ofLower inode: Inode) -> UInt64 { number(inode.number, in: inode.filesystem) }
-
-  /// The number here of what has `number` in the lower `filesystem`.
-  func number(_ number: UInt64, in filesystem: Filesystem) -> UInt64 {
-    if layers.count == 1 || layers[0] === filesystem { return number }
-    let index = layers.firstIndex { $0 === filesystem } ?? 0
-    return number | UInt64(index) << 57
-  }
-
   /// The number here of what has `number` in the upper, as far as it is in memory.
-  func number(ofUpper number: UInt64) -> UInt64 { numberOfUpper[number] ?? Self.born(number) }
+  func number(ofUpper number: UInt64) -> UInt64 { numberOfUpper[number] ?? born(number) }
 
   func known(_ number: UInt64) -> OverlayInode? { byNumber[number]?.takeUnretainedValue() }
 

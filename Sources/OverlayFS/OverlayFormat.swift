@@ -7,8 +7,12 @@ public import VFS
 /// The form of the marks, and whether anything is written in it yet.
 public struct OverlayFormat: CustomStringConvertible {
   /// `trusted.overlay.` or `user.overlay.`.
-  private let prefix: [UInt8]
-  private let keepsOwners: Bool
+  let prefix: [UInt8]
+  /// Files have their true owners and modes; else those stand in records.
+  public let keepsOwners: Bool
+
+  /// Only who has CAP_SYS_ADMIN sees the marks.
+  public var needsPrivilege: Bool { prefix.first == UInt8(ascii: "t") }
 
   /// What this user would write: tried on `work`, the work directory.
   ///
@@ -16,6 +20,29 @@ public struct OverlayFormat: CustomStringConvertible {
   public init(work: Inode, keepsOwners: Bool) throws(Errno) {
     prefix = try OverlayMarks.prefix(on: work)
     self.keepsOwners = keepsOwners
+  }
+
+  /// The form that another's description names; nil for what this version does not write.
+  public init?(_ description: String) {
+    for prefix in [OverlayMarks.trustedPrefix, OverlayMarks.userPrefix] {
+      for keepsOwners in [true, false] {
+        let format = OverlayFormat(prefix: prefix, keepsOwners: keepsOwners)
+        if format.description == description {
+          self = format
+          return
+        }
+      }
+    }
+    return nil
+  }
+
+  private init(prefix: [UInt8], keepsOwners: Bool) {
+    self.prefix = prefix
+    self.keepsOwners = keepsOwners
+  }
+
+  init(_ marks: OverlayMarks, keepsOwners: Bool) {
+    self.init(prefix: marks.prefix, keepsOwners: keepsOwners)
   }
 
   public var description: String {
@@ -45,5 +72,13 @@ public struct OverlayFormat: CustomStringConvertible {
       return false
     }
     return result
+  }
+}
+
+extension OverlayFilesystem {
+  /// The form in which a persistent upper is written by this overlay; nil for another one.
+  public func format(keepsOwners: Bool) -> OverlayFormat? {
+    guard isPersistent, let marks else { return nil }
+    return OverlayFormat(marks, keepsOwners: keepsOwners)
   }
 }

@@ -136,7 +136,7 @@ public class OverlayInode: Inode {
 
   /// Its number is not that of its upper inode: a listing must look it up, in this run and, where it is written down, in
   /// the next.
-  final var hasOrigin: Bool { upper.map { number != OverlayFilesystem.born($0.number) } ?? true }
+  final var hasOrigin: Bool { upper.map { number != overlay.born($0.number) } ?? true }
 
   // MARK: - Extended attributes
 

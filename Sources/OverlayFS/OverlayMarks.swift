@@ -11,13 +11,26 @@ import VFS
 struct OverlayMarks {
   let isPersistent: Bool
   /// `trusted.overlay.` or `user.overlay.`.
-  private let prefix: [UInt8]
+  let prefix: [UInt8]
   /// Marks that an extended attribute cannot hold (OverflowStore.swift); nil in memory, where everything fits.
   private let overflow: OverflowStore?
   /// Upper inodes of lower files with several links, by number; nil in memory.
   private let index: Inode?
 
   private let work: Inode
+
+  static let trustedPrefix = [UInt8]("trusted.overlay.".utf8)
+  static let userPrefix = [UInt8]("user.overlay.".utf8)
+
+  /// Those of a saved upper: nothing is made or tried.
+  init(savedIn work: Inode, _ format: OverlayFormat) throws(Errno) {
+    isPersistent = true
+    self.work = work
+    prefix = format.prefix
+    overflow = try OverflowStore(readIn: work)
+    let index = try Name.with("index") { name throws(Errno) in try work.lookup(name) }
+    self.index = index?.isDirectory == true ? index : nil
+  }
 
   /// - Throws: `.notSupportedOnSocket` if the upper's file system keeps no extended attributes.
   init(work: Inode, isPersistent: Bool) throws(Errno) {
@@ -30,16 +43,14 @@ struct OverlayMarks {
 
   /// The prefix of marks that this user may write; tried on the work directory, which shows nowhere.
   static func prefix(on work: Inode) throws(Errno) -> [UInt8] {
-    let trusted = [UInt8]("trusted.overlay.".utf8)
-    let user = [UInt8]("user.overlay.".utf8)
     do throws(Errno) {
-      try probe(trusted, on: work)
-      return trusted
+      try probe(trustedPrefix, on: work)
+      return trustedPrefix
     } catch {
       // A disk that is full says nothing of rights.
       guard error == .notPermitted || error == .permissionDenied || error == .notSupportedOnSocket else { throw error }
-      try probe(user, on: work)
-      return user
+      try probe(userPrefix, on: work)
+      return userPrefix
     }
   }
 
@@ -361,4 +372,6 @@ struct LayerPath {
   }
 
   var encoded: [UInt8] { [UInt8](String(layer).utf8) + [0x2f] + path }
+
+  var components: [[UInt8]] { path.split(separator: 0x2f).map { [UInt8]($0) } }
 }

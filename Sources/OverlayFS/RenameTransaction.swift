@@ -62,7 +62,7 @@ struct RenameTransaction {
     // The commit point has passed.
     remember(name, newName)
     if flags.contains(.whiteout), let node = try? fromUpper.lookup(name) {
-      from.listing?.insert(name, ListedChild(number: OverlayFilesystem.born(node.number), type: node.type))
+      from.listing?.insert(name, ListedChild(number: from.overlay.born(node.number), type: node.type))
     }
   }
 
@@ -151,9 +151,15 @@ extension OverlayFilesystem {
   /// - Throws: EUCLEAN for a layer that there is not.
   func directories(at paths: [LayerPath]) throws(Errno) -> [Inode] {
     var result: [Inode] = []
+    var seen: Set<[UInt8]> = []
     for path in paths {
-      guard path.layer < layers.count else { throw .needsCleaning }
-      var current: Inode? = layers[path.layer].root
+      // Over other lowers than it was written over there is one, which is all of them, and the layer's number means nothing.
+      if !trustsOrigins {
+        if layers.isEmpty || !seen.insert(path.path).inserted { continue }
+      } else if path.layer >= layers.count {
+        throw .needsCleaning
+      }
+      var current: Inode? = layers[trustsOrigins ? path.layer : 0].root
       for component in path.path.split(separator: 0x2f) {
         guard let directory = current, directory.isDirectory else {
           current = nil

@@ -14,6 +14,8 @@ final class HostLayers {
     /// The option that named it, for messages.
     let option: String
     let path: ByteString
+    /// How it is read, if it is an upper directory that an earlier run has left.
+    fileprivate(set) var saved: SavedLayer?
     /// -1 once it is taken.
     fileprivate var descriptor: CInt
 
@@ -43,6 +45,18 @@ final class HostLayers {
           + "of files; the sandbox has its own /proc, /sys and /dev)")
     }
 
+    /// - Parameter rest: the options below it.
+    fileprivate func findSaved(over rest: [ByteString]) throws(SandboxError) {
+      do throws(ReportedError) {
+        saved = try SavedLayer(path, descriptor, over: rest)
+      } catch {
+        throw SandboxError("\(option): \(error.message)")
+      }
+      if saved != nil, rest.isEmpty {
+        throw SandboxError("\(option): '\(path)' is an upper directory (name it with --lower, over the root it was made on)")
+      }
+    }
+
     deinit { if descriptor >= 0 { Host.close(descriptor) } }
   }
 
@@ -67,8 +81,13 @@ final class HostLayers {
 
   init(_ configuration: SandboxConfiguration) throws(SandboxError) {
     var lowers: [OpenedPath] = []
-    for path in configuration.lowers { lowers.append(try Self.open(path, option: "--lower")) }
-    self.lowers = lowers + [try Self.open(configuration.rootfs, option: "--rootfs")]
+    let named = configuration.lowers + [configuration.rootfs]
+    for (index, path) in named.enumerated() {
+      let opened = try Self.open(path, option: index == named.count - 1 ? "--rootfs" : "--lower")
+      try opened.findSaved(over: Array(named[(index + 1)...]))
+      lowers.append(opened)
+    }
+    self.lowers = lowers
     upper = if case .directory(let path) = configuration.upper { try Self.open(path, option: "--upper") } else { nil }
     var binds: [Bind] = []
     for bind in configuration.binds { binds.append(try Self.open(bind)) }
@@ -108,6 +127,9 @@ final class HostLayers {
       throw SandboxError("--bind: '\(bind.source)': \(error)")
     }
   }
+
+  /// A lower has marks that only a privileged supervisor sees.
+  var needPrivilege: Bool { lowers.contains { $0.saved?.needsPrivilege ?? false } }
 
   // MARK: - What is only shown
 

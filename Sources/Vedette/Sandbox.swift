@@ -236,7 +236,7 @@ private struct SandboxSession {
       (Resource(rawValue: $0.resource.number), ResourceLimit(soft: $0.soft, hard: $0.hard))
     }
     launch.confinesProcess = configuration.confinesProcess
-    launch.keptCapabilities = keptCapabilities
+    launch.keptCapabilities = keptCapabilities | (layers.needPrivilege ? 1 << 21 : 0)
     launch.shown = layers.shown
     launch.writable = layers.writable
     return launch

@@ -22,10 +22,19 @@ struct SandboxTree {
 
   /// The root overlay with everything the configuration mounts. `/proc`, `/dev` and `/sys` come from `SystemMounts`.
   func build() throws(SandboxError) -> (VirtualFileSystem, OverlayFilesystem, MountPlan) {
-    var lowers: [HostFilesystem] = []
-    for layer in layers.lowers { lowers.append(try hostTree(layer, .immutable, writable: false)) }
-    // Before anything is looked up in them.
-    let plan = try MountPlan(extras.map { ($0.option, $0.destination) }, over: lowers)
+    var stack: [LayerStack.Layer] = []
+    for layer in layers.lowers {
+      stack.append(LayerStack.Layer(try hostTree(layer, .immutable, writable: false), layer.saved))
+    }
+    // Before anything is looked up in them. What an upper of an earlier run has is not asked, whoever names it.
+    let plain = stack.filter { $0.saved == nil }.map(\.filesystem)
+    let plan = try MountPlan(extras.map { ($0.option, $0.destination) }, over: plain)
+    let lowers: [Filesystem]
+    do throws(ReportedError) {
+      lowers = try LayerStack.lowers(stack, budget: store.budget)
+    } catch {
+      throw SandboxError("--lower: \(error.message)")
+    }
     let upper = try upper()
     var record: UpperLayers?
     if case .store(let store) = upper, let store = store as? HostFilesystem,
@@ -42,8 +51,10 @@ struct SandboxTree {
     } catch {
       throw SandboxError(describe(error))
     }
-    if case .directory(let path) = configuration.upper {
-      record?.remember(path, root: overlay.upperRoot)
+    if case .store(let store) = upper, let store = store as? HostFilesystem,
+      case .directory(let path) = configuration.upper
+    {
+      record?.remember(path, overlay, store)
     }
     let vfs = VirtualFileSystem(root: overlay, source: Array("overlay".utf8), cacheBound: cachedNames)
     vfs.protectsHardLinks = Self.hostSetting("/proc/sys/fs/protected_hardlinks")
@@ -119,8 +130,11 @@ struct SandboxTree {
     throws(SandboxError) -> HostFilesystem
   {
     do throws(Errno) {
-      let filesystem = try HostFilesystem(
-        rootDescriptor: directory.take(), policy: policy, writable: writable, ownership: identity)
+      let filesystem =
+        if let saved = directory.saved { try saved.filesystem(directory.take(), ownership: identity) } else {
+          try HostFilesystem(
+            rootDescriptor: directory.take(), policy: policy, writable: writable, ownership: identity)
+        }
       filesystem.budget = store.budget
       return filesystem
     } catch {
@@ -134,6 +148,7 @@ struct SandboxTree {
     case .upperIsOverlay: "--upper: the directory is itself an overlay"
     case .upperIsReadOnly: "--upper: the directory is on a read-only file system"
     case .upperIsBusy: "--upper: another run is using the directory (wait for it to end, or name another one)"
+    case .upperIsUnfinished: "--upper: the directory was not closed cleanly"
     case .upper(.notSupportedOnSocket): "--upper: the directory is on a file system without extended attributes"
     case .upper(Errno.needsCleaning): "--upper: the directory is damaged (see what vedette fsck says of it)"
     case .upper(let errno): "--upper: the directory cannot be prepared: \(errno)"
