@@ -24,10 +24,13 @@ package struct LayerStack {
   ///
   /// - Parameter layers: topmost first.
   /// - Throws: one line for people, without the option that named the layer.
-  package static func lowers(_ layers: [Layer], budget: MemoryBudget = .unlimited) throws(ReportedError) -> [Filesystem] {
+  package static func lowers(_ layers: [Layer], budget: MemoryBudget = .unlimited) throws(ReportedError)
+    -> [Filesystem]
+  {
     var below: [Filesystem] = []
-    if layers.count > OverlayFilesystem.mostLayers {
-      throw ReportedError("\(layers.count) layers are too many (\(OverlayFilesystem.mostLayers) can lie over one another)")
+    let most = OverlayFilesystem.mostLayers
+    if layers.count > most {
+      throw ReportedError("\(layers.count) layers are too many (\(most) can lie over one another)")
     }
     for layer in layers.reversed() {
       guard let saved = layer.saved else {
@@ -51,7 +54,8 @@ package struct LayerStack {
   private static func describe(_ error: OverlayError) -> String {
     switch error {
     case .upperIsBusy: "is in use by another run (wait for it to end)"
-    case .upperIsUnfinished: "was not closed cleanly (vedette run --upper with it once finishes what its last run began)"
+    case .upperIsUnfinished:
+      "was not closed cleanly (vedette run --upper with it once finishes what its last run began)"
     case .upper(Errno.needsCleaning): "is damaged (see what vedette fsck says of it)"
     case .upper(let errno): "cannot be read as a layer: \(errno)"
     default: "cannot be read as a layer"

@@ -25,6 +25,9 @@ package struct SavedLayer {
   package init?(_ path: ByteString, _ directory: CInt, over rest: [ByteString]) throws(ReportedError) {
     self.path = path
     guard Self.isUpperDirectory(directory) else {
+      if Self.mayBeAnothersUpper(directory) {
+        throw ReportedError("'\(path)' seems to be an upper directory of another user (its work cannot be looked into)")
+      }
       if Self.isPart(directory) {
         throw ReportedError("'\(path)' is a part of an upper directory (name that: the directory above it)")
       }
@@ -53,7 +56,9 @@ package struct SavedLayer {
     do throws(Errno) {
       let store = try filesystem(try Host.duplicate(directory), ownership: nil)
       guard let root = try store.child("upper"), let work = try store.child("work") else { throw .notDirectory }
-      guard recorded.number != 0, recorded.number != root.number, try OverlayFormat.hasOverflow(work: work) else { return }
+      guard recorded.number != 0, recorded.number != root.number, try OverlayFormat.hasOverflow(work: work) else {
+        return
+      }
     } catch {
       throw ReportedError("'\(path)': \(error)")
     }
@@ -85,6 +90,17 @@ package struct SavedLayer {
     else { return false }
     for part in ["upper", "work"] where (try? Host.stat(part, in: above.rawValue).identity) == own { return true }
     return false
+  }
+
+  /// Whether it is one cannot be seen: as a plain directory it would show what its owner has deleted.
+  private static func mayBeAnothersUpper(_ directory: CInt) -> Bool {
+    guard type("upper", in: directory) == .directory, type("work", in: directory) == .directory else { return false }
+    do throws(Errno) {
+      _ = try Host.stat("work/lock", in: directory)
+      return false
+    } catch {
+      return error == .permissionDenied
+    }
   }
 
   private static func type(_ name: String, in directory: CInt) -> FileType? {

@@ -36,7 +36,7 @@ public struct OverlayFormat: CustomStringConvertible {
     return nil
   }
 
-  private init(prefix: [UInt8], keepsOwners: Bool) {
+  init(prefix: [UInt8], keepsOwners: Bool) {
     self.prefix = prefix
     self.keepsOwners = keepsOwners
   }

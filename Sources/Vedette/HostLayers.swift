@@ -53,7 +53,8 @@ final class HostLayers {
         throw SandboxError("\(option): \(error.message)")
       }
       if saved != nil, rest.isEmpty {
-        throw SandboxError("\(option): '\(path)' is an upper directory (name it with --lower, over the root it was made on)")
+        throw SandboxError(
+          "\(option): '\(path)' is an upper directory (name it with --lower, over the root it was made on)")
       }
     }
 

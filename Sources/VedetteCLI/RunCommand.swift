@@ -34,7 +34,7 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A directory shown over the root; repeatable, topmost first. Example: --lower ./patches --lower ./base",
+      "A directory shown over the root, also one that --upper has left; repeatable, topmost first. Example: --lower ./patches",
       valueName: "dir"))
   var lower: [String] = []
 

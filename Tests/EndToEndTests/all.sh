@@ -126,11 +126,12 @@ walk() {
     read -r -a counts < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log")
     total 'mapping walk' "${counts[0]:-0}" "${counts[1]:-1}" "${counts[2]:-0}"
 }
-# The random test: the same seeded operations natively and inside, over four kinds of layers, and as nobody too:
+# The random test: the same seeded operations natively and inside, over five kinds of layers, and as nobody too:
 # 200,000 operations. SEEDS and COUNT choose others.
 differential() {
     local log=$logs/differential
     ctests/differential.sh inside --seeds "${SEEDS:-1..20}" --count "${COUNT:-2000}" 2>&1 | tee "$log"
+    ctests/differential.sh saved --seeds "${SEEDS:-1..5}" --count "${COUNT:-2000}" 2>&1 | tee -a "$log"
     if [ "$(id -u)" -eq 0 ]; then
         # The project may be cloned where nobody cannot reach it.
         local copy mode
