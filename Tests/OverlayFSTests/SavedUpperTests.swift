@@ -238,7 +238,7 @@ import VFS
     client = Client(overlay)
     func listed() throws -> [String] {
       let found = try OverlayChanges(of: overlay, .list)
-      return found.changes.map { "\($0.kind) \(String(decoding: found.paths.path(of: $0.place), as: UTF8.self))" }
+      return found.changes.map { "\($0.kind) \(String(decoding: found.paths.path(of: $0.node), as: UTF8.self))" }
     }
     let before = try listed()
     #expect(
