@@ -23,6 +23,9 @@ extension Host {
 extension Timestamp {
   /// The time the kernel itself would stamp a file with: CLOCK_REALTIME_COARSE.
   public static func now() -> Timestamp { Timestamp(Host.time(of: 5)) }
+
+  /// The time to the nanosecond, not to the last tick: CLOCK_REALTIME.
+  public static func exact() -> Timestamp { Timestamp(Host.time(of: 0)) }
 }
 
 /// Time that passes, for measuring how long something took.

@@ -98,6 +98,33 @@ public struct ChangeReport: Sendable {
     write(result)
   }
 
+  /// An object of JSON on one line: a list of changes, each with its path and type, and what could not be told. `write` is given
+  /// some of it at a time.
+  public func writeJSON(_ write: ([UInt8]) -> Void) {
+    var result = JSONLine()
+    result.append("{\"changes\":[")
+    for (index, line) in lines.enumerated() {
+      result.append(index == 0 ? "{\"change\":\"" : ",{\"change\":\"")
+      result.text.append(contentsOf: line.change.rawValue.utf8)
+      result.append("\",\"path\":")
+      result.append(bytes: path(of: line))
+      result.append(",\"type\":\"")
+      result.text.append(contentsOf: Self.word(line.type).utf8)
+      result.append("\"}")
+      if result.text.count >= 1 << 16 {
+        write(result.text)
+        result.text.removeAll(keepingCapacity: true)
+      }
+    }
+    result.append("]")
+    for line in [note, complaint].compactMap(\.self) {
+      result.append(line == complaint ? ",\"complaint\":" : ",\"note\":")
+      result.append(bytes: Array(line.utf8))
+    }
+    result.append("}\n")
+    write(result.text)
+  }
+
   /// All lines at once.
   public var text: [UInt8] {
     var result: [UInt8] = []

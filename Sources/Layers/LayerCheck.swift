@@ -14,6 +14,8 @@ public struct LayerCheck: Sendable {
   /// A line for people on what could not be looked at; nil if all was.
   public private(set) var note: String?
   public private(set) var summary = ""
+  /// The same as an object of JSON.
+  public private(set) var json: [UInt8] = []
 
   /// - Throws: `ReportedError` for a directory that is no upper, is in use or cannot be read.
   public init(_ upper: UpperDirectory, repair: Bool) throws(ReportedError) {
@@ -50,8 +52,30 @@ public struct LayerCheck: Sendable {
       text += Array(": \(problem.message)\(problem.isRepaired ? ": repaired" : "")\n".utf8)
     }
     isClean = problems.allSatisfy(\.isRepaired)
+    json = Self.json(problems, isClean: isClean, files: files, note: note)
     summary =
       problems.isEmpty
       ? "clean, \(files) files" : "\(problems.count) problem\(problems.count == 1 ? "" : "s"), \(files) files"
+  }
+
+  private static func json(_ problems: [OverlayCheck.Problem], isClean: Bool, files: Int, note: String?) -> [UInt8] {
+    var result = JSONLine()
+    result.append(isClean ? "{\"clean\":true,\"files\":" : "{\"clean\":false,\"files\":")
+    result.append(files)
+    result.append(",\"problems\":[")
+    for (index, problem) in problems.enumerated() {
+      result.append(index == 0 ? "\n{\"path\":" : ",\n{\"path\":")
+      result.append(bytes: problem.path)
+      result.append(",\"problem\":")
+      result.append(bytes: Array(problem.message.utf8))
+      result.append(problem.isRepaired ? ",\"repaired\":true}" : ",\"repaired\":false}")
+    }
+    result.append(problems.isEmpty ? "]" : "\n]")
+    if let note {
+      result.append(",\"note\":")
+      result.append(bytes: Array(note.utf8))
+    }
+    result.append("}\n")
+    return result.text
   }
 }

@@ -16,6 +16,9 @@ extension CallRoom {
     if !files.fifoWaits.isEmpty, !SystemCallTable.opens(call.number) { files.fifoWaits.forget(thread) }
     if task.isLoading { return context.serveLoading(call) }
     if task.sent != nil { task.forgetSent(unlessFor: call) }
+    if let refusals = state.refusals, let errno = SystemCallTable.refusal(of: call, in: refusals) {
+      return .value(errno.result)
+    }
     guard let handler = SystemCallTable.handler(call.number) else { return .value(Errno.noFunction.result) }
     files.notifier?.beginCall()
     do throws(Errno) {

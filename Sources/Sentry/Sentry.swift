@@ -20,6 +20,8 @@ public protocol CallRecorder: AnyObject, Sendable {
   /// The thread sleeps in the call, for the first time, and will make it again.
   func slept(_ record: CallRecord)
   func record(_ record: CallRecord)
+  /// A process of the guests has ended, by the number under which they knew it. Only if strings are wanted.
+  func exited(_ process: Int32, status: ExitStatus)
 }
 
 /// One served or refused call.
@@ -30,8 +32,8 @@ public struct CallRecord: Sendable {
     case value(Int)
     /// Answered with a new descriptor, for which the kernel chose this number.
     case descriptor(Int)
-    /// Left to the kernel, after checks.
-    case native
+    /// Left to the kernel, after checks: what it gave, if that is known.
+    case native(Int?)
   }
   public var thread: ThreadID
   /// The same thread as guests number it; 0 unless strings are wanted.
@@ -59,7 +61,8 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   public func handle(_ call: SystemCall, from thread: ThreadID, by gate: GateKind) -> Outcome {
-    guard let recorder else {
+    // What the trampoline does is no guest's doing.
+    guard let recorder, !isLoading(thread) else {
       var traced = Traced()
       return serve(call, from: thread, by: gate, &traced)
     }
@@ -69,29 +72,37 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     let outcome = serve(call, from: thread, by: gate, &traced)
     let isShown = recorder.served(by: gate)
     var record = CallRecord(
-      thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings, result: .native,
-      duration: MonotonicClock.now() - begin)
-    var isNumbered = true
+      thread: thread, insideThread: traced.insideThread, call: call, strings: traced.strings,
+      result: .native(nil), duration: MonotonicClock.now() - begin)
+    var isAnswered = true
     var isAsleep = false
+    var isObserved = false
     switch outcome {
     case .value(let value): record.result = .value(value)
-    case .descriptor: isNumbered = false
-    case .install: record.result = .value(0)
+    // The kernel chooses the number while the guest is being answered, and says how an execve ended.
+    case .descriptor: isAnswered = false
+    case .observed: isAnswered = !wantsStrings
+    case .exec: isAnswered = !wantsStrings
+    // A birth stops its thread on the way to the call's end.
+    case .native where wantsStrings && gate == .trace && !SystemCallTable.bears(call.number):
+      isObserved = true
+      isAnswered = false
     case .sleep: isAsleep = true
     default: break
     }
     if isAsleep {
       asleep.withLock { $0[thread] = (call.number, begin) }
       if !isShown { recorder.slept(record) }
-    } else if isNumbered {
+    } else if isAnswered {
       recorder.record(record)
     } else {
-      // The kernel chooses the number while the guest is being answered.
       let waiting = record
-      unnumbered.withLock { $0[thread] = waiting }
+      unanswered.withLock { $0[thread] = waiting }
     }
-    return outcome
+    return isObserved ? .observed : outcome
   }
+
+  private func isLoading(_ thread: ThreadID) -> Bool { state.withLock { $0.tasks[thread]?.isLoading ?? false } }
 
   /// Calls that will be made again, and when they were made first.
   private let asleep = Lock<[ThreadID: (number: Int, begin: UInt64)]>(.sleepingCalls, [:])
@@ -103,13 +114,17 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
     return (first ?? MonotonicClock.now(), first != nil)
   }
 
-  /// Records of calls whose descriptor is on its way to the guest.
-  private let unnumbered = Lock<[ThreadID: CallRecord]>(.unnumberedCalls, [:])
+  /// Records of calls whose end is still to come: a descriptor is on its way to the guest, or the kernel runs the call.
+  private let unanswered = Lock<[ThreadID: CallRecord]>(.unnumberedCalls, [:])
+
+  private func answered(_ thread: ThreadID, _ result: CallRecord.Result) {
+    guard let recorder, var record = unanswered.withLock({ $0.removeValue(forKey: thread) }) else { return }
+    record.result = result
+    recorder.record(record)
+  }
 
   public func installed(_ number: Int, in thread: ThreadID) {
-    guard let recorder, var record = unnumbered.withLock({ $0.removeValue(forKey: thread) }) else { return }
-    record.result = number < 0 ? .value(number) : .descriptor(number)
-    recorder.record(record)
+    answered(thread, number < 0 ? .value(number) : .descriptor(number))
   }
 
   /// What a trace line shows beyond the registers.
@@ -178,6 +193,7 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   public func completed(_ call: SystemCall, from thread: ThreadID, result: Int) {
+    answered(thread, .native(result))
     state.withLock { $0.completed(thread, result: result) }
   }
 
@@ -186,18 +202,28 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
   }
 
   public func exited(_ thread: ThreadID, status: ExitStatus) {
-    state.withLock { $0.exited(thread) }
-    if recorder != nil { asleep.withLock { $0[thread] = nil } }
+    let process = state.withLock { state -> Int32? in
+      let task = wantsStrings ? state.tasks[thread] : nil
+      let number = task.flatMap { $0.process.leader == thread ? state.tasks.insideID(of: $0) : nil }
+      state.exited(thread)
+      return number
+    }
+    guard let recorder else { return }
+    asleep.withLock { $0[thread] = nil }
+    unanswered.withLock { $0[thread] = nil }
+    if let process { recorder.exited(process, status: status) }
   }
 
   public func imageReplaced(_ thread: ThreadID, former: ThreadID, stackPointer: UInt64) throws(Errno) -> TrampolineStart
   {
-    try state.withLock { state throws(Errno) in
+    answered(former, .value(0))
+    return try state.withLock { state throws(Errno) in
       try state.imageReplaced(thread, former: former, stackPointer: stackPointer)
     }
   }
 
   public func execFailed(_ thread: ThreadID, errno: Errno) {
+    answered(thread, .value(errno.result))
     state.withLock { $0.executionFailed(thread) }
   }
 

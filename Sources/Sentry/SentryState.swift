@@ -37,6 +37,8 @@ public final class SentryState {
   public var umask = Permissions(rawValue: 0o022)
   /// The supplementary groups of the first guest.
   public var groups: [UInt32] = []
+  /// What the filter would refuse by itself, if it is to be traced: the gates ask about it then.
+  public var refusals: DispositionTable?
   /// What the machine is called inside.
   public var names: SystemNames
   /// How many threads guests may have together; nil for as many as there is memory for.

@@ -111,12 +111,15 @@ private struct SandboxSession {
     try checkWorkingDirectory(sentry)
     let path = try findCommand(sentry, environment, directory)
     account?.found(path, from: directory)
+    let calls =
+      configuration.traceFile == nil
+      ? SystemCallTable.dispositions(guest.policy) : SystemCallTable.tracedDispositions(guest.policy)
     let status: ExitStatus
     var changes: Result<ChangeReport, Errno>?
     do throws(LaunchError) {
       status = try guest.run(
         path: path, arguments: configuration.command.map(\.bytes), environment: environment.map(\.bytes),
-        handler: sentry, calls: SystemCallTable.dispositions(guest.policy),
+        handler: sentry, calls: calls,
         whileStoreExists: { if configuration.changes { changes = self.changes(sentry) } })
     } catch {
       recorder?.finish()
@@ -193,6 +196,9 @@ private struct SandboxSession {
     switch changes {
     case .failure(let errno): throw SandboxError("--changes: cannot compare: \(errno)")
     case .success(let report):
+      if configuration.json {
+        return report.writeJSON { DescriptorOutput.write($0, to: 2) }
+      }
       report.writeText { DescriptorOutput.write($0, to: 2) }
       for line in [report.note, report.complaint].compactMap(\.self) {
         DescriptorOutput.write(Array("vedette: --changes: \(line)\n".utf8), to: 2)
@@ -295,6 +301,7 @@ private struct SandboxSession {
     }
     state.taskLimit = configuration.taskLimit
     state.control = guest.control
+    if configuration.traceFile != nil { state.refusals = SystemCallTable.dispositions(guest.policy) }
     if Self.checksMappings { state.coherence.check = MappingCheck() }
     try tree.mountExtras(in: vfs, plan)
     try configuration.enforceRules(in: vfs)

@@ -151,8 +151,12 @@ public struct SandboxConfiguration: Sendable, Equatable {
   /// privileges, and most calls, `execve` and `fork` among them. For a process that does nothing else afterwards, such as
   /// the command line's.
   public var confinesProcess = false
-  /// A JSON line for each served or refused call goes to this file; `-` is standard error.
+  /// A line for each served or refused call goes to this file; `-` is standard error.
   public var traceFile: ByteString?
+  /// Nil for JSON where the file's name ends in `.json` or `.jsonl`, else text.
+  public var traceFormat: TraceFormat?
+  /// Which calls have lines.
+  public var traceFilter = TraceFilter()
   /// With `traceFile`: every call has a line when it begins as well, not only one that waits or is slow.
   public var traceBeginnings = false
   /// A table of calls and their latency is printed to standard error at the end.
@@ -166,10 +170,18 @@ public struct SandboxConfiguration: Sendable, Equatable {
   public var rules: [PathRule] = []
   /// What the sandbox is made of, and how the command ended, is said on standard error.
   public var verbose = false
+  /// What `statistics` and `changes` print is JSON, an object a line.
+  public var json = false
   /// The added, modified and deleted paths are printed to standard error at the end.
   public var changes = false
 
   public init(command: [ByteString] = []) { self.command = command }
+
+  var formatOfTrace: TraceFormat {
+    if let traceFormat { return traceFormat }
+    let name = traceFile?.bytes ?? []
+    return [".json", ".jsonl"].contains { name.suffix($0.utf8.count).elementsEqual($0.utf8) } ? .json : .text
+  }
 
   /// The guest's environment: the caller's (unless cleared) with `environment` over it.
   public func environment(from caller: [ByteString]) -> [ByteString] {
@@ -218,6 +230,11 @@ extension SandboxConfiguration {
     try validateLimits()
     try validateRules()
     try validateNetwork()
+    if traceFile == nil, traceFormat != nil || !traceFilter.isEmpty {
+      throw ConfigurationError(
+        at: traceFormat != nil ? "--trace-format" : "--trace-filter", "there is no trace",
+        advice: "say --trace FILE too, --trace - for standard error")
+    }
     if traceBeginnings, traceFile == nil {
       throw ConfigurationError(
         at: "--trace-begin", "there is no trace", advice: "say --trace FILE too, or leave it out")

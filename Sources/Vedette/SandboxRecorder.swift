@@ -13,6 +13,8 @@ final class SandboxRecorder: CallRecorder {
   private let statistics: CallStatistics?
   /// `--trace-begin`: every beginning has a line, not only those of calls that wait or are slow.
   private let showsBeginnings: Bool
+  private let filter: TraceFilter
+  private let isJSON: Bool
   private let inService = Lock(.callsInService, CallsInService())
   /// Shows slow calls while they are served, and writes out lines that no other line follows. Started with the first call: the
   /// process has one thread until its guests run.
@@ -25,9 +27,14 @@ final class SandboxRecorder: CallRecorder {
     guard configuration.traceFile != nil || configuration.statistics else { return nil }
     statistics = configuration.statistics ? CallStatistics() : nil
     showsBeginnings = configuration.traceBeginnings
+    filter = configuration.traceFilter
+    isJSON = configuration.json
     if let path = configuration.traceFile {
       do throws(Errno) {
-        trace = path == "-" ? TraceWriter(try Host.duplicate(2)) : try TraceWriter(path: path)
+        let format = configuration.formatOfTrace
+        trace =
+          path == "-"
+          ? TraceWriter(try Host.duplicate(2), format, gathers: false) : try TraceWriter(path: path, format)
       } catch {
         throw SandboxError("--trace: cannot write '\(path)': \(error)")
       }
@@ -39,7 +46,8 @@ final class SandboxRecorder: CallRecorder {
   var wantsStrings: Bool { trace != nil }
 
   func began(_ call: SystemCall, from thread: ThreadID, by gate: GateKind, isAgain: Bool) {
-    guard trace != nil else { return }
+    // Whether it will be refused is not known yet.
+    guard trace != nil, filter.includes(call.number), !filter.onlyRefused else { return }
     if !isTicking.exchange(true, ordering: .relaxed) { startTicker() }
     let entry = CallsInService.Entry(
       call: call, thread: thread, since: MonotonicClock.now(), isShown: isAgain || showsBeginnings)
@@ -50,6 +58,7 @@ final class SandboxRecorder: CallRecorder {
   func served(by gate: GateKind) -> Bool { trace == nil || inService.withLock { $0.end(by: gate) } }
 
   func slept(_ record: CallRecord) {
+    if !filter.includes(record.call.number) || filter.onlyRefused { return }
     begin(record.call, pid: record.insideThread, SystemCallTable.arguments(of: record.call, record.strings))
   }
 
@@ -61,7 +70,7 @@ final class SandboxRecorder: CallRecorder {
 
   private func begin(_ call: SystemCall, pid: Int32, _ arguments: [(String, TraceValue)]) {
     trace?.recordBeginning(
-      time: Timestamp.now(), pid: pid, name: SystemCallTable.name(of: call.number) ?? "unknown", arguments: arguments)
+      time: Timestamp.exact(), pid: pid, name: SystemCallTable.name(of: call.number) ?? "unknown", arguments: arguments)
   }
 
   private func startTicker() {
@@ -77,25 +86,40 @@ final class SandboxRecorder: CallRecorder {
   func record(_ record: CallRecord) {
     statistics?.record(callNumber: record.call.number, nanoseconds: record.duration)
     guard let trace else { return }
+    let result: Int? =
+      switch record.result {
+      case .value(let value), .descriptor(let value): value
+      case .native(let value): value
+      }
+    guard filter.includes(record.call.number, result: result) else { return }
     var arguments = SystemCallTable.arguments(of: record.call, record.strings)
-    let result: Int
+    let name = SystemCallTable.name(of: record.call.number)
+    if name == nil { arguments = [("number", .integer(record.call.number))] }
     switch record.result {
-    case .value(let value): result = value
-    case .descriptor(let number):
-      arguments.append(("answer", .word("descriptor")))
-      result = number
-    case .native:
-      arguments.append(("answer", .word("native")))
-      result = 0
+    case .value: break
+    case .descriptor: arguments.append(("answer", .word("descriptor")))
+    case .native: arguments.append(("answer", .word("native")))
     }
     trace.record(
-      time: Timestamp.now(), pid: record.insideThread, name: SystemCallTable.name(of: record.call.number) ?? "unknown",
-      arguments: arguments, result: result)
+      time: Timestamp.exact(), pid: record.insideThread, name: name ?? "unknown", arguments: arguments, result: result,
+      isAddress: Self.givesAddress.contains(record.call.number),
+      duration: record.duration)
+  }
+
+  /// mmap, brk, mremap, shmat.
+  private static let givesAddress: Set<Int> = [9, 12, 25, 30]
+
+  private static let exitGroup = 231
+
+  func exited(_ process: Int32, status: ExitStatus) {
+    if filter.includes(Self.exitGroup), !filter.onlyRefused {
+      trace?.recordEnd(time: Timestamp.exact(), pid: process, of: status)
+    }
   }
 
   /// The first record: how the sandbox is walled off.
   func begin(level: IsolationLevel, gate: SandboxConfiguration.GateChoice, _ walls: Walls) {
-    trace?.begin(time: Timestamp.now(), level: level == .full ? "full" : "no-namespaces", gate: gate.rawValue, walls)
+    trace?.begin(time: Timestamp.exact(), level: level == .full ? "full" : "no-namespaces", gate: gate.rawValue, walls)
   }
 
   /// Writes out what there is.
@@ -103,7 +127,10 @@ final class SandboxRecorder: CallRecorder {
     ticker.withLock { $0.take() }?.stop()
     trace?.flush()
     if let statistics {
-      let table = Array(statistics.table { number in SystemCallTable.name(of: number).map { "\($0)" } }.utf8)
+      let table =
+        isJSON
+        ? statistics.json { SystemCallTable.name(of: $0) }
+        : Array(statistics.table { number in SystemCallTable.name(of: number).map { "\($0)" } }.utf8)
       _ = try? Host.writeAll(table, to: 2)
     }
   }

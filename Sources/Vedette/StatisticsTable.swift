@@ -2,6 +2,7 @@
 
 import Histogram
 import Kernel
+import Layers
 import LinuxABI
 
 /// Counts and latency per call number.
@@ -79,6 +80,35 @@ public final class CallStatistics: Sendable {
         return column == 0 ? cell + padding : padding + cell
       }.joined(separator: "  ") + "\n"
     }.joined()
+  }
+
+  /// The table as an object of JSON on one line; times in nanoseconds.
+  func json(name: (Int) -> StaticString?) -> [UInt8] {
+    var result = JSONLine()
+    result.append("{\"calls\":[")
+    for (index, row) in rows.enumerated() {
+      result.append(index == 0 ? "{\"call\":\"" : ",{\"call\":\"")
+      if let name = name(row.call) {
+        result.append(name)
+      } else {
+        result.append("call ")
+        result.append(row.call)
+      }
+      result.append("\"")
+      let numbers: [(StaticString, UInt64)] = [
+        ("count", row.count), ("p50", row.median), ("p99", row.percentile99), ("max", row.maximum),
+        ("total", row.total),
+      ]
+      for (key, number) in numbers {
+        result.append(",\"")
+        result.append(key)
+        result.append("\":")
+        result.append(number)
+      }
+      result.append("}")
+    }
+    result.append("]}\n")
+    return result.text
   }
 
   /// A time in the unit that gives it one to three digits before the point.

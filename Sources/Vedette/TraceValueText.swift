@@ -4,6 +4,7 @@ import Layers
 import Sentry
 
 extension JSONLine {
+  /// A list of strings that is cut ends in `null`.
   mutating func append(_ value: TraceValue) {
     switch value {
     case .integer(let number): append(number)
@@ -30,7 +31,16 @@ extension JSONLine {
       append(word)
       append("\"")
     case .flags(let names, let rest): append(flags: names, rest: rest)
-    case .unknown: append("null")
+    case .strings(let strings, let more):
+      append("[")
+      for (index, string) in strings.enumerated() {
+        if index > 0 { append(",") }
+        append(bytes: string)
+      }
+      if more { append(strings.isEmpty ? "null" : ",null") }
+      append("]")
+    case .variables(let address, _): append(.hexadecimal(address))
+    case .unread: append("null")
     }
   }
 

@@ -55,7 +55,18 @@ struct RunArguments: Equatable {
       configuration = value
       return
     }
-    settings.append(Setting(option: option, value: value, place: option.place))
+    if option == .env, said.name == "-e", Self.isTraceFilter(value) {
+      settings.append(Setting(option: .traceFilter, value: value, place: RunOption.traceFilter.place))
+    } else {
+      settings.append(Setting(option: option, value: value, place: option.place))
+    }
+  }
+
+  /// `-e` is docker's for variables and strace's for what is traced. What strace would take for the latter is that; a variable
+  /// of the name `trace` is set by `--env`.
+  private static func isTraceFilter(_ value: ByteString) -> Bool {
+    value == "refused" || value.bytes.starts(with: "trace=".utf8) || value.bytes.first == 0x25
+      || value.bytes.first == 0x21
   }
 
   /// The configuration that the file, the environment and the command line ask for together; not validated yet.

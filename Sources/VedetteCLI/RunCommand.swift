@@ -230,9 +230,26 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: [.customShort("o"), .long],
     help: ArgumentHelp(
-      "Write a JSON line for each served or refused call to FILE; - is standard error. Example: --trace calls.jsonl",
-      valueName: "file"))
+      """
+      Write a line for each served or refused call to FILE, as strace does; - is standard error. What the kernel runs by itself \
+      (read, write, futex) is not seen. Example: --trace - -- ls; --trace calls.jsonl -- make
+      """, valueName: "file"))
   var trace: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How --trace is written: text or json (default: json for names in .json and .jsonl, else text). Example: --trace-format json",
+      valueName: "text|json"))
+  var traceFormat: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      What --trace shows: trace=SET, SET being calls, %file, %network, %process, %memory, %desc, %ipc or %signal, with a ! before \
+      it all but these; or refused, for calls that failed for want of a permission. -e for short. Repeatable. \
+      Example: --trace - -e trace=%file -e refused
+      """, valueName: "expression"))
+  var traceFilter: [String] = []
 
   @Flag(
     inversion: .prefixedNo,
@@ -259,6 +276,11 @@ struct RunCommand: ParsableCommand {
       or in a directory made for it. Example: --review -- ./install.sh
       """))
   var review: Bool?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "What --stats and --changes print is JSON, an object a line. Example: --stats --changes --json -- make")
+  var json: Bool?
 
   @Flag(
     inversion: .prefixedNo,

@@ -20,7 +20,9 @@ enum RunOption: String, CaseIterable {
   case allowNet = "allow-net"
   case isolation, gate, fd, trace
   case traceBegin = "trace-begin"
-  case stats, changes, quiet, verbose, review
+  case traceFormat = "trace-format"
+  case traceFilter = "trace-filter"
+  case stats, changes, json, quiet, verbose, review
 
   /// What a value of the option looks like in a file.
   enum Kind {
@@ -31,12 +33,14 @@ enum RunOption: String, CaseIterable {
 
   var kind: Kind {
     switch self {
-    case .rootfs, .upper, .workdir, .hostname, .net, .isolation, .gate, .trace: .text
+    case .rootfs, .upper, .workdir, .hostname, .net, .isolation, .gate, .trace, .traceFormat: .text
     case .size, .user, .timeout, .memory, .cpus, .maxFile: .textOrNumber
-    case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .allow, .protect, .deny, .hide, .allowNet, .publish: .texts
+    case .lower, .bind, .tmpfs, .env, .envFile, .ulimit, .traceFilter, .allow, .protect, .deny, .hide, .allowNet,
+      .publish:
+      .texts
     case .pids: .number
     case .fd: .numbers
-    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly, .review: .flag
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .json, .quiet, .verbose, .readOnly, .review: .flag
     }
   }
 }
@@ -105,6 +109,12 @@ struct Setting: Equatable {
     case .deny: configuration.rules.append(try rule(.deny))
     case .hide: configuration.rules.append(try rule(.hide))
     case .trace: configuration.traceFile = try nonEmpty()
+    case .traceFormat: configuration.traceFormat = try choice() as TraceFormat
+    case .traceFilter:
+      do throws(ConfigurationError) { try configuration.traceFilter.add(try nonEmpty()) } catch {
+        throw self.error(error.problem, advice: error.advice)
+      }
+    case .json: configuration.json = value == "true"
     case .traceBegin: configuration.traceBeginnings = value == "true"
     case .stats: configuration.statistics = value == "true"
     case .changes: configuration.changes = value == "true"

@@ -44,11 +44,13 @@ extension RunOption {
     case .publish: "PORT[:GUESTPORT]"
     case .isolation: "auto|full|no-namespaces"
     case .gate: "trace|notify"
+    case .traceFormat: "text|json"
+    case .traceFilter: "trace=SET|refused"
     case .timeout: "TIME"
     case .ulimit: "NAME=SOFT[:HARD]"
     case .pids, .cpus, .fd: "N"
     case .allow, .protect, .deny, .hide: "PATTERN"
-    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .quiet, .verbose, .readOnly, .review: ""
+    case .clearEnv, .fakeRoot, .traceBegin, .stats, .changes, .json, .quiet, .verbose, .readOnly, .review: ""
     }
   }
 

@@ -29,7 +29,7 @@ protocol GuestlessCommand: ParsableCommand {
 enum Request {
   /// Errors that name an option are said with the place where it was set.
   case run(SandboxConfiguration, SettingPlaces)
-  case doctor
+  case doctor(asJSON: Bool)
   /// It is done by its own `perform`.
   case guestless(any GuestlessCommand)
   /// Text for standard output, and status 0: help and version.
@@ -59,7 +59,7 @@ enum Request {
       return try explain(error, of: words)
     }
     switch parsed {
-    case is DoctorCommand: return .doctor
+    case let doctor as DoctorCommand: return .doctor(asJSON: doctor.json)
     case let command as any GuestlessCommand: return .guestless(command)
     // `help` and `--generate-completion-script` are commands of ArgumentParser's own, which answer when they are run.
     default:

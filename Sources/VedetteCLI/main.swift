@@ -25,8 +25,8 @@ func perform(_ request: Request) -> CInt {
   switch request {
   case .text(let text):
     return answer(text + (text.isEmpty || text.hasSuffix("\n") ? "" : "\n"))
-  case .doctor:
-    return doctor()
+  case .doctor(let asJSON):
+    return doctor(asJSON: asJSON)
   case .guestless(let command):
     do throws(SandboxError) {
       return try command.perform()

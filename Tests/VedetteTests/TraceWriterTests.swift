@@ -13,11 +13,11 @@ import Testing
 
 struct TraceWriterTests {
   /// The text that `body` makes a writer write.
-  private func written(_ body: (TraceWriter) -> Void) throws -> String {
+  private func written(_ format: TraceFormat = .json, _ body: (TraceWriter) -> Void) throws -> String {
     var ends: [CInt] = [-1, -1]
     try #require(pipe(&ends) == 0)
     do {
-      let writer = TraceWriter(OwnedDescriptor(ends[1]))
+      let writer = TraceWriter(OwnedDescriptor(ends[1]), format)
       body(writer)
     }
     defer { close(ends[0]) }
@@ -36,19 +36,102 @@ struct TraceWriterTests {
         arguments: [
           ("directory", .descriptor(-100)), ("path", .bytes(Array("/etc/x".utf8))),
           ("flags", .flags(["O_RDONLY", "O_CLOEXEC"], rest: 0x40)), ("mode", .octal(0o644)),
-        ], result: -2)
+        ], result: -2, duration: 31_999)
     }
     #expect(
       text == """
         {"time":1795233220.123456,"pid":7,"call":"openat","arguments":{"directory":"AT_FDCWD","path":"/etc/x",\
-        "flags":"O_RDONLY|O_CLOEXEC|0x40","mode":"0644"},"result":-2,"error":"ENOENT"}\n
+        "flags":"O_RDONLY|O_CLOEXEC|0x40","mode":"0644"},"result":-2,"error":"ENOENT","duration":0.000031}\n
         """)
+  }
+
+  @Test func textIsAsStraceHasIt() throws {
+    let text = try written(.text) { writer in
+      writer.record(
+        time: Timestamp(seconds: 100, nanoseconds: 999_999_000), pid: 7, name: "openat",
+        arguments: [
+          ("dirfd", .descriptor(-100)), ("path", .bytes(Array("/etc/x".utf8))),
+          ("flags", .flags(["O_RDONLY", "O_CLOEXEC"], rest: 0)), ("mode", .octal(0)), ("answer", .word("descriptor")),
+        ], result: 3, duration: 31_999)
+      writer.record(
+        time: Timestamp(seconds: 101, nanoseconds: 123_000), pid: 12345, name: "openat",
+        arguments: [
+          ("dirfd", .descriptor(4)), ("path", .bytes([0x61, 0x22, 0x5c, 0x0a, 0x1b, 0x37, 0xff])),
+          ("flags", .flags(["O_WRONLY", "O_CREAT"], rest: 0x8)), ("mode", .octal(0o644)),
+        ], result: -13, duration: 1_500_000_000)
+      writer.record(
+        time: Timestamp(seconds: 99, nanoseconds: 0), pid: 1, name: "execve",
+        arguments: [
+          ("path", .unread(0)),
+          ("argv", .strings([Array("a".utf8), [UInt8](repeating: 0x62, count: 200)], more: true)),
+          ("envp", .variables(0x7ffe, count: 2)),
+        ], result: nil)
+      writer.record(
+        time: Timestamp(seconds: 101, nanoseconds: 0), pid: 2, name: "mmap",
+        arguments: [("addr", .hexadecimal(0)), ("x", .integer(-1)), ("y", .mode("S_IFREG", 0o600))], result: 0x7000,
+        isAddress: true)
+      writer.recordBeginning(
+        time: Timestamp(seconds: 101, nanoseconds: 0), pid: 2, name: "flock", arguments: [("fd", .descriptor(3))])
+      writer.recordEnd(time: Timestamp(seconds: 101, nanoseconds: 0), pid: 2, of: .exited(3))
+      writer.recordEnd(time: Timestamp(seconds: 101, nanoseconds: 0), pid: 3, of: .signalled(9))
+    }
+    let long = String(repeating: "b", count: 128)
+    let wanted = [
+      "    7 0.000000 openat(AT_FDCWD, \"/etc/x\", O_RDONLY|O_CLOEXEC) = 3 <0.000031>",
+      "12345 0.000124 openat(4, \"a\\\"\\\\\\n\\0337\\377\", O_WRONLY|O_CREAT|0x8, 0644) = -1 EACCES (Permission denied) <1.500000>",
+      "    1 0.000000 execve(NULL, [\"a\", \"\(long)\"..., ...], 0x7ffe /* 2 variables */) = ? <0.000000>",
+      "    2 0.000001 mmap(0, -1, S_IFREG|0600) = 0x7000 <0.000000>", "    2 0.000001 flock(3 <unfinished ...>",
+      "    2 0.000001 +++ exited with 3 +++", "    3 0.000001 +++ killed by signal 9 +++",
+    ]
+    let seen = text.split(separator: "\n").map(String.init)
+    #expect(seen.count == wanted.count)
+    for (line, other) in zip(seen, wanted) { #expect(line == other) }
+  }
+
+  @Test func filtersChooseCalls() throws {
+    func filter(_ expressions: ByteString...) throws -> TraceFilter {
+      var filter = TraceFilter()
+      for expression in expressions { try filter.add(expression) }
+      return filter
+    }
+    let (openat, connect, mmap, read) = (257, 42, 9, 0)
+    let file = try filter("trace=%file,connect")
+    #expect(file.includes(openat) && file.includes(connect) && !file.includes(mmap) && !file.includes(read))
+    let negated = try filter("!%file")
+    #expect(!negated.includes(openat) && negated.includes(mmap) && negated.includes(read))
+    #expect(try filter("trace=openat", "trace=mmap", "!openat").includes(mmap))
+    #expect(try !filter("trace=openat", "trace=mmap", "!openat").includes(openat))
+    #expect(try filter("trace=all").includes(500) && !filter("trace=none").includes(openat))
+    let refused = try filter("refused", "%file")
+    #expect(refused.includes(openat, result: -13) && refused.includes(openat, result: -30))
+    for result in [0, 3, -2, -4096, Int.min] { #expect(!refused.includes(openat, result: result)) }
+    #expect(!refused.includes(connect, result: -13) && !refused.includes(openat, result: nil))
+    for text in ["trace=opnat", "trace=%files", "trace=", "trace=read", "openat,", "!"] as [ByteString] {
+      #expect(throws: ConfigurationError.self, "\(text)") { _ = try filter(text) }
+    }
+  }
+
+  @Test func setsNameCallsThatThereAre() {
+    for set in CallClass.allCases {
+      for name in set.names { #expect(SystemCallTable.number(named: name) != nil, "%\(set.rawValue): \(name)") }
+      #expect(set.numbers.count > 8, "%\(set.rawValue)")
+    }
+    // What names a file is of its set.
+    let file = CallClass.file.numbers
+    for name in [
+      "stat", "renameat2", "mkdir", "symlinkat", "getxattr", "chroot", "inotify_add_watch", "truncate", "creat",
+    ] {
+      #expect(SystemCallTable.number(named: name).map(file.contains) == true, "\(name)")
+    }
+    for name in ["sethostname", "fsetxattr", "read", "memfd_create"] {
+      #expect(SystemCallTable.number(named: name).map(file.contains) == false, "\(name)")
+    }
   }
 
   @Test func beginningHasNoResult() throws {
     let text = try written { writer in
       writer.recordBeginning(
-        time: Timestamp(seconds: 1, nanoseconds: 0), pid: 7, name: "open", arguments: [("path", .unknown)])
+        time: Timestamp(seconds: 1, nanoseconds: 0), pid: 7, name: "open", arguments: [("path", .unread(5))])
     }
     #expect(text == "{\"time\":1.000000,\"pid\":7,\"call\":\"open\",\"arguments\":{\"path\":null},\"begin\":true}\n")
   }
@@ -74,15 +157,15 @@ struct TraceWriterTests {
         time: .epoch, pid: 1, name: "x",
         arguments: [
           ("a", .integer(.min)), ("b", .hexadecimal(.max)), ("c", .octal(0)), ("d", .descriptor(3)),
-          ("e", .word("F_GETFL")), ("f", .flags([], rest: 0)), ("g", .flags([], rest: 1)), ("h", .unknown),
-          ("i", .mode("S_IFREG", 0o644)),
+          ("e", .word("F_GETFL")), ("f", .flags([], rest: 0)), ("g", .flags([], rest: 1)), ("h", .unread(1)),
+          ("i", .mode("S_IFREG", 0o644)), ("j", .strings([[0x61]], more: true)), ("k", .variables(16, count: 2)),
         ], result: 0)
     }
     #expect(
       text.contains(
         """
-        {"a":-9223372036854775808,"b":"0xffffffffffffffff","c":"00","d":3,"e":"F_GETFL","f":"0","g":"0x1","h":null,"i":"S_IFREG|0644"},\
-        "result":0}
+        {"a":-9223372036854775808,"b":"0xffffffffffffffff","c":"00","d":3,"e":"F_GETFL","f":"0","g":"0x1","h":null,"i":"S_IFREG|0644","j":["a",null],"k":"0x10"},\
+        "result":0,"duration":0.000000}
         """))
     #expect(text.hasPrefix("{\"time\":0.000000,"))
   }

@@ -19,12 +19,22 @@ struct Arg<Value: CallArgument>: Sendable {
     self.show = show
   }
 
-  var shown: ShownArgument { ShownArgument(name: name, show: show) }
+  var shown: ShownArgument {
+    ShownArgument(
+      name: name, isPath: Value.self == GuestString.self && isPathName,
+      isDescriptor: Value.self == Descriptor.self || Value.self == DirectoryDescriptor.self, show: show)
+  }
+
+  /// Other strings are names of attributes, of machines, of modules.
+  private var isPathName: Bool { ["path", "oldpath", "newpath", "target", "linkpath", "filename"].contains(name) }
 }
 
 /// An argument without its type: its name, and how a trace shows its register.
 struct ShownArgument: Sendable {
   let name: String
+  /// It names a file.
+  let isPath: Bool
+  let isDescriptor: Bool
   let show: @Sendable (UInt64, TracedStrings) -> TraceValue
 }
 
@@ -41,6 +51,14 @@ extension Arg where Value == DirectoryDescriptor {
 extension Arg where Value == GuestString {
   static var path: Arg { Arg("path") }
   static func string(_ name: String) -> Arg { Arg(name) }
+}
+
+extension Arg where Value == StringList {
+  static var argv: Arg { Arg("argv") }
+}
+
+extension Arg where Value == VariableList {
+  static var envp: Arg { Arg("envp") }
 }
 
 extension Arg where Value == Buffer {
@@ -93,6 +111,8 @@ extension Arg where Value == SyncFileRangeFlags { static var syncFileRangeFlags:
 extension Arg where Value == MessageFlags { static var messageFlags: Arg { Arg("flags") } }
 extension Arg where Value == SeccompFlags { static var seccompFlags: Arg { Arg("flags") } }
 extension Arg where Value == SeccompOperation { static var seccompOperation: Arg { Arg("operation") } }
+extension Arg where Value == SocketDomain { static var socketDomain: Arg { Arg("domain") } }
+extension Arg where Value == SocketKind { static var socketKind: Arg { Arg("type") } }
 extension Arg where Value == Signal { static var signal: Arg { Arg("sig") } }
 extension Arg where Value == DescriptorCommand { static var descriptorCommand: Arg { Arg("cmd") } }
 extension Arg where Value == ProcessOption { static var processOption: Arg { Arg("option") } }

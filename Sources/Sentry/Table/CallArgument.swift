@@ -15,17 +15,35 @@ protocol CallArgument: Sendable {
 /// The strings of a call that were read from the guest's memory, each with its address.
 public struct TracedStrings: Sendable {
   private var strings: [(address: UInt64, bytes: [UInt8])] = []
+  /// The arguments and the number of variables of the program that is to be executed.
+  private(set) var program: ProgramWords?
 
   public init() {}
 
-  var isEmpty: Bool { strings.isEmpty }
+  var isEmpty: Bool { strings.isEmpty && program == nil }
 
   mutating func append(_ bytes: [UInt8], at address: UInt64) { strings.append((address, bytes)) }
 
-  mutating func removeAll() { strings.removeAll(keepingCapacity: true) }
+  mutating func removeAll() {
+    strings.removeAll(keepingCapacity: true)
+    program = nil
+  }
+
+  mutating func append(_ words: ProgramWords) { program = words }
 
   /// What was read at this address; nil if nothing was.
   func bytes(at address: UInt64) -> [UInt8]? { strings.first { $0.address == address }?.bytes }
+}
+
+/// What a program is executed with, as far as a trace shows it.
+struct ProgramWords: Sendable {
+  /// What is shown of them.
+  static let longest = (words: 64, variables: 4096, bytes: 128)
+
+  var arguments: [[UInt8]] = []
+  var hasMore = false
+  /// -1 if they could not be read.
+  var variables = -1
 }
 
 // MARK: - Descriptors
@@ -63,7 +81,33 @@ struct GuestString: CallArgument {
   init(register: UInt64) { address = register }
 
   var isNull: Bool { address == 0 }
-  func shown(_ strings: TracedStrings) -> TraceValue { strings.bytes(at: address).map { .bytes($0) } ?? .unknown }
+  func shown(_ strings: TracedStrings) -> TraceValue {
+    strings.bytes(at: address).map { .bytes($0) } ?? .unread(address)
+  }
+}
+
+/// The `argv` of execve(2).
+struct StringList: CallArgument {
+  let address: UInt64
+
+  init(register: UInt64) { address = register }
+  func shown(_ strings: TracedStrings) -> TraceValue {
+    guard let program = strings.program, address != 0 else { return Buffer(address).shown(strings) }
+    return .strings(program.arguments, more: program.hasMore)
+  }
+}
+
+/// The `envp` of execve(2).
+struct VariableList: CallArgument {
+  let address: UInt64
+
+  init(register: UInt64) { address = register }
+  func shown(_ strings: TracedStrings) -> TraceValue {
+    guard let program = strings.program, address != 0, program.variables >= 0 else {
+      return Buffer(address).shown(strings)
+    }
+    return .variables(address, count: program.variables)
+  }
 }
 
 /// The address of a structure, or of the first of several.

@@ -29,6 +29,34 @@ extension Signal: NamedArgument {
   }
 }
 
+/// An address family (include/linux/socket.h).
+struct SocketDomain: NamedArgument {
+  let rawValue: CInt
+  static var names: [(CInt, StaticString)] {
+    [
+      (0, "AF_UNSPEC"), (1, "AF_UNIX"), (2, "AF_INET"), (10, "AF_INET6"), (16, "AF_NETLINK"), (17, "AF_PACKET"),
+      (31, "AF_BLUETOOTH"), (38, "AF_ALG"), (40, "AF_VSOCK"), (44, "AF_XDP"),
+    ]
+  }
+}
+
+/// The type of a socket, and two flags that have the values of O_CLOEXEC and O_NONBLOCK.
+struct SocketKind: CallArgument {
+  let rawValue: UInt32
+
+  init(register: UInt64) { rawValue = UInt32(truncatingIfNeeded: register) }
+
+  func shown(_ strings: TracedStrings) -> TraceValue {
+    let types: [StaticString] = ["", "SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_RDM", "SOCK_SEQPACKET"]
+    let type = Int(rawValue & 0xf)
+    guard type > 0, type < types.count else { return .hexadecimal(UInt64(rawValue)) }
+    var names = [types[type]]
+    if rawValue & 0o2000000 != 0 { names.append("SOCK_CLOEXEC") }
+    if rawValue & 0o4000 != 0 { names.append("SOCK_NONBLOCK") }
+    return .flags(names, rest: UInt64(rawValue & ~(0xf | 0o2004000)))
+  }
+}
+
 /// A command of fcntl(2).
 struct DescriptorCommand: NamedArgument {
   let rawValue: CInt

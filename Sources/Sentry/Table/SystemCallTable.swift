@@ -70,6 +70,27 @@ public struct SystemCallTable: Sendable {
     DispositionTable(policies: all.rows.map { $0?.treatment.policy(policy) }, isolation: policy.isolation)
   }
 
+  /// The same where a trace is to show what the filter refuses too: the tracer is asked about that, and the sentry answers
+  /// with the error that the filter would have given (`SentryState.refusals`).
+  public static func tracedDispositions(_ policy: GatePolicy) -> DispositionTable {
+    let plain = dispositions(policy)
+    let policies = plain.policies.map { policy -> CallPolicy? in
+      guard var policy else { return CallPolicy(otherwise: .trace) }
+      if policy.otherwise.isRefusal { policy.otherwise = .trace }
+      for index in policy.rules.indices where policy.rules[index].disposition.isRefusal {
+        policy.rules[index].disposition = .trace
+      }
+      return policy
+    }
+    return DispositionTable(policies: policies, isolation: policy.isolation)
+  }
+
+  /// What `tracedDispositions` answers in the place of the filter; nil if the filter would have asked too.
+  static func refusal(of call: SystemCall, in table: DispositionTable) -> Errno? {
+    guard case .errno(let number) = table.disposition(of: call), number != 0 else { return nil }
+    return Errno(rawValue: number)
+  }
+
   /// Whether there is a handler.
   public static func serves(_ number: Int) -> Bool { row(number)?.handler != nil }
 
@@ -90,6 +111,9 @@ public struct SystemCallTable: Sendable {
     return policy.otherwise == .notify && row.mayBeRepeated
   }
 
+  /// fork, vfork, clone and clone3.
+  static func bears(_ number: Int) -> Bool { (56...58).contains(number) || number == 435 }
+
   /// Whether a call may be interrupted and made again later.
   static func mayBeRepeated(_ number: Int) -> Bool { row(number)?.mayBeRepeated ?? false }
 
@@ -99,4 +123,8 @@ public struct SystemCallTable: Sendable {
     guard let row = row(call.number) else { return [] }
     return row.arguments.enumerated().map { ($1.name, $1.show(call.argument($0), strings)) }
   }
+}
+
+extension Disposition {
+  fileprivate var isRefusal: Bool { if case .errno(let number) = self { number != 0 } else { false } }
 }

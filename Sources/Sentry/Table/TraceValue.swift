@@ -20,6 +20,10 @@ public enum TraceValue: Sendable {
   case word(StaticString)
   /// Names of flags, and the bits that have none: `"O_WRONLY|O_CREAT|0x8"`, `"0"` without any.
   case flags([StaticString], rest: UInt64)
-  /// What could not be read.
-  case unknown
+  /// Strings, of which there may be more: the arguments of a program.
+  case strings([[UInt8]], more: Bool)
+  /// The address of this many strings: an environment.
+  case variables(UInt64, count: Int)
+  /// What has not been read, or could not be, at this address.
+  case unread(UInt64)
 }

@@ -104,6 +104,11 @@ mistake 125 "--workdir: 'src' is not absolute (a path inside, from /)" run --wor
 mistake 125 "--workdir: '/no/such' does not exist inside" run -w /no/such -- ls
 mistake 125 "--trace: cannot write '/no/such/file': No such file or directory" run --trace /no/such/file -- ls
 mistake 125 "--trace-begin: there is no trace (say --trace FILE too, or leave it out)" run --trace-begin -- ls
+mistake 125 "--trace-filter: there is no call 'opnat' (trace=openat,%file or trace=!%memory, or refused)" run --trace - -e trace=opnat -- ls
+mistake 125 "--trace-filter: there is no set '%files' of calls (one of: %file, %network, %process, %memory, %desc, %ipc, %signal)" run --trace - -e trace=%files -- ls
+mistake 125 "--trace-filter: 'read' is run by the kernel itself and never seen (what vedette serves or refuses is)" run --trace - -e trace=read -- ls
+mistake 125 "--trace-filter: there is no trace (say --trace FILE too, --trace - for standard error)" run -e trace=openat -- ls
+mistake 125 "--trace-format: 'xml' is not a choice (one of: text, json)" run --trace - --trace-format xml -- ls
 mistake 125 "--config: cannot read './nope.toml': No such file or directory" run --config ./nope.toml -- ls
 
 # The command.

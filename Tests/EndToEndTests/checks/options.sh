@@ -121,8 +121,55 @@ import json
 lines = [json.loads(l) for l in open('calls.jsonl')][1:]
 print(*[l['result'] for l in lines if l['call'] == 'openat' and l['arguments'].get('path') == '/etc/hostname' and l['arguments'].get('answer') == 'descriptor'])"
 fi
-v --trace - -- cat /etc/hostname >/dev/null 2>"$work/stderr"
-grep -q '^{"time".*"call":"openat".*/etc/hostname' "$work/stderr" && ok trace-on-standard-error || fail trace-on-standard-error "$(head -2 "$work/stderr")"
+# tells NAME PATTERN... : standard error of the last run holds a line that matches each (extended expressions).
+tells() {
+    local name=$1
+    shift
+    for pattern in "$@"; do grep -qE "$pattern" "$work/stderr" || {
+        fail "$name" "nothing like $pattern: $(grep -v 'locale\|/lib/' "$work/stderr" | tail -5 | tr '\n' '|')"
+        return
+    }; done
+    ok "$name"
+}
+v --trace - -- sh -c 'cat /etc/hostname "no
+such" >/dev/null 2>&1; exit 3' 2>"$work/stderr"
+[ $? -eq 3 ] && ok trace-status || fail trace-status "not 3"
+tells trace-as-strace '^--- isolation [a-z-]+, gate trace' '^ *[0-9]+ [0-9]+\.[0-9]{6} execve\("/[a-z/]*/sh", \["sh", "-c", "cat .*\\nsuch\\" .*; exit 3"\], 0x[0-9a-f]+ /\* [0-9]+ variables \*/\) = 0 <0\.[0-9]{6}>$' \
+    'openat\(AT_FDCWD, "/etc/hostname", O_RDONLY\) = 3 <' 'openat\(AT_FDCWD, "no\\nsuch", O_RDONLY\) = -1 ENOENT \(No such file or directory\) <' \
+    'mmap\(0, [0-9]+, PROT_READ.*\) = 0x7[0-9a-f]+ <' ' \+\+\+ exited with 3 \+\+\+$'
+# Nothing of what the loader of programs does by itself.
+grep -Ev '^( *[0-9]+ [0-9]+\.[0-9]{6} [a-z0-9_]+\(.*( = .* <[0-9]+\.[0-9]{6}>|<unfinished \.\.\.>)|.* \+\+\+|--- .* ---)$' "$work/stderr" >"$work/odd"
+[ ! -s "$work/odd" ] && ok trace-lines || fail trace-lines "$(head -3 "$work/odd")"
+[ "$(grep -c 'openat.*"/etc/hostname"' "$work/stderr")" -eq 1 ] && [ "$(grep -c execve "$work/stderr")" -le 8 ] && ok trace-no-inner-calls || fail trace-no-inner-calls "$(grep -c execve "$work/stderr") execve"
+v -o - -e trace=mkdir,%network -- /usr/bin/python3 -c $'import os, socket\nos.mkdir("traced")\ntry: socket.socket().connect(("127.0.0.1", 9))\nexcept OSError: pass' 2>"$work/stderr"
+if [[ $MODE != *no-namespaces ]]; then
+    tells trace-set 'mkdir\("traced", 0777\) = 0' 'connect\(3, "127.0.0.1:9", 16\) = -1 ECONNREFUSED'
+fi
+[ "$(grep -cvE 'mkdir|connect|socket|^---|getsockname' "$work/stderr")" -eq 0 ] && ok trace-nothing-else || fail trace-nothing-else "$(grep -vE 'mkdir|connect|socket|^---' "$work/stderr" | head -2)"
+v --trace - -e '!%file,%desc,%process,%memory' -- cat /etc/hostname >/dev/null 2>"$work/stderr"
+grep -qE 'openat|execve|mmap' "$work/stderr" && fail trace-negated "$(head -3 "$work/stderr")" || ok trace-negated
+v --trace - -e refused -- /usr/bin/python3 -c $'import ctypes\nl = ctypes.CDLL(None)\nl.ptrace(0, 0, 0, 0)\nl.sethostname(b"x", 1)\nl.syscall(400)\nopen("/etc/hostname").close()\ntry: open("/no/such")\nexcept OSError: pass' 2>"$work/stderr"
+tells trace-refused 'ptrace\(.*\) = -1 EPERM' 'sethostname\(.*\) = -1 EPERM' 'unknown\(400\) = -1 ENOSYS'
+grep -qE ' = [0-9]|ENOENT' "$work/stderr" && fail trace-refused-only "$(grep -E ' = [0-9]|ENOENT' "$work/stderr" | head -2)" || ok trace-refused-only
+v --trace "$PWD/calls.text" --trace-format json --gate notify -- true 2>"$work/stderr"
+own calls.text 2>/dev/null
+expect trace-format 0 'True' /usr/bin/python3 -c "
+import json
+print(all('duration' in json.loads(l) for l in list(open('calls.text'))[1:]))"
+v --stats --changes --json -- sh -c 'echo x >/tmp/added; ls /etc >/dev/null' 2>"$work/json"
+expect json 0 'True True' /usr/bin/python3 -c "
+import json
+calls, changes = [json.loads(l) for l in open('$work/json')]
+print(all({'call', 'count', 'p50', 'p99', 'max', 'total'} == c.keys() for c in calls['calls']), {'change': 'added', 'path': '/tmp/added', 'type': 'file'} in changes['changes'])"
+expect doctor-json 0 'True' /usr/bin/python3 -c "
+import json, subprocess
+d = json.loads(subprocess.run(['$VEDETTE', 'doctor', '--json'], stdout=subprocess.PIPE).stdout)
+print(d['isolation'] in ('full', 'no-namespaces') and all({'name', 'available', 'needed', 'detail'} == f.keys() for f in d['findings']))"
+expect fsck-json 0 "{'clean': True, 'problems': []}" ${as[@]+"${as[@]}"} /usr/bin/python3 -c "
+import json, subprocess
+d = json.loads(subprocess.run(['$VEDETTE', 'fsck', '--json', '$PWD/up'], stdout=subprocess.PIPE).stdout)
+del d['files']
+print(d)"
 if [ ${#as[@]} -gt 0 ]; then
     # What the caller may not read on the host is refused at open, root inside or not.
     mkdir -m 700 "$work/closed"

@@ -45,7 +45,7 @@ record() {
     rm -f "$work/here/calls"
     : >"$work/here/calls"
     chmod 666 "$work/here/calls"
-    under "${rules[@]}" -- run --quiet --trace "$work/here/calls" "$@" -- true 2>"$work/stderr"
+    under "${rules[@]}" -- run --quiet --trace "$work/here/calls" --trace-format json "$@" -- true 2>"$work/stderr"
     line=$(head -1 "$work/here/calls")
     if [[ $line =~ ^\{\"time\":[0-9.]+,\"isolation\":$pattern\}$ ]]; then ok "$name"; else fail "$name" "$line $(head -1 "$work/stderr")"; fi
 }

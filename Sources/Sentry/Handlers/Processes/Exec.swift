@@ -8,11 +8,13 @@ import VFS
 
 extension SystemCallTable {
   mutating func addExec() {
-    served(59, "execve", .path, .bytes("argv"), .bytes("envp"), as: .trace) { (call, path, _, _) throws(Errno) in
-      try call.execute(path, at: .current, [])
+    served(59, "execve", .path, .argv, .envp, as: .trace) { (call, path, arguments, variables) throws(Errno) in
+      call.traceProgram(arguments, variables)
+      return try call.execute(path, at: .current, [])
     }
-    served(322, "execveat", .dirfd, .path, .bytes("argv"), .bytes("envp"), .atFlags, as: .trace) {
-      (call, directory, path, _, _, flags) throws(Errno) in
+    served(322, "execveat", .dirfd, .path, .argv, .envp, .atFlags, as: .trace) {
+      (call, directory, path, arguments, variables, flags) throws(Errno) in
+      call.traceProgram(arguments, variables)
       guard flags.isSubset(of: [.symlinkNoFollow, .emptyPath]) else { throw .invalidArgument }
       return try call.execute(path, at: directory, flags)
     }
@@ -20,6 +22,43 @@ extension SystemCallTable {
 }
 
 extension CallContext {
+  /// For `--trace`: nothing is decided by what is read here, and the kernel reads it anew.
+  fileprivate func traceProgram(_ arguments: StringList, _ variables: VariableList) {
+    guard sandbox.isTracing else { return }
+    var words = ProgramWords()
+    let limits = ProgramWords.longest
+    do throws(Errno) {
+      let count = try countOfStrings(at: arguments.address, limit: limits.words + 1)
+      words.hasMore = count > limits.words
+      for index in 0..<min(count, limits.words) {
+        let address = try memory.load(UInt64.self, at: arguments.address &+ UInt64(8 * index))
+        words.arguments.append(try shownString(at: address, limit: limits.bytes))
+      }
+      words.variables = try countOfStrings(at: variables.address, limit: limits.variables)
+    } catch {
+      // The call itself will be EFAULT.
+    }
+    sandbox.traced.append(words)
+  }
+
+  /// How many addresses there are before a null one.
+  private func countOfStrings(at address: UInt64, limit: Int) throws(Errno) -> Int {
+    if address == 0 { return 0 }
+    for index in 0..<limit where try memory.load(UInt64.self, at: address &+ UInt64(8 * index)) == 0 { return index }
+    return limit
+  }
+
+  /// A string, or its beginning, which is one byte longer then than what is shown.
+  private func shownString(at address: UInt64, limit: Int) throws(Errno) -> [UInt8] {
+    let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(limit + 1)])
+    do throws(Errno) {
+      return [UInt8](buffer[..<(try memory.readString(into: buffer, at: address))])
+    } catch {
+      if error == .fileNameTooLong { return [UInt8](buffer) }
+      throw error
+    }
+  }
+
   fileprivate func execute(_ name: GuestString, at directory: DirectoryDescriptor, _ flags: AtFlags) throws(Errno)
     -> Outcome
   {

@@ -12,11 +12,13 @@ extension SystemCallTable {
   mutating func addSockets() {
     served(49, "bind", .fd, .socketAddress, .addressLength, as: .trace) {
       (call, descriptor, address, length) throws(Errno) in
-      try call.bind(descriptor, address, length)
+      call.traceAddress(address, length)
+      return try call.bind(descriptor, address, length)
     }
     served(42, "connect", .fd, .socketAddress, .addressLength, as: .trace) {
       (call, descriptor, address, length) throws(Errno) in
-      try call.connect(descriptor, address, length)
+      call.traceAddress(address, length)
+      return try call.connect(descriptor, address, length)
     }
     addMessages()
     addSocketNames()
@@ -42,7 +44,7 @@ extension SystemCallTable {
     }
     let ofUnix = ArgumentRule(.native, when: .int(0, unix))
     served(
-      41, "socket", .int("domain"), .int("type"), .int("protocol"),
+      41, "socket", .socketDomain, .socketKind, .int("protocol"),
       as: .depends { policy in
         let ofInternet = ArgumentRule(Self.makingInternetSocket(policy), when: isInternet)
         switch policy.isolation {
@@ -54,13 +56,13 @@ extension SystemCallTable {
         }
       }, note: "Unix sockets, those of the internet, and routing; without namespaces no datagrams of the first"
     ) { (call, domain, type, protocolNumber) throws(Errno) in
-      try call.makeInternetSocket(domain, type, protocolNumber)
+      try call.makeInternetSocket(domain.rawValue, CInt(bitPattern: type.rawValue), protocolNumber)
     }
     // `sock_no_socketpair`: the families of socket(2), and netlink, make no pairs.
     let unpaired = ArgumentRule(
       .errno(.notSupportedOnSocket), when: .oneOf(argument: 0, internet + [AddressFamily.netlink.argument]))
     filtered(
-      53, "socketpair", "Unix sockets", .int("domain"), .int("type"), .int("protocol"), .bytes("sv"),
+      53, "socketpair", "Unix sockets", .socketDomain, .socketKind, .int("protocol"), .bytes("sv"),
       treatment: .depends { policy in
         CallPolicy((policy.isolation == .full ? [] : datagrams) + [ofUnix, unpaired], otherwise: refused)
       })
