@@ -100,6 +100,19 @@ public final class GuestNetwork {
     refusals.add(.connection(transport, endpoint), by: program)
   }
 
+  // MARK: - What UDP sockets may receive
+
+  private var filter: (generation: Int, program: [FilterInstruction])?
+
+  /// For what is pinned now.
+  func datagramFilter() -> (generation: Int, program: [FilterInstruction]) {
+    let generation = pins.generation
+    if let filter, filter.generation == generation { return filter }
+    let made = (generation, DatagramFilter.program(rules, pins: pins))
+    filter = made
+    return made
+  }
+
   // MARK: - What is known of sockets
 
   func facts(of inode: UInt64) -> SocketFacts { facts[inode] ?? SocketFacts() }

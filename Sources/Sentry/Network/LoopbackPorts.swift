@@ -85,7 +85,7 @@ final class LoopbackPorts {
   private var byHost: [HostEndpoint: LoopbackPort] = [:]
 
   /// How many there may be: each takes one or two descriptors.
-  static let limit = 512
+  static let limit = 256
 
   init(alias: InternetAddress) { self.alias = alias }
 
@@ -103,7 +103,7 @@ final class LoopbackPorts {
     }
     // A guest that has received something may answer to the host's port that it came from.
     let loopback: InternetAddress = guest.address.isIPv4 ? .loopback4 : .loopback6
-    let host = InternetEndpoint(loopback, guest.port)
+    let host = InternetEndpoint(guest.address == alias ? alias : loopback, guest.port)
     return byHost[HostEndpoint(transport: transport, endpoint: host)] == nil ? nil : host
   }
 

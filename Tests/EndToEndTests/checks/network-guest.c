@@ -664,6 +664,13 @@ static int loopbackUDP(const char *bound, const char *target) {
     struct msghdr message = {.msg_name = &from.storage, .msg_namelen = sizeof from.storage, .msg_iov = &part, .msg_iovlen = 1};
     CHECK(recvmsg(client, &message, 0) == 6);
     CHECK(message.msg_namelen == to.length && memcmp(&from.storage, &to.storage, 8) == 0);
+    // So many sockets that some must be forgotten, each of them with something to be known.
+    for (int i = 0; i < 600; i++) {
+        int fd = socket(to.storage.ss_family, SOCK_DGRAM, 0);
+        CHECK(fd >= 0 && sendto(fd, "hello", 5, 0, SA(to), to.length) == 5);
+        CHECK(recv(server, text, sizeof text, 0) == 5);
+        close(fd);
+    }
     // Connected, and a second one on the port.
     CHECK(connect(client, SA(to), to.length) == 0);
     CHECK(sameName(client, getpeername, to));

@@ -49,6 +49,7 @@ extension CallContext {
   func route(
     _ socket: borrowing InternetSocket, to destination: InternetEndpoint, in network: GuestNetwork
   ) throws(Errno) -> InternetEndpoint {
+    sweepSockets(network)
     switch network.verdict(socket.transport, destination) {
     case .outside(let host):
       if socket.transport == .udp { try renewFilter(of: socket, in: network) }
@@ -84,9 +85,9 @@ extension CallContext {
 
   /// Addresses that have been pinned since may answer too.
   private func renewFilter(of socket: borrowing InternetSocket, in network: GuestNetwork) throws(Errno) {
-    let generation = network.pins.generation
+    let (generation, program) = network.datagramFilter()
     if generation == 0 || network.facts(of: socket.inode).filter == generation { return }
     try network.update(socket.inode) { $0.filter = generation }
-    try Host.attachFilter(DatagramFilter.program(network.rules, pins: network.pins), to: socket.descriptor)
+    try Host.attachFilter(program, to: socket.descriptor)
   }
 }
