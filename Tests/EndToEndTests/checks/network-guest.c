@@ -788,6 +788,138 @@ static int names(void) {
     return 0;
 }
 
+static volatile int pipes;
+static void onPipe(int signal) {
+    (void)signal;
+    pipes++;
+}
+
+enum { total = 1 << 20 };
+static unsigned char pattern[total];
+static int readingEnd, isRight;
+
+static void *readAll(void *unused) {
+    (void)unused;
+    static unsigned char seen[total];
+    size_t done = 0;
+    while (done < total) {
+        ssize_t count = recv(readingEnd, seen + done, total - done, 0);
+        if (count <= 0) return NULL;
+        done += (size_t)count;
+    }
+    isRight = memcmp(seen, pattern, total) == 0;
+    return NULL;
+}
+
+// A megabyte in messages of several parts, while other threads share the descriptors.
+static int stream(int from, int to) {
+    pthread_t reader;
+    readingEnd = to;
+    isRight = 0;
+    pthread_create(&reader, NULL, readAll, NULL);
+    for (size_t done = 0; done < total;) {
+        struct iovec parts[4];
+        size_t start = done;
+        int count = 0;
+        for (; count < 4 && start < total; count++) {
+            size_t length = total - start < 60000 ? total - start : 60000;
+            parts[count] = (struct iovec){pattern + start, length};
+            start += length;
+        }
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+        ssize_t sent = sendmsg(from, &message, MSG_NOSIGNAL);
+        CHECK(sent > 0);
+        done += (size_t)sent;
+    }
+    pthread_join(reader, NULL);
+    CHECK(isRight);
+    return 0;
+}
+
+static int threads(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, idle, NULL);
+    for (size_t i = 0; i < total; i++) pattern[i] = (unsigned char)(i * 2654435761u >> 13);
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    if (stream(pair[0], pair[1])) return 1;
+    // The signal comes where it is not held back.
+    signal(SIGPIPE, onPipe);
+    close(pair[1]);
+    struct iovec two[2] = {{"a", 1}, {"b", 1}};
+    struct msghdr message = {.msg_iov = two, .msg_iovlen = 2};
+    CHECK(sendmsg(pair[0], &message, MSG_NOSIGNAL) < 0 && errno == EPIPE && pipes == 0);
+    CHECK(sendmsg(pair[0], &message, 0) < 0 && errno == EPIPE && pipes == 1);
+    signal(SIGPIPE, SIG_IGN);
+
+    address any = of("127.0.0.1", 0);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(bind(listener, SA(any), any.length) == 0 && listen(listener, 4) == 0);
+    address to = of("127.0.0.1", portOf(listener));
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(connect(client, SA(to), to.length) == 0);
+    int accepted = accept(listener, NULL, NULL);
+    if (stream(client, accepted) || stream(accepted, client)) return 1;
+    CHECK(fcntl(client, F_SETFL, O_NONBLOCK) == 0);
+    struct iovec large[2] = {{pattern, total / 2}, {pattern + total / 2, total / 2}};
+    message = (struct msghdr){.msg_iov = large, .msg_iovlen = 2};
+    ssize_t sent;
+    while ((sent = sendmsg(client, &message, MSG_NOSIGNAL)) > 0) continue;
+    CHECK(errno == EAGAIN);
+
+    // Datagrams, more than go at a time; each with its length.
+    int server = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM, 0), room = 1 << 20;
+    setsockopt(server, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    CHECK(bind(server, SA(any), any.length) == 0);
+    to = of("127.0.0.1", portOf(server));
+    struct mmsghdr messages[40];
+    struct iovec parts[40];
+    for (int i = 0; i < 40; i++) {
+        parts[i] = (struct iovec){pattern, (size_t)i + 1};
+        messages[i] = (struct mmsghdr){{.msg_name = &to.storage, .msg_namelen = to.length, .msg_iov = &parts[i], .msg_iovlen = 1}, 0};
+    }
+    for (int done = 0; done < 40;) {
+        int count = sendmmsg(sender, messages + done, (unsigned)(40 - done), 0);
+        CHECK(count > 0);
+        for (int i = done; i < done + count; i++) CHECK(messages[i].msg_len == (unsigned)i + 1);
+        done += count;
+    }
+    static char texts[40][64];
+    address from[40];
+    for (int i = 0; i < 40; i++) {
+        parts[i] = (struct iovec){texts[i], sizeof texts[i]};
+        messages[i] = (struct mmsghdr){{.msg_name = &from[i].storage, .msg_namelen = sizeof from[i].storage, .msg_iov = &parts[i], .msg_iovlen = 1}, 0};
+    }
+    CHECK(recvmmsg(server, messages, 40, 0, NULL) == 40);
+    for (int i = 0; i < 40; i++) CHECK(messages[i].msg_len == (unsigned)i + 1 && memcmp(texts[i], pattern, (size_t)i + 1) == 0);
+    address own = {.length = sizeof own.storage};
+    CHECK(getsockname(sender, SA(own), &own.length) == 0);
+    CHECK(((struct sockaddr_in *)&from[0].storage)->sin_port == ((struct sockaddr_in *)&own.storage)->sin_port);
+    // Too long for one.
+    struct iovec much[2] = {{pattern, 40000}, {pattern, 40000}};
+    message = (struct msghdr){.msg_name = &to.storage, .msg_namelen = to.length, .msg_iov = much, .msg_iovlen = 2};
+    CHECK(sendmsg(sender, &message, 0) < 0 && errno == EMSGSIZE);
+
+    // A Unix socket with a path, and one that is passed.
+    struct sockaddr_un place = {.sun_family = AF_UNIX, .sun_path = "threads.socket"};
+    unlink(place.sun_path);
+    int here = socket(AF_UNIX, SOCK_STREAM, 0), there = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(bind(here, (struct sockaddr *)&place, sizeof place) == 0 && listen(here, 4) == 0);
+    CHECK(connect(there, (struct sockaddr *)&place, sizeof place) == 0);
+    int peer = accept(here, NULL, NULL);
+    CHECK(peer >= 0);
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    CHECK(getsockopt(there, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0);
+    sendDescriptor(there, client);
+    int copy = receiveDescriptor(peer);
+    CHECK(copy >= 0 && portOf(copy) == portOf(client));
+    unlink(place.sun_path);
+    stop = 1;
+    pthread_join(thread, NULL);
+    return 0;
+}
+
 static int serve(int port) {
     address any = of("0.0.0.0", port);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -828,6 +960,7 @@ int main(int count, char **words) {
     if (!strcmp(name, "loopback-names")) result = names();
     if (!strcmp(name, "loopback-ports")) result = ports();
     if (!strcmp(name, "loopback-fork")) result = forks();
+    if (!strcmp(name, "loopback-threads")) result = threads();
     if (result == 0) puts("done");
     return result;
 }

@@ -114,7 +114,7 @@ for attack in swap-connect swap-sendto swap-sendmsg swap-descriptor swap-descrip
 done
 
 # The loopback of the sandbox.
-for test in loopback-tcp loopback-tcp6 loopback-dual loopback-udp loopback-udp6 loopback-names loopback-ports loopback-fork; do
+for test in loopback-tcp loopback-tcp6 loopback-dual loopback-udp loopback-udp6 loopback-names loopback-ports loopback-fork loopback-threads; do
     expect $test 0 'done' n -- "$guest" $test
     expect $test-notify 0 'done' v --quiet --net allow --gate notify -- "$guest" $test
 done
