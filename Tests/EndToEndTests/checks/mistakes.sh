@@ -130,7 +130,7 @@ configuration '1: fake_root: unknown key (write fake-root)' 'fake_root = true\n'
 configuration "1: volume: unknown key (write bind)" 'volume = ["/a"]\n'
 configuration '1: stats: wrong type: true or false is wanted, not a string' 'stats = "yes"\n'
 configuration '1: bind: wrong type: an array of strings is wanted, not an integer' 'bind = 1\n'
-configuration "2: net: 'lan' is not a choice (one of: none, host)" '\nnet = "lan"\n'
+configuration "2: net: 'lan' is not a choice (one of: none, allow, host)" '\nnet = "lan"\n'
 configuration "3: bind: '/no/such' does not exist on the host" '\n\nbind = ["/etc:/a", "/no/such:/b"]\n'
 configuration '1: size: bounds a memory upper only (leave it out with --upper DIR)' 'size = "1G"\nupper = "up"\n'
 export VEDETTE_TIMOUT=5
