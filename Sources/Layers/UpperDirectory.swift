@@ -38,9 +38,14 @@ public struct UpperDirectory: Sendable {
       directory = try path.open([.path, .directory])
     } catch {
       if error == .noSuchFileOrDirectory { return nil }
+      if error == .notDirectory { throw notADirectory(option) }
       throw ReportedError("\(option)'\(path)': cannot read work/layers: \(error)")
     }
     return try recorded(directory.rawValue, at: option, orNilIf: isSaid)
+  }
+
+  private func notADirectory(_ option: String) -> ReportedError {
+    ReportedError("\(option)'\(path)' is not a directory (name what vedette run --upper was given)")
   }
 
   /// The same of the directory that is open already.
@@ -54,9 +59,7 @@ public struct UpperDirectory: Sendable {
       bytes = try Host.readAll(file.rawValue)
     } catch {
       if error == .noSuchFileOrDirectory { return nil }
-      if error == .notDirectory {
-        throw ReportedError("\(option)'\(path)' is not a directory (name what vedette run --upper was given)")
-      }
+      if error == .notDirectory { throw notADirectory(option) }
       throw ReportedError("\(option)'\(path)': cannot read work/layers: \(error)")
     }
     guard let layers = UpperLayers(bytes) else {

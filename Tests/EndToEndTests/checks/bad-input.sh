@@ -15,7 +15,7 @@ refused unknown-option 125 "'--frobnicate'" v --frobnicate -- true
 refused missing-value 125 "--rootfs lacks its value" v --rootfs
 refused no-command 125 'no command' v
 refused empty-command 125 'empty' v ''
-for pair in --net=lan --isolation=some --gate=door --size=12q --size=1 --size=99999999999999999999 --user=root --user=1:2:3 --user=4294967295 --env==x --fd=x --fd=0 --fd=77 --workdir=relative --tmpfs=relative --upper= --trace=/no/such/dir/file; do
+for pair in --net=lan --isolation=some --gate=door --size=12q --size=1 --size=99999999999999999999 --user=no-such-user --user=1:2:3 --user=4294967295 --env==x --fd=x --fd=0 --fd=77 --workdir=relative --tmpfs=relative --upper= --trace=/no/such/dir/file; do
     refused "value${pair/=/ }" 125 "${pair%%=*}" v "${pair%%=*}" "${pair#*=}" -- true
 done
 refused unknown-subcommand 125 'frob' "$VEDETTE" frob
