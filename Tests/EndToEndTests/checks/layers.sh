@@ -193,7 +193,7 @@ refused missing-lower 125 "'/no/such'" x diff up --rootfs /no/such
 refused export-to-nowhere 125 '/no/such' x export up -o /no/such/layer.tar
 refused import-missing 125 'nope.tar' x import nope.tar --to fresh
 refused import-over-something 125 'not empty' x import layer.tar --to low
-refused import-no-directory 125 "'--to" x import layer.tar
+refused import-no-directory 125 '--to DIR is missing' x import layer.tar
 refused apply-to-nowhere 125 '/no/such' x apply up --to /no/such --yes
 x export up >/dev/full 2>"$work/stderr"
 [ $? -eq 125 ] && [ "$(wc -l <"$work/stderr")" -eq 1 ] && ok export-disk-full || fail export-disk-full "$(head -2 "$work/stderr")"
