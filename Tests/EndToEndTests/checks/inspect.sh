@@ -151,7 +151,7 @@ END
 
 refused no-process 1 'there is no process' timeout 20 ${as[@]+"${as[@]}"} "$VEDETTE" inspect 4194304
 refused no-run 1 'belongs to no run of vedette' timeout 20 ${as[@]+"${as[@]}"} "$VEDETTE" inspect $$
-refused no-number 125 'pid' timeout 20 ${as[@]+"${as[@]}"} "$VEDETTE" inspect here
+refused no-number 125 'is no PID' timeout 20 ${as[@]+"${as[@]}"} "$VEDETTE" inspect here
 if [ "$(id -u)" -eq 0 ]; then
     # Another user's is refused, root may see all.
     other=(setpriv --reuid 65533 --regid 65533 --clear-groups)
