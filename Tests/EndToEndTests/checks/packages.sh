@@ -18,7 +18,7 @@ results=$work/results
 
 # install and uninstall.
 "$packaging/stage.sh" "$VEDETTE" "$work/staged" /usr/local 2>"$work/stderr" || fail install "$(head -3 "$work/stderr")"
-wanted='usr/local/bin/vedette usr/local/share/bash-completion/completions/vedette usr/local/share/fish/vendor_completions.d/vedette.fish usr/local/share/man/man1/vedette.1.gz usr/local/share/vedette/ci.toml usr/local/share/vedette/conformance.toml usr/local/share/vedette/untrusted.toml usr/local/share/zsh/site-functions/_vedette'
+wanted='usr/local/bin/vedette usr/local/share/bash-completion/completions/vedette usr/local/share/fish/vendor_completions.d/vedette.fish usr/local/share/man/man1/vedette.1.gz usr/local/share/vedette/ci.toml usr/local/share/vedette/conformance.toml usr/local/share/vedette/secrets.toml usr/local/share/vedette/untrusted.toml usr/local/share/zsh/site-functions/_vedette'
 seen=$(cd "$work/staged" && find . -type f -printf '%P\n' | sort | tr '\n' ' ')
 [ "$seen" = "$wanted " ] && ok install || fail install "$seen"
 expect installed-runs 0 inside "$work/staged/usr/local/bin/vedette" run -- echo inside
