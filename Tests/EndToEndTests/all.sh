@@ -16,7 +16,7 @@ export OUT=$root/.build/ctests
 logs=$root/.build/test-logs
 mkdir -p "$logs"
 totals=$logs/totals
-rm -f .build/test-totals
+rm -f .build/test-totals "$logs/host-after"
 : >"$totals"
 total() { # total PART PASSED FAILED SKIPPED
     echo "$2 $3 $4" >>"$totals"
@@ -182,7 +182,8 @@ judgeEndToEnd() {
 endToEnd() {
     local log=$2 bundle
     bundle=$($SWIFT build --show-bin-path)/vedettePackageTests.xctest
-    hostManifest >"$logs/host-before"
+    # What one part has left is what the next one finds.
+    if [ -e "$logs/host-after" ]; then mv "$logs/host-after" "$logs/host-before"; else hostManifest >"$logs/host-before"; fi
     # A shell that is not interactive has SIGINT and SIGQUIT ignored in the background.
     NO_COLOR=1 VEDETTE=$3 env --default-signal=INT,QUIT "$bundle" --testing-library swift-testing --filter EndToEndTests >"$logs/$log" 2>&1
     echo $? >"$logs/$log-status"
