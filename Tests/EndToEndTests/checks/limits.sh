@@ -29,7 +29,7 @@ reports timeout-stopped 124 "$over" v --timeout 0.3 -- sh -c 'kill -STOP $$; sle
 pgrep -f "sleep 1000.$$" >/dev/null && fail timeout-left 'a guest is left' || ok timeout-left
 expect timeout-unused 3 'in time' v --timeout 1h -- sh -c 'echo in time; exit 3'
 printf 'timeout = "300ms"\n' >"$work/limits.toml"
-reports timeout-by-file 124 "$over" v --config "$work/limits.toml" -- sleep 1000
+reports timeout-by-file 124 "vedette: $work/limits.toml:1: timeout: ended after 0.3 s" v --config "$work/limits.toml" -- sleep 1000
 
 expect ulimit 0 '64 128' v --ulimit nofile=64:128 -- sh -c 'echo $(ulimit -Sn) $(ulimit -Hn)'
 expect ulimit-last 0 60 v --ulimit cpu=50 --ulimit cpu=60 -- sh -c 'ulimit -St'
