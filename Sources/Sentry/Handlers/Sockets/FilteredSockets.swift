@@ -186,9 +186,19 @@ extension CallContext {
     sweepSockets(network)
     let address: InternetAddress = socket.isIPv6 ? .any6 : .any4
     let binding = try Self.binding(of: socket, to: address)
-    let port = try network.ports.claim(0, for: binding)
-    try network.update(socket.inode) { $0.shown = InternetEndpoint(address, port.number) }
-    try network.ports.bind(socket.descriptor, inode: socket.inode, to: port, binding)
+    // A port that is free on the loopback address may be taken on another one of the host's, the resolver's for one, which shows
+    // when the wildcard address is bound.
+    for _ in 0..<16 {
+      let port = try network.ports.claim(0, for: binding)
+      try network.update(socket.inode) { $0.shown = InternetEndpoint(address, port.number) }
+      do throws(Errno) {
+        return try network.ports.bind(socket.descriptor, inode: socket.inode, to: port, binding)
+      } catch {
+        if error != .addressInUse { throw error }
+      }
+    }
+    try network.update(socket.inode) { $0.shown = nil }
+    throw .addressInUse
   }
 
   /// Forgets the sockets that no guest has open any more, if there are many.
