@@ -15,7 +15,7 @@ extension CallRoom {
     // What it waited for at a FIFO is of no interest any more, unless this is the open made again.
     if !files.fifoWaits.isEmpty, !SystemCallTable.opens(call.number) { files.fifoWaits.forget(thread) }
     if task.isLoading { return context.serveLoading(call) }
-    if task.sent != nil { task.forgetSent(unlessFor: call) }
+    if !task.sent.isEmpty { task.forgetSent(unlessFor: call) }
     if let refusals = state.refusals, let errno = SystemCallTable.refusal(of: call, in: refusals) {
       return .value(errno.result)
     }
@@ -24,7 +24,7 @@ extension CallRoom {
     do throws(Errno) {
       let outcome = try handler(context)
       files.notifier?.finishCall()
-      endWait(call, of: thread)
+      endWait(call, of: task)
       return outcome
     } catch {
       files.notifier?.finishCall()
@@ -34,13 +34,14 @@ extension CallRoom {
         copyUps.wait(thread, in: call)
         return .sleep(isSlow: false)
       }
-      endWait(call, of: thread)
+      endWait(call, of: task)
       return .value(error.result)
     }
   }
 
-  /// The call has been answered: it waits for no copy-up any more.
-  private func endWait(_ call: SystemCall, of thread: ThreadID) {
-    if !copyUps.isEmpty { copyUps.answered(call, of: thread) }
+  /// The call has been answered: it waits for no copy-up any more, and what was sent for it is closed.
+  private func endWait(_ call: SystemCall, of task: Task) {
+    if !task.sent.isEmpty { task.dropSent() }
+    if !copyUps.isEmpty { copyUps.answered(call, of: task.thread) }
   }
 }

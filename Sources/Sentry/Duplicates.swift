@@ -41,7 +41,7 @@ struct DescriptorCursor: ~Copyable {
   }
 }
 
-/// What a thread has sent for the call that it makes again.
+/// A descriptor that a thread has sent for the call that it makes again.
 struct SentDescriptor {
   let call: SystemCall
   let number: CInt
@@ -56,30 +56,36 @@ struct SentDescriptor {
 extension Task {
   /// Forgets what was sent for another call: the thread has gone on to something else (a signal's handler).
   func forgetSent(unlessFor call: SystemCall) {
-    guard let sent else { return }
-    if sent.call.number != call.number || sent.call.arguments != call.arguments { dropSent() }
+    guard let first = sent.first else { return }
+    if first.call.number != call.number || first.call.arguments != call.arguments { dropSent() }
   }
 
   func dropSent() {
-    sent.take()?.drop()
+    for descriptor in sent { descriptor.drop() }
+    sent.removeAll()
   }
 }
 
 extension CallContext {
+  /// How many descriptors may be sent for one call.
+  private static var sentLimit: Int { 32 }
+
   /// A duplicate of the caller's descriptor, which shares its open file description.
   ///
   /// - Precondition: nothing has been done for the call: it may have to come again.
-  /// - Throws: `.badFileDescriptor`; anything where the guest must send it first (`wantedDescriptor`).
+  /// - Throws: `.badFileDescriptor`; anything where the guest must send it first (`wantedDescriptor`); `.tooManyReferences` if that
+  ///   would be too many for the call.
   func duplicate(_ descriptor: Descriptor) throws(Errno) -> OwnedDescriptor {
     if Host.takesDescriptors { return try task.descriptors.duplicate(descriptor.number) }
     let status = try status(descriptor)
-    if let sent = task.sent.take() {
-      let copy = OwnedDescriptor(try sent.result.get())
+    // What it has sent stays until the call is answered: another descriptor of the same call may have to be sent first.
+    if let index = task.sent.firstIndex(where: { $0.number == descriptor.number }) {
+      let copy = try Host.duplicate(try task.sent[index].result.get())
       // Otherwise another file has come to the number since, by the thread's own doing in a signal's handler: once more.
-      if sent.number == descriptor.number, FileIdentity(try Host.stat(copy.rawValue)) == FileIdentity(status) {
-        return copy
-      }
+      if FileIdentity(try Host.stat(copy.rawValue)) == FileIdentity(status) { return copy }
+      task.sent.remove(at: index).drop()
     }
+    if task.sent.count >= Self.sentLimit { throw .tooManyReferences }
     sandbox.wantedDescriptor = descriptor.number
     throw .interrupted
   }
@@ -89,7 +95,7 @@ extension CallContext {
   ///
   /// - Throws: as `duplicate`.
   func unixSocket(_ descriptor: Descriptor) throws(Errno) -> OwnedDescriptor? {
-    if !Host.takesDescriptors, task.sent == nil, try descriptors.protocolName(descriptor.number).isInternet {
+    if !Host.takesDescriptors, task.sent.isEmpty, try descriptors.protocolName(descriptor.number).isInternet {
       return nil
     }
     let socket = try duplicate(descriptor)

@@ -187,8 +187,8 @@ public final class Sentry: SystemCallHandler, CoherenceOwner {
       guard let task = state.tasks[thread] else {
         return sent.drop()
       }
-      task.dropSent()
-      task.sent = sent
+      task.forgetSent(unlessFor: sent.call)
+      task.sent.append(sent)
     }
   }
 

@@ -27,7 +27,7 @@ final class Task {
   /// Until when a `connect` that the socket bounds (SO_SNDTIMEO) may take, in nanoseconds of CLOCK_MONOTONIC.
   var connectDeadline: ConnectDeadline?
   /// What it has sent for the call that it makes again (Duplicates.swift).
-  var sent: SentDescriptor?
+  var sent: [SentDescriptor] = []
   /// How often it has asked for a lock that it waits for; see `takeAtOnce`.
   var lockAttempts = 0
   /// The measure of the store that it waits for before an allocation is refused (`StoreUsage.requestMeasure`).

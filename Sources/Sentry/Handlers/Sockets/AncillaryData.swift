@@ -86,14 +86,12 @@ struct SentRights: ~Copyable {
 
   var isEmpty: Bool { copies.isEmpty }
 
-  /// - Throws: `.badFileDescriptor`; `.invalidArgument` for more than SCM_MAX_FD; `.notPermitted` where the host lets us take
-  ///   no duplicates (`Host.takesDescriptors`).
-  mutating func add(_ data: ArraySlice<UInt8>, of table: DescriptorTable) throws(Errno) {
-    guard Host.takesDescriptors else { throw .notPermitted }
+  /// - Throws: as `CallContext.duplicate`; `.invalidArgument` for more than SCM_MAX_FD.
+  mutating func add(_ data: ArraySlice<UInt8>, by call: CallContext) throws(Errno) {
     for start in stride(from: data.startIndex, through: data.endIndex - 4, by: 4) {
       guard copies.count < 253 else { throw .invalidArgument }
       let number = data[start..<(start + 4)].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-      let copy = try table.duplicate(CInt(bitPattern: number))
+      let copy = try call.duplicate(Descriptor(CInt(bitPattern: number)))
       copies.append(copy.release())
     }
   }

@@ -208,7 +208,7 @@ extension CallContext {
     if message.hasControl {
       // The sender's credentials go without being asked for, to who wants them; a guest can state no others.
       for item in try AncillaryData.items(in: try control(of: message)) where item.level == SocketOption.level {
-        if item.type == AncillaryData.rights { try rights.add(item.data, of: task.descriptors) }
+        if item.type == AncillaryData.rights { try rights.add(item.data, by: self) }
       }
     }
     if address.isEmpty, rights.isEmpty, !isOneOfMany, message.parts.count <= 1 { return .outcome(sendItself(message)) }
