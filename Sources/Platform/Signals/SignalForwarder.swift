@@ -82,7 +82,10 @@ final class SignalForwarder: Sendable {
     let threads = [requests.tracerProgress, requests.workerProgress]
     var ending = EndingRule(threads)
     var watch = ProgressWatch(threads)
-    var timeLimit = TimeLimit(timeLimit)
+    // Lives as long as this function.
+    let alarm = Alarm(after: self.timeLimit)
+    defer { withExtendedLifetime(alarm) {} }
+    var timeLimit = TimeLimit(self.timeLimit)
     while !stopping.load(ordering: .acquiring) {
       let patience = timeLimit.wait(atMost: ending.isWatching ? 250_000_000 : 500_000_000)
       if let information = Host.waitForSignal(in: signals, nanoseconds: patience),
@@ -100,6 +103,23 @@ final class SignalForwarder: Sendable {
       if let signal = ending.isDue() { end(by: signal, status: 128 + signal.rawValue) }
       if let step = timeLimit.due(), isTimed.load(ordering: .acquiring) { timeIsOver(step) }
       for index in watch.stuck(for: Self.waitLimit) { requests.interrupt(index == 0) }
+    }
+  }
+
+  /// Guests that stop have us stop as well, for the sake of a shell's job control: from the end of the time on the kernel has us go
+  /// on, every second.
+  private final class Alarm {
+    private var timer: ThreadTimer?
+
+    init(after nanoseconds: UInt64?) {
+      guard let nanoseconds else { return }
+      do throws(Errno) {
+        timer = try ThreadTimer(.continue)
+        try timer?.set(
+          TimerSpecification(
+            first: TimeSpecification(nanoseconds: nanoseconds), interval: TimeSpecification(seconds: 1, nanoseconds: 0))
+        )
+      } catch { timer = nil }
     }
   }
 

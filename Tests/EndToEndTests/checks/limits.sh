@@ -25,7 +25,10 @@ grep -q 'got TERM' "$work/stdout" && ok timeout-handler-ran || fail timeout-hand
 began=$SECONDS
 reports timeout-deaf 124 "$over" v --timeout 0.3 -- bash -c 'trap "" TERM; (while :; do sleep 1; done) & while :; do sleep 1; done'
 [ $((SECONDS - began)) -ge 4 ] && ok timeout-grace || fail timeout-grace "ended after $((SECONDS - began)) s"
-reports timeout-stopped 124 "$over" v --timeout 0.3 -- sh -c 'kill -STOP $$; sleep 1000'
+began=$SECONDS
+reports timeout-stopped 124 'vedette: --timeout: ended after 2 s' v --timeout 2 -- sh -c 'kill -STOP $$; sleep 1000'
+# It stops us too, and a job that nobody continues must end all the same.
+[ $((SECONDS - began)) -le 15 ] && ok timeout-stopped-soon || fail timeout-stopped-soon "ended after $((SECONDS - began)) s"
 pgrep -f "sleep 1000.$$" >/dev/null && fail timeout-left 'a guest is left' || ok timeout-left
 expect timeout-unused 3 'in time' v --timeout 1h -- sh -c 'echo in time; exit 3'
 printf 'timeout = "300ms"\n' >"$work/limits.toml"
